@@ -1,0 +1,44 @@
+"""The base of the generated models: pydantic, frozen, and open to what the spec does not know."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict
+
+__all__ = ["HeaderModel", "Model"]
+
+
+class Model(BaseModel):
+    """A part of an answer.
+
+    Fields the specification does not know are kept (``model_extra``), missing optional ones are
+    None, and an unknown value of an enum is just a string. A frozen model can be shared between
+    threads, pickled and copied; ``model_dump(mode="json", by_alias=True, exclude_unset=True)``
+    gives back what was on the wire.
+    """
+
+    model_config = ConfigDict(
+        extra="allow",
+        frozen=True,
+        populate_by_name=True,
+        protected_namespaces=(),
+        serialize_by_alias=True,
+    )
+
+
+class HeaderModel(Model):
+    """Metadata that the service sends as headers."""
+
+    @classmethod
+    def from_headers(cls, headers: Mapping[str, str]) -> Self:
+        """Read the headers of the fields' names; all others are left out.
+
+        Raises:
+            pydantic.ValidationError: One that must be there is missing or ill-formed.
+        """
+        values: dict[str, Any] = {}
+        for name, field in cls.model_fields.items():
+            header = field.alias or name
+            if header in headers:
+                values[header] = headers[header]
+        return cls.model_validate(values)

@@ -1,0 +1,278 @@
+"""What can go wrong, as exceptions.
+
+Every exception of this package derives from `DSSError`. No exception of the HTTP library is part of
+the contract: it is kept as ``__cause__`` only. All of them can be pickled, so that they survive the
+way back from a worker process. Tokens and presigned queries never appear in them.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any, cast
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
+
+from attrs import field, frozen
+
+__all__ = [
+    "BadRequest",
+    "Conflict",
+    "DSSConnectionError",
+    "DSSDecodeError",
+    "DSSError",
+    "DSSRequestError",
+    "DSSResponseError",
+    "DSSTimeout",
+    "Forbidden",
+    "NotAcceptable",
+    "NotFound",
+    "Problem",
+    "RangeNotSatisfiable",
+    "RequestInfo",
+    "ResponseInfo",
+    "ServerError",
+    "TooManyRequests",
+    "Unauthorized",
+    "Unprocessable",
+    "redact_url",
+]
+
+_SECRET_KEYS = frozenset(
+    {"access_token", "awsaccesskeyid", "googleaccessid", "sig", "signature"}
+    | {f"x-{cloud}-{key}" for cloud in ("amz", "goog") for key in ("credential", "signature")}
+    | {"x-amz-security-token"}
+)
+_BODY_EXCERPT = 200
+
+
+def redact_url(url: str, *, presigned: bool = False) -> str:
+    """Return `url` fit for a log: without user info, and without its query where that is a secret.
+
+    Args:
+        url: Any URL.
+        presigned: The URL is known to grant access to whoever holds it: always drop the query.
+    """
+    parts = urlsplit(url)
+    query = parts.query
+    names = {name.lower() for name, _ in parse_qsl(query, keep_blank_values=True)}
+    if query and (presigned or names & _SECRET_KEYS):
+        query = "<redacted>"
+    netloc = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, netloc, parts.path, query, ""))
+
+
+@frozen
+class RequestInfo:
+    """The request an error belongs to; `url` is redacted."""
+
+    method: str
+    url: str
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.url}"
+
+
+@frozen
+class Problem:
+    """The error document of the service, read leniently: any part may be missing.
+
+    Four shapes are known (behaviour reference, section 3.1); a proxy may answer with a fifth.
+
+    Attributes:
+        code: Machine-readable name of the fault, such as ``not_found``. Not every error has one.
+        title: One human sentence.
+        detail: More text, such as a stack trace, where the service sends it.
+    """
+
+    code: str | None = None
+    title: str | None = None
+    detail: str | None = None
+
+    @classmethod
+    def from_body(cls, content: bytes) -> "Problem":
+        """Read a body of any kind; what is no JSON object becomes the (shortened) title."""
+        try:
+            document: object = json.loads(content)
+        except ValueError:
+            document = None
+        if not isinstance(document, dict):
+            text = " ".join(content.decode("utf-8", "replace").split())
+            return cls(title=text[:_BODY_EXCERPT] or None)
+        fields = cast("dict[str, object]", document)
+        return cls(
+            code=_text(fields, "code"),
+            title=_text(fields, "title", "message"),
+            detail=_text(fields, "detail", "stacktrace"),
+        )
+
+
+def _text(document: Mapping[str, object], *names: str) -> str | None:
+    for name in names:
+        value = document.get(name)
+        if isinstance(value, str) and value:
+            return value
+    return None
+
+
+@frozen
+class ResponseInfo:
+    """The answer an error belongs to.
+
+    Attributes:
+        status_code: The HTTP status.
+        headers: All headers, names in lower case.
+        content: The body as it came.
+    """
+
+    status_code: int
+    headers: Mapping[str, str] = field(factory=dict[str, str], repr=False)
+    content: bytes = field(default=b"", repr=False)
+
+    @property
+    def request_id(self) -> str | None:
+        """The service's id of this exchange, to be quoted in bug reports."""
+        return self.headers.get("x-aws-request-id")
+
+
+def _rebuild(cls: type["DSSError"], args: tuple[Any, ...], state: dict[str, Any]) -> "DSSError":
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class DSSError(Exception):
+    """Base of all exceptions of this package."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+class DSSRequestError(DSSError):
+    """Base of the errors that belong to one request.
+
+    Attributes:
+        request: Method and redacted URL.
+    """
+
+    def __init__(self, message: str, *, request: RequestInfo) -> None:
+        super().__init__(f"{request}: {message}")
+        self.request = request
+
+
+class DSSConnectionError(DSSRequestError):
+    """The service could not be reached, or the connection broke."""
+
+
+class DSSTimeout(DSSRequestError):
+    """No answer in time, or content that did not become ready before the deadline."""
+
+
+class DSSDecodeError(DSSRequestError):
+    """The service answered with something that breaks its own specification.
+
+    Attributes:
+        field: Dotted path of the first offending field, or None where the whole body is at fault.
+        response: The answer.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        request: RequestInfo,
+        response: ResponseInfo,
+        field: str | None = None,
+    ) -> None:
+        super().__init__(message, request=request)
+        self.response = response
+        self.field = field
+
+
+class DSSResponseError(DSSRequestError):
+    """The service refused, or failed. Its subclasses name the usual statuses.
+
+    Attributes:
+        response: The answer.
+        status_code: Its HTTP status.
+        code: The service's own name of the fault (behaviour reference, section 3.2), if any.
+        title: Its human sentence, if any.
+        request_id: Its id of this exchange, if any.
+    """
+
+    def __init__(self, *, request: RequestInfo, response: ResponseInfo, hint: str = "") -> None:
+        problem = Problem.from_body(response.content)
+        self.response = response
+        self.status_code = response.status_code
+        self.code = problem.code
+        self.title = problem.title
+        self.detail = problem.detail
+        self.request_id = response.request_id
+        words = [str(response.status_code)]
+        words += [problem.code] if problem.code else []
+        text = " ".join(words)
+        text += f": {problem.title}" if problem.title else ""
+        text += f" (request id {self.request_id})" if self.request_id else ""
+        text += f". {hint}" if hint else ""
+        super().__init__(text, request=request)
+
+    @classmethod
+    def for_response(
+        cls, *, request: RequestInfo, response: ResponseInfo, hint: str = ""
+    ) -> "DSSResponseError":
+        """Make the error of the class that fits the status."""
+        kind = _BY_STATUS.get(response.status_code)
+        if kind is None:
+            kind = ServerError if response.status_code >= 500 else DSSResponseError
+        return kind(request=request, response=response, hint=hint)
+
+
+class BadRequest(DSSResponseError):
+    """400: an argument is missing or ill-formed; `code` says which check failed."""
+
+
+class Unauthorized(DSSResponseError):
+    """401: no token, or one that the service does not accept."""
+
+
+class Forbidden(DSSResponseError):
+    """403: the token is good, but not for this; from storage: an expired presigned URL."""
+
+
+class NotFound(DSSResponseError):
+    """404: there is no such thing in this replica, or it was deleted."""
+
+
+class NotAcceptable(DSSResponseError):
+    """406: over the limit of subscriptions."""
+
+
+class Conflict(DSSResponseError):
+    """409: this id and version exist with other content."""
+
+
+class RangeNotSatisfiable(DSSResponseError):
+    """416: the storage holds no bytes in the range that was asked for."""
+
+
+class Unprocessable(DSSResponseError):
+    """422: a checksum or link does not hold."""
+
+
+class TooManyRequests(DSSResponseError):
+    """429: slow down."""
+
+
+class ServerError(DSSResponseError):
+    """5xx: the service failed; retried as the policy allows before it is raised."""
+
+
+_BY_STATUS: Mapping[int, type[DSSResponseError]] = {
+    400: BadRequest,
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    406: NotAcceptable,
+    409: Conflict,
+    416: RangeNotSatisfiable,
+    422: Unprocessable,
+    429: TooManyRequests,
+}

@@ -1,0 +1,68 @@
+"""Where the client finds its deployment when the code does not say: environment and config file.
+
+The config file is TOML, ``config.toml`` in the platform's directory for user configuration (on
+Linux ``~/.config/dss-client``); ``DSS_CONFIG_FILE`` names another one. It holds settings only;
+tokens never.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from .errors import DSSError
+
+__all__ = ["ConfigError", "Settings", "config_path", "load_settings"]
+
+
+class ConfigError(DSSError, ValueError):
+    """The config file cannot be used; the message names the file, the key and the remedy."""
+
+
+class Settings(BaseModel):
+    """The contents of the config file.
+
+    Attributes:
+        url: Base URL of the deployment, such as ``http://127.0.0.1:8010/v1``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str | None = None
+
+
+def config_path(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return where the config file is, or would be."""
+    named = environ.get("DSS_CONFIG_FILE")
+    if named:
+        return Path(named)
+    return platformdirs.user_config_path("dss-client", appauthor=False) / "config.toml"
+
+
+def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read the config file, if there is one; ``DSS_URL`` replaces its `url`.
+
+    Raises:
+        ConfigError: The file is not TOML, or holds an unknown or ill-formed key.
+    """
+    url = environ.get("DSS_URL")
+    if url:
+        return Settings(url=url)
+    path = config_path(environ)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return Settings()
+    except OSError as error:
+        raise ConfigError(f"the config file {path} cannot be read: {error.strerror}") from error
+    try:
+        return Settings.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"the config file {path} is not TOML: {error}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"the config file {path}: key {key!r}: {first['msg']}") from error
