@@ -1,0 +1,130 @@
+"""A statically generated, fully typed client for the Data Storage System of the Human Cell Atlas.
+
+Example:
+    ::
+
+        from dss_client import DSSClient
+
+        with DSSClient("http://127.0.0.1:8010/v1") as dss:
+            for hit in dss.post_search.iterate(replica="aws", es_query={}):
+                print(hit.bundle_fqid)
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from ._request import InvalidArgument
+from ._retry import RetryPolicy
+from ._transport import Timeout
+from ._version import __version__
+from .client import AsyncDSSClient, DSSClient, Replica
+from .errors import (
+    BadRequest,
+    Conflict,
+    DSSConnectionError,
+    DSSDecodeError,
+    DSSError,
+    DSSRequestError,
+    DSSResponseError,
+    DSSTimeout,
+    Forbidden,
+    NotAcceptable,
+    NotFound,
+    RangeNotSatisfiable,
+    ServerError,
+    TooManyRequests,
+    Unauthorized,
+    Unprocessable,
+)
+from .versions import (
+    FQID,
+    InvalidVersion,
+    compare_versions,
+    create_version,
+    format_version,
+    is_version,
+    parse_version,
+)
+
+if TYPE_CHECKING:
+    from .checkout import (
+        AsyncCheckoutJob,
+        CheckoutFailed,
+        CheckoutJob,
+        CheckoutState,
+        CheckoutStatus,
+        CheckoutTimeout,
+    )
+    from .download import DownloadError, DownloadReport, FileReport, ProgressEvent
+    from .manifest import ManifestError
+    from .settings import ConfigError
+
+__all__ = [
+    "FQID",
+    "AsyncCheckoutJob",
+    "AsyncDSSClient",
+    "BadRequest",
+    "CheckoutFailed",
+    "CheckoutJob",
+    "CheckoutState",
+    "CheckoutStatus",
+    "CheckoutTimeout",
+    "ConfigError",
+    "Conflict",
+    "DSSClient",
+    "DSSConnectionError",
+    "DSSDecodeError",
+    "DSSError",
+    "DSSRequestError",
+    "DSSResponseError",
+    "DSSTimeout",
+    "DownloadError",
+    "DownloadReport",
+    "FileReport",
+    "Forbidden",
+    "InvalidArgument",
+    "InvalidVersion",
+    "ManifestError",
+    "NotAcceptable",
+    "NotFound",
+    "ProgressEvent",
+    "RangeNotSatisfiable",
+    "Replica",
+    "RetryPolicy",
+    "ServerError",
+    "Timeout",
+    "TooManyRequests",
+    "Unauthorized",
+    "Unprocessable",
+    "__version__",
+    "compare_versions",
+    "create_version",
+    "format_version",
+    "is_version",
+    "parse_version",
+]
+
+# Names whose modules are loaded when they are first asked for: they would more than double the time
+# that `import dss_client` takes.
+_LAZY = {
+    "AsyncCheckoutJob": "checkout",
+    "CheckoutFailed": "checkout",
+    "CheckoutJob": "checkout",
+    "CheckoutState": "checkout",
+    "CheckoutStatus": "checkout",
+    "CheckoutTimeout": "checkout",
+    "ConfigError": "settings",
+    "DownloadError": "download",
+    "DownloadReport": "download",
+    "FileReport": "download",
+    "ManifestError": "manifest",
+    "ProgressEvent": "download",
+}
+
+
+def __getattr__(name: str) -> Any:
+    module = _LAZY.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{module}"), name)

@@ -73,7 +73,8 @@ class RawResponse(Generic[T]):
     @property
     def request_id(self) -> str | None:
         """The service's id of this exchange, to be quoted in bug reports."""
-        return self.headers.get("x-aws-request-id")
+        request_id: str | None = self.headers.get("x-aws-request-id")
+        return request_id
 
 
 @frozen

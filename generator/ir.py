@@ -1,0 +1,482 @@
+"""Our own description of the API, and the only module that imports openapi_python_client.
+
+That package parses and resolves; what it leaves out (descriptions, answers' headers, vendor
+extensions) is read from the document itself. Its classes end here: everything later sees only the
+frozen values below.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import openapi_python_client.parser.properties as opc
+from attrs import frozen
+from openapi_python_client.config import Config, ConfigFile, MetaType
+from openapi_python_client.parser.errors import GeneratorError as ParserError
+from openapi_python_client.parser.errors import ParseError
+from openapi_python_client.parser.openapi import Endpoint, GeneratorData
+
+from .errors import GeneratorError, pointer
+from .naming import class_name, field_name, operation_name
+from .swagger import Document, operations
+
+__all__ = [
+    "Anything",
+    "Api",
+    "Argument",
+    "Choice",
+    "ErrorAnswer",
+    "Field",
+    "Free",
+    "Listing",
+    "Mapped",
+    "Model",
+    "Operation",
+    "Page",
+    "Ref",
+    "Scalar",
+    "Type",
+    "build",
+    "models_in",
+]
+
+
+@frozen
+class Scalar:
+    """A plain value; `name` is its Python type."""
+
+    name: str
+
+
+@frozen
+class Choice:
+    """One of several strings."""
+
+    values: tuple[str, ...]
+
+
+@frozen
+class Listing:
+    """A JSON array."""
+
+    item: "Type"
+
+
+@frozen
+class Mapped:
+    """A JSON object with values of one type under any key."""
+
+    value: "Type"
+
+
+@frozen
+class Ref:
+    """An object with known fields."""
+
+    model: str
+
+
+@frozen
+class Free:
+    """A JSON object whose keys the specification leaves open."""
+
+
+@frozen
+class Anything:
+    """Any JSON value."""
+
+
+Type = Scalar | Choice | Listing | Mapped | Ref | Free | Anything
+
+
+@frozen
+class Field:
+    """A field of an object: its name on the wire and in Python."""
+
+    wire_name: str
+    name: str
+    type: Type
+    required: bool
+    description: str
+
+
+@frozen
+class Model:
+    """An object with known fields.
+
+    Attributes:
+        is_result: It is part of an answer.
+        is_argument: It is part of a request body.
+        is_metadata: Its fields are headers.
+    """
+
+    name: str
+    description: str
+    fields: tuple[Field, ...]
+    is_result: bool
+    is_argument: bool
+    is_metadata: bool
+
+
+@frozen
+class Argument:
+    """A keyword argument of an operation; `place` is path, query or body."""
+
+    wire_name: str
+    name: str
+    place: str
+    type: Type
+    required: bool
+    description: str
+
+
+@frozen
+class ErrorAnswer:
+    """A status (or ``default``) and the codes the specification lists for it."""
+
+    status: str
+    codes: tuple[str, ...]
+
+
+@frozen
+class Page:
+    """How a paged answer continues: the attributes that lead to its list, and an item's type."""
+
+    path: tuple[str, ...]
+    item: Type
+
+
+@frozen
+class Operation:
+    """One operation.
+
+    Attributes:
+        result: Type of the answer's body; None where it says nothing.
+        metadata: Name of the model of its headers, if it has any.
+        is_content: It answers with a redirect to a file's content.
+        location_switch: The argument that asks for the content's URL instead.
+        unwrap: A property that some deployments wrap the body in.
+    """
+
+    name: str
+    class_name: str
+    method: str
+    path: str
+    summary: str
+    description: str
+    arguments: tuple[Argument, ...]
+    has_body: bool
+    result: Type | None
+    metadata: str | None
+    is_content: bool
+    location_switch: str | None
+    page: Page | None
+    unwrap: str | None
+    is_secured: bool
+    is_repeatable: bool
+    errors: tuple[ErrorAnswer, ...]
+
+
+@frozen
+class Api:
+    """The whole API."""
+
+    title: str
+    version: str
+    url: str
+    models: tuple[Model, ...]
+    operations: tuple[Operation, ...]
+
+
+def build(document: Document) -> Api:
+    """Describe a shaped OpenAPI 3 document.
+
+    Raises:
+        GeneratorError: The parser refused a part of it, or it uses what we have no code for.
+    """
+    return _Builder(document, _parse(document)).api()
+
+
+def _parse(document: Document) -> GeneratorData:
+    config = Config.from_sources(
+        ConfigFile(literal_enums=True, use_path_prefixes_for_title_model_names=False),
+        MetaType.NONE,
+        document_source=Path("swagger.json"),
+        file_encoding="utf-8",
+        overwrite=False,
+        output_path=None,
+    )
+    data = GeneratorData.from_dict(document, config=config)
+    if isinstance(data, ParserError):
+        raise GeneratorError(f"{data.header}: {data.detail}")
+    errors: list[ParseError] = list(data.errors)
+    for collection in data.endpoint_collections_by_tag.values():
+        errors += collection.parse_errors
+    if errors:
+        first = errors[0]
+        raise GeneratorError(f"{first.header}: {first.detail} ({first.data!r:.300})")
+    return data
+
+
+class _Builder:
+    def __init__(self, document: Document, data: GeneratorData) -> None:
+        self._document = document
+        self._schemas: Document = document["components"]["schemas"]
+        self._parsed = {str(model.class_info.name): model for model in data.models}
+        self._endpoints: dict[tuple[str, str], Endpoint] = {}
+        endpoints = [e for c in data.endpoint_collections_by_tag.values() for e in c.endpoints]
+        known = {
+            operation.get("operationId"): (path, method)
+            for path, method, operation in operations(document)
+        }
+        for endpoint in endpoints:
+            self._endpoints[known[str(endpoint.name)]] = endpoint
+        self._fields = {name: self._fields_of(name) for name in self._schemas}
+
+    def api(self) -> Api:
+        found = tuple(
+            self._operation(path, method, operation)
+            for path, method, operation in operations(self._document)
+        )
+        names = [operation.name for operation in found]
+        for name in names:
+            if names.count(name) > 1:
+                raise GeneratorError(f"/paths: two operations would both be called {name}")
+        results = self._closure(
+            [operation.result for operation in found if operation.result is not None]
+        )
+        arguments = self._closure(
+            [
+                argument.type
+                for operation in found
+                for argument in operation.arguments
+                if argument.place == "body"
+            ]
+        )
+        metadata = {operation.metadata for operation in found if operation.metadata}
+        models = tuple(
+            Model(
+                name,
+                self._schemas[name].get("description", ""),
+                self._fields[name],
+                is_result=name in results,
+                is_argument=name in arguments,
+                is_metadata=name in metadata,
+            )
+            for name in self._in_order()
+        )
+        info = self._document["info"]
+        return Api(
+            info["title"],
+            info["version"],
+            self._document["servers"][0]["url"],
+            models,
+            tuple(sorted(found, key=lambda operation: operation.name)),
+        )
+
+    def _fields_of(self, name: str) -> tuple[Field, ...]:
+        parsed = self._parsed.get(name)
+        if parsed is None:
+            raise GeneratorError(f"{pointer('definitions', name)}: not an object with properties")
+        properties = self._schemas[name]["properties"]
+        both = [*(parsed.required_properties or []), *(parsed.optional_properties or [])]
+        by_name = {prop.name.get_untrusted_value(): prop for prop in both}
+        fields = tuple(
+            Field(
+                wire_name,
+                field_name(wire_name),
+                self._type(by_name[wire_name], pointer("definitions", name, "properties")),
+                by_name[wire_name].required,
+                self._description(schema),
+            )
+            for wire_name, schema in properties.items()
+        )
+        _refuse_clashes([field.name for field in fields], pointer("definitions", name))
+        return fields
+
+    def _description(self, schema: Document) -> str:
+        """Return a schema's own text, or the one of what it refers to."""
+        while "$ref" in schema:
+            schema = self._schemas[schema["$ref"].rpartition("/")[2]]
+        return str(schema.get("description", ""))
+
+    def _type(self, prop: Any, place: str) -> Type:
+        match prop:
+            case opc.StringProperty():
+                return Scalar("str")
+            case opc.BooleanProperty():
+                return Scalar("bool")
+            case opc.IntProperty():
+                return Scalar("int")
+            case opc.FloatProperty():
+                return Scalar("float")
+            case opc.LiteralEnumProperty():
+                return Choice(tuple(sorted(str(value) for value in prop.values)))
+            case opc.ListProperty():
+                return Listing(self._type(prop.inner_property, place))
+            case opc.AnyProperty():
+                return Anything()
+            case opc.ModelProperty():
+                return self._object_type(prop, place)
+        raise GeneratorError(
+            f"{place}: {prop.name.get_untrusted_value()!r} has an unsupported type"
+            f" ({type(prop).__name__})"
+        )
+
+    def _object_type(self, prop: opc.ModelProperty, place: str) -> Type:
+        # A property made from a reference is a copy taken before its model was processed: what it
+        # is, is told by its data.
+        if prop.data.properties or prop.data.allOf:
+            return Ref(str(prop.class_info.name))
+        parsed = self._parsed.get(str(prop.class_info.name), prop)
+        if isinstance(parsed.additional_properties, opc.AnyProperty | None):
+            return Free()
+        return Mapped(self._type(parsed.additional_properties, place))
+
+    def _operation(self, path: str, method: str, operation: Document) -> Operation:
+        place = ("paths", path, method)
+        endpoint = self._endpoints[path, method]
+        name = operation_name(method, path)
+        result = self._result(endpoint, pointer(*place, "responses"))
+        return Operation(
+            name=name,
+            class_name=class_name(name),
+            method=method.upper(),
+            path=path,
+            summary=operation.get("summary", ""),
+            description=operation.get("description", ""),
+            arguments=self._arguments(endpoint, operation, pointer(*place, "parameters")),
+            has_body="requestBody" in operation,
+            result=result,
+            metadata=operation.get("x-headers"),
+            is_content=operation["x-content"],
+            location_switch=operation.get("x-location-switch"),
+            page=self._page(operation, result, pointer(*place)),
+            unwrap=operation.get("x-unwrap"),
+            is_secured=bool(operation["security"]),
+            is_repeatable=operation.get(
+                "x-repeatable", method.upper() in {"GET", "HEAD", "PUT", "DELETE"}
+            ),
+            errors=tuple(
+                ErrorAnswer(status, tuple(codes)) for status, codes in operation["x-errors"]
+            ),
+        )
+
+    def _result(self, endpoint: Endpoint, place: str) -> Type | None:
+        answers = list(endpoint.responses)
+        if not answers or isinstance(answers[0].prop, opc.AnyProperty):
+            return None
+        return self._type(answers[0].prop, place)
+
+    def _arguments(
+        self, endpoint: Endpoint, operation: Document, place: str
+    ) -> tuple[Argument, ...]:
+        arguments = [
+            Argument(
+                node["name"],
+                field_name(node["name"]),
+                node["in"],
+                self._type(_by_name(endpoint, node), place),
+                node.get("required", False),
+                node.get("description", ""),
+            )
+            for node in operation["parameters"]
+        ]
+        if "requestBody" in operation:
+            arguments += self._body_arguments(endpoint, operation, place)
+        _refuse_clashes([argument.name for argument in arguments], place)
+        return tuple(sorted(arguments, key=lambda argument: not argument.required))
+
+    def _body_arguments(
+        self, endpoint: Endpoint, operation: Document, place: str
+    ) -> list[Argument]:
+        schema = operation["requestBody"]["content"]["application/json"]["schema"]
+        parsed = endpoint.bodies[0].prop
+        if not isinstance(parsed, opc.ModelProperty):
+            raise GeneratorError(f"{place}: the body is not an object")
+        both = [*(parsed.required_properties or []), *(parsed.optional_properties or [])]
+        by_name = {prop.name.get_untrusted_value(): prop for prop in both}
+        return [
+            Argument(
+                wire_name,
+                field_name(wire_name),
+                "body",
+                self._type(by_name[wire_name], place),
+                by_name[wire_name].required,
+                self._description(node),
+            )
+            for wire_name, node in schema["properties"].items()
+        ]
+
+    def _page(self, operation: Document, result: Type | None, place: str) -> Page | None:
+        if not operation["x-paged"]:
+            return None
+        items = operation.get("x-page-items")
+        if items is None:
+            raise GeneratorError(
+                f"{place}: paged (it answers 206), but nothing says which list continues;"
+                " add a correction with x-page-items"
+            )
+        attributes: list[str] = []
+        kind: Type | None = result
+        for part in items.split("."):
+            fields = self._fields[kind.model] if isinstance(kind, Ref) else ()
+            field = next((field for field in fields if field.wire_name == part), None)
+            if field is None or not field.required:
+                raise GeneratorError(f"{place}/x-page-items: no required field {part!r} ({items})")
+            attributes.append(field.name)
+            kind = field.type
+        if not isinstance(kind, Listing):
+            raise GeneratorError(f"{place}/x-page-items: {items!r} is not a list")
+        return Page(tuple(attributes), kind.item)
+
+    def _closure(self, types: list[Type]) -> set[str]:
+        """Return the models that `types` lead to."""
+        reached: set[str] = set()
+        waiting = [name for kind in types for name in models_in(kind)]
+        while waiting:
+            name = waiting.pop()
+            if name not in reached:
+                reached.add(name)
+                for field in self._fields[name]:
+                    waiting += models_in(field.type)
+        return reached
+
+    def _in_order(self) -> list[str]:
+        """Return the models' names, each after those it is made of; else by the alphabet."""
+        ordered: list[str] = []
+
+        def visit(name: str, trail: tuple[str, ...]) -> None:
+            if name in ordered or name in trail:
+                return
+            for field in self._fields[name]:
+                for inner in models_in(field.type):
+                    visit(inner, (*trail, name))
+            ordered.append(name)
+
+        for name in sorted(self._schemas):
+            visit(name, ())
+        return ordered
+
+
+def models_in(kind: Type) -> list[str]:
+    """Return the names of the models that a type mentions."""
+    match kind:
+        case Ref():
+            return [kind.model]
+        case Listing():
+            return models_in(kind.item)
+        case Mapped():
+            return models_in(kind.value)
+        case _:
+            return []
+
+
+def _by_name(endpoint: Endpoint, node: Document) -> Any:
+    chosen = endpoint.path_parameters if node["in"] == "path" else endpoint.query_parameters
+    return next(prop for prop in chosen if prop.name.get_untrusted_value() == node["name"])
+
+
+def _refuse_clashes(names: list[str], place: str) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise GeneratorError(f"{place}: two names would both be {name!r} in Python")
