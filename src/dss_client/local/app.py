@@ -1,0 +1,144 @@
+"""The API's ASGI application: routes from the specification, one handler per operation."""
+
+import logging
+from uuid import uuid4
+
+from attrs import frozen
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dss_client import _spec
+from dss_client.local import bundles, files, search_operation
+from dss_client.local.errors import Problem
+from dss_client.local.service import Call, Handler, Service, json_response
+from dss_client.local.validation import Operation, check, operations
+
+log = logging.getLogger(__name__)
+
+BASE = "/v1"
+_RETRIED_STATUSES = frozenset({500, 502, 503, 504})
+_RETRIED_METHODS = frozenset({"HEAD", "GET", "PUT", "DELETE", "OPTIONS", "TRACE"})
+
+HANDLERS: dict[str, Handler] = {
+    "get_bundle": bundles.get_bundle,
+    "get_bundles_all": bundles.get_bundles_all,
+    "get_bundles_checkout": bundles.get_bundles_checkout,
+    "get_file": files.get_file,
+    "head_file": files.head_file,
+    "post_bundles_checkout": bundles.post_bundles_checkout,
+    "post_search": search_operation.post_search,
+}
+
+
+def api_app(service: Service) -> ASGIApp:
+    """Return the application that serves the API."""
+    by_path: dict[str, dict[str, Operation]] = {}
+    for operation in operations():
+        by_path.setdefault(operation.path, {})[operation.method] = operation
+    # Fixed paths go first: /bundles/all is no bundle.
+    paths = sorted(by_path, key=lambda path: (path.count("{"), path))
+    app = Starlette(
+        routes=[
+            Route(f"{BASE}/swagger.json", _swagger, methods=["GET"]),
+            *(_route(service, path, by_path[path]) for path in paths),
+        ],
+        exception_handlers={HTTPException: _no_route},
+    )
+    app.router.redirect_slashes = False
+    return _Envelope(app)
+
+
+def _route(service: Service, path: str, by_method: dict[str, Operation]) -> Route:
+    if "GET" in by_method:
+        by_method = {"HEAD": by_method["GET"], **by_method}
+
+    async def endpoint(request: Request) -> Response:
+        operation = by_method[request.method]
+        body = await request.body()
+        return await run_in_threadpool(_answer, service, operation, request, body)
+
+    return Route(f"{BASE}{path}", endpoint, methods=list(by_method))
+
+
+def _answer(service: Service, operation: Operation, request: Request, body: bytes) -> Response:
+    try:
+        handler = HANDLERS.get(operation.id)
+        if handler is None:
+            raise _not_served(operation)
+        arguments = check(
+            operation,
+            request.path_params,
+            request.url.query,
+            request.headers.get("content-type", ""),
+            body,
+        )
+        call = Call(
+            service=service,
+            arguments=arguments,
+            url=str(request.url),
+            base_url=f"{request.url.scheme}://{request.url.netloc}{BASE}",
+            method=request.method,
+        )
+        return handler(call)
+    except Problem as problem:
+        return problem.response()
+    except Exception:
+        log.exception("%s %s failed", operation.method, operation.path)
+        title = "The service failed; its log tells more."
+        return Problem(500, "unhandled_exception", title).response()
+
+
+def _not_served(operation: Operation) -> Problem:
+    title = (
+        f"{operation.method} {operation.path} is not served by this embedded service; "
+        f"it serves {', '.join(sorted(HANDLERS))}."
+    )
+    return Problem(501, "not_implemented", title)
+
+
+async def _swagger(request: Request) -> Response:
+    address = {
+        "host": request.url.netloc,
+        "basePath": BASE,
+        "schemes": [request.url.scheme],
+    }
+    return json_response({**_spec.load(), **address})
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    headers = error.headers if isinstance(error, HTTPException) else None
+    if status == 405:
+        title = f"{request.method} is not allowed on {request.url.path}."
+        return Problem(status, "method_not_allowed", title, headers).response()
+    return Problem(status, "not_found", f"There is nothing at {request.url.path}.").response()
+
+
+@frozen
+class _Envelope:
+    """What goes round every answer: a request id, and `Retry-After` by rule §3.3."""
+
+    app: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request_id = str(uuid4())
+        method, path = scope["method"], scope["path"]
+        if path != "/" and path.endswith("/"):
+            scope = {**scope, "path": path.rstrip("/")}  # a final slash is ignored (§1)
+        retried = method in _RETRIED_METHODS or (method == "POST" and "search" in path)
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["X-AWS-REQUEST-ID"] = request_id
+                if message["status"] in _RETRIED_STATUSES and retried:
+                    headers["Retry-After"] = "10"
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)

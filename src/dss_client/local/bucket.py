@@ -1,0 +1,198 @@
+"""A bucket: objects under keys. Here a plain directory, whose relative paths are the keys."""
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from attrs import frozen
+
+log = logging.getLogger(__name__)
+
+
+class BadKey(ValueError):
+    """A key that could name something outside its bucket, or that no file system takes."""
+
+
+@frozen
+class ObjectInfo:
+    """What is known of an object without reading it."""
+
+    size: int
+    modified: float
+    etag: str
+
+
+class Bucket(Protocol):
+    """The few things the service needs of a bucket."""
+
+    @property
+    def name(self) -> str:
+        """Name of the bucket, as in ``s3://<name>/<key>``."""
+        ...
+
+    def info(self, key: str) -> ObjectInfo | None:
+        """Return size, time and etag of an object, None when there is none."""
+        ...
+
+    def get(self, key: str) -> bytes | None:
+        """Return an object's content, None when there is none."""
+        ...
+
+    def open(self, key: str) -> BinaryIO:
+        """Open an object for reading.
+
+        Raises:
+            FileNotFoundError: There is none.
+        """
+        ...
+
+    def put(self, key: str, content: bytes) -> None:
+        """Write an object, whole or not at all."""
+        ...
+
+    def put_stream(self, key: str, stream: BinaryIO) -> None:
+        """Write an object from a stream, whole or not at all."""
+        ...
+
+    def keys(self, prefix: str = "") -> Iterator[str]:
+        """Yield the keys that start with `prefix`, sorted."""
+        ...
+
+
+def check_key(key: str) -> None:
+    """Refuse a key that must not become a path.
+
+    Raises:
+        BadKey: A part is empty, ``.`` or ``..``, or the key holds a backslash, a control
+            character or something that is no Unicode text.
+    """
+    if any(part in {"", ".", ".."} for part in key.split("/")):
+        raise BadKey("a key has an empty part, '.' or '..'")
+    if "\\" in key or any(ord(letter) < 0x20 or letter == "\x7f" for letter in key):
+        raise BadKey("a key holds a backslash or a control character")
+    try:
+        key.encode()
+    except UnicodeEncodeError as error:
+        raise BadKey("a key is no Unicode text") from error
+
+
+@frozen
+class DirectoryBucket:
+    """A bucket in a directory.
+
+    Unfinished objects are written to `staging`, a directory beside it on the same file system,
+    so that a listing never meets them.
+    """
+
+    name: str
+    path: Path
+    staging: Path
+
+    def info(self, key: str) -> ObjectInfo | None:
+        """Return size, time and etag of an object, None when there is none."""
+        try:
+            stat = os.stat(self._file(key))
+        except (OSError, BadKey):
+            return None
+        if not os.path.isfile(self._file(key)):
+            return None
+        etag = f"{stat.st_mtime_ns:x}-{stat.st_size:x}"
+        return ObjectInfo(size=stat.st_size, modified=stat.st_mtime, etag=etag)
+
+    def get(self, key: str) -> bytes | None:
+        """Return an object's content, None when there is none."""
+        try:
+            with self.open(key) as stream:
+                return stream.read()
+        except OSError:
+            return None
+
+    def open(self, key: str) -> BinaryIO:
+        """Open an object for reading.
+
+        Raises:
+            FileNotFoundError: There is none.
+        """
+        try:
+            return open(self._file(key), "rb")
+        except BadKey as error:
+            raise FileNotFoundError(str(error)) from error
+
+    def put(self, key: str, content: bytes) -> None:
+        """Write an object, whole or not at all.
+
+        Raises:
+            BadKey: The key is refused, see `check_key`.
+        """
+        with self._staged(key) as stream:
+            stream.write(content)
+
+    def put_stream(self, key: str, stream: BinaryIO) -> None:
+        """Write an object from a stream, whole or not at all.
+
+        Raises:
+            BadKey: The key is refused, see `check_key`.
+        """
+        with self._staged(key) as target:
+            shutil.copyfileobj(stream, target, 1024 * 1024)
+
+    def keys(self, prefix: str = "") -> Iterator[str]:
+        """Yield the keys that start with `prefix`, sorted by code point."""
+        folder = prefix.rpartition("/")[0]
+        if folder:
+            try:
+                start = self._file(folder)
+            except BadKey:
+                return
+        else:
+            start = str(self.path)
+        found = [key for key in _walk(start, f"{folder}/" if folder else "")]
+        yield from sorted(key for key in found if key.startswith(prefix))
+
+    def _file(self, key: str) -> str:
+        check_key(key)
+        # Joined as text: pathlib would let a part such as "C:" start anew on Windows.
+        return f"{self.path}{os.sep}{key.replace('/', os.sep)}"
+
+    @contextmanager
+    def _staged(self, key: str) -> Iterator[BinaryIO]:
+        final = self._file(key)
+        os.makedirs(self.staging, exist_ok=True)
+        handle, unfinished = tempfile.mkstemp(dir=self.staging)
+        try:
+            with open(handle, "wb") as stream:
+                yield stream
+            os.makedirs(os.path.dirname(final), exist_ok=True)
+            os.replace(unfinished, final)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                os.unlink(unfinished)
+            raise
+
+
+def _walk(folder: str, prefix: str) -> Iterator[str]:
+    try:
+        entries = list(os.scandir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for entry in entries:
+        key = prefix + entry.name
+        if entry.is_dir():
+            yield from _walk(entry.path, f"{key}/")
+        elif _is_foreign(key):
+            log.warning("%s: %a is skipped, it is no key of this service", folder, entry.name)
+        else:
+            yield key
+
+
+def _is_foreign(key: str) -> bool:
+    try:
+        check_key(key)
+    except BadKey:
+        return True
+    return False

@@ -1,0 +1,177 @@
+"""A directory on this machine becomes a bundle."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID, uuid4, uuid5
+
+from attrs import frozen
+
+from dss_client.local import documents
+from dss_client.local.checksums import Checksums, checksums_of, pieces_of
+from dss_client.local.documents import FileMetadata, Manifest, ManifestFile
+from dss_client.local.names import check_name
+from dss_client.local.store import Replica
+from dss_client.versions import create_version, parse_version
+
+_FILE_FORMAT = "0.0.4"
+_MANIFEST_FORMAT = "0.0.1"
+_CREATOR_UID = 0
+_INDEXED = ".json"
+# An own table: that of the `mimetypes` module depends on the machine.
+_CONTENT_TYPES = {
+    ".json": "application/json",
+    ".gz": "application/gzip",
+    ".txt": "text/plain",
+    ".csv": "text/csv",
+    ".tsv": "text/tab-separated-values",
+    ".pdf": "application/pdf",
+}
+_OTHER_TYPE = "application/octet-stream"
+
+
+class LoadError(ValueError):
+    """A directory that cannot become a bundle; the message says why and what to do."""
+
+
+class BundleExists(LoadError):
+    """The bundle is there already, and bundles never change."""
+
+
+@frozen
+class LoadedBundle:
+    """A bundle that was just stored."""
+
+    uuid: str
+    version: str
+    files: int
+
+    @property
+    def fqid(self) -> str:
+        """The bundle's `<uuid>.<version>`."""
+        return f"{self.uuid}.{self.version}"
+
+    def __str__(self) -> str:
+        return self.fqid
+
+
+@frozen
+class _Source:
+    name: str
+    path: Path
+
+
+def load_directory(
+    replica: Replica, src_dir: Path, uuid: str | None, version: str | None
+) -> LoadedBundle:
+    """Store the files of a directory, and a bundle of them.
+
+    File names are relative to the directory, with `/`. Each file's uuid is derived from the
+    bundle's and its name, so that a new version of a bundle has new versions of its files.
+
+    Raises:
+        LoadError: The directory is empty or has something that cannot be in a bundle, or the uuid
+            is none.
+        BundleExists: The bundle exists in this version.
+        BadName: A file's name is not allowed in a bundle.
+        dss_client.versions.InvalidVersion: The version is no DSS_VERSION.
+        NotADirectoryError: There is no such directory.
+    """
+    bundle_uuid = _uuid(uuid)
+    version = version or create_version()
+    parse_version(version)
+    sources = sorted(_sources(src_dir), key=lambda source: source.name)
+    if not sources:
+        raise LoadError(f"{src_dir} has no files, and a bundle needs at least one")
+    key = f"bundles/{bundle_uuid}.{version}"
+    if replica.main.info(key):
+        raise BundleExists(
+            f"Bundle {bundle_uuid}.{version} exists in replica {replica.name}; "
+            "bundles never change, so give another version"
+        )
+    files = [_store(replica, source, bundle_uuid, version) for source in sources]
+    manifest = Manifest(
+        format=_MANIFEST_FORMAT, version=version, files=files, creator_uid=_CREATOR_UID
+    )
+    replica.main.put(key, documents.encode(manifest))
+    return LoadedBundle(uuid=str(bundle_uuid), version=version, files=len(files))
+
+
+def content_type_of(name: str) -> str:
+    """Return the content type that a file's name tells; a compression suffix decides."""
+    return _CONTENT_TYPES.get(os.path.splitext(name)[1].lower(), _OTHER_TYPE)
+
+
+def _uuid(text: str | None) -> UUID:
+    try:
+        return UUID(text) if text else uuid4()
+    except ValueError as error:
+        raise LoadError(f"{text!r} is no uuid; leave it out to get a new one") from error
+
+
+def _sources(src_dir: Path) -> Iterator[_Source]:
+    if not src_dir.is_dir():
+        raise NotADirectoryError(f"{src_dir} is no directory")
+    top = src_dir.resolve()
+    for folder, folders, names in os.walk(top):
+        linked = [name for name in folders if Path(folder, name).is_symlink()]
+        if linked:
+            raise LoadError(
+                f"{Path(folder, linked[0])} is a symbolic link to a directory; copy it instead"
+            )
+        for name in names:
+            yield _source(top, Path(folder, name))
+
+
+def _source(top: Path, path: Path) -> _Source:
+    name = path.relative_to(top).as_posix()
+    check_name(name)
+    if not path.resolve().is_relative_to(top):
+        raise LoadError(f"{path} is a symbolic link that leaves {top}; copy the file instead")
+    if not path.is_file():
+        raise LoadError(f"{path} is no regular file")
+    return _Source(name=name, path=path)
+
+
+def _store(replica: Replica, source: _Source, bundle_uuid: UUID, version: str) -> ManifestFile:
+    size, sums = _store_blob(replica, source.path)
+    uuid = str(uuid5(bundle_uuid, source.name))
+    metadata = FileMetadata(
+        {
+            "format": _FILE_FORMAT,
+            "creator_uid": _CREATOR_UID,
+            "version": version,
+            "content-type": content_type_of(source.name),
+            "size": size,
+            "crc32c": sums.crc32c,
+            "s3-etag": sums.s3_etag,
+            "sha1": sums.sha1,
+            "sha256": sums.sha256,
+        }
+    )
+    replica.main.put(f"files/{uuid}.{version}", documents.encode(metadata))
+    return {
+        "name": source.name,
+        "uuid": uuid,
+        "version": version,
+        "content-type": metadata["content-type"],
+        "size": size,
+        "indexed": source.name.endswith(_INDEXED),
+        "crc32c": sums.crc32c,
+        "s3-etag": sums.s3_etag,
+        "sha1": sums.sha1,
+        "sha256": sums.sha256,
+    }
+
+
+def _store_blob(replica: Replica, path: Path) -> tuple[int, Checksums]:
+    with path.open("rb") as stream:
+        size = os.fstat(stream.fileno()).st_size
+        sums = checksums_of(pieces_of(stream), size)
+        if stream.tell() != size:
+            raise LoadError(f"{path} changed while it was read")
+        stored = replica.main.info(sums.blob_key)
+        if stored is None or stored.size != size:
+            stream.seek(0)
+            replica.main.put_stream(sums.blob_key, stream)
+    return size, sums

@@ -1,0 +1,83 @@
+"""POST /search (behaviour reference §8.10, §10.5)."""
+
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from dss_client.local.documents import JsonObject
+from dss_client.local.errors import Problem
+from dss_client.local.paging import page_headers, page_status
+from dss_client.local.query import Document, Predicate, QueryError, compile_query
+from dss_client.local.search import SortKey, sort_key
+from dss_client.local.service import Call, json_response
+
+_RAW_PAGE = 10
+# Replaced by the service, or without effect on its answers.
+_IGNORED = frozenset({"sort", "_source", "size", "aggs", "aggregations", "highlight", "version"})
+
+
+def post_search(call: Call) -> Response:
+    """Answer with one page of the bundles that match a query."""
+    es_query: JsonObject = call.arguments.body["es_query"]
+    raw = call.query("output_format") == "raw"
+    per_page: int = _RAW_PAGE if raw else call.query("per_page")
+    after = _after(call.query("search_after"))
+    try:
+        matches, skip = _compile(es_query, paging=after is not None)
+    except (QueryError, RecursionError) as error:
+        title = f"The query is refused: {error}."
+        raise Problem(400, "elasticsearch_bad_request", title) from error
+    hits = call.service.indexes.of(call.replica).find(matches, after, skip, per_page)
+    next_url = _next_url(call, hits.page[-1], per_page) if len(hits.page) == per_page else None
+    content = {
+        "es_query": es_query,
+        "results": [_result(call, document, raw) for document in hits.page],
+        "total_hits": hits.total,
+    }
+    return json_response(content, page_status(next_url), page_headers("results", next_url))
+
+
+def _compile(es_query: JsonObject, *, paging: bool) -> tuple[Predicate, int]:
+    for word in es_query:
+        if word not in _IGNORED and word not in {"query", "from"}:
+            raise QueryError(f"unknown key [{word}]; did you mean [query]?")
+    skip = es_query.get("from", 0)
+    if not isinstance(skip, int) or skip < 0 or (skip and paging):
+        raise QueryError("[from] wants a whole number from 0, and 0 with search_after")
+    return compile_query(es_query.get("query", {"match_all": {}})), skip
+
+
+def _after(text: str | None) -> SortKey | None:
+    """Return the sort values of the page before: uuid, version and, without one, the id."""
+    if text is None:
+        return None
+    values = text.split(",")
+    if len(values) not in {2, 3}:
+        title = "Query parameter 'search_after' is not from a page of this search."
+        raise Problem(400, "elasticsearch_bad_request", title)
+    return (values[0], values[1], values[2] if len(values) == 3 else "")
+
+
+def _next_url(call: Call, last: Document, per_page: int) -> str:
+    uuid, version, document_id = sort_key(last)
+    values = [uuid, version, document_id] if document_id else [uuid, version]
+    query = {
+        "per_page": per_page,
+        "replica": call.replica.name,
+        "search_after": ",".join(values),
+        "output_format": call.query("output_format"),
+    }
+    return f"{call.base_url}/search?{urlencode(query)}"
+
+
+def _result(call: Call, document: Document, raw: bool) -> JsonObject:
+    uuid, _, version = document.id.partition(".")
+    query = urlencode({"version": version, "replica": call.replica.name})
+    result: JsonObject = {
+        "bundle_fqid": document.id,
+        "bundle_url": f"{call.base_url}/bundles/{uuid}?{query}",
+        "search_score": None,
+    }
+    if raw:
+        result["metadata"] = document.source
+    return result

@@ -1,0 +1,243 @@
+"""`LocalDSS`: the embedded service as a thing to start and stop."""
+
+import asyncio
+import shutil
+import socket
+import tempfile
+import threading
+import weakref
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from dss_client.local.app import BASE, api_app
+from dss_client.local.checkout import Checkouts
+from dss_client.local.jobs import Jobs
+from dss_client.local.loader import LoadedBundle, load_directory
+from dss_client.local.sample import load_sample
+from dss_client.local.search import SearchIndexes
+from dss_client.local.service import Service
+from dss_client.local.settings import LocalSettings
+from dss_client.local.signing import Signer
+from dss_client.local.storage_app import storage_app
+from dss_client.local.store import ReplicaName, Storage
+
+_BACKLOG = 2048
+_GRACE = 2  # seconds that open answers get when the service stops
+_ANY_HOST = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - names what it is bound to
+
+
+class LocalDSS:
+    """A real DSS over HTTP, in this process, over a directory.
+
+    ```python
+    with LocalDSS(sample=True) as dss:
+        print(dss.url)
+    ```
+
+    Two origins listen on this machine only, unless another `host` is given: the API, and the
+    storage that its presigned URLs point to. There are no accounts: whoever reaches it can read
+    all of it.
+
+    Args:
+        root: Directory that holds the buckets (behaviour reference §5), made when missing. None:
+            a temporary one, removed at the end.
+        sample: Put the sample bundles in, unless they are there.
+        host: Address to listen on.
+        port: Port of the API; 0 takes a free one.
+        storage_port: Port of the storage; 0 takes a free one.
+        settings: Everything else.
+    """
+
+    def __init__(
+        self,
+        root: Path | str | None = None,
+        *,
+        sample: bool = False,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        storage_port: int = 0,
+        settings: LocalSettings | None = None,
+    ) -> None:
+        self.settings = settings or LocalSettings()
+        self._sample = sample
+        self._host = host
+        self._ports = (port, storage_port)
+        self._running: _Running | None = None
+        self._cleanup: weakref.finalize[[str], LocalDSS] | None = None
+        if root is None:
+            folder = tempfile.mkdtemp(prefix="dss-local-")
+            self._cleanup = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+            root = folder
+        self.root = Path(root).absolute()
+        self.root.mkdir(parents=True, exist_ok=True)
+        self._storage = Storage(self.root)
+        self._indexes = SearchIndexes(self._storage.replicas.values())
+
+    @property
+    def url(self) -> str:
+        """Base URL of the API, such as `http://127.0.0.1:8010/v1`.
+
+        Raises:
+            RuntimeError: The service is not running.
+        """
+        return f"{self._origin(self._started().api)}{BASE}"
+
+    @property
+    def storage_url(self) -> str:
+        """Origin of the storage, such as `http://127.0.0.1:8011`.
+
+        Raises:
+            RuntimeError: The service is not running.
+        """
+        return self._origin(self._started().storage)
+
+    def load_bundle(
+        self,
+        src_dir: Path | str,
+        uuid: str | None = None,
+        version: str | None = None,
+        replica: ReplicaName = "aws",
+    ) -> LoadedBundle:
+        """Make a bundle of the files in a directory. Works before the service is started, too.
+
+        Files named `*.json` are indexed for search.
+
+        Args:
+            src_dir: The directory; names in the bundle are relative to it.
+            uuid: Uuid of the bundle; a new one when not given.
+            version: DSS_VERSION of the bundle and its files; now when not given.
+            replica: Replica to put it in.
+
+        Raises:
+            LoadError: The directory cannot become a bundle, or the bundle exists.
+            BadName: A file's name is not allowed in a bundle.
+            dss_client.versions.InvalidVersion: The version is no DSS_VERSION.
+            NotADirectoryError: There is no such directory.
+        """
+        target = self._storage.replicas[replica]
+        bundle = load_directory(target, Path(src_dir), uuid, version)
+        self._indexes.of(target).add(bundle.uuid, bundle.version)
+        return bundle
+
+    def start(self) -> Self:
+        """Start to serve, in a thread of its own.
+
+        Raises:
+            RuntimeError: It runs already.
+            OSError: A port is taken, or the host is not of this machine.
+        """
+        if self._running is not None:
+            raise RuntimeError("This LocalDSS is running already.")
+        if self._sample:
+            load_sample(self)
+        sockets = _listen(self._host, self._ports)
+        jobs = Jobs(self.settings.checkout_polls)
+        service = Service(
+            settings=self.settings,
+            storage=self._storage,
+            checkouts=Checkouts(self._storage, jobs, self.settings.clock, self.settings.email_dir),
+            indexes=self._indexes,
+            signer=Signer(self.settings.clock),
+            storage_port=sockets[1].getsockname()[1],
+        )
+        apps = [api_app(service), storage_app(service.storage, service.signer)]
+        self._running = _Running(apps, sockets, jobs)
+        return self
+
+    def stop(self) -> None:
+        """Stop serving, and remove a temporary root. Does nothing when it is not running."""
+        running, self._running = self._running, None
+        if running is not None:
+            running.close()
+        if self._cleanup is not None:
+            self._cleanup()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        state = self.url if self._running else "not running"
+        return f"<LocalDSS {str(self.root)!r} {state}>"
+
+    def _started(self) -> "_Running":
+        if self._running is None:
+            raise RuntimeError("This LocalDSS is not running: use it in a with block, or start it.")
+        return self._running
+
+    def _origin(self, port: int) -> str:
+        host = _ANY_HOST.get(self._host, self._host)
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class _Running:
+    """The two servers, on one event loop in one thread."""
+
+    def __init__(self, apps: list[ASGIApp], sockets: list[socket.socket], jobs: Jobs) -> None:
+        self.api, self.storage = (each.getsockname()[1] for each in sockets)
+        self._jobs = jobs
+        self._sockets = sockets
+        self._servers = [uvicorn.Server(_config(app)) for app in apps]
+        self._up = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="dss-local", daemon=True)
+        self._thread.start()
+        self._up.wait()
+
+    def close(self) -> None:
+        """Stop both servers and the jobs."""
+        for server in self._servers:
+            server.should_exit = True
+        self._thread.join()
+        self._jobs.close()
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        finally:
+            self._up.set()
+
+    async def _serve(self) -> None:
+        pairs = zip(self._servers, self._sockets, strict=True)
+        serving = asyncio.gather(*(server.serve(sockets=[sock]) for server, sock in pairs))
+        while not all(server.started for server in self._servers):
+            await asyncio.sleep(0.001)
+        self._up.set()
+        await serving
+
+
+def _config(app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        loop="asyncio",
+        lifespan="off",
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE,
+    )
+
+
+def _listen(host: str, ports: tuple[int, int]) -> list[socket.socket]:
+    with ExitStack() as opened:
+        sockets = []
+        for port in ports:
+            family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+            made = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+            sockets.append(opened.enter_context(made))
+        opened.pop_all()
+    return sockets

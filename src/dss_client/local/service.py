@@ -1,0 +1,104 @@
+"""What every operation works with: the parts of one running service, and one request."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from attrs import frozen
+from starlette.responses import Response
+
+from dss_client.local.bucket import Bucket
+from dss_client.local.checkout import Checkouts
+from dss_client.local.search import SearchIndexes
+from dss_client.local.settings import LocalSettings
+from dss_client.local.signing import Signer
+from dss_client.local.store import Replica, ReplicaName, Storage
+from dss_client.local.validation import Arguments
+
+
+@frozen(eq=False)
+class Service:
+    """The parts of one running service."""
+
+    settings: LocalSettings
+    storage: Storage
+    checkouts: Checkouts
+    indexes: SearchIndexes
+    signer: Signer
+    storage_port: int
+
+
+@frozen
+class Call:
+    """One checked request.
+
+    Attributes:
+        url: The whole URL as the client sent it.
+        base_url: The URL's start, up to and with `/v1`.
+        method: The request's method; HEAD also where the operation is a GET.
+    """
+
+    service: Service
+    arguments: Arguments
+    url: str
+    base_url: str
+    method: str
+
+    @property
+    def replica(self) -> Replica:
+        """The replica that the request names."""
+        name: ReplicaName = self.arguments.query["replica"]
+        return self.service.storage.replicas[name]
+
+    @property
+    def uuid(self) -> str:
+        """The uuid in the path, in lower case (§4.1)."""
+        return self.arguments.path["uuid"].lower()
+
+    def query(self, name: str) -> Any:
+        """Return a query argument, its default or None when it was not given."""
+        return self.arguments.query[name]
+
+    def presigned(
+        self,
+        bucket: Bucket,
+        key: str,
+        *,
+        content_type: str | None = None,
+        content_disposition: str | None = None,
+    ) -> str:
+        """Return a URL of the storage origin that works for a while, without credentials.
+
+        The type travels in the URL: a bucket copied as files has no other place for it.
+        """
+        host = urlsplit(self.base_url).hostname or ""
+        origin = f"[{host}]" if ":" in host else host
+        signed = self.service.signer.sign(
+            f"/{bucket.name}/{key}",
+            self.service.settings.url_lifetime,
+            response_content_type=content_type,
+            response_content_disposition=content_disposition,
+        )
+        return f"http://{origin}:{self.service.storage_port}{signed}"
+
+
+Handler = Callable[[Call], Response]
+
+
+def json_response(
+    content: object, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return a JSON answer, keys sorted as the service sorts them (§1)."""
+    body = json.dumps(content, ensure_ascii=False, sort_keys=True).encode("utf-8", "replace")
+    return Response(body, status, headers, media_type="application/json")
+
+
+def redirect(url: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a redirect with the small text body that clients ignore."""
+    return Response(
+        "<!doctype html><title>Redirect</title>",
+        status,
+        {**(headers or {}), "Location": url},
+        media_type="text/html",
+    )

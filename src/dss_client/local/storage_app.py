@@ -1,0 +1,95 @@
+"""The storage origin: objects of the buckets behind signed URLs, as a cloud serves them."""
+
+from collections.abc import Iterator
+from email.utils import formatdate
+from uuid import uuid4
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from dss_client.local.bucket import Bucket, ObjectInfo
+from dss_client.local.headers import header_value
+from dss_client.local.ranges import ByteRange, Unsatisfiable, parse_range
+from dss_client.local.signing import BadSignature, Signer
+from dss_client.local.store import Storage
+
+_PIECE = 512 * 1024
+
+
+def storage_app(storage: Storage, signer: Signer) -> ASGIApp:
+    """Return the application that serves the buckets' objects."""
+
+    async def endpoint(request: Request) -> Response:
+        response = await run_in_threadpool(_answer, storage, signer, request)
+        response.headers["X-Amz-Request-Id"] = str(uuid4())
+        return response
+
+    return Starlette(routes=[Route("/{path:path}", endpoint, methods=["GET"])])
+
+
+def _answer(storage: Storage, signer: Signer, request: Request) -> Response:
+    path = request.scope["path"]
+    try:
+        overrides = signer.verify(path, request.url.query)
+    except BadSignature as error:
+        return _error(403, str(error))
+    bucket_name, _, key = path.removeprefix("/").partition("/")
+    bucket = storage.bucket(bucket_name)
+    info = bucket.info(key) if bucket else None
+    if bucket is None or info is None:
+        return _error(404, "NoSuchKey")
+    headers = _headers(info, overrides)
+    if request.headers.get("if-match", headers["ETag"]) not in {headers["ETag"], "*"}:
+        return _error(412, "PreconditionFailed")
+    try:
+        part = _range(request, info, headers)
+    except Unsatisfiable:
+        return _error(416, "InvalidRange", {"Content-Range": f"bytes */{info.size}"})
+    status = 200
+    if part is not None:
+        status = 206
+        headers["Content-Range"] = part.content_range(info.size)
+    wanted = part or ByteRange(0, info.size)
+    headers["Content-Length"] = str(wanted.length)
+    if request.method == "HEAD":
+        return Response(status_code=status, headers=headers)
+    return StreamingResponse(_read(bucket, key, wanted), status, headers)
+
+
+def _range(request: Request, info: ObjectInfo, headers: dict[str, str]) -> ByteRange | None:
+    validators = {headers["ETag"], headers["Last-Modified"]}
+    if request.headers.get("if-range", headers["ETag"]) not in validators:
+        return None
+    return parse_range(request.headers.get("range"), info.size)
+
+
+def _headers(info: ObjectInfo, overrides: dict[str, str]) -> dict[str, str]:
+    content_type = overrides.get("response-content-type", "application/octet-stream")
+    headers = {
+        "Accept-Ranges": "bytes",
+        "Content-Type": header_value(content_type),
+        "ETag": f'"{info.etag}"',
+        "Last-Modified": formatdate(info.modified, usegmt=True),
+    }
+    if "response-content-disposition" in overrides:
+        disposition = overrides["response-content-disposition"]
+        headers["Content-Disposition"] = header_value(disposition)
+    return headers
+
+
+def _read(bucket: Bucket, key: str, part: ByteRange) -> Iterator[bytes]:
+    with bucket.open(key) as stream:
+        stream.seek(part.start)
+        left = part.length
+        while left and (piece := stream.read(min(left, _PIECE))):
+            left -= len(piece)
+            yield piece
+
+
+def _error(status: int, code: str, headers: dict[str, str] | None = None) -> Response:
+    body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code></Error>'
+    return Response(body, status, headers, media_type="application/xml")

@@ -1,0 +1,170 @@
+"""Files, bundles and tombstones on top of a replica's buckets (behaviour reference §5)."""
+
+import logging
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Literal, cast
+
+from attrs import field, frozen
+
+from dss_client.local import documents
+from dss_client.local.bucket import Bucket, DirectoryBucket
+from dss_client.local.documents import FileMetadata, JsonObject, Manifest, ObjectKey
+
+log = logging.getLogger(__name__)
+
+ReplicaName = Literal["aws", "gcp"]
+SCHEMES: dict[ReplicaName, str] = {"aws": "s3", "gcp": "gs"}
+STAGING = ".staging"
+
+
+@frozen
+class Replica:
+    """One full copy of the data: its main bucket and its checkout bucket."""
+
+    name: ReplicaName
+    main: Bucket
+    checkout: Bucket
+
+    @property
+    def scheme(self) -> str:
+        """Scheme of this cloud's object URLs, ``s3`` or ``gs``."""
+        return SCHEMES[self.name]
+
+    def file(self, uuid: str, version: str | None = None) -> FileMetadata | None:
+        """Return the metadata of a file, of its latest version when none is named.
+
+        A file with a tombstone is deleted (S12).
+        """
+        if self.main.info(f"files/{uuid}.dead"):
+            return None
+        if version is None:
+            versions = _alive(self._objects("files", uuid))
+            if not versions:
+                return None
+            version = versions[-1]
+        return self._file_metadata(f"files/{uuid}.{version}")
+
+    def latest_bundle(self, uuid: str) -> str | None:
+        """Return the greatest version of a bundle that is not dead."""
+        versions = self.bundle_versions(uuid)
+        return versions[-1] if versions else None
+
+    def bundle_versions(self, uuid: str) -> list[str]:
+        """Return the versions of a bundle that are not dead, oldest first."""
+        return _alive(self._objects("bundles", uuid))
+
+    def bundle(self, uuid: str, version: str) -> Manifest | None:
+        """Return the manifest of a version that is not dead."""
+        dead = (f"bundles/{uuid}.dead", f"bundles/{uuid}.{version}.dead")
+        if any(self.main.info(key) for key in dead):
+            return None
+        return self.manifest(uuid, version)
+
+    def manifest(self, uuid: str, version: str) -> Manifest | None:
+        """Return a stored manifest, dead or not; a broken one is logged and taken as absent."""
+        key = f"bundles/{uuid}.{version}"
+        manifest = documents.decode(self.main.get(key))
+        if manifest is None:
+            return None
+        if not _is_manifest(manifest):
+            log.warning("%s: %s is skipped, it is no bundle manifest", self.main.name, key)
+            return None
+        return cast("Manifest", manifest)
+
+    def tombstone(self, uuid: str, version: str) -> tuple[str | None, JsonObject] | None:
+        """Return the tombstone over a bundle version: the version it names or None, and itself."""
+        for named in (None, version):
+            key = ObjectKey(uuid=uuid, version=named, dead=True)
+            content = self.main.get(f"bundles/{key.name}")
+            if content is not None:
+                return named, documents.decode(content) or {}
+        return None
+
+    def all_bundles(self, prefix: str = "") -> Iterator[ObjectKey]:
+        """Yield the keys of all bundle versions and tombstones, in key order."""
+        return self._listed(f"bundles/{prefix}")
+
+    def _objects(self, kind: str, uuid: str) -> Iterator[ObjectKey]:
+        if "/" in uuid:
+            return iter(())
+        return self._listed(f"{kind}/{uuid}.")
+
+    def _listed(self, prefix: str) -> Iterator[ObjectKey]:
+        for key in self.main.keys(prefix):
+            parsed = ObjectKey.parse(key)
+            if parsed is None:
+                log.warning("%s: foreign key %a is skipped", self.main.name, key)
+            else:
+                yield parsed
+
+    def _file_metadata(self, key: str) -> FileMetadata | None:
+        metadata = documents.decode(self.main.get(key))
+        if metadata is None:
+            return None
+        if not _has_types(metadata, documents.FILE_KEYS):
+            log.warning("%s: %s is skipped, it is no file metadata", self.main.name, key)
+            return None
+        return cast("FileMetadata", metadata)
+
+
+@frozen
+class Storage:
+    """All buckets below one directory."""
+
+    root: Path
+    replicas: dict[ReplicaName, Replica] = field(init=False)
+
+    @replicas.default
+    def _make_replicas(self) -> dict[ReplicaName, Replica]:
+        return {
+            name: Replica(
+                name=name,
+                main=self._directory(f"dss-local-{name}", self.root / name / "main"),
+                checkout=self._directory(
+                    f"dss-local-checkout-{name}", self.root / name / "checkout"
+                ),
+            )
+            for name in SCHEMES
+        }
+
+    def bucket(self, name: str) -> Bucket | None:
+        """Return a bucket by its name: one of the replicas', or a directory below the root."""
+        for replica in self.replicas.values():
+            for bucket in (replica.main, replica.checkout):
+                if bucket.name == name:
+                    return bucket
+        if not name or name in SCHEMES or name.startswith(".") or set(name) & set("/\\:\0"):
+            return None
+        path = self.root / name
+        return self._directory(name, path) if path.is_dir() else None
+
+    def _directory(self, name: str, path: Path) -> DirectoryBucket:
+        return DirectoryBucket(name=name, path=path, staging=self.root / STAGING)
+
+
+def _alive(keys: Iterable[ObjectKey]) -> list[str]:
+    found = list(keys)
+    dead = {key.version for key in found if key.dead}
+    if None in dead:
+        return []
+    return [key.version for key in found if key.version and key.version not in dead]
+
+
+_TYPES: dict[str, type] = {"size": int, "indexed": bool}
+
+
+def _has_types(document: JsonObject, keys: Iterable[str]) -> bool:
+    return all(isinstance(document.get(key), _TYPES.get(key, str)) for key in keys)
+
+
+def _is_manifest(document: JsonObject) -> bool:
+    files = document.get("files")
+    return (
+        isinstance(document.get("version"), str)
+        and isinstance(files, list)
+        and all(
+            isinstance(file, dict) and _has_types(file, documents.MANIFEST_FILE_KEYS)
+            for file in files
+        )
+    )
