@@ -1,4 +1,4 @@
 """The build-time generator: the pinned specification in, typed models and operations out.
 
-Run ``python -m generator``; with ``--check`` it only says what differs. It is not part of the wheel.
+Run ``python -m generator``; with ``--check`` it only says what differs. Not part of the wheel.
 """

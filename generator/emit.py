@@ -1,11 +1,11 @@
 """Writes the code: Jinja, then ruff. The same document gives the same bytes, always."""
 
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 import jinja2
-from ruff.__main__ import find_ruff_bin
 
 from . import render
 from .errors import GeneratorError
@@ -30,7 +30,9 @@ def emit(api: Api, spec_sha256: str) -> dict[str, str]:
         f"# Specification sha256: {spec_sha256}"
     )
     files = {
-        "models.py": environment.get_template("models.py.jinja").render(api=api, header=header),
+        "models.py": environment.get_template("models.py.jinja").render(
+            api=api, header=header, exports=_exports(api)
+        ),
         "operations/__init__.py": environment.get_template("operations_init.py.jinja").render(
             api=api, header=header, spec_sha256=spec_sha256
         ),
@@ -71,6 +73,12 @@ def _parameter(argument: Argument) -> str:
     return f"{argument.name}: {kind} | None = None"
 
 
+def _exports(api: Api) -> list[str]:
+    names = [model.name for model in api.models]
+    names += [render.typed_dict(model.name) for model in api.models if model.is_argument]
+    return sorted(names)
+
+
 def _models_of(operation: Operation) -> list[str]:
     """Return the names an operation's module takes from the models."""
     types = [argument.type for argument in operation.arguments]
@@ -107,7 +115,9 @@ def _tidy(files: dict[str, str]) -> dict[str, str]:
 
 def _ruff(*arguments: str) -> None:
     done = subprocess.run(
-        [find_ruff_bin(), *arguments], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "ruff", *arguments], capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise GeneratorError(f"ruff {arguments[0]} refused the generated code:\n{done.stdout}")
+        raise GeneratorError(
+            f"ruff {arguments[0]} refused the generated code:\n{done.stdout}{done.stderr}"
+        )

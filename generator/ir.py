@@ -8,12 +8,21 @@ frozen values below.
 from pathlib import Path
 from typing import Any
 
-import openapi_python_client.parser.properties as opc
 from attrs import frozen
 from openapi_python_client.config import Config, ConfigFile, MetaType
 from openapi_python_client.parser.errors import GeneratorError as ParserError
 from openapi_python_client.parser.errors import ParseError
 from openapi_python_client.parser.openapi import Endpoint, GeneratorData
+from openapi_python_client.parser.properties import (
+    AnyProperty,
+    LiteralEnumProperty,
+    ModelProperty,
+)
+from openapi_python_client.parser.properties.boolean import BooleanProperty
+from openapi_python_client.parser.properties.float import FloatProperty
+from openapi_python_client.parser.properties.int import IntProperty
+from openapi_python_client.parser.properties.list_property import ListProperty
+from openapi_python_client.parser.properties.string import StringProperty
 
 from .errors import GeneratorError, pointer
 from .naming import class_name, field_name, operation_name
@@ -301,34 +310,34 @@ class _Builder:
 
     def _type(self, prop: Any, place: str) -> Type:
         match prop:
-            case opc.StringProperty():
+            case StringProperty():
                 return Scalar("str")
-            case opc.BooleanProperty():
+            case BooleanProperty():
                 return Scalar("bool")
-            case opc.IntProperty():
+            case IntProperty():
                 return Scalar("int")
-            case opc.FloatProperty():
+            case FloatProperty():
                 return Scalar("float")
-            case opc.LiteralEnumProperty():
+            case LiteralEnumProperty():
                 return Choice(tuple(sorted(str(value) for value in prop.values)))
-            case opc.ListProperty():
+            case ListProperty():
                 return Listing(self._type(prop.inner_property, place))
-            case opc.AnyProperty():
+            case AnyProperty():
                 return Anything()
-            case opc.ModelProperty():
+            case ModelProperty():
                 return self._object_type(prop, place)
         raise GeneratorError(
             f"{place}: {prop.name.get_untrusted_value()!r} has an unsupported type"
             f" ({type(prop).__name__})"
         )
 
-    def _object_type(self, prop: opc.ModelProperty, place: str) -> Type:
+    def _object_type(self, prop: ModelProperty, place: str) -> Type:
         # A property made from a reference is a copy taken before its model was processed: what it
         # is, is told by its data.
         if prop.data.properties or prop.data.allOf:
             return Ref(str(prop.class_info.name))
         parsed = self._parsed.get(str(prop.class_info.name), prop)
-        if isinstance(parsed.additional_properties, opc.AnyProperty | None):
+        if isinstance(parsed.additional_properties, AnyProperty | None):
             return Free()
         return Mapped(self._type(parsed.additional_properties, place))
 
@@ -363,7 +372,7 @@ class _Builder:
 
     def _result(self, endpoint: Endpoint, place: str) -> Type | None:
         answers = list(endpoint.responses)
-        if not answers or isinstance(answers[0].prop, opc.AnyProperty):
+        if not answers or isinstance(answers[0].prop, AnyProperty):
             return None
         return self._type(answers[0].prop, place)
 
@@ -391,7 +400,7 @@ class _Builder:
     ) -> list[Argument]:
         schema = operation["requestBody"]["content"]["application/json"]["schema"]
         parsed = endpoint.bodies[0].prop
-        if not isinstance(parsed, opc.ModelProperty):
+        if not isinstance(parsed, ModelProperty):
             raise GeneratorError(f"{place}: the body is not an object")
         both = [*(parsed.required_properties or []), *(parsed.optional_properties or [])]
         by_name = {prop.name.get_untrusted_value(): prop for prop in both}

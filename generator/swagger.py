@@ -97,28 +97,31 @@ def _check_operation(document: Document, path: str, method: str, operation: Docu
     place = ("paths", path, method)
     if not operation.get("responses"):
         raise GeneratorError(f"{pointer(*place, 'responses')}: at least one response is needed")
-    in_path = set()
-    for index, node in enumerate(operation.get("parameters", [])):
-        at = pointer(*place, "parameters", index)
-        parameter = resolve(document, node)
-        for key in ("name", "in"):
-            if key not in parameter:
-                raise GeneratorError(f"{at}: {key!r} is missing")
-        if parameter["in"] not in _PLACES:
-            raise GeneratorError(f"{at}: parameters in {parameter['in']!r} are not supported")
-        if parameter["in"] == "body":
-            if "schema" not in parameter:
-                raise GeneratorError(f"{at}: the body has no schema")
-        elif "type" not in parameter and "enum" not in parameter:
-            raise GeneratorError(f"{at}: {parameter['name']!r} has no type")
-        if parameter["in"] == "path":
-            in_path.add(parameter["name"])
+    parameters = [
+        _checked_parameter(resolve(document, node), pointer(*place, "parameters", index))
+        for index, node in enumerate(operation.get("parameters", []))
+    ]
+    in_path = {parameter["name"] for parameter in parameters if parameter["in"] == "path"}
     templated = set(_TEMPLATE.findall(path))
     if templated != in_path:
         odd = ", ".join(sorted(templated ^ in_path))
         raise GeneratorError(
             f"{pointer(*place, 'parameters')}: path parameters do not match the path: {odd}"
         )
+
+
+def _checked_parameter(parameter: Document, place: str) -> Document:
+    for key in ("name", "in"):
+        if key not in parameter:
+            raise GeneratorError(f"{place}: {key!r} is missing")
+    if parameter["in"] not in _PLACES:
+        raise GeneratorError(f"{place}: parameters in {parameter['in']!r} are not supported")
+    if parameter["in"] == "body":
+        if "schema" not in parameter:
+            raise GeneratorError(f"{place}: the body has no schema")
+    elif "type" not in parameter and "enum" not in parameter:
+        raise GeneratorError(f"{place}: {parameter['name']!r} has no type")
+    return parameter
 
 
 def to_openapi3(document: Document) -> Document:

@@ -25,7 +25,7 @@ from .errors import (
     redact_url,
 )
 
-__all__ = ["Exchange", "Hop", "response_info", "storage_hop", "wrap_fault"]
+__all__ = ["Exchange", "Hop", "check_identity", "response_info", "storage_hop", "wrap_fault"]
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 20
@@ -70,6 +70,22 @@ def response_info(response: httpx.Response) -> ResponseInfo:
     """Return what errors keep of a response whose body was read (or is not wanted)."""
     content = response.content if response.is_stream_consumed or response.is_closed else b""
     return ResponseInfo(response.status_code, dict(response.headers), content)
+
+
+def check_identity(response: httpx.Response, hop: Hop) -> None:
+    """Refuse encoded content: its bytes are not the stored ones, which the checksums are of.
+
+    Raises:
+        DSSDecodeError: Names the encoding.
+    """
+    encoding = response.headers.get("content-encoding", "identity")
+    if encoding.lower() != "identity":
+        raise DSSDecodeError(
+            f"storage sent the content encoded as {encoding!r} though identity was asked for;"
+            " its checksum could not be verified",
+            request=hop.info,
+            response=ResponseInfo(response.status_code, dict(response.headers)),
+        )
 
 
 def wrap_fault(error: Exception, hop: Hop, hint: str = "") -> DSSError:
@@ -144,7 +160,8 @@ class Exchange:
         """
         status = response.status_code
         if response.is_success:
-            self._check_identity(response)
+            if self.hop.storage:
+                check_identity(response, self.hop)
             return None
         if status in _REDIRECTS:
             return self._redirected(response)
@@ -223,16 +240,6 @@ class Exchange:
         self._failures = 0
         self.hop = evolve(storage_hop(target), method=self._request.method)
         return 0.0
-
-    def _check_identity(self, response: httpx.Response) -> None:
-        encoding = response.headers.get("content-encoding", "identity")
-        if self.hop.storage and encoding.lower() != "identity":
-            raise DSSDecodeError(
-                f"storage sent the content encoded as {encoding!r} though identity was asked for;"
-                " its checksum could not be verified",
-                request=self.hop.info,
-                response=ResponseInfo(response.status_code, dict(response.headers)),
-            )
 
     def _refusal(self, response: httpx.Response, hint: str = "") -> DSSResponseError:
         if response.status_code == 401 and "authorization" not in self.hop.headers:

@@ -38,7 +38,7 @@ class HeaderModel(Model):
         """
         values: dict[str, Any] = {}
         for name, field in cls.model_fields.items():
-            header = field.alias or name
+            header = field.validation_alias if isinstance(field.validation_alias, str) else name
             if header in headers:
                 values[header] = headers[header]
         return cls.model_validate(values)

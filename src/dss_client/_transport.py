@@ -24,7 +24,7 @@ from contextlib import asynccontextmanager, contextmanager
 import httpx
 from attrs import field, frozen
 
-from ._exchange import Exchange, Hop, response_info, storage_hop, wrap_fault
+from ._exchange import Exchange, Hop, check_identity, response_info, storage_hop, wrap_fault
 from ._request import Request
 from ._retry import RetryPolicy
 from ._version import __version__
@@ -179,13 +179,13 @@ class StorageResponse:
         self.headers: Mapping[str, str] = headers
 
     def iter_bytes(self, chunk_size: int = _BLOCK) -> Iterator[bytes]:
-        """Yield the content, undecoded, in pieces of at most `chunk_size` bytes.
+        """Yield the content in pieces of at most `chunk_size` bytes.
 
         Raises:
             DSSConnectionError, DSSTimeout: The connection broke or stalled.
         """
         try:
-            yield from self._response.iter_raw(chunk_size)
+            yield from self._response.iter_bytes(chunk_size)
         except _FAULTS as error:
             raise wrap_fault(error, self._hop) from error
 
@@ -205,13 +205,13 @@ class AsyncStorageResponse:
         self.headers: Mapping[str, str] = headers
 
     async def iter_bytes(self, chunk_size: int = _BLOCK) -> AsyncIterator[bytes]:
-        """Yield the content, undecoded, in pieces of at most `chunk_size` bytes.
+        """Yield the content in pieces of at most `chunk_size` bytes.
 
         Raises:
             DSSConnectionError, DSSTimeout: The connection broke or stalled.
         """
         try:
-            async for chunk in self._response.aiter_raw(chunk_size):
+            async for chunk in self._response.aiter_bytes(chunk_size):
                 yield chunk
         except _FAULTS as error:
             raise wrap_fault(error, self._hop) from error
@@ -298,6 +298,7 @@ class Transport:
                 raise DSSResponseError.for_response(
                     request=hop.info, response=response_info(response)
                 )
+            check_identity(response, hop)
             yield StorageResponse(response, hop, response.headers)
         finally:
             response.close()
