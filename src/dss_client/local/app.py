@@ -83,7 +83,6 @@ def _answer(service: Service, operation: Operation, request: Request, body: byte
             arguments=arguments,
             url=str(request.url),
             base_url=f"{request.url.scheme}://{request.url.netloc}{BASE}",
-            method=request.method,
         )
         return handler(call)
     except Problem as problem:

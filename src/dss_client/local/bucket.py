@@ -3,9 +3,10 @@
 import logging
 import os
 import shutil
+import stat
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -96,13 +97,13 @@ class DirectoryBucket:
     def info(self, key: str) -> ObjectInfo | None:
         """Return size, time and etag of an object, None when there is none."""
         try:
-            stat = os.stat(self._file(key))
+            status = self._file(key).stat()
         except (OSError, BadKey):
             return None
-        if not os.path.isfile(self._file(key)):
+        if not stat.S_ISREG(status.st_mode):
             return None
-        etag = f"{stat.st_mtime_ns:x}-{stat.st_size:x}"
-        return ObjectInfo(size=stat.st_size, modified=stat.st_mtime, etag=etag)
+        etag = f"{status.st_mtime_ns:x}-{status.st_size:x}"
+        return ObjectInfo(size=status.st_size, modified=status.st_mtime, etag=etag)
 
     def get(self, key: str) -> bytes | None:
         """Return an object's content, None when there is none."""
@@ -119,7 +120,7 @@ class DirectoryBucket:
             FileNotFoundError: There is none.
         """
         try:
-            return open(self._file(key), "rb")
+            return self._file(key).open("rb")
         except BadKey as error:
             raise FileNotFoundError(str(error)) from error
 
@@ -144,38 +145,35 @@ class DirectoryBucket:
     def keys(self, prefix: str = "") -> Iterator[str]:
         """Yield the keys that start with `prefix`, sorted by code point."""
         folder = prefix.rpartition("/")[0]
-        if folder:
-            try:
-                start = self._file(folder)
-            except BadKey:
-                return
-        else:
-            start = str(self.path)
-        found = [key for key in _walk(start, f"{folder}/" if folder else "")]
+        try:
+            start = self._file(folder) if folder else self.path
+        except BadKey:
+            return
+        found = _walk(start, f"{folder}/" if folder else "")
         yield from sorted(key for key in found if key.startswith(prefix))
 
-    def _file(self, key: str) -> str:
+    def _file(self, key: str) -> Path:
         check_key(key)
         # Joined as text: pathlib would let a part such as "C:" start anew on Windows.
-        return f"{self.path}{os.sep}{key.replace('/', os.sep)}"
+        return Path(f"{self.path}/{key}")
 
     @contextmanager
-    def _staged(self, key: str) -> Iterator[BinaryIO]:
+    def _staged(self, key: str) -> Generator[BinaryIO]:
         final = self._file(key)
-        os.makedirs(self.staging, exist_ok=True)
-        handle, unfinished = tempfile.mkstemp(dir=self.staging)
+        self.staging.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=self.staging)
+        unfinished = Path(name)
         try:
-            with open(handle, "wb") as stream:
+            with open(handle, "wb") as stream:  # noqa: PTH123 - opens a descriptor, not a path
                 yield stream
-            os.makedirs(os.path.dirname(final), exist_ok=True)
-            os.replace(unfinished, final)
+            final.parent.mkdir(parents=True, exist_ok=True)
+            unfinished.replace(final)
         except BaseException:
-            with suppress(FileNotFoundError):
-                os.unlink(unfinished)
+            unfinished.unlink(missing_ok=True)
             raise
 
 
-def _walk(folder: str, prefix: str) -> Iterator[str]:
+def _walk(folder: Path | str, prefix: str) -> Iterator[str]:
     try:
         entries = list(os.scandir(folder))
     except (FileNotFoundError, NotADirectoryError):

@@ -170,4 +170,6 @@ def _write_mail(folder: Path, job_id: str, to: str, fqid: str, status: JsonObjec
         "",
         f"Job {job_id}: {outcome}",
     ]
-    (folder / f"{job_id}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (folder / f"{job_id}.txt").write_text(
+        "\n".join(lines) + "\n", encoding="utf-8", errors="replace"
+    )

@@ -36,13 +36,18 @@ def part_size(size: int) -> int:
     return -(-per_part // _MIB) * _MIB
 
 
+def _extend_crc32c(crc: int, piece: bytes) -> int:
+    extended: int = google_crc32c.extend(crc, piece)  # pyright: ignore[reportUnknownMemberType]
+    return extended
+
+
 class Hasher:
     """Takes content in pieces of any size."""
 
     def __init__(self, part_size: int) -> None:
         """Make a hasher of content cut into parts of `part_size` bytes."""
         self._part_size = part_size
-        self._crc32c = google_crc32c.Checksum()
+        self._crc32c = 0
         self._sha1 = hashlib.sha1(usedforsecurity=False)
         self._sha256 = hashlib.sha256()
         self._part = hashlib.md5(usedforsecurity=False)
@@ -51,7 +56,7 @@ class Hasher:
 
     def update(self, piece: bytes) -> None:
         """Take the next piece."""
-        self._crc32c.update(piece)
+        self._crc32c = _extend_crc32c(self._crc32c, piece)
         self._sha1.update(piece)
         self._sha256.update(piece)
         rest = memoryview(piece)
@@ -67,7 +72,7 @@ class Hasher:
     def checksums(self) -> Checksums:
         """Return the checksums of all that was taken."""
         return Checksums(
-            crc32c=self._crc32c.hexdigest().decode(),
+            crc32c=f"{self._crc32c:08x}",
             s3_etag=self._s3_etag(),
             sha1=self._sha1.hexdigest(),
             sha256=self._sha256.hexdigest(),

@@ -1,7 +1,7 @@
 """The JSON documents in a bucket, and their keys (behaviour reference §5.1)."""
 
 import json
-from typing import Any, TypedDict
+from typing import Any, TypedDict, TypeGuard, cast
 
 from attrs import frozen
 
@@ -91,10 +91,23 @@ def encode(document: object) -> bytes:
     return json.dumps(document, ensure_ascii=False).encode()
 
 
+def as_object(value: object) -> JsonObject | None:
+    """Return a JSON value when it is an object, else None."""
+    return cast("JsonObject", value) if isinstance(value, dict) else None
+
+
+def as_list(value: object) -> list[Any] | None:
+    """Return a JSON value when it is a list, else None."""
+    return value if _is_list(value) else None
+
+
+def _is_list(value: object) -> TypeGuard[list[Any]]:
+    return isinstance(value, list)
+
+
 def decode(content: bytes | None) -> JsonObject | None:
     """Return a stored JSON object, None when the content is anything else."""
     try:
-        document = json.loads(content or b"")
+        return as_object(json.loads(content or b""))
     except (ValueError, RecursionError):
         return None
-    return document if isinstance(document, dict) else None

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from uuid import UUID, uuid4, uuid5
 
 from attrs import frozen
@@ -99,7 +99,7 @@ def load_directory(
 
 def content_type_of(name: str) -> str:
     """Return the content type that a file's name tells; a compression suffix decides."""
-    return _CONTENT_TYPES.get(os.path.splitext(name)[1].lower(), _OTHER_TYPE)
+    return _CONTENT_TYPES.get(PurePosixPath(name).suffix.lower(), _OTHER_TYPE)
 
 
 def _uuid(text: str | None) -> UUID:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from dss_client.local.documents import as_list, as_object
+
 _LONGEST_TERM = 256
 _EXACT = frozenset({"_id", "uuid", "manifest.version"})
 _ANALYSED = ".text"
@@ -53,7 +55,7 @@ def compile_query(query: object) -> Predicate:
 
 def _match_all(body: object) -> Predicate:
     _options(_object(body, "match_all"), "match_all", {"boost"})
-    return lambda document: True
+    return lambda _: True
 
 
 def _match(body: object) -> Predicate:
@@ -84,9 +86,10 @@ def _terms(body: object) -> Predicate:
     if len(clause) != 1:
         raise QueryError("[terms] takes exactly one field")
     [(path, values)] = clause.items()
-    if not isinstance(values, list):
+    several = as_list(values)
+    if several is None:
         raise QueryError(f"[terms] wants a list of values for field [{path}]")
-    return _any_term("terms", path, values)
+    return _any_term("terms", path, several)
 
 
 def _any_term(kind: str, path: str, values: list[Any]) -> Predicate:
@@ -132,7 +135,8 @@ _KINDS: dict[str, Callable[[object], Predicate]] = {
 
 def _clauses(clause: Mapping[str, Any], name: str) -> list[Predicate]:
     given = clause.get(name, [])
-    return [compile_query(item) for item in (given if isinstance(given, list) else [given])]
+    several = as_list(given)
+    return [compile_query(item) for item in ([given] if several is None else several)]
 
 
 def _field(
@@ -143,18 +147,20 @@ def _field(
     if len(clause) != 1:
         raise QueryError(f"[{kind}] takes exactly one field, not {len(clause)}")
     [(path, value)] = clause.items()
-    if not isinstance(value, dict):
+    given = as_object(value)
+    if given is None:
         return path, _scalar(value, kind, path), {}
-    if value_key not in value:
+    if value_key not in given:
         raise QueryError(f"[{kind}] on field [{path}] has no [{value_key}]")
-    _options(value, kind, {value_key, *options})
-    return path, _scalar(value[value_key], kind, path), value
+    _options(given, kind, {value_key, *options})
+    return path, _scalar(given[value_key], kind, path), given
 
 
 def _object(body: object, kind: str) -> dict[str, Any]:
-    if not isinstance(body, dict):
+    clause = as_object(body)
+    if clause is None:
         raise QueryError(f"[{kind}] wants an object, not {type(body).__name__}")
-    return body
+    return clause
 
 
 def _options(clause: Mapping[str, Any], kind: str, known: set[str]) -> None:
@@ -197,15 +203,12 @@ def _words(value: Scalar) -> list[str]:
     return [word.lower() for word in _WORD.findall(str(value))]
 
 
-def _scalars(value: object, path: str) -> Iterator[tuple[str, Scalar]]:
-    match value:
-        case dict():
-            for key, item in value.items():
-                yield from _scalars(item, f"{path}.{key}" if path else str(key))
-        case list():
-            for item in value:
-                yield from _scalars(item, path)
-        case str() | int() | float() | None:
-            yield path, value
-        case _:  # JSON has no other values
-            raise TypeError(f"{type(value).__name__} is no JSON value")
+def _scalars(value: Any, path: str) -> Iterator[tuple[str, Scalar]]:
+    if (members := as_object(value)) is not None:
+        for key, item in members.items():
+            yield from _scalars(item, f"{path}.{key}" if path else key)
+    elif (items := as_list(value)) is not None:
+        for item in items:
+            yield from _scalars(item, path)
+    else:
+        yield path, value

@@ -290,8 +290,9 @@ def _fastq(bundle: SampleBundle, read: int) -> bytes:
     lines: list[str] = []
     for number in range(_READS):
         part = slice(number * length, (number + 1) * length)
+        place = f"{1000 + 7 * number}:{2000 + 3 * number}"
         lines += [
-            f"@SAMPLE:1:FLOWCELL:1:1101:{1000 + 7 * number}:{2000 + 3 * number} {read}:N:0:ACGTACGT",
+            f"@SAMPLE:1:FLOWCELL:1:1101:{place} {read}:N:0:ACGTACGT",
             "".join("ACGT"[byte % 4] for byte in bases[part]),
             "+",
             "".join(chr(33 + 20 + byte % 21) for byte in qualities[part]),

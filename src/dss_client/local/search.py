@@ -171,9 +171,7 @@ def _schema(content: JsonObject) -> tuple[str, str] | None:
         parts = described_by.split("/")
         majors = [match[1] for part in parts if (match := _MAJOR.fullmatch(part))]
         return (parts[-1].removesuffix(".json"), majors[0]) if len(majors) == 1 else None
-    core = content.get("core")
-    if not isinstance(core, dict):
-        return None
+    core = documents.as_object(content.get("core")) or {}
     kind, version = core.get("type"), core.get("schema_version")
     if not isinstance(kind, str) or not isinstance(version, str):
         return None

@@ -6,6 +6,7 @@ import socket
 import tempfile
 import threading
 import weakref
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -68,7 +69,7 @@ class LocalDSS:
         self._host = host
         self._ports = (port, storage_port)
         self._running: _Running | None = None
-        self._cleanup: weakref.finalize[[str], LocalDSS] | None = None
+        self._cleanup: Callable[[], object] | None = None
         if root is None:
             folder = tempfile.mkdtemp(prefix="dss-local-")
             self._cleanup = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
@@ -234,7 +235,7 @@ def _config(app: ASGIApp) -> uvicorn.Config:
 
 def _listen(host: str, ports: tuple[int, int]) -> list[socket.socket]:
     with ExitStack() as opened:
-        sockets = []
+        sockets: list[socket.socket] = []
         for port in ports:
             family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
             made = socket.create_server((host, port), family=family, backlog=_BACKLOG)

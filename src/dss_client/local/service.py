@@ -36,14 +36,12 @@ class Call:
     Attributes:
         url: The whole URL as the client sent it.
         base_url: The URL's start, up to and with `/v1`.
-        method: The request's method; HEAD also where the operation is a GET.
     """
 
     service: Service
     arguments: Arguments
     url: str
     base_url: str
-    method: str
 
     @property
     def replica(self) -> Replica:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal, cast
 
-from attrs import field, frozen
+from attrs import frozen
 
 from dss_client.local import documents
 from dss_client.local.bucket import Bucket, DirectoryBucket
@@ -108,16 +108,12 @@ class Replica:
         return cast("FileMetadata", metadata)
 
 
-@frozen
 class Storage:
     """All buckets below one directory."""
 
-    root: Path
-    replicas: dict[ReplicaName, Replica] = field(init=False)
-
-    @replicas.default
-    def _make_replicas(self) -> dict[ReplicaName, Replica]:
-        return {
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.replicas: dict[ReplicaName, Replica] = {
             name: Replica(
                 name=name,
                 main=self._directory(f"dss-local-{name}", self.root / name / "main"),
@@ -159,12 +155,12 @@ def _has_types(document: JsonObject, keys: Iterable[str]) -> bool:
 
 
 def _is_manifest(document: JsonObject) -> bool:
-    files = document.get("files")
+    files = documents.as_list(document.get("files"))
     return (
         isinstance(document.get("version"), str)
-        and isinstance(files, list)
+        and files is not None
         and all(
-            isinstance(file, dict) and _has_types(file, documents.MANIFEST_FILE_KEYS)
+            _has_types(documents.as_object(file) or {}, documents.MANIFEST_FILE_KEYS)
             for file in files
         )
     )

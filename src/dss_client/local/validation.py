@@ -5,6 +5,7 @@ path parameters. The first failure answers.
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from functools import cache
@@ -13,7 +14,7 @@ from urllib.parse import parse_qsl
 
 from attrs import frozen
 from jsonschema import Draft4Validator, FormatChecker
-from jsonschema.exceptions import ValidationError, best_match
+from jsonschema.exceptions import ValidationError
 
 from dss_client import _spec
 from dss_client.local.errors import Problem, illegal_arguments
@@ -134,18 +135,26 @@ def _check_body(validator: Draft4Validator, content_type: str, body: bytes) -> d
             415, "unsupported_media_type", "The body must have the type application/json."
         )
     try:
-        content = json.loads(body, parse_constant=_no_constant)
+        content = json.loads(body, parse_constant=_no_number, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise illegal_arguments("The body is not valid JSON.") from error
-    error = best_match(validator.iter_errors(content))
-    if error is not None:
-        raise _body_problem(error)
+    try:
+        validator.validate(content)  # pyright: ignore[reportUnknownMemberType] - untyped
+    except ValidationError as fault:
+        raise _body_problem(fault) from fault
     checked: dict[str, Any] = content
     return checked
 
 
-def _no_constant(name: str) -> None:
+def _no_number(name: str) -> None:
     raise ValueError(name)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        _no_number(text)
+    return number
 
 
 def _body_problem(error: ValidationError) -> Problem:
