@@ -1,0 +1,122 @@
+"""What can go wrong with a download, file by file and as a whole."""
+
+from typing import TYPE_CHECKING, Any, Self
+
+from dss_client.errors import DSSError
+from dss_client.versions import FQID
+
+if TYPE_CHECKING:
+    from .report import DownloadReport
+
+_NAMED = 5
+
+
+class FileDownloadError(DSSError):
+    """One file could not be downloaded or put in its place.
+
+    Attributes:
+        name: The file's name in its bundle or manifest.
+        bundle: The bundle it was wanted for, if any.
+        reason: What is wrong, and what to do about it.
+        cause: The error behind it, if any.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        reason: str,
+        *,
+        bundle: FQID | None = None,
+        cause: Exception | None = None,
+    ) -> None:
+        super().__init__(name, reason)
+        self.name = name
+        self.bundle = bundle
+        self.reason = reason
+        self.cause = cause
+        self.__cause__ = cause
+
+    def __str__(self) -> str:
+        place = f"{self.name!r} of bundle {self.bundle}" if self.bundle else repr(self.name)
+        return f"{place}: {self.reason}"
+
+
+class UnsafeName(FileDownloadError, ValueError):
+    """A name that could be written outside the download directory, or not everywhere (C5)."""
+
+
+class NameClash(FileDownloadError, ValueError):
+    """Two names of a bundle that cannot both be files on every file system (C6).
+
+    Attributes:
+        other: The name it clashes with.
+    """
+
+    def __init__(self, name: str, other: str, reason: str) -> None:
+        super().__init__(name, f"clashes with {other!r}: {reason}")
+        self.other = other
+
+
+class InvalidChecksum(FileDownloadError, ValueError):
+    """A sha256 of another form than 64 hexadecimal digits."""
+
+
+class ManifestMismatch(FileDownloadError):
+    """A row of a manifest says something else of a file than its bundle does."""
+
+
+class SizeMismatch(FileDownloadError):
+    """Content of another size than the bundle or manifest says.
+
+    Attributes:
+        expected: The size wanted, in bytes.
+        actual: The size found, in bytes; None when it is only known to be larger.
+    """
+
+    def __init__(self, name: str, expected: int, actual: int | None) -> None:
+        found = "more" if actual is None else str(actual)
+        super().__init__(name, f"expected {expected} bytes, found {found}")
+        self.expected = expected
+        self.actual = actual
+
+
+class ChecksumMismatch(FileDownloadError):
+    """Content of another sha256 than the bundle or manifest says.
+
+    Attributes:
+        expected: The sha256 wanted.
+        actual: The sha256 of what came.
+    """
+
+    def __init__(self, name: str, expected: str, actual: str) -> None:
+        super().__init__(name, f"expected sha256 {expected}, found {actual}")
+        self.expected = expected
+        self.actual = actual
+
+
+class DownloadError(DSSError, ExceptionGroup[FileDownloadError]):
+    """Some files of a download failed; the others are in place.
+
+    A group with one `FileDownloadError` for each failed file, so ``except*`` works on it.
+
+    Attributes:
+        report: What became of every file.
+    """
+
+    def __new__(cls, report: "DownloadReport") -> Self:
+        """Make the group of the failures of `report`."""
+        return super().__new__(cls, _summary(report), report.errors)
+
+    def __init__(self, report: "DownloadReport") -> None:
+        self.report = report
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.report,)
+
+
+def _summary(report: "DownloadReport") -> str:
+    errors = report.errors
+    lines = [f"{len(errors)} of {report.files_total} files failed"]
+    lines += [f"  {error}" for error in errors[:_NAMED]]
+    lines += [f"  and {len(errors) - _NAMED} more"] if len(errors) > _NAMED else []
+    return "\n".join(lines)

@@ -1,0 +1,127 @@
+"""Progress as events: the engine emits them, whoever wants to draws them."""
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Literal
+
+from attrs import frozen
+
+from dss_client.versions import FQID
+
+logger = logging.getLogger("dss_client")
+
+Kind = Literal["planned", "started", "advanced", "finished", "failed"]
+
+
+@frozen(kw_only=True)
+class ProgressEvent:
+    """One step of a download.
+
+    Attributes:
+        kind: ``planned`` comes once and first, with the totals; then for each file ``started``,
+            any number of ``advanced``, and ``finished`` or ``failed``.
+        name: The file; empty for ``planned``.
+        bundle: The bundle it is wanted for, if any.
+        file_bytes_done: Bytes of this file so far. It shrinks when a file starts over.
+        file_bytes_total: Size of this file, in bytes.
+        bytes_done: Bytes of all files so far, without those of failed files.
+        bytes_total: Bytes of all files.
+        files_done: Number of files finished or failed.
+        files_total: Number of all files.
+    """
+
+    kind: Kind
+    name: str = ""
+    bundle: FQID | None = None
+    file_bytes_done: int = 0
+    file_bytes_total: int = 0
+    bytes_done: int
+    bytes_total: int
+    files_done: int
+    files_total: int
+
+
+ProgressCallback = Callable[[ProgressEvent], object]
+
+
+class Progress:
+    """Counts, and calls back under one lock, so that the callback needs none of its own.
+
+    A callback that raises is logged and not called again: no display may harm a download.
+    """
+
+    def __init__(self, callback: ProgressCallback | None) -> None:
+        self._callback = callback
+        self._lock = threading.Lock()
+        self._files_done = self._files_total = 0
+        self._bytes_done = self._bytes_total = 0
+
+    def planned(self, files: int, size: int) -> None:
+        """Say how much there is to do, in files and bytes."""
+        with self._lock:
+            self._files_total, self._bytes_total = files, size
+            self._emit("planned", "", None, 0, 0)
+
+    def file(self, name: str, bundle: FQID | None, size: int) -> "FileProgress":
+        """Say that a file is started."""
+        progress = FileProgress(self, name, bundle, size)
+        self.move(progress, "started", 0)
+        return progress
+
+    def move(self, file: "FileProgress", kind: Kind, done: int) -> None:
+        """Take note of what became of a file, and of how many of its bytes are there."""
+        with self._lock:
+            self._bytes_done += done - file.done
+            file.done = done
+            self._files_done += kind in {"finished", "failed"}
+            self._emit(kind, file.name, file.bundle, done, file.size)
+
+    def _emit(self, kind: Kind, name: str, bundle: FQID | None, done: int, size: int) -> None:
+        if self._callback is None:
+            return
+        event = ProgressEvent(
+            kind=kind,
+            name=name,
+            bundle=bundle,
+            file_bytes_done=done,
+            file_bytes_total=size,
+            bytes_done=self._bytes_done,
+            bytes_total=self._bytes_total,
+            files_done=self._files_done,
+            files_total=self._files_total,
+        )
+        try:
+            self._callback(event)
+        except Exception:
+            logger.exception("the progress callback failed; it is not called again")
+            self._callback = None
+
+
+class FileProgress:
+    """The progress of one file.
+
+    Attributes:
+        done: Bytes that are there.
+        tries: Requests made for its content.
+    """
+
+    def __init__(self, progress: Progress, name: str, bundle: FQID | None, size: int) -> None:
+        self._progress = progress
+        self.name = name
+        self.bundle = bundle
+        self.size = size
+        self.done = 0
+        self.tries = 0
+
+    def advance_to(self, done: int) -> None:
+        """Say how many bytes of the file are there."""
+        self._progress.move(self, "advanced", done)
+
+    def finish(self) -> None:
+        """Say that the file is in place."""
+        self._progress.move(self, "finished", self.size)
+
+    def fail(self) -> None:
+        """Say that the file failed; its bytes no longer count."""
+        self._progress.move(self, "failed", 0)
