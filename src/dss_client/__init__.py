@@ -12,9 +12,8 @@ Example:
 
 from typing import TYPE_CHECKING, Any
 
-from ._request import InvalidArgument
+from ._options import Timeout
 from ._retry import RetryPolicy
-from ._transport import Timeout
 from ._version import __version__
 from .client import AsyncDSSClient, DSSClient, Replica
 from .errors import (
@@ -27,6 +26,7 @@ from .errors import (
     DSSResponseError,
     DSSTimeout,
     Forbidden,
+    InvalidArgument,
     NotAcceptable,
     NotFound,
     RangeNotSatisfiable,

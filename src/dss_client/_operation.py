@@ -14,7 +14,7 @@ from collections.abc import (
     Mapping,
 )
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import httpx
 from attrs import field, frozen
@@ -23,8 +23,11 @@ from pydantic import ValidationError
 from ._model import HeaderModel, Model
 from ._paging import next_request
 from ._request import Request
-from ._transport import Answer, AsyncStorageResponse, AsyncTransport, StorageResponse, Transport
+from ._transport import Answer, StorageResponse, Transport
 from .errors import DSSDecodeError, RequestInfo, ResponseInfo
+
+if TYPE_CHECKING:
+    from ._async_transport import AsyncStorageResponse, AsyncTransport
 
 __all__ = [
     "AsyncContentStream",
@@ -231,7 +234,7 @@ class AsyncContentStream(Generic[HeadersT]):
         headers: The file's metadata.
     """
 
-    def __init__(self, response: AsyncStorageResponse, headers: HeadersT) -> None:
+    def __init__(self, response: "AsyncStorageResponse", headers: HeadersT) -> None:
         self._response = response
         self.status_code = response.status_code
         self.headers = headers
@@ -296,7 +299,7 @@ class AsyncOperation:
 
     __slots__ = ("_transport",)
 
-    def __init__(self, transport: AsyncTransport) -> None:
+    def __init__(self, transport: "AsyncTransport") -> None:
         self._transport = transport
 
     async def _call(self, request: Request, decode: Decoder[T]) -> T:
@@ -332,7 +335,7 @@ class AsyncOperation:
             yield AsyncContentStream(response, headers(_head(request, response)))
 
 
-def _head(request: Request, response: StorageResponse | AsyncStorageResponse) -> Answer:
+def _head(request: Request, response: "StorageResponse | AsyncStorageResponse") -> Answer:
     """Return what a header decoder needs of a response whose content is still to come."""
     headers: Mapping[str, str] = response.headers
     info = RequestInfo(request.method, request.path)

@@ -7,15 +7,11 @@ from urllib.parse import quote, urlencode
 
 from attrs import field, frozen
 
-from .errors import DSSError
+from .errors import InvalidArgument
 
-__all__ = ["InvalidArgument", "Request", "encode_body", "encode_path", "encode_query"]
+__all__ = ["Request", "encode_body", "encode_path", "encode_query"]
 
 Scalar = str | int | float | bool
-
-
-class InvalidArgument(DSSError, ValueError):
-    """An argument that cannot be sent; nothing was."""
 
 
 @frozen(kw_only=True)

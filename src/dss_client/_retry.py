@@ -4,7 +4,6 @@ import random
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 from attrs import field, frozen, validators
 
@@ -74,6 +73,8 @@ def parse_retry_after(value: str | None, *, now: Callable[[], float] = time.time
     text = value.strip()
     if text.isascii() and text.isdigit():
         return float(text)
+    from email.utils import parsedate_to_datetime  # dates are rare, and its import is not cheap
+
     try:
         moment = parsedate_to_datetime(text)
     except ValueError:

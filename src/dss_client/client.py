@@ -1,4 +1,8 @@
-"""The clients: all operations of the API, and what goes beyond single requests."""
+"""The clients: all operations of the API, and what goes beyond single requests.
+
+The transports, and with them the HTTP library, are loaded when a client is made: a program that
+only names `DSSClient` does not pay for them.
+"""
 
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -6,16 +10,19 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import urlsplit
 
-import httpx
 from attrs import evolve
 
-from ._request import InvalidArgument
+from ._options import AnyToken, Options, Timeout
 from ._retry import RetryPolicy
-from ._transport import AnyToken, AsyncTransport, Options, Timeout, Transport
+from .errors import InvalidArgument
 from .operations import DEFAULT_URL, AsyncOperations, Operations
 from .versions import create_version
 
 if TYPE_CHECKING:
+    import httpx
+
+    from ._async_transport import AsyncTransport
+    from ._transport import Transport
     from .checkout import AsyncCheckoutJob, CheckoutJob
     from .download import DownloadReport, ManifestSource, ProgressCallback
 
@@ -83,7 +90,7 @@ def _changed(
     return options
 
 
-def _picklable(transport: Transport | AsyncTransport) -> Options:
+def _picklable(transport: "Transport | AsyncTransport") -> Options:
     if transport.has_custom_clients:
         raise TypeError(
             "a client made with http_client= or storage_client= cannot be pickled:"
@@ -121,9 +128,11 @@ class DSSClient(Operations):
         token: str | Callable[[], str] | None = None,
         timeout: Timeout | float | None = None,
         retries: RetryPolicy | int | None = None,
-        http_client: httpx.Client | None = None,
-        storage_client: httpx.Client | None = None,
+        http_client: "httpx.Client | None" = None,
+        storage_client: "httpx.Client | None" = None,
     ) -> None:
+        from ._transport import Transport
+
         options = _options(url, token, timeout, retries, custom_client=http_client is not None)
         self._transport = Transport(options, http_client=http_client, storage_client=storage_client)
 
@@ -319,6 +328,8 @@ class DSSClient(Operations):
         return {"options": _picklable(self._transport)}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
+        from ._transport import Transport
+
         self._transport = Transport(state["options"])
 
 
@@ -350,9 +361,11 @@ class AsyncDSSClient(AsyncOperations):
         token: str | Callable[[], str] | Callable[[], Awaitable[str]] | None = None,
         timeout: Timeout | float | None = None,
         retries: RetryPolicy | int | None = None,
-        http_client: httpx.AsyncClient | None = None,
-        storage_client: httpx.AsyncClient | None = None,
+        http_client: "httpx.AsyncClient | None" = None,
+        storage_client: "httpx.AsyncClient | None" = None,
     ) -> None:
+        from ._async_transport import AsyncTransport
+
         options = _options(url, token, timeout, retries, custom_client=http_client is not None)
         self._transport = AsyncTransport(
             options, http_client=http_client, storage_client=storage_client
@@ -438,4 +451,6 @@ class AsyncDSSClient(AsyncOperations):
         return {"options": _picklable(self._transport)}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
+        from ._async_transport import AsyncTransport
+
         self._transport = AsyncTransport(state["options"])

@@ -22,6 +22,7 @@ __all__ = [
     "DSSResponseError",
     "DSSTimeout",
     "Forbidden",
+    "InvalidArgument",
     "NotAcceptable",
     "NotFound",
     "Problem",
@@ -144,6 +145,10 @@ class DSSError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.args, self.__dict__)
+
+
+class InvalidArgument(DSSError, ValueError):
+    """An argument that cannot be sent; nothing was."""
 
 
 class DSSRequestError(DSSError):

@@ -4,9 +4,9 @@
 
 from typing import TYPE_CHECKING
 
-from .._transport import AsyncTransport, Transport
-
 if TYPE_CHECKING:
+    from .._async_transport import AsyncTransport
+    from .._transport import Transport
     from .delete_bundle import AsyncDeleteBundle, DeleteBundle
     from .delete_collection import AsyncDeleteCollection, DeleteCollection
     from .delete_subscription import AsyncDeleteSubscription, DeleteSubscription
@@ -45,7 +45,7 @@ SPEC_SHA256 = "4f1c3e85391ec256d4f0c47921ce9b2b409de9b6ebcaef177503f425caf4f5fb"
 class Operations:
     """The blocking operations; each loads its module on first use."""
 
-    _transport: Transport
+    _transport: "Transport"
 
     @property
     def delete_bundle(self) -> "DeleteBundle":
@@ -205,7 +205,7 @@ class Operations:
 class AsyncOperations:
     """The asynchronous operations; each loads its module on first use."""
 
-    _transport: AsyncTransport
+    _transport: "AsyncTransport"
 
     @property
     def delete_bundle(self) -> "AsyncDeleteBundle":

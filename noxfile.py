@@ -1,0 +1,114 @@
+"""Every check of the project, one session each; ``nox`` runs those that CI runs.
+
+nox -s demo          the main job on the embedded DSS
+nox -s generate      write the generated code anew (-- --check: only say what differs)
+nox -s compat        the tests on every supported Python that is installed
+nox -s bench         figures for the benchmarks' page; a report, not a gate
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.error_on_missing_interpreters = False
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["drift", "lint", "types", "tests", "imports", "wheel"]
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = nox.project.python_versions(PYPROJECT)
+COVERAGE = "98"
+
+
+def group(name: str) -> list[str]:
+    return list(nox.project.dependency_groups(PYPROJECT, name))
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Run the main job on the embedded DSS."""
+    session.install(".[all]")
+    session.run("dss", "demo", *session.posargs)
+
+
+@nox.session
+def generate(session: nox.Session) -> None:
+    """Write the generated code anew from specs/swagger.json."""
+    session.install(*group("generate"))
+    session.run("python", "-m", "generator", *session.posargs)
+
+
+@nox.session
+def drift(session: nox.Session) -> None:
+    """Fail when the generated code is not what the generator writes."""
+    session.install(*group("generate"))
+    session.run("python", "-m", "generator", "--check")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check format and lint rules."""
+    session.install(*group("lint"))
+    session.run("ruff", "format", "--check", ".")
+    session.run("ruff", "check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types: mypy and pyright (as basedpyright, whole from PyPI), and their completeness."""
+    session.install("-e", ".[all]", *group("types"), *group("generate"), *group("test"), "nox")
+    session.run("mypy")
+    session.run("basedpyright")
+    session.run("basedpyright", "--verifytypes", "dss_client", "--ignoreexternal")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests with coverage; the typing tests are among them."""
+    session.install("-e", ".[all]", *group("test"), *group("types"), *group("generate"))
+    session.env["COVERAGE_FILE"] = str(Path(session.create_tmp()) / ".coverage")
+    arguments = session.posargs or ["-n", "auto", "--cov", f"--cov-fail-under={COVERAGE}"]
+    session.run("pytest", *arguments)
+
+
+@nox.session(python=PYTHONS)
+def compat(session: nox.Session) -> None:
+    """Run the tests on every supported Python that is installed."""
+    session.install("-e", ".[all]", *group("test"), *group("types"), *group("generate"))
+    session.run("pytest", "-n", "auto", *session.posargs)
+
+
+@nox.session
+def imports(session: nox.Session) -> None:
+    """Measure what `import dss_client` costs; fails only far beyond its budget."""
+    session.install(".")
+    session.run("python", "benchmarks/import_time.py", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Run the benchmarks."""
+    session.install(".[all]")
+    session.run("python", "benchmarks/import_time.py", "--rounds", "40")
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """Build the wheel, install it alone into a bare environment, and use it there."""
+    session.install(*group("build"))
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        session.run("python", "-m", "build", "--outdir", str(work / "dist"), silent=True)
+        built = next((work / "dist").glob("*.whl"))
+        session.run("python", "-m", "venv", str(work / "bare"))
+        scripts = work / "bare" / ("Scripts" if os.name == "nt" else "bin")
+        python = str(scripts / "python")
+        script = str(Path("tests", "wheel", "check_install.py").resolve())
+        session.run(python, "-m", "pip", "install", "-q", str(built), external=True)
+        with session.chdir(work):
+            session.run(python, "-I", script, str(built), external=True)
+            session.run(python, "-m", "pip", "install", "-q", f"{built}[all]", external=True)
+            session.run(str(scripts / "dss"), "demo", "--dir", str(work / "demo"), external=True)

@@ -1,0 +1,175 @@
+"""The asynchronous transport; the twin of `Transport`, which see.
+
+A module of its own, because asyncio is a quarter of what importing the client would cost.
+"""
+
+import asyncio
+import inspect
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import httpx
+
+from ._exchange import Exchange, Hop, wrap_fault
+from ._options import Options
+from ._request import Request
+from ._transport import BLOCK, FAULTS, Answer, answer_of, begin, log_exchange, outgoing
+
+__all__ = ["AsyncStorageResponse", "AsyncTransport"]
+
+
+class AsyncStorageResponse:
+    """The bytes behind a presigned URL, as they come.
+
+    Attributes:
+        status_code: 200, or 206 for a range.
+        headers: The headers of storage.
+    """
+
+    def __init__(self, response: httpx.Response, hop: Hop, headers: httpx.Headers) -> None:
+        self._response = response
+        self._hop = hop
+        self.status_code = response.status_code
+        self.headers: Mapping[str, str] = headers
+
+    async def iter_bytes(self, chunk_size: int = BLOCK) -> AsyncIterator[bytes]:
+        """Yield the content in pieces of at most `chunk_size` bytes.
+
+        Raises:
+            DSSConnectionError, DSSTimeout: The connection broke or stalled.
+        """
+        try:
+            async for chunk in self._response.aiter_bytes(chunk_size):
+                yield chunk
+        except FAULTS as error:
+            raise wrap_fault(error, self._hop) from error
+
+
+class AsyncTransport:
+    """Sends requests and awaits their answers, within one event loop.
+
+    Args:
+        options: The settings.
+        http_client: The client for the API, instead of one made here; its owner closes it.
+        storage_client: The same for storage. It must hold no credential.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        *,
+        http_client: httpx.AsyncClient | None = None,
+        storage_client: httpx.AsyncClient | None = None,
+    ) -> None:
+        self.options = options
+        self._clients = _AsyncClients(http_client, storage_client)
+        self._owns_clients = True
+
+    @property
+    def has_custom_clients(self) -> bool:
+        """Whether an HTTP client was handed in, which cannot be made again elsewhere."""
+        return self._clients.custom
+
+    def with_options(self, options: Options) -> "AsyncTransport":
+        """Return a transport with other settings over the same connections."""
+        sibling = AsyncTransport(options)
+        sibling._clients = self._clients
+        sibling._owns_clients = False
+        return sibling
+
+    async def aclose(self) -> None:
+        """Close the connections, unless they belong to someone else."""
+        if self._owns_clients:
+            await self._clients.aclose()
+
+    async def send(self, request: Request) -> Answer:
+        """Send `request`, retry and follow as the policy says, and return the final answer."""
+        exchange = await self._begin(request)
+        async with self._final(exchange) as response:
+            return answer_of(exchange, response)
+
+    async def locate(self, request: Request) -> Answer:
+        """Send `request` and return the redirect to storage itself."""
+        exchange = await self._begin(request, follow=False)
+        async with self._final(exchange) as response:
+            return answer_of(exchange, response)
+
+    @asynccontextmanager
+    async def stream(self, request: Request) -> AsyncGenerator[AsyncStorageResponse]:
+        """Send `request` and yield its content unread."""
+        exchange = await self._begin(request)
+        async with self._final(exchange, read=False) as response:
+            yield AsyncStorageResponse(response, exchange.hop, exchange.final_headers(response))
+
+    async def _begin(self, request: Request, *, follow: bool = True) -> Exchange:
+        token = await self._token() if request.secured else None
+        return begin(self.options, request, token, follow=follow)
+
+    async def _token(self) -> str | None:
+        token = self.options.token
+        if token is None or isinstance(token, str):
+            return token
+        value = token()
+        return await value if inspect.isawaitable(value) else value
+
+    @asynccontextmanager
+    async def _final(
+        self, exchange: Exchange, *, read: bool = True
+    ) -> AsyncGenerator[httpx.Response]:
+        """Go through the hops of `exchange`; yield the final response and close it."""
+        while True:
+            hop = exchange.hop
+            client = self._clients.storage if hop.storage else self._clients.api
+            started = time.monotonic()
+            response: httpx.Response | None = None
+            delay: float | None
+            try:
+                request = outgoing(client, hop, self.options.timeout)
+                response = await client.send(request, stream=True)
+                log_exchange(hop, response, started)
+                if read or not response.is_success:
+                    await response.aread()
+            except FAULTS as error:
+                if response is not None:
+                    await response.aclose()
+                delay = exchange.failed(error)
+            else:
+                try:
+                    delay = exchange.answered(response)
+                    if delay is None:
+                        yield response
+                        return
+                finally:
+                    await response.aclose()
+            if delay:
+                await asyncio.sleep(delay)
+
+
+class _AsyncClients:
+    """The two HTTP clients of a transport, made when first needed."""
+
+    def __init__(self, api: httpx.AsyncClient | None, storage: httpx.AsyncClient | None) -> None:
+        self._api = api
+        self._storage = storage
+        self._own: list[httpx.AsyncClient] = []
+        self.custom = api is not None or storage is not None
+
+    @property
+    def api(self) -> httpx.AsyncClient:
+        self._api = self._api or self._make()
+        return self._api
+
+    @property
+    def storage(self) -> httpx.AsyncClient:
+        self._storage = self._storage or self._make()
+        return self._storage
+
+    def _make(self) -> httpx.AsyncClient:
+        client = httpx.AsyncClient(follow_redirects=False)
+        self._own.append(client)
+        return client
+
+    async def aclose(self) -> None:
+        for client in self._own:
+            await client.aclose()

@@ -1,0 +1,56 @@
+"""The settings of a client: where to, with which limits, and as whom."""
+
+from collections.abc import Awaitable, Callable
+
+from attrs import field, frozen
+
+from ._retry import RetryPolicy
+
+__all__ = ["AnyToken", "Options", "Timeout"]
+
+AnyToken = str | Callable[[], str] | Callable[[], Awaitable[str]]
+
+
+@frozen
+class Timeout:
+    """Time limits of one try, in seconds.
+
+    The reference client's values; the service's gateway gives up after 30 s (section 14.4).
+
+    Attributes:
+        connect: For a connection to come about.
+        read: Between two pieces of an answer.
+        write: Between two pieces of a request.
+        pool: For a connection of the pool to become free.
+    """
+
+    connect: float | None = 20.0
+    read: float | None = 40.0
+    write: float | None = 40.0
+    pool: float | None = 60.0
+
+    @classmethod
+    def of(cls, timeout: "Timeout | float | None") -> "Timeout":
+        """Accept limits, one limit for all of them, or None for no limit."""
+        if isinstance(timeout, Timeout):
+            return timeout
+        return cls(timeout, timeout, timeout, timeout)
+
+
+@frozen(kw_only=True)
+class Options:
+    """The settings of a client, as one value that can be pickled.
+
+    Attributes:
+        base_url: Where the API is, without a slash at its end.
+        timeout: Limits of one try; None leaves them to the given HTTP client.
+        retries: The retry policy.
+        token: The bearer token, or a function that returns one for each request.
+        unreachable_hint: What to tell a user whose service cannot be reached.
+    """
+
+    base_url: str
+    timeout: Timeout | None = Timeout()
+    retries: RetryPolicy = field(factory=RetryPolicy)
+    token: AnyToken | None = field(default=None, repr=False)
+    unreachable_hint: str = ""
