@@ -1,9 +1,11 @@
 """The base of the generated models: pydantic, frozen, and open to what the spec does not know."""
 
-from collections.abc import Mapping
-from typing import Any, Self
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict
+
+from .errors import redact_url
 
 __all__ = ["HeaderModel", "Model"]
 
@@ -17,13 +19,19 @@ class Model(BaseModel):
     gives back what was on the wire.
     """
 
-    model_config = ConfigDict(
+    model_config: ClassVar[ConfigDict] = ConfigDict(
         extra="allow",
         frozen=True,
         populate_by_name=True,
         protected_namespaces=(),
         serialize_by_alias=True,
     )
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Show URLs without what gives access to whoever reads them."""
+        for name, value in super().__repr_args__():
+            is_url = isinstance(value, str) and value.startswith(("http://", "https://"))
+            yield name, redact_url(value) if is_url else value
 
 
 class HeaderModel(Model):

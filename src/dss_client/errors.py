@@ -51,7 +51,10 @@ def redact_url(url: str, *, presigned: bool = False) -> str:
         url: Any URL.
         presigned: The URL is known to grant access to whoever holds it: always drop the query.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "<unreadable URL>"
     query = parts.query
     names = {name.lower() for name, _ in parse_qsl(query, keep_blank_values=True)}
     if query and (presigned or names & _SECRET_KEYS):
@@ -92,7 +95,7 @@ class Problem:
         """Read a body of any kind; what is no JSON object becomes the (shortened) title."""
         try:
             document: object = json.loads(content)
-        except ValueError:
+        except (ValueError, RecursionError):
             document = None
         if not isinstance(document, dict):
             text = " ".join(content.decode("utf-8", "replace").split())
@@ -204,13 +207,15 @@ class DSSResponseError(DSSRequestError):
     """
 
     def __init__(self, *, request: RequestInfo, response: ResponseInfo, hint: str = "") -> None:
-        problem = Problem.from_body(response.content)
-        self.response = response
-        self.status_code = response.status_code
-        self.code = problem.code
-        self.title = problem.title
-        self.detail = problem.detail
-        self.request_id = response.request_id
+        # The body of a redirect only repeats where it points to, which may be presigned.
+        redirect = 300 <= response.status_code < 400
+        problem = Problem() if redirect else Problem.from_body(response.content)
+        self.response: ResponseInfo = response
+        self.status_code: int = response.status_code
+        self.code: str | None = problem.code
+        self.title: str | None = problem.title
+        self.detail: str | None = problem.detail
+        self.request_id: str | None = response.request_id
         words = [str(response.status_code)]
         words += [problem.code] if problem.code else []
         text = " ".join(words)

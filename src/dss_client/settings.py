@@ -9,6 +9,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -29,7 +30,7 @@ class Settings(BaseModel):
         url: Base URL of the deployment, such as ``http://127.0.0.1:8010/v1``.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True)
 
     url: str | None = None
 
@@ -58,6 +59,8 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         return Settings()
     except OSError as error:
         raise ConfigError(f"the config file {path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"the config file {path} is not UTF-8, as TOML must be") from error
     try:
         return Settings.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
