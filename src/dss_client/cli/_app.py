@@ -1,0 +1,174 @@
+"""The command group: options that every command takes, and errors as one line each."""
+
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Any
+
+import click
+from attrs import define
+
+from dss_client import DSSError, InvalidArgument, InvalidVersion, __version__
+from dss_client.versions import InvalidUUID
+
+from . import INTERRUPTED, commands
+from .output import one_line
+
+if TYPE_CHECKING:
+    from dss_client import DSSClient
+
+__all__ = ["Command", "Session", "app", "load_commands", "pass_session"]
+
+
+@define
+class Session:
+    """What the options that every command takes say.
+
+    Attributes:
+        url: The deployment; None leaves it to ``DSS_URL`` and the config file.
+        as_json: Whether standard output is to be one JSON document.
+        retries: Tries after the first of each request; None for the client's own policy.
+        debug: Whether to log requests, and to show where errors come from.
+    """
+
+    url: str | None = None
+    as_json: bool = False
+    retries: int | None = None
+    debug: bool = False
+
+    def client(self) -> "DSSClient":
+        """Return a client of the deployment.
+
+        Raises:
+            InvalidArgument: The URL is none.
+            ConfigError: The config file cannot be used.
+        """
+        from dss_client import DSSClient
+
+        return DSSClient(self.url, retries=self.retries)
+
+
+pass_session = click.make_pass_decorator(Session, ensure=True)
+
+
+def _remember(context: click.Context, option: click.Parameter, value: object) -> None:
+    """Note an option wherever it stands: one before the command holds unless repeated after it."""
+    if value is not None:
+        setattr(context.ensure_object(Session), str(option.name), value)
+
+
+def _print_version(context: click.Context, _option: click.Parameter, value: bool) -> None:
+    if value and not context.resilient_parsing:
+        click.echo(f"dss-client {__version__}")
+        context.exit()
+
+
+def _log_to_stderr(context: click.Context, option: click.Parameter, value: bool | None) -> None:
+    if value:
+        import logging
+
+        logging.basicConfig(format="%(relativeCreated)7d ms %(name)s: %(message)s")
+        logging.getLogger("dss_client").setLevel(logging.DEBUG)
+    _remember(context, option, value)
+
+
+def _option(*names: str, callback: Callable[..., None] = _remember, **how: Any) -> click.Option:
+    return click.Option(names, callback=callback, expose_value=False, **how)
+
+
+_COMMON = (
+    _option("--url", metavar="URL", help="Base URL of the deployment; DSS_URL when not given."),
+    _option(
+        "--json", "as_json", is_flag=True, default=None, help="Print one JSON document instead."
+    ),
+    _option(
+        "--retries", type=click.IntRange(min=0), metavar="N", help="Tries after the first failed."
+    ),
+    _option(
+        "--debug",
+        is_flag=True,
+        default=None,
+        callback=_log_to_stderr,
+        help="Log requests, and show where an error comes from.",
+    ),
+    _option(
+        "--version",
+        is_flag=True,
+        is_eager=True,
+        callback=_print_version,
+        help="Print the version of dss-client.",
+    ),
+)
+
+
+class _Common(click.Command):
+    """Takes the common options, but those whose name it uses itself (``--version``)."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the own parameters and the common ones."""
+        own = super().get_params(ctx)
+        taken = {name for parameter in own for name in parameter.opts}
+        return [*own, *(option for option in _COMMON if taken.isdisjoint(option.opts))]
+
+
+class Command(_Common):
+    """A command whose errors are one line, and whose exit status is as `main` says."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command.
+
+        Raises:
+            click.ClickException: It failed; the message is for the user.
+        """
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            ctx.exit(INTERRUPTED)
+        except Exception as error:
+            if ctx.ensure_object(Session).debug:
+                _show_trace(error)
+            raise _for_user(error, ctx) from error
+
+
+class App(_Common, click.Group):
+    """The group of all commands."""
+
+    command_class = Command
+
+
+def _show_trace(error: Exception) -> None:
+    import traceback
+
+    traceback.print_exception(error, file=sys.stderr)
+
+
+def _for_user(error: Exception, context: click.Context) -> click.ClickException:
+    text = one_line(str(error))
+    if isinstance(error, InvalidArgument | InvalidUUID | InvalidVersion):
+        return click.UsageError(text, context)
+    if isinstance(error, DSSError | OSError | ValueError):
+        return click.ClickException(text)
+    name = type(error).__name__
+    return click.ClickException(f"unexpected {name}: {text} (--debug shows where)")
+
+
+@click.group(
+    cls=App,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Each command has its own --help. Start with: dss demo",
+)
+def app() -> None:
+    """Work with a DSS, the Data Storage System of the Human Cell Atlas.
+
+    Options given here can also be given after the command.
+    """
+
+
+def load_commands() -> None:
+    """Import every module of commands, so that they are in the group."""
+    for module in iter_modules(commands.__path__):
+        import_module(f"{commands.__name__}.{module.name}")

@@ -1,0 +1,140 @@
+"""``dss search`` and ``dss get-bundle``: ask what there is."""
+
+import json
+import sys
+from collections.abc import Mapping
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import click
+
+from dss_client import Replica
+from dss_client.cli._app import Session, app, pass_session
+from dss_client.cli.output import emit, human_size, table
+from dss_client.cli.params import (
+    BundleId,
+    bundle_argument,
+    bundle_version_option,
+    replica_option,
+)
+
+if TYPE_CHECKING:
+    from dss_client import DSSClient
+    from dss_client.models import SearchHit
+
+_LEAST_PER_PAGE, _MOST_PER_PAGE = 10, 500
+_STDIN = "-"
+
+
+def _query(_ctx: click.Context, _param: click.Parameter, text: str) -> Mapping[str, object]:
+    place, text = _query_text(text)
+    try:
+        document: object = json.loads(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{place} is not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise click.BadParameter(f"{place} is not a JSON object, such as {{}} (matches all)")
+    return cast("dict[str, object]", document)
+
+
+def _query_text(text: str) -> tuple[str, str]:
+    """Return where a query is from, and its text."""
+    if text == _STDIN:
+        return "standard input", sys.stdin.read()
+    if not text.startswith("@"):
+        return "the query", text
+    path = Path(text[1:])
+    try:
+        return str(path), path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise click.BadParameter(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise click.BadParameter(f"{path} is not UTF-8 text: {error}") from error
+
+
+@app.command()
+@click.argument("query", default="{}", metavar="[QUERY]", callback=_query)
+@replica_option
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Stop after N bundles.")
+@click.option(
+    "--output-format",
+    type=click.Choice(["summary", "raw"]),
+    default="summary",
+    show_default=True,
+    help="raw prints the whole metadata of each bundle, as one line of JSON.",
+)
+@pass_session
+def search(
+    session: Session,
+    query: Mapping[str, object],
+    replica: Replica,
+    limit: int | None,
+    output_format: Literal["summary", "raw"],
+) -> None:
+    """Find bundles by their metadata.
+
+    QUERY is an Elasticsearch query as JSON, @FILE, or - for standard input; without one every
+    bundle is found.
+    """
+    with session.client() as client:
+        document, hits = _search(client, query, replica, limit, output_format)
+    lines = [
+        json.dumps(hit.metadata) if output_format == "raw" else hit.bundle_fqid for hit in hits
+    ]
+    emit(document, lines, as_json=session.as_json)
+
+
+def _search(
+    client: "DSSClient",
+    query: Mapping[str, object],
+    replica: Replica,
+    limit: int | None,
+    output_format: Literal["summary", "raw"],
+) -> tuple[dict[str, Any], list["SearchHit"]]:
+    """Return all pages as one: the first one's document, with the hits of all."""
+    per_page = None  # the raw format has pages of one size only
+    if output_format == "summary":
+        per_page = max(_LEAST_PER_PAGE, min(limit or _MOST_PER_PAGE, _MOST_PER_PAGE))
+    pages = client.post_search.paginate(
+        replica=replica, es_query=query, output_format=output_format, per_page=per_page
+    )
+    first = next(pages)
+    others = (hit for page in pages for hit in page.results)
+    hits = first.results[:limit]
+    hits += islice(others, None if limit is None else limit - len(hits))
+    document = first.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    document["results"] = [
+        hit.model_dump(mode="json", by_alias=True, exclude_unset=True) for hit in hits
+    ]
+    return document, hits
+
+
+@app.command("get-bundle")
+@bundle_argument()
+@replica_option
+@bundle_version_option
+@pass_session
+def get_bundle(session: Session, bundle: BundleId, replica: Replica, version: str | None) -> None:
+    """Show a bundle and its files."""
+    bundle = bundle.at(version)
+    with session.client() as client:
+        pages = list(
+            client.get_bundle.paginate(
+                uuid=bundle.uuid, replica=replica, version=bundle.version, per_page=_MOST_PER_PAGE
+            )
+        )
+    dumps = [page.model_dump(mode="json", by_alias=True, exclude_unset=True) for page in pages]
+    document = dumps[0]
+    document["bundle"]["files"] = [file for dump in dumps for file in dump["bundle"]["files"]]
+    files = [file for page in pages for file in page.bundle.files]
+    found = pages[0].bundle
+    size = human_size(sum(file.size for file in files))
+    lines = [
+        f"bundle   {found.uuid}",
+        f"version  {found.version}",
+        f"files    {len(files):,}, {size}",
+        "",
+        *table((file.size, file.content_type, file.name) for file in files),
+    ]
+    emit(document, lines, as_json=session.as_json)

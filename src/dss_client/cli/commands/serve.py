@@ -1,0 +1,133 @@
+"""``dss serve`` and ``dss load``: a DSS of one's own."""
+
+import errno
+import ipaddress
+import signal
+import socket
+import threading
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dss_client import Replica
+from dss_client.cli._app import Session, app, pass_session
+from dss_client.cli.local_extra import local_dss
+from dss_client.cli.output import emit
+from dss_client.cli.params import replica_option
+
+if TYPE_CHECKING:
+    from dss_client.local import LocalDSS
+
+_PORT = click.IntRange(0, 65535)
+_LISTEN_ERRORS = frozenset({errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES})
+_TICK = 0.5  # seconds; a wait without end would not notice signals on Windows
+
+
+@app.command()
+@click.option(
+    "--root",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Directory that holds the data; with --sample a temporary one when not given.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port", type=_PORT, default=8010, show_default=True, help="Port of the API; 0: any free one."
+)
+@click.option(
+    "--storage-port",
+    type=_PORT,
+    default=8011,
+    show_default=True,
+    help="Port of the storage that its URLs point to; 0: any free one.",
+)
+@click.option("--sample", is_flag=True, help="Put three small bundles in, to try things with.")
+@pass_session
+def serve(
+    session: Session, root: Path | None, host: str, port: int, storage_port: int, sample: bool
+) -> None:
+    """Run a DSS on this machine, over a directory.
+
+    One line with both URLs is printed when it is ready.
+    """
+    if root is None and not sample:
+        raise click.UsageError("say where the data is, --root DIR, or take the --sample")
+    if not _is_loopback(host):
+        click.echo(
+            f"Warning: there are no accounts: whoever reaches {host} can read everything.", err=True
+        )
+    server = local_dss(root, sample=sample, host=host, port=port, storage_port=storage_port)
+    with _stop_signal() as stop, ExitStack() as running:
+        running.callback(server.stop)
+        _start(server, host)
+        document = {"url": server.url, "storage_url": server.storage_url}
+        line = f"DSS ready: {server.url} (storage {server.storage_url}); Ctrl-C stops it"
+        emit(document, [line], as_json=session.as_json)
+        while not stop.wait(_TICK):
+            pass
+
+
+def _start(server: "LocalDSS", host: str) -> None:
+    try:
+        server.start()
+    except OSError as error:
+        of_a_file = error.filename is not None
+        if of_a_file or not (isinstance(error, socket.gaierror) or error.errno in _LISTEN_ERRORS):
+            raise
+        raise click.ClickException(
+            f"cannot listen on {host}: {error.strerror};"
+            " --host, --port and --storage-port choose another place"
+        ) from error
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@contextmanager
+def _stop_signal() -> Generator[threading.Event]:
+    """Yield an event that SIGINT and SIGTERM set; afterwards they do what they did before."""
+    stop = threading.Event()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+
+    def handle(_number: int, _frame: object) -> None:
+        stop.set()
+
+    before = {number: signal.signal(number, handle) for number in numbers}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@app.command()
+@click.argument("src", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--root",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="Directory that holds the data of the DSS.",
+)
+@click.option("--uuid", metavar="UUID", help="Id of the bundle; a new one when not given.")
+@click.option("--version", metavar="VERSION", help="Version of the bundle; now when not given.")
+@replica_option
+@pass_session
+def load(
+    session: Session, src: Path, root: Path, uuid: str | None, version: str | None, replica: Replica
+) -> None:
+    """Make a bundle of a directory.
+
+    SRC is the directory; files named *.json are the metadata. The bundle's id and version are
+    printed.
+    """
+    bundle = local_dss(root).load_bundle(src, uuid, version, replica)
+    document = {"uuid": bundle.uuid, "version": bundle.version, "files": bundle.files}
+    emit(document, [bundle.fqid], as_json=session.as_json)

@@ -1,0 +1,57 @@
+"""The embedded DSS, for the commands that need its extra."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from . import USAGE_ERROR
+
+if TYPE_CHECKING:
+    from dss_client.local import LocalDSS
+
+__all__ = ["MissingExtra", "local_dss"]
+
+
+class MissingExtra(click.ClickException):
+    """A command needs packages that are not installed."""
+
+    exit_code = USAGE_ERROR
+
+
+def local_dss(
+    root: Path | None = None,
+    *,
+    sample: bool = False,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    storage_port: int = 0,
+    checkout_polls: int = 0,
+) -> "LocalDSS":
+    """Return an embedded DSS that is not started yet.
+
+    Args:
+        root: Its directory; a temporary one when not given.
+        sample: Put the sample bundles in.
+        host: Address to listen on.
+        port: Port of the API; 0 takes a free one.
+        storage_port: Port of the storage; 0 takes a free one.
+        checkout_polls: How many times work that takes its time says that it still runs.
+
+    Raises:
+        MissingExtra: The packages it stands on are not installed.
+    """
+    try:
+        from dss_client.local import LocalDSS, LocalSettings
+    except ModuleNotFoundError as error:
+        raise MissingExtra(
+            f"the embedded DSS needs {error.name}: pip install 'dss-client[local]'"
+        ) from error
+    return LocalDSS(
+        root,
+        sample=sample,
+        host=host,
+        port=port,
+        storage_port=storage_port,
+        settings=LocalSettings(checkout_polls=checkout_polls, retry_after=0),
+    )

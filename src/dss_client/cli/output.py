@@ -1,0 +1,68 @@
+"""What commands print: one JSON document, or short aligned text."""
+
+import json
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+import click
+
+__all__ = ["emit", "human_size", "one_line", "plain", "table"]
+
+_STEP = 1000
+
+
+def emit(document: object, lines: Iterable[str], *, as_json: bool) -> None:
+    """Print a result on standard output.
+
+    Args:
+        document: The result as plain JSON values.
+        lines: The same for people.
+        as_json: Which of the two to print.
+    """
+    if as_json:
+        click.echo(json.dumps(document, indent=2))
+        return
+    for line in lines:
+        click.echo(line)
+
+
+def plain(text: str) -> str:
+    """Return a text without control characters: names from a service must not steer a terminal."""
+    return "".join(
+        repr(letter)[1:-1] if unicodedata.category(letter) == "Cc" else letter for letter in text
+    )
+
+
+def one_line(text: str) -> str:
+    """Return a message as one line, fit for a terminal."""
+    return plain("; ".join(line.strip() for line in text.splitlines() if line.strip()))
+
+
+def table(rows: Iterable[Sequence[str | int]]) -> list[str]:
+    """Return rows as aligned lines: numbers to the right, texts to the left."""
+    cells = [tuple(_cell(cell) for cell in row) for row in rows]
+    widths = [max(len(text) for text, _ in column) for column in zip(*cells, strict=True)]
+    return [
+        "  ".join(
+            text.rjust(width) if right else text.ljust(width)
+            for (text, right), width in zip(row, widths, strict=True)
+        ).rstrip()
+        for row in cells
+    ]
+
+
+def _cell(cell: str | int) -> tuple[str, bool]:
+    """Return a cell's text, and whether it belongs to the right."""
+    return (f"{cell:,}", True) if isinstance(cell, int) else (plain(cell), False)
+
+
+def human_size(size: int) -> str:
+    """Return a number of bytes with a decimal unit: ``999 bytes``, ``1.0 kB``, ``2.3 GB``."""
+    if size < _STEP:
+        return f"{size} byte" if size == 1 else f"{size} bytes"
+    value = float(size)
+    for unit in ("kB", "MB", "GB", "TB"):
+        value /= _STEP
+        if round(value, 1) < _STEP:
+            return f"{value:.1f} {unit}"
+    return f"{value / _STEP:.1f} PB"
