@@ -160,7 +160,6 @@ def _put_status(replica: Replica, job_id: str, status: JsonObject) -> None:
 
 
 def _write_mail(folder: Path, job_id: str, to: str, fqid: str, status: JsonObject) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     date = time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime())
     outcome = status.get("location") or status.get("cause")
     lines = [
@@ -170,6 +169,9 @@ def _write_mail(folder: Path, job_id: str, to: str, fqid: str, status: JsonObjec
         "",
         f"Job {job_id}: {outcome}",
     ]
-    (folder / f"{job_id}.txt").write_text(
-        "\n".join(lines) + "\n", encoding="utf-8", errors="replace"
-    )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        mail = folder / f"{job_id}.txt"
+        mail.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="replace")
+    except OSError as error:
+        log.warning("The mail of checkout job %s could not be written: %s", job_id, error)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import google_crc32c
 from attrs import frozen
@@ -37,8 +37,7 @@ def part_size(size: int) -> int:
 
 
 def _extend_crc32c(crc: int, piece: bytes) -> int:
-    extended: int = google_crc32c.extend(crc, piece)  # pyright: ignore[reportUnknownMemberType]
-    return extended
+    return cast("int", google_crc32c.extend(crc, piece))  # pyright: ignore[reportUnknownMemberType]
 
 
 class Hasher:

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from attrs import define, frozen
 
 _WORKERS = 2
-_PATIENCE = 5.0  # seconds a poll waits for work that is due, well below a client's time limit
+_PATIENCE = 5.0  # seconds, well below a client's time limit
 
 Work = Callable[[], str | None]
 
@@ -33,9 +33,13 @@ class Jobs:
     many answers before the end, and none of the work's effects.
     """
 
-    def __init__(self, polls: int) -> None:
-        """Make a runner whose work is done after `polls` fruitless polls."""
+    def __init__(self, polls: int, patience: float = _PATIENCE) -> None:
+        """Make a runner whose work is done after `polls` fruitless polls.
+
+        A poll waits up to `patience` seconds for work that is due.
+        """
         self._polls = polls
+        self._patience = patience
         self._jobs: dict[str, _Job] = {}
         self._lock = threading.Lock()
         self._executor = ThreadPoolExecutor(_WORKERS, thread_name_prefix="dss-local-job")
@@ -60,7 +64,7 @@ class Jobs:
                 self._submit_if_due(job)
                 return None
             future = job.future
-        if not wait([future], timeout=_PATIENCE).done:
+        if not wait([future], timeout=self._patience).done:
             return None
         return Outcome(cause=future.result())
 

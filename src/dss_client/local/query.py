@@ -60,17 +60,16 @@ def _match_all(body: object) -> Predicate:
 
 def _match(body: object) -> Predicate:
     path, value, options = _field(body, "match", "query", {"operator", "boost"})
-    if not path.endswith(_ANALYSED):
-        return lambda document: _has_term(document, path, value)
-    words = _words(value)
+    words = _words(value) if path.endswith(_ANALYSED) else []
     operator = str(options.get("operator", "or")).lower()
     if operator not in {"and", "or"}:
         raise QueryError(f"[match] has no operator [{operator}]")
     combine = all if operator == "and" else any
 
     def predicate(document: Document) -> bool:
-        texts = document.values(path.removesuffix(_ANALYSED))
-        present = {word for text in texts if isinstance(text, str) for word in _words(text)}
+        if _has_term(document, path, value):
+            return True
+        present = _analysed(document, path) if words else set[str]()
         return bool(words) and combine(word in present for word in words)
 
     return predicate
@@ -94,15 +93,13 @@ def _terms(body: object) -> Predicate:
 
 def _any_term(kind: str, path: str, values: list[Any]) -> Predicate:
     scalars = [_scalar(value, kind, path) for value in values]
-    if path.endswith(_ANALYSED):
-        base = path.removesuffix(_ANALYSED)
-        return lambda document: any(
-            scalar in _words(text)
-            for text in document.values(base)
-            for scalar in scalars
-            if isinstance(text, str)
+
+    def predicate(document: Document) -> bool:
+        return any(_has_term(document, path, scalar) for scalar in scalars) or (
+            path.endswith(_ANALYSED) and not _analysed(document, path).isdisjoint(scalars)
         )
-    return lambda document: any(_has_term(document, path, scalar) for scalar in scalars)
+
+    return predicate
 
 
 def _bool(body: object) -> Predicate:
@@ -197,6 +194,12 @@ def _number(value: Scalar) -> float | None:
         return float(str(value))
     except ValueError:
         return None
+
+
+def _analysed(document: Document, path: str) -> set[str]:
+    """Return the words at `<field>.text`; where `text` is a property of its own, there are none."""
+    texts = document.values(path.removesuffix(_ANALYSED))
+    return {word for text in texts if isinstance(text, str) for word in _words(text)}
 
 
 def _words(value: Scalar) -> list[str]:

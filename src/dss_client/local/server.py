@@ -28,7 +28,7 @@ from dss_client.local.storage_app import storage_app
 from dss_client.local.store import ReplicaName, Storage
 
 _BACKLOG = 2048
-_GRACE = 2  # seconds that open answers get when the service stops
+_GRACE = 1  # seconds that open answers get when the service stops
 _ANY_HOST = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - names what it is bound to
 
 
@@ -129,11 +129,13 @@ class LocalDSS:
         """Start to serve, in a thread of its own.
 
         Raises:
-            RuntimeError: It runs already.
+            RuntimeError: It runs already, or had a temporary root and was stopped.
             OSError: A port is taken, or the host is not of this machine.
         """
         if self._running is not None:
             raise RuntimeError("This LocalDSS is running already.")
+        if not self.root.is_dir():
+            raise RuntimeError("The temporary root of this LocalDSS is gone: make a new one.")
         if self._sample:
             load_sample(self)
         sockets = _listen(self._host, self._ports)
@@ -216,6 +218,9 @@ class _Running:
             await asyncio.sleep(0.001)
         self._up.set()
         await serving
+        for server in self._servers:
+            for connection in list(server.server_state.connections):
+                connection.transport.abort()  # what is left after the grace, or it would leak
 
 
 def _config(app: ASGIApp) -> uvicorn.Config:

@@ -1,0 +1,59 @@
+"""Running services, and bundles made from dictionaries."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import httpx
+import pytest
+
+from dss_client.local import LoadedBundle, LocalDSS
+
+
+@pytest.fixture(scope="session")
+def sample_dss() -> Iterator[LocalDSS]:
+    """A service with the sample, for tests that only read."""
+    with LocalDSS(sample=True) as dss:
+        yield dss
+
+
+@pytest.fixture
+def api(sample_dss: LocalDSS) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=sample_dss.url) as client:
+        yield client
+
+
+@pytest.fixture
+def dss(tmp_path: Path) -> Iterator[LocalDSS]:
+    """An empty service of one test."""
+    with LocalDSS(tmp_path / "root") as running:
+        yield running
+
+
+@pytest.fixture
+def client(dss: LocalDSS) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=dss.url) as made:
+        yield made
+
+
+@pytest.fixture
+def load() -> Callable[..., LoadedBundle]:
+    """Load a bundle whose files are given as name -> bytes, or as something to put in JSON."""
+
+    def load_files(
+        dss: LocalDSS,
+        files: Mapping[str, object],
+        uuid: str | None = None,
+        version: str | None = None,
+    ) -> LoadedBundle:
+        with TemporaryDirectory() as folder:
+            for name, content in files.items():
+                path = Path(folder, name)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(
+                    content if isinstance(content, bytes) else json.dumps(content).encode()
+                )
+            return dss.load_bundle(folder, uuid, version)
+
+    return load_files

@@ -1,0 +1,268 @@
+"""GET /bundles/{uuid} and GET /bundles/all (§7, §8.4, §8.8)."""
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from dss_client.local import LoadedBundle, LocalDSS, LocalSettings
+
+Load = Callable[..., LoadedBundle]
+UUID = "0a6f2b1c-3d4e-4f50-8a61-72b3c4d5e6f7"
+OTHER = "ffffffff-3d4e-4f50-8a61-72b3c4d5e6f7"
+V1, V2, V3 = (f"20{year}-01-01T000000.000000Z" for year in (18, 19, 20))
+AWS = {"replica": "aws"}
+
+
+def pages(client: httpx.Client, url: str) -> Iterator[httpx.Response]:
+    """Yield all pages, and check that statuses and headers say which is the last."""
+    next_url: str | None = url
+    while next_url:
+        response = client.get(next_url)
+        next_url = response.links.get("next", {}).get("url")
+        assert response.status_code == (206 if next_url else 200)
+        assert response.headers["x-openapi-pagination"] == ("true" if next_url else "false")
+        yield response
+
+
+def bury(dss: LocalDSS, name: str) -> None:
+    tombstone = {"email": "a@example.org", "reason": "test", "admin_deleted": True}
+    (dss.root / f"aws/main/bundles/{name}.dead").write_text(json.dumps(tombstone))
+
+
+def version_of(client: httpx.Client, uuid: str = UUID, **query: str) -> str | None:
+    response = client.get(f"/bundles/{uuid}", params={**AWS, **query})
+    if response.status_code == 404:
+        assert response.json()["code"] == "not_found"
+        return None
+    version: str = response.json()["bundle"]["version"]
+    return version
+
+
+def test_a_bundle(dss: LocalDSS, client: httpx.Client, load: Load) -> None:
+    load(dss, {"a.txt": b"hello"}, UUID, V1)
+    response = client.get(f"/bundles/{UUID.upper()}", params=AWS)
+    assert response.status_code == 200
+    assert response.headers["x-openapi-paginated-content-key"] == "bundle.files"
+    bundle = response.json()["bundle"]
+    [file] = bundle.pop("files")
+    assert bundle == {"uuid": UUID, "version": V1, "creator_uid": 0}
+    assert file.pop("uuid")
+    assert file == {
+        "name": "a.txt",
+        "version": V1,
+        "content-type": "text/plain",
+        "size": 5,
+        "indexed": False,
+        "crc32c": "9a71bb4c",
+        "s3_etag": "5d41402abc4b2a76b9719d911017c592",
+        "sha1": "aaf4c61ddcc5e8a2dabede0f3b482cd9aea9434d",
+        "sha256": "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824",
+    }
+
+
+def test_versions(dss: LocalDSS, client: httpx.Client, load: Load) -> None:
+    for version in (V2, V1, V3):
+        load(dss, {"a": version.encode()}, UUID, version)
+    assert version_of(client) == V3
+    assert version_of(client, version=V1) == V1
+    for absent in ("", "2019", "2021-01-01T000000.000000Z", "../../x"):
+        assert version_of(client, version=absent) is None
+    assert version_of(client, replica="gcp") is None
+    assert version_of(client, OTHER) is None
+
+
+def test_tombstones(dss: LocalDSS, client: httpx.Client, load: Load) -> None:
+    for version in (V1, V2):
+        load(dss, {"a": version.encode()}, UUID, version)
+    bury(dss, f"{UUID}.{V2}")
+    assert version_of(client) == V1
+    assert version_of(client, version=V2) is None
+    assert version_of(client, version=V1) == V1
+    bury(dss, f"{UUID}.{V1}")
+    assert version_of(client) is None
+    (dss.root / f"aws/main/bundles/{UUID}.{V1}.dead").unlink()
+    bury(dss, UUID)
+    assert version_of(client) is None
+    assert version_of(client, version=V1) is None
+
+
+@pytest.mark.parametrize("content", ["{", "{}", '{"version": "x", "files": [{}]}', '{"files": 1}'])
+def test_broken_manifests_are_absent(
+    dss: LocalDSS,
+    client: httpx.Client,
+    load: Load,
+    content: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    load(dss, {"a": b""}, UUID, V1)
+    (dss.root / f"aws/main/bundles/{UUID}.{V1}").write_text(content)
+    with caplog.at_level(logging.WARNING):
+        assert version_of(client) is None
+
+
+def test_paging_stays_in_one_version(dss: LocalDSS, client: httpx.Client, load: Load) -> None:
+    names = [f"{number:03}.txt" for number in range(25)]
+    load(dss, {name: b"" for name in names}, UUID, V1)
+    found: list[str] = []
+    for page in pages(client, f"/bundles/{UUID}?per_page=10&replica=aws&token=None"):
+        bundle = page.json()["bundle"]
+        found += [file["name"] for file in bundle["files"]]
+        assert bundle["version"] == V1
+        load(dss, {"a": b""}, UUID, f"2020-01-01T000000.{len(found):06}Z")
+    assert found == names
+
+
+def test_links(dss: LocalDSS, client: httpx.Client, load: Load) -> None:
+    load(dss, {str(number): b"" for number in range(20)}, UUID, V1)
+    response = client.get(f"/bundles/{UUID}?per_page=10&replica=aws&start_at=0")
+    assert response.headers["link"] == (
+        f'<{dss.url}/bundles/{UUID}?per_page=10&replica=aws&start_at=10&version={V1}>; rel="next"'
+    )
+    exact = client.get(response.links["next"]["url"])
+    assert exact.status_code == 200
+    beyond = client.get(f"/bundles/{UUID}", params={**AWS, "start_at": 99})
+    assert beyond.status_code == 200
+    assert beyond.json()["bundle"]["files"] == []
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ({"start_at": "-1"}, "illegal_arguments"),
+        ({"directurls": "true", "presignedurls": "true"}, "only_one_urltype"),
+        ({"presignedurls": "true", "token": "{"}, "illegal_token"),
+        ({"presignedurls": "true", "token": '{"attempts": 1}'}, "illegal_token"),
+    ],
+)
+def test_refused(
+    dss: LocalDSS, client: httpx.Client, load: Load, query: dict[str, str], code: str
+) -> None:
+    load(dss, {"a": b""}, UUID, V1)
+    response = client.get(f"/bundles/{UUID}", params={**AWS, **query})
+    assert (response.status_code, response.json()["code"]) == (400, code)
+
+
+def test_direct_urls(dss: LocalDSS, client: httpx.Client, load: Load) -> None:
+    load(dss, {"sub/a b": b""}, UUID, V1)
+    response = client.get(f"/bundles/{UUID}", params={**AWS, "directurls": "true"})
+    [file] = response.json()["bundle"]["files"]
+    assert file["url"] == f"s3://dss-local-checkout-aws/bundles/{UUID}.{V1}/sub/a b"
+
+
+def test_old_manifests_repeat_names(dss: LocalDSS, client: httpx.Client, load: Load) -> None:
+    load(dss, {"a": b"1", "b": b"2"}, UUID, V1)
+    path = dss.root / f"aws/main/bundles/{UUID}.{V1}"
+    path.write_text(path.read_text().replace('"name": "b"', '"name": "a"'))
+    response = client.get(f"/bundles/{UUID}", params={**AWS, "presignedurls": "true"})
+    assert [file["name"] for file in response.json()["bundle"]["files"]] == ["a", "a"]
+
+
+def test_a_token_of_no_job(dss: LocalDSS, client: httpx.Client, load: Load) -> None:
+    load(dss, {"a": b""}, UUID, V1)
+    token = json.dumps({"execution_id": OTHER, "attempts": 1})
+    query = {**AWS, "presignedurls": "true", "token": token}
+    response = client.get(f"/bundles/{UUID}", params=query)
+    assert (response.status_code, response.json()["code"]) == (500, "unhandled_exception")
+    assert response.headers["retry-after"] == "10"
+
+
+def test_a_failing_checkout(dss: LocalDSS, client: httpx.Client, load: Load) -> None:
+    load(dss, {"a": b"content"}, UUID, V1)
+    [blob] = (dss.root / "aws/main/blobs").iterdir()
+    blob.unlink()
+    response = client.get(f"/bundles/{UUID}", params={**AWS, "presignedurls": "true"})
+    assert (response.status_code, response.json()["code"]) == (500, "checkout_error")
+
+
+def test_301_until_it_is_checked_out(tmp_path: Path, load: Load) -> None:
+    settings = LocalSettings(checkout_polls=2, retry_after=1)
+    with LocalDSS(tmp_path, settings=settings) as dss, httpx.Client(base_url=dss.url) as client:
+        load(dss, {"a": b"content"}, UUID, V1)
+        url = f"/bundles/{UUID}?replica=aws&presignedurls=true"
+        for attempts in (1, 2):
+            response = client.get(url)
+            assert response.status_code == 301
+            assert response.headers["retry-after"] == "1"
+            url = response.headers["location"]
+            assert json.loads(httpx.URL(url).params["token"])["attempts"] == attempts
+        [file] = client.get(url).json()["bundle"]["files"]
+        assert httpx.get(file["url"]).content == b"content"
+        again = client.get(f"/bundles/{UUID}?replica=aws&presignedurls=true&token=")
+        assert again.status_code == 200
+
+
+def test_a_missing_file_is_checked_out_again(
+    dss: LocalDSS, client: httpx.Client, load: Load
+) -> None:
+    load(dss, {"a": b"content", "b": b""}, UUID, V1)
+    query = {**AWS, "presignedurls": "true"}
+    client.get(f"/bundles/{UUID}", params=query)
+    (dss.root / f"aws/checkout/bundles/{UUID}.{V1}/a").unlink()
+    file = client.get(f"/bundles/{UUID}", params=query).json()["bundle"]["files"][0]
+    assert httpx.get(file["url"]).content == b"content"
+
+
+class TestAll:
+    """25 versions of one bundle, one of another, and what must not be listed."""
+
+    @pytest.fixture
+    def listed(self, dss: LocalDSS, load: Load) -> list[str]:
+        versions = [f"2019-01-01T000000.{number:06}Z" for number in range(25)]
+        for version in versions:
+            load(dss, {"a": b""}, UUID, version)
+        load(dss, {"a": b""}, OTHER, V1)
+        load(dss, {"a": b""}, OTHER, V2)
+        bury(dss, f"{OTHER}.{V2}")
+        gone = "eeeeeeee-3d4e-4f50-8a61-72b3c4d5e6f7"
+        load(dss, {"a": b""}, gone, V1)
+        bury(dss, gone)
+        (dss.root / "aws/main/bundles/README").touch()
+        return [*(f"{UUID}.{version}" for version in versions), f"{OTHER}.{V1}"]
+
+    def test_every_living_version_once(
+        self, dss: LocalDSS, client: httpx.Client, listed: list[str]
+    ) -> None:
+        found: list[str] = []
+        for page in pages(client, "/bundles/all?per_page=10&replica=aws"):
+            body = page.json()
+            assert body["object"] == "list"
+            assert body["dss_api"] == dss.url.removesuffix("/v1")
+            assert body["search_prefix"] == "bundles/"
+            assert body["per_page"] == 10
+            assert body["page_count"] == len(body["bundles"])
+            assert body["event_timestamp"].endswith("Z")
+            assert page.headers["x-openapi-paginated-content-key"] == "bundles"
+            if body["has_more"]:
+                assert body["link"] == page.links["next"]["url"]
+                assert body["search_after"] == f"bundles/{listed[len(found) + 9]}"
+                assert body["token"]
+            else:
+                assert not {"link", "search_after", "token"} & set(body)
+            found += [f"{bundle['uuid']}.{bundle['version']}" for bundle in body["bundles"]]
+        assert found == listed
+
+    def test_a_full_last_page_is_followed_by_an_empty_one(
+        self, client: httpx.Client, listed: list[str]
+    ) -> None:
+        counts = [
+            page.json()["page_count"]
+            for page in pages(client, "/bundles/all?per_page=13&replica=aws")
+        ]
+        assert counts == [13, 13, 0]
+
+    @pytest.mark.parametrize(("prefix", "count"), [("FFFF", 1), ("0a6f", 25), ("1", 0)])
+    def test_prefix(self, client: httpx.Client, listed: list[str], prefix: str, count: int) -> None:
+        body = client.get("/bundles/all", params={**AWS, "prefix": prefix}).json()
+        assert body["page_count"] == count
+        assert body["search_prefix"] == f"bundles/{prefix.lower()}"
+
+    @pytest.mark.parametrize(
+        "query", [{"prefix": ""}, {"prefix": "-a"}, {"prefix": "a/"}, {"search_after": "x"}]
+    )
+    def test_refused(self, client: httpx.Client, query: dict[str, str]) -> None:
+        response = client.get("/bundles/all", params={**AWS, **query})
+        assert (response.status_code, response.json()["code"]) == (400, "illegal_arguments")

@@ -1,0 +1,194 @@
+"""The two checkout operations (§8.9, §9)."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from uuid import UUID as Uuid
+
+import httpx
+import pytest
+
+from dss_client.local import LoadedBundle, LocalDSS, LocalSettings
+
+Load = Callable[..., LoadedBundle]
+UUID = "0a6f2b1c-3d4e-4f50-8a61-72b3c4d5e6f7"
+VERSION = "2018-01-01T000000.000000Z"
+AWS = {"replica": "aws"}
+
+
+@pytest.fixture
+def bundle(dss: LocalDSS, load: Load) -> LoadedBundle:
+    return load(dss, {"a.json": {"a": 1}, "sub/b": b"content"}, UUID, VERSION)
+
+
+def post(client: httpx.Client, body: dict[str, str] | None = None, **query: str) -> httpx.Response:
+    return client.post(f"/bundles/{UUID}/checkout", params={**AWS, **query}, json=body or {})
+
+
+def status(client: httpx.Client, started: httpx.Response, **query: str) -> dict[str, str]:
+    job_id = started.json()["checkout_job_id"]
+    answer = client.get(f"/bundles/checkout/{job_id}", params={**AWS, **query})
+    body: dict[str, str] = answer.json()
+    return body
+
+
+def test_a_job(dss: LocalDSS, client: httpx.Client, bundle: LoadedBundle) -> None:
+    started = post(client)
+    assert started.status_code == 200
+    job_id = started.json()["checkout_job_id"]
+    assert Uuid(job_id).version == 4
+    assert status(client, started) == {
+        "status": "SUCCEEDED",
+        "location": f"s3://dss-local-checkout-aws/bundles/{bundle.fqid}",
+    }
+    checkout = dss.root / "aws" / "checkout"
+    assert (checkout / "bundles" / bundle.fqid / "sub/b").read_bytes() == b"content"
+    stored = json.loads((checkout / f"checkout/status/{job_id}.json").read_text())
+    assert stored == status(client, started)
+
+
+def test_running_for_as_many_polls_as_asked(tmp_path: Path, load: Load) -> None:
+    settings = LocalSettings(checkout_polls=2)
+    with LocalDSS(tmp_path, settings=settings) as dss, httpx.Client(base_url=dss.url) as client:
+        load(dss, {"a": b""}, UUID)
+        started = post(client)
+        states = [status(client, started)["status"] for _ in range(4)]
+    assert states == ["RUNNING", "RUNNING", "SUCCEEDED", "SUCCEEDED"]
+
+
+def test_the_job_is_in_its_replica_only(client: httpx.Client, bundle: LoadedBundle) -> None:
+    assert status(client, post(client), replica="gcp")["code"] == "not_found"
+
+
+def test_jobs_of_an_earlier_run(tmp_path: Path, load: Load) -> None:
+    settings = LocalSettings(checkout_polls=1)
+    with LocalDSS(tmp_path, settings=settings) as dss, httpx.Client(base_url=dss.url) as client:
+        load(dss, {"a": b""}, UUID)
+        ended, running = post(client), post(client)
+        for _ in range(2):
+            status(client, ended)
+    with LocalDSS(tmp_path) as dss, httpx.Client(base_url=dss.url) as client:
+        assert status(client, ended)["status"] == "SUCCEEDED"
+        lost = status(client, running)
+    assert lost["status"] == "FAILED"
+    assert "start a new one" in lost["cause"]
+
+
+@pytest.mark.parametrize("job_id", [UUID, UUID.upper()])
+def test_unknown_job(client: httpx.Client, job_id: str) -> None:
+    response = client.get(f"/bundles/checkout/{job_id}", params=AWS)
+    assert (response.status_code, response.json()["code"]) == (404, "not_found")
+
+
+def test_ill_formed_job(client: httpx.Client) -> None:
+    response = client.get("/bundles/checkout/none", params=AWS)
+    assert (response.status_code, response.json()["code"]) == (400, "illegal_arguments")
+
+
+@pytest.mark.parametrize(
+    ("body", "query", "expected"),
+    [
+        ({"destination": "a/b"}, {}, (400, "illegal_arguments")),
+        ({"email": "nobody"}, {}, (400, "illegal_arguments")),
+        ({}, {"version": "2019"}, (404, "not_found")),
+        ({}, {"replica": "gcp"}, (404, "not_found")),
+    ],
+)
+def test_refused(
+    client: httpx.Client,
+    bundle: LoadedBundle,
+    body: dict[str, str],
+    query: dict[str, str],
+    expected: tuple[int, str],
+) -> None:
+    response = post(client, body, **query)
+    assert (response.status_code, response.json()["code"]) == expected
+
+
+def test_no_body(client: httpx.Client, bundle: LoadedBundle) -> None:
+    assert client.post(f"/bundles/{UUID}/checkout", params=AWS).status_code == 400
+
+
+def test_a_foreign_destination(dss: LocalDSS, client: httpx.Client, bundle: LoadedBundle) -> None:
+    (dss.root / "mine").mkdir()
+    done = status(client, post(client, {"destination": "mine"}))
+    assert done["location"] == f"s3://mine/bundles/{bundle.fqid}"
+    assert (dss.root / "mine/bundles" / bundle.fqid / "sub/b").read_bytes() == b"content"
+
+
+@pytest.mark.parametrize("name", ["nowhere", "aws", "..", ".staging", "a\\b", "", "x\ud800"])
+def test_no_such_destination(
+    dss: LocalDSS, client: httpx.Client, bundle: LoadedBundle, name: str
+) -> None:
+    (dss.root / ".staging").mkdir(exist_ok=True)
+    content = json.dumps({"destination": name}).encode()
+    headers = {"content-type": "application/json"}
+    started = client.post(f"/bundles/{UUID}/checkout", params=AWS, content=content, headers=headers)
+    done = status(client, started)
+    if name:
+        assert done["status"] == "FAILED"
+        assert done["cause"].endswith("(FAILED)")
+        assert "bucket" in done["cause"]
+    else:
+        assert done["status"] == "SUCCEEDED"
+
+
+def test_names_that_cannot_be_files(
+    dss: LocalDSS, client: httpx.Client, bundle: LoadedBundle
+) -> None:
+    path = dss.root / f"aws/main/bundles/{bundle.fqid}"
+    path.write_text(path.read_text().replace("sub/b", "../../../../outside"))
+    done = status(client, post(client))
+    assert done["status"] == "FAILED"
+    assert str(dss.root) not in done["cause"]
+    assert not list(dss.root.parent.rglob("outside"))
+
+
+@pytest.mark.parametrize(("destination", "subject"), [("", "SUCCEEDED"), ("nowhere", "FAILED")])
+def test_mail(tmp_path: Path, load: Load, destination: str, subject: str) -> None:
+    settings = LocalSettings(email_dir=tmp_path / "mail")
+    with (
+        LocalDSS(tmp_path / "root", settings=settings) as dss,
+        httpx.Client(base_url=dss.url) as client,
+    ):
+        bundle = load(dss, {"a": b""}, UUID)
+        body = {"email": "me@example.org\nSubject: fake", "destination": destination}
+        started = post(client, body)
+        done = status(client, started)
+    [mail] = (tmp_path / "mail").iterdir()
+    lines = mail.read_text().splitlines()
+    assert mail.stem == started.json()["checkout_job_id"]
+    assert lines[0] == "To: me@example.org Subject: fake"
+    assert f"Subject: Checkout of bundle {bundle.fqid}: {subject}" in lines
+    assert (done.get("location") or done["cause"]) in lines[-1]
+
+
+def test_a_mail_that_cannot_be_written(
+    tmp_path: Path, load: Load, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "mail").touch()
+    settings = LocalSettings(email_dir=tmp_path / "mail")
+    with (
+        LocalDSS(tmp_path / "root", settings=settings) as dss,
+        httpx.Client(base_url=dss.url) as client,
+    ):
+        load(dss, {"a": b""}, UUID)
+        started = post(client, {"email": "me@example.org"})
+        assert status(client, started)["status"] == "SUCCEEDED"
+    assert "could not be written" in caplog.text
+
+
+@pytest.mark.parametrize(("days", "renewed"), [(6, False), (8, True), (13.99, True)])
+def test_checkouts_age(tmp_path: Path, load: Load, days: float, renewed: bool) -> None:
+    now = [time.time()]
+    settings = LocalSettings(clock=lambda: now[0])
+    with LocalDSS(tmp_path, settings=settings) as dss, httpx.Client(base_url=dss.url) as client:
+        bundle = load(dss, {"a": b""}, UUID)
+        query = {**AWS, "presignedurls": "true"}
+        client.get(f"/bundles/{UUID}", params=query)
+        copy = dss.root / "aws/checkout/bundles" / bundle.fqid / "a"
+        before = copy.stat().st_mtime_ns
+        now[0] += days * 24 * 3600
+        assert client.get(f"/bundles/{UUID}", params=query).status_code == 200
+    assert (copy.stat().st_mtime_ns != before) is renewed
