@@ -58,6 +58,8 @@ def _environment() -> jinja2.Environment:
     environment.filters["result_type"] = render.result_type
     environment.filters["argument_type"] = render.argument_type
     environment.filters["typed_dict"] = render.typed_dict
+    environment.filters["entry_type"] = render.entry_type
+    environment.filters["has_plain_keys"] = render.has_plain_keys
     environment.filters["operation_doc"] = render.operation_doc
     environment.filters["docstring"] = render.docstring
     environment.filters["parameter"] = _parameter
@@ -101,14 +103,14 @@ def _result(operation: Operation) -> str:
 
 
 def _tidy(files: dict[str, str]) -> dict[str, str]:
-    """Drop unused imports, sort the rest and format, with ruff's own defaults for all else."""
+    """Drop unused imports, sort the rest and format; a name that is not there is refused."""
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         for path, text in files.items():
             target = root / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text, encoding="utf-8")
-        _ruff("check", "--fix", "--select=F401,I001", *_RUFF, str(root))
+        _ruff("check", "--fix", "--select=F401,F821,I001", *_RUFF, str(root))
         _ruff("format", *_RUFF, str(root))
         return {path: (root / path).read_text(encoding="utf-8") for path in files}
 

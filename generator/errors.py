@@ -1,6 +1,8 @@
 """How the generator refuses: one clear message that names the place in the specification."""
 
-__all__ = ["GeneratorError", "pointer"]
+from typing import Any
+
+__all__ = ["GeneratorError", "as_list", "as_object", "pointer"]
 
 
 class GeneratorError(Exception):
@@ -10,3 +12,17 @@ class GeneratorError(Exception):
 def pointer(*tokens: str | int) -> str:
     """Return the JSON pointer (RFC 6901) of a path of keys."""
     return "".join("/" + str(token).replace("~", "~0").replace("/", "~1") for token in tokens)
+
+
+def as_object(node: Any, place: str) -> dict[str, Any]:
+    """Return `node`, which must be a JSON object."""
+    if not isinstance(node, dict):
+        raise GeneratorError(f"{place} must be an object")
+    return node
+
+
+def as_list(node: Any, place: str) -> list[Any]:
+    """Return `node`, which must be a JSON array."""
+    if not isinstance(node, list):
+        raise GeneratorError(f"{place} must be a list")
+    return node

@@ -5,6 +5,7 @@ extensions) is read from the document itself. Its classes end here: everything l
 frozen values below.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,12 @@ from openapi_python_client.parser.properties.float import FloatProperty
 from openapi_python_client.parser.properties.int import IntProperty
 from openapi_python_client.parser.properties.list_property import ListProperty
 from openapi_python_client.parser.properties.string import StringProperty
+from openapi_python_client.schema import OpenAPI
+from openapi_python_client.strings import ClassName
+from pydantic import ValidationError
 
 from .errors import GeneratorError, pointer
-from .naming import class_name, field_name, operation_name
+from .naming import TAKEN_CLASSES, class_name, field_name, operation_name
 from .swagger import Document, operations
 
 __all__ = [
@@ -196,6 +200,12 @@ class Api:
     operations: tuple[Operation, ...]
 
 
+_ENDPOINT = re.compile(r"WARNING parsing (?P<method>\w+) (?P<path>.+) within ")
+_SCHEMA = re.compile(r"Unable to process schema /components/schemas/(?P<name>\w+):")
+
+_OPERATION_ID = re.compile(r" of endpoint operation_\d+")
+
+
 def build(document: Document) -> Api:
     """Describe a shaped OpenAPI 3 document.
 
@@ -214,16 +224,43 @@ def _parse(document: Document) -> GeneratorData:
         overwrite=False,
         output_path=None,
     )
+    try:
+        OpenAPI.model_validate(document)
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        raise GeneratorError(f"{_place(document, fault['loc'])}: {fault['msg']}") from error
     data = GeneratorData.from_dict(document, config=config)
-    if isinstance(data, ParserError):
-        raise GeneratorError(f"{data.header}: {data.detail}")
+    assert not isinstance(data, ParserError), "it refuses what its schema refuses, nothing else"
     errors: list[ParseError] = list(data.errors)
     for collection in data.endpoint_collections_by_tag.values():
         errors += collection.parse_errors
     if errors:
-        first = errors[0]
-        raise GeneratorError(f"{first.header}: {first.detail} ({first.data!r:.300})")
+        raise GeneratorError(_refusal(document, errors[0]))
     return data
+
+
+def _refusal(document: Document, error: ParseError) -> str:
+    """Return what the parser refused, with the place instead of its own words for it."""
+    place = error.header.strip()
+    if found := _ENDPOINT.match(place):
+        place = pointer("paths", found["path"], found["method"].lower())
+    elif found := _SCHEMA.match(place):
+        place = document["components"]["schemas"][found["name"]]["x-pointer"]
+    detail = (error.detail or "refused").strip().splitlines()[0]
+    return f"{place}: {_OPERATION_ID.sub('', detail)}"
+
+
+def _place(document: Document, location: tuple[str | int, ...]) -> str:
+    """Return the pointer of a fault in the document; its path also names the parser's classes."""
+    node: Any = document
+    tokens: list[str | int] = []
+    for token in location:
+        if isinstance(node, list):
+            node = dict(enumerate(node))
+        if isinstance(node, dict) and token in node:
+            node = node[token]
+            tokens.append(token)
+    return pointer(*tokens).replace("/components/schemas/", "/definitions/", 1)
 
 
 class _Builder:
@@ -231,14 +268,14 @@ class _Builder:
         self._document = document
         self._schemas: Document = document["components"]["schemas"]
         self._parsed = {str(model.class_info.name): model for model in data.models}
-        self._endpoints: dict[tuple[str, str], Endpoint] = {}
-        endpoints = [e for c in data.endpoint_collections_by_tag.values() for e in c.endpoints]
-        known = {
-            operation.get("operationId"): (path, method)
-            for path, method, operation in operations(document)
+        # The parser has its own idea of how a class is called.
+        self._names = {str(ClassName(name, "")): name for name in self._schemas}
+        collections = data.endpoint_collections_by_tag.values()
+        self._endpoints = {
+            str(endpoint.name): endpoint
+            for collection in collections
+            for endpoint in collection.endpoints
         }
-        for endpoint in endpoints:
-            self._endpoints[known[str(endpoint.name)]] = endpoint
         self._fields = {name: self._fields_of(name) for name in self._schemas}
 
     def api(self) -> Api:
@@ -246,10 +283,7 @@ class _Builder:
             self._operation(path, method, operation)
             for path, method, operation in operations(self._document)
         )
-        names = [operation.name for operation in found]
-        for name in names:
-            if names.count(name) > 1:
-                raise GeneratorError(f"/paths: two operations would both be called {name}")
+        self._refuse_taken_names(found)
         results = self._closure(
             [operation.result for operation in found if operation.result is not None]
         )
@@ -282,24 +316,45 @@ class _Builder:
             tuple(sorted(found, key=lambda operation: operation.name)),
         )
 
+    def _refuse_taken_names(self, found: tuple[Operation, ...]) -> None:
+        seen: dict[str, str] = {}
+        for operation in found:
+            place = pointer("paths", operation.path, operation.method.lower())
+            if not operation.name.isidentifier():
+                raise GeneratorError(f"{place}: {operation.name!r} is no name for a method")
+            if operation.name in seen:
+                raise GeneratorError(
+                    f"{place}: two operations would both be called {operation.name};"
+                    f" the other is {seen[operation.name]}"
+                )
+            seen[operation.name] = place
+        ours = {f"{prefix}{op.class_name}" for op in found for prefix in ("", "Async")}
+        dicts = {f"{name}Dict" for name in self._schemas}
+        for name, schema in self._schemas.items():
+            if name in ours | dicts | TAKEN_CLASSES:
+                raise GeneratorError(
+                    f"{schema['x-pointer']}: the generated code has another use for {name}"
+                )
+
     def _fields_of(self, name: str) -> tuple[Field, ...]:
-        parsed = self._parsed.get(name)
-        if parsed is None:
-            raise GeneratorError(f"{pointer('definitions', name)}: not an object with properties")
-        properties = self._schemas[name]["properties"]
+        place = self._schemas[name]["x-pointer"]
+        parsed = self._parsed.get(ClassName(name, ""))
+        properties = self._schemas[name].get("properties")
+        if parsed is None or not properties:
+            raise GeneratorError(f"{place}: not an object with properties")
         both = [*(parsed.required_properties or []), *(parsed.optional_properties or [])]
         by_name = {prop.name.get_untrusted_value(): prop for prop in both}
         fields = tuple(
             Field(
                 wire_name,
                 field_name(wire_name),
-                self._type(by_name[wire_name], pointer("definitions", name, "properties")),
+                self._type(by_name[wire_name], f"{place}/properties"),
                 by_name[wire_name].required,
                 self._description(schema),
             )
             for wire_name, schema in properties.items()
         )
-        _refuse_clashes([field.name for field in fields], pointer("definitions", name))
+        _refuse_clashes([field.name for field in fields], place)
         return fields
 
     def _description(self, schema: Document) -> str:
@@ -335,7 +390,7 @@ class _Builder:
         # A property made from a reference is a copy taken before its model was processed: what it
         # is, is told by its data.
         if prop.data.properties or prop.data.allOf:
-            return Ref(str(prop.class_info.name))
+            return Ref(self._names[str(prop.class_info.name)])
         parsed = self._parsed.get(str(prop.class_info.name), prop)
         if isinstance(parsed.additional_properties, AnyProperty | None):
             return Free()
@@ -343,22 +398,23 @@ class _Builder:
 
     def _operation(self, path: str, method: str, operation: Document) -> Operation:
         place = ("paths", path, method)
-        endpoint = self._endpoints[path, method]
+        endpoint = self._endpoints[operation["operationId"]]
         name = operation_name(method, path)
         result = self._result(endpoint, pointer(*place, "responses"))
+        arguments = self._arguments(endpoint, operation, pointer(*place, "parameters"))
         return Operation(
             name=name,
             class_name=class_name(name),
             method=method.upper(),
             path=path,
-            summary=operation.get("summary", ""),
+            summary=_one_line(operation.get("summary") or f"{method.upper()} {path}"),
             description=operation.get("description", ""),
-            arguments=self._arguments(endpoint, operation, pointer(*place, "parameters")),
+            arguments=arguments,
             has_body="requestBody" in operation,
             result=result,
             metadata=operation.get("x-headers"),
             is_content=operation["x-content"],
-            location_switch=operation.get("x-location-switch"),
+            location_switch=_switch(operation, arguments, pointer(*place, "x-location-switch")),
             page=self._page(operation, result, pointer(*place)),
             unwrap=operation.get("x-unwrap"),
             is_secured=bool(operation["security"]),
@@ -374,7 +430,10 @@ class _Builder:
         answers = list(endpoint.responses)
         if not answers or isinstance(answers[0].prop, AnyProperty):
             return None
-        return self._type(answers[0].prop, place)
+        kind = self._type(answers[0].prop, place)
+        if not isinstance(kind, Ref | Free):
+            raise GeneratorError(f"{place}: an answer must be an object")
+        return kind
 
     def _arguments(
         self, endpoint: Endpoint, operation: Document, place: str
@@ -400,8 +459,7 @@ class _Builder:
     ) -> list[Argument]:
         schema = operation["requestBody"]["content"]["application/json"]["schema"]
         parsed = endpoint.bodies[0].prop
-        if not isinstance(parsed, ModelProperty):
-            raise GeneratorError(f"{place}: the body is not an object")
+        assert isinstance(parsed, ModelProperty), "shape.py lets no other body through"
         both = [*(parsed.required_properties or []), *(parsed.optional_properties or [])]
         by_name = {prop.name.get_untrusted_value(): prop for prop in both}
         return [
@@ -455,7 +513,10 @@ class _Builder:
         ordered: list[str] = []
 
         def visit(name: str, trail: tuple[str, ...]) -> None:
-            if name in ordered or name in trail:
+            if name in trail:
+                place = self._schemas[name]["x-pointer"]
+                raise GeneratorError(f"{place}: there is no code for objects inside themselves")
+            if name in ordered:
                 return
             for field in self._fields[name]:
                 for inner in models_in(field.type):
@@ -478,6 +539,20 @@ def models_in(kind: Type) -> list[str]:
             return models_in(kind.value)
         case _:
             return []
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split()).removesuffix(".")
+
+
+def _switch(operation: Document, arguments: tuple[Argument, ...], place: str) -> str | None:
+    wire_name = operation.get("x-location-switch")
+    if wire_name is None:
+        return None
+    for argument in arguments:
+        if argument.wire_name == wire_name and argument.type == Scalar("bool"):
+            return argument.name
+    raise GeneratorError(f"{place}: {wire_name!r} is no boolean parameter")
 
 
 def _by_name(endpoint: Endpoint, node: Document) -> Any:

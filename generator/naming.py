@@ -7,11 +7,48 @@ that whoever knows it finds every method.
 import keyword
 import re
 
-__all__ = ["class_name", "field_name", "headers_name", "operation_name", "singular"]
+from pydantic import BaseModel
+
+__all__ = [
+    "TAKEN_CLASSES",
+    "class_name",
+    "field_name",
+    "headers_name",
+    "operation_name",
+    "singular",
+]
 
 _TEMPLATED = re.compile(r"^{.*}$")
 _WORD_BREAK = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])")
 _HEADER_PREFIX = "X-DSS-"
+# What a field or an argument cannot be called: methods of its class, and types beside it.
+_TAKEN = frozenset({*dir(BaseModel), "self", "bool", "dict", "float", "int", "list", "str"})
+# What a model cannot be called: the templates import it.
+TAKEN_CLASSES = frozenset(
+    {
+        "AbstractAsyncContextManager",
+        "AbstractContextManager",
+        "Any",
+        "AsyncContentStream",
+        "AsyncIterator",
+        "AsyncOperation",
+        "ContentLocation",
+        "ContentStream",
+        "Field",
+        "HeaderModel",
+        "Iterator",
+        "JSONObject",
+        "Literal",
+        "Mapping",
+        "Model",
+        "NotRequired",
+        "Operation",
+        "RawResponse",
+        "Request",
+        "Sequence",
+        "TypedDict",
+    }
+)
 
 
 def operation_name(method: str, path: str) -> str:
@@ -30,7 +67,10 @@ def operation_name(method: str, path: str) -> str:
 def class_name(name: str) -> str:
     """Return `name` in CapWords; capitals inside a word stay."""
     words = [word for word in _WORD_BREAK.split(name) if word]
-    return "".join(word[0].upper() + word[1:] for word in words)
+    capitalized = "".join(word[0].upper() + word[1:] for word in words)
+    if not capitalized or capitalized[0].isdigit():
+        capitalized = f"Class{capitalized}"
+    return f"{capitalized}_" if keyword.iskeyword(capitalized) else capitalized
 
 
 def field_name(name: str) -> str:
@@ -41,13 +81,14 @@ def field_name(name: str) -> str:
     identifier = "_".join(words)
     if not identifier or identifier[0].isdigit():
         identifier = f"field_{identifier}"
-    return f"{identifier}_" if keyword.iskeyword(identifier) else identifier
+    taken = keyword.iskeyword(identifier) or identifier in _TAKEN
+    return f"{identifier}_" if taken else identifier
 
 
 def headers_name(path: str) -> str:
     """Return the name of the metadata that a path sends as headers: ``FileHeaders``."""
     fixed = [part for part in path.split("/") if part and not _TEMPLATED.match(part)]
-    return class_name(singular(fixed[0])) + "Headers"
+    return class_name(singular(fixed[0] if fixed else "root")) + "Headers"
 
 
 def singular(name: str) -> str:

@@ -1,5 +1,6 @@
 """How types and texts look in Python source."""
 
+import keyword
 import textwrap
 
 from .ir import (
@@ -7,6 +8,7 @@ from .ir import (
     Argument,
     Choice,
     ErrorAnswer,
+    Field,
     Free,
     Listing,
     Mapped,
@@ -21,6 +23,8 @@ __all__ = [
     "argument_type",
     "attributes",
     "docstring",
+    "entry_type",
+    "has_plain_keys",
     "operation_doc",
     "result_type",
     "string",
@@ -94,6 +98,18 @@ def typed_dict(model: str) -> str:
     return f"{model}Dict"
 
 
+def entry_type(field: Field) -> str:
+    """Return the type of a TypedDict's entry."""
+    kind = argument_type(field.type)
+    return kind if field.required else f"NotRequired[{kind}]"
+
+
+def has_plain_keys(model: Model) -> bool:
+    """Whether the names on the wire can be written as names in Python."""
+    names = [field.wire_name for field in model.fields]
+    return all(name.isidentifier() and not keyword.iskeyword(name) for name in names)
+
+
 def docstring(text: str, indent: int) -> str:
     """Return `text` as a docstring, wrapped, for code at `indent` columns."""
     escaped = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
@@ -102,7 +118,7 @@ def docstring(text: str, indent: int) -> str:
     for line in escaped.splitlines():
         lines += _wrap(line, width - 3 if not lines else width)
     pad = " " * indent
-    if len(lines) == 1 and len(lines[0]) <= width - 6:
+    if len(lines) == 1 and len(lines[0]) <= width - 6 and not lines[0].endswith('"'):
         return f'"""{lines[0]}"""'
     body = "\n".join(pad + line if line and index else line for index, line in enumerate(lines))
     return f'"""{body}\n{pad}"""'

@@ -18,18 +18,21 @@ __all__ = ["shape"]
 _SCHEMAS = "#/components/schemas/"
 _METADATA = "X-DSS-"
 _REDIRECT = "302"
+_NOT_OF_THE_TYPE = frozenset({"description", "format", "title", "x-pointer"})
 
 
 def shape(document: Document) -> Document:
     """Return `document` (OpenAPI 3) reshaped; what is found out goes into ``x-`` keys.
 
-    ``x-paged``, ``x-content``, ``x-headers`` (a class name) and ``x-errors`` (status and codes).
+    Of an operation: ``x-paged``, ``x-content``, ``x-headers`` (a class name) and ``x-errors``
+    (status and codes). Of an object: ``x-pointer``, where the specification has it.
     """
     shaped = copy.deepcopy(document)
     shaper = _Shaper(shaped)
     shaper.name_definitions()
-    for path, method, operation in operations(shaped):
+    for number, (path, method, operation) in enumerate(operations(shaped)):
         shaper.shape_operation(path, method, operation)
+        operation["operationId"] = f"operation_{number}"  # what the parser calls it
     shaper.drop_unreachable()
     return shaped
 
@@ -42,20 +45,26 @@ class _Shaper:
 
     def name_definitions(self) -> None:
         """Give each definition its class name, and a name to each object inside."""
-        names = {name: class_name(name) for name in self._schemas}
-        self._schemas = {names[name]: schema for name, schema in self._schemas.items()}
+        names = {name: class_name(name) for name in sorted(self._schemas)}
+        definitions, self._schemas = self._schemas, {}
+        for original, name in names.items():
+            place = pointer("definitions", original)
+            if name in self._schemas:
+                raise GeneratorError(f"{place}: two definitions would both be called {name}")
+            definitions[original].pop("title", None)
+            self._schemas[name] = definitions[original] | {"x-pointer": place}
         self._document["components"]["schemas"] = self._schemas
         _rename(self._document, names)
-        for name in list(self._schemas):
-            schema = self._fold(self._schemas[name])
-            self._schemas[name] = schema
-            self._hoist_children(schema, name)
+        self._schemas.update({name: self._fold(self._schemas[name]) for name in self._schemas})
+        for name, schema in list(self._schemas.items()):
+            self._hoist_children(schema, name, schema["x-pointer"])
             self._known.setdefault(_canonical(schema), name)
 
     def shape_operation(self, path: str, method: str, operation: Document) -> None:
         """Shape the body and the answers of one operation."""
         place = ("paths", path, method)
         name = class_name(operation_name(method, path))
+        answers_at = pointer(*place, "responses")
         if "requestBody" in operation:
             media = operation["requestBody"]["content"]["application/json"]
             media["schema"] = self._body(media["schema"], name, pointer(*place, "parameters"))
@@ -69,14 +78,17 @@ class _Shaper:
         operation["x-paged"] = "206" in successes
         operation["x-content"] = not successes and _REDIRECT in answers
         if not successes and not operation["x-content"]:
-            raise GeneratorError(f"{pointer(*place, 'responses')}: no answer means success")
+            raise GeneratorError(f"{answers_at}: no answer means success")
         metadata = self._headers(
             next(iter(successes.values())) if successes else answers[_REDIRECT]
         )
         if metadata:
-            operation["x-headers"] = headers_name(path)
-            self._schemas.setdefault(operation["x-headers"], metadata)
-        schema = self._success(list(successes.values()), f"{name}Response")
+            operation["x-headers"] = self._register(metadata, headers_name(path), answers_at)
+        elif operation["x-content"]:
+            raise GeneratorError(
+                f"{answers_at}/302: content needs {_METADATA} headers to describe it"
+            )
+        schema = self._success(list(successes.values()), f"{name}Response", answers_at)
         operation["responses"] = {"200": {"description": ""}}
         if schema is not None:
             operation["responses"]["200"]["content"] = {"application/json": {"schema": schema}}
@@ -108,14 +120,19 @@ class _Shaper:
             schema = self._schemas[schema["$ref"].removeprefix(_SCHEMAS)]
         return schema
 
-    def _fold(self, schema: Document) -> Document:
+    def _fold(self, schema: Document, trail: tuple[str, ...] = ()) -> Document:
         """Merge an ``allOf`` into one object; a plain reference stays one."""
         if "allOf" not in schema:
             return schema
         own = {key: value for key, value in schema.items() if key != "allOf"}
         merged: Document = {}
         for part in [*schema["allOf"], own]:
-            folded = self._fold(self._resolve(part))
+            reference = part.get("$ref", "")
+            if reference in trail:
+                name = reference.removeprefix(_SCHEMAS)
+                raise GeneratorError(f"{self._schemas[name]['x-pointer']}: allOf leads to itself")
+            inner = copy.deepcopy(self._resolve(part))
+            folded = self._fold(inner, (*trail, reference) if reference else trail)
             properties = {**merged.get("properties", {}), **folded.get("properties", {})}
             required = [*merged.get("required", []), *folded.get("required", [])]
             merged = {**merged, **folded, "properties": properties}
@@ -130,16 +147,16 @@ class _Shaper:
         body["properties"] = {
             key: value for key, value in body["properties"].items() if not value.get("readOnly")
         }
-        self._hoist_children(body, name)
+        self._hoist_children(body, name, place)
         body["title"] = f"{name}Body"
         return body
 
-    def _success(self, answers: list[Document], name: str) -> Document | None:
+    def _success(self, answers: list[Document], name: str, place: str) -> Document | None:
         schemas = [schema for answer in answers if (schema := self._schema_of(answer)) is not None]
         if not schemas:
             return None
         if all(schema == schemas[0] for schema in schemas):
-            return self._named(schemas[0], name, reuse=False)
+            return self._named(schemas[0], name, place, reuse=False)
         objects = [self._resolve(schema) for schema in schemas]
         merged: Document = {**objects[0], "properties": {}, "required": []}
         for schema in reversed(objects):
@@ -149,7 +166,7 @@ class _Shaper:
             for key in merged["properties"]
             if all(key in schema.get("required", []) for schema in objects)
         ]
-        return self._named(merged, name, reuse=False)
+        return self._named(merged, name, place, reuse=False)
 
     def _headers(self, answer: Document) -> Document | None:
         """Return the schema of the metadata in an answer's headers; the service sends all."""
@@ -167,46 +184,55 @@ class _Shaper:
             "properties": properties,
         }
 
-    def _named(self, schema: Document, name: str, *, reuse: bool = True) -> Document:
+    def _named(self, schema: Document, name: str, place: str, *, reuse: bool = True) -> Document:
         """Put an inline object with fields under a name, and return the reference to it.
 
         Args:
             schema: The object.
             name: Its name, unless it has a title.
+            place: Where the specification has it.
             reuse: Take the name of an equal object, if there is one.
         """
         if "$ref" in schema:
             return schema
         schema = self._fold(schema)
         if not schema.get("properties"):
-            self._hoist_children(schema, name)
+            self._hoist_children(schema, name, place)
             return schema
-        name = schema.get("title", name)
-        self._hoist_children(schema, name)
+        if "title" in schema:
+            name = class_name(schema.pop("title"))
+        self._hoist_children(schema, name, place)
         known = self._known.setdefault(_canonical(schema), name) if reuse else name
-        if self._schemas.setdefault(known, schema) is not schema and _canonical(
-            self._schemas[known]
-        ) != _canonical(schema):
-            raise GeneratorError(f"two different objects would both be called {known}")
-        return {"$ref": _SCHEMAS + known}
+        return {"$ref": _SCHEMAS + self._register(schema, known, place)}
 
-    def _hoist_children(self, schema: Document, name: str) -> None:
+    def _register(self, schema: Document, name: str, place: str) -> str:
+        """Put an object under a name, which no different one may have."""
+        known = self._schemas.setdefault(name, schema | {"x-pointer": place})
+        if _canonical(known) != _canonical(schema):
+            raise GeneratorError(
+                f"{place}: two different objects would both be called {name};"
+                f" the other is {known['x-pointer']}"
+            )
+        return name
+
+    def _hoist_children(self, schema: Document, name: str, place: str) -> None:
         for key, value in schema.get("properties", {}).items():
-            schema["properties"][key] = self._named(value, name + class_name(key))
+            at = place + pointer("properties", key)
+            schema["properties"][key] = self._named(value, name + class_name(key), at)
         for key in ("items", "additionalProperties"):
             if isinstance(schema.get(key), dict):
-                schema[key] = self._named(schema[key], singular(name))
+                schema[key] = self._named(schema[key], singular(name), f"{place}/{key}")
 
 
 def _canonical(schema: Document) -> str:
-    """Return what makes two schemas the same type: everything but their texts."""
+    """Return what makes two schemas the same type: not their texts, formats and places."""
 
     def strip(node: Any) -> Any:
         if isinstance(node, dict):
             return {
                 key: strip(value)
                 for key, value in node.items()
-                if not (key in {"description", "title"} and isinstance(value, str))
+                if not (key in _NOT_OF_THE_TYPE and isinstance(value, str))
             }
         return [strip(value) for value in node] if isinstance(node, list) else node
 

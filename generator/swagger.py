@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .errors import GeneratorError, pointer
+from .errors import GeneratorError, as_list, as_object, pointer
+from .subset import check_parameter, check_schema
 
 __all__ = ["METHODS", "check", "operations", "read", "resolve", "to_openapi3"]
 
@@ -18,8 +19,9 @@ Document = dict[str, Any]
 
 METHODS = ("get", "put", "post", "delete", "head", "patch")
 _PARAMETER_KEYS = frozenset({"name", "in", "description", "required"})
-_PLACES = frozenset({"path", "query", "body"})
 _TEMPLATE = re.compile(r"{([^{}]+)}")
+_NOT_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_STATUS = re.compile(r"[1-5]\d\d|default")
 
 
 def read(path: Path) -> Document:
@@ -60,23 +62,48 @@ def check(document: Document) -> None:
     Raises:
         GeneratorError: Names the JSON pointer of the first fault.
     """
-    if not isinstance(document.get("paths"), dict):
-        raise GeneratorError("/paths must be an object")
+    info = as_object(document.get("info"), "/info")
+    for key in ("title", "version"):
+        if not isinstance(info.get(key), str):
+            raise GeneratorError(f"/info/{key} must be a string")
+    for key in ("produces", "schemes"):
+        if not as_list(document.get(key, ["default"]), f"/{key}"):
+            raise GeneratorError(f"/{key} must not be empty")
+    paths = as_object(document.get("paths"), "/paths")
     _check_references(document, document, ())
-    for path, method, operation in operations(document):
-        _check_operation(document, path, method, operation)
+    for name, schema in as_object(document.get("definitions", {}), "/definitions").items():
+        check_schema(schema, pointer("definitions", name))
+    for path, item in paths.items():
+        for method, operation in as_object(item, pointer("paths", path)).items():
+            place = pointer("paths", path, method)
+            if method not in METHODS:
+                raise GeneratorError(f"{place}: there is no code for {method!r} here")
+            as_object(operation, place)
+            _check_parameters(document, path, operation, f"{place}/parameters")
+            _check_answers(document, operation, f"{place}/responses")
 
 
 def _check_references(document: Document, node: object, trail: tuple[str | int, ...]) -> None:
     if isinstance(node, dict):
         reference = node.get("$ref")
         if isinstance(reference, str):
-            _target(document, reference, pointer(*trail, "$ref"))
+            _check_chain(document, reference, pointer(*trail, "$ref"))
         for key, value in node.items():
             _check_references(document, value, (*trail, key))
     elif isinstance(node, list):
         for index, value in enumerate(node):
             _check_references(document, value, (*trail, index))
+    elif isinstance(node, str) and _NOT_TEXT.search(node):
+        raise GeneratorError(f"{pointer(*trail)}: a character that source code cannot hold")
+
+
+def _check_chain(document: Document, reference: Any, place: str) -> None:
+    passed: set[str] = set()
+    while isinstance(reference, str):
+        if reference in passed:
+            raise GeneratorError(f"{place}: {reference!r} refers to itself")
+        passed.add(reference)
+        reference = _target(document, reference, place).get("$ref")
 
 
 def _target(document: Document, reference: str, place: str) -> Document:
@@ -93,35 +120,39 @@ def _target(document: Document, reference: str, place: str) -> Document:
     return node
 
 
-def _check_operation(document: Document, path: str, method: str, operation: Document) -> None:
-    place = ("paths", path, method)
-    if not operation.get("responses"):
-        raise GeneratorError(f"{pointer(*place, 'responses')}: at least one response is needed")
-    parameters = [
-        _checked_parameter(resolve(document, node), pointer(*place, "parameters", index))
-        for index, node in enumerate(operation.get("parameters", []))
-    ]
-    in_path = {parameter["name"] for parameter in parameters if parameter["in"] == "path"}
+def _check_parameters(document: Document, path: str, operation: Document, place: str) -> None:
+    seen: list[tuple[str, str]] = []
+    for index, node in enumerate(as_list(operation.get("parameters", []), place)):
+        at = f"{place}/{index}"
+        parameter = resolve(document, as_object(node, at))
+        check_parameter(parameter, at)
+        where = parameter["in"]
+        key = (where, "" if where == "body" else parameter["name"])
+        if key in seen:
+            raise GeneratorError(f"{at}: a second {where} parameter {key[1]!r}".removesuffix(" ''"))
+        seen.append(key)
     templated = set(_TEMPLATE.findall(path))
+    in_path = {name for where, name in seen if where == "path"}
     if templated != in_path:
         odd = ", ".join(sorted(templated ^ in_path))
-        raise GeneratorError(
-            f"{pointer(*place, 'parameters')}: path parameters do not match the path: {odd}"
-        )
+        raise GeneratorError(f"{place}: path parameters do not match the path: {odd}")
 
 
-def _checked_parameter(parameter: Document, place: str) -> Document:
-    for key in ("name", "in"):
-        if key not in parameter:
-            raise GeneratorError(f"{place}: {key!r} is missing")
-    if parameter["in"] not in _PLACES:
-        raise GeneratorError(f"{place}: parameters in {parameter['in']!r} are not supported")
-    if parameter["in"] == "body":
-        if "schema" not in parameter:
-            raise GeneratorError(f"{place}: the body has no schema")
-    elif "type" not in parameter and "enum" not in parameter:
-        raise GeneratorError(f"{place}: {parameter['name']!r} has no type")
-    return parameter
+def _check_answers(document: Document, operation: Document, place: str) -> None:
+    answers = as_object(operation.get("responses", {}), place)
+    if not answers:
+        raise GeneratorError(f"{place}: at least one response is needed")
+    for status, node in answers.items():
+        at = f"{place}/{status}"
+        if not _STATUS.fullmatch(status):
+            raise GeneratorError(f"{at}: {status!r} is no HTTP status")
+        answer = resolve(document, as_object(node, at))
+        if "schema" in answer:
+            check_schema(answer["schema"], f"{at}/schema")
+        for name, header in as_object(answer.get("headers", {}), f"{at}/headers").items():
+            if "type" not in as_object(header, at + pointer("headers", name)):
+                raise GeneratorError(f"{at}{pointer('headers', name)}: the header has no type")
+            check_schema(header, at + pointer("headers", name))
 
 
 def to_openapi3(document: Document) -> Document:
