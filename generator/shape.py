@@ -30,7 +30,8 @@ def shape(document: Document) -> Document:
     shaped = copy.deepcopy(document)
     shaper = _Shaper(shaped)
     shaper.name_definitions()
-    for number, (path, method, operation) in enumerate(operations(shaped)):
+    in_order = sorted(operations(shaped), key=lambda found: found[:2])
+    for number, (path, method, operation) in enumerate(in_order):
         shaper.shape_operation(path, method, operation)
         operation["operationId"] = f"operation_{number}"  # what the parser calls it
     shaper.drop_unreachable()
@@ -68,7 +69,7 @@ class _Shaper:
         if "requestBody" in operation:
             media = operation["requestBody"]["content"]["application/json"]
             media["schema"] = self._body(media["schema"], name, pointer(*place, "parameters"))
-        answers = operation["responses"]
+        answers = dict(sorted(operation["responses"].items()))
         operation["x-errors"] = [
             [status, _codes(self._schema_of(answer))]
             for status, answer in answers.items()

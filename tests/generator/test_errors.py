@@ -107,8 +107,10 @@ BROKEN: dict[str, tuple[Change, str]] = {
     ),
     "external reference": (
         put(*FIELDS, "name", {"$ref": "other.json#/Thing"}),
-        "/definitions/Thing/properties/name/$ref: only references inside the document:"
-        " 'other.json#/Thing'",
+        (
+            "/definitions/Thing/properties/name/$ref: only references inside the document:"
+            " 'other.json#/Thing'"
+        ),
     ),
     "reference to text": (
         put(*FIELDS, "name", {"$ref": "#/info/title"}),
@@ -186,16 +188,20 @@ BROKEN: dict[str, tuple[Change, str]] = {
     ),
     "two operations of one name": (
         both(add_operation("/a-b"), add_operation("/a/b")),
-        "/paths/~1a~1b/get: two operations would both be called get_a_b;"
-        " the other is /paths/~1a-b/get",
+        (
+            "/paths/~1a~1b/get: two operations would both be called get_a_b;"
+            " the other is /paths/~1a-b/get"
+        ),
     ),
     "metadata that differs within one path": (
         both(
             add_operation("/a/{uuid}", responses=headers("a", SIZE="integer")),
             add_operation("/a/b", responses=headers("b", SIZE="string")),
         ),
-        "/paths/~1a~1b/get/responses: two different objects would both be called AHeaders;"
-        " the other is /paths/~1a~1{uuid}/get/responses",
+        (
+            "/paths/~1a~1b/get/responses: two different objects would both be called AHeaders;"
+            " the other is /paths/~1a~1{uuid}/get/responses"
+        ),
     ),
     "a summary that is no text": (
         put(*GET, "summary", 7),
@@ -249,8 +255,10 @@ BROKEN: dict[str, tuple[Change, str]] = {
     ),
     "a path parameter with an odd name": (
         add_operation("/a/{1}"),
-        "/paths/~1a~1{1}/get: Incorrect path templating for /a/{1}"
-        " (Path parameters do not match with path)",
+        (
+            "/paths/~1a~1{1}/get: Incorrect path templating for /a/{1}"
+            " (Path parameters do not match with path)"
+        ),
     ),
     "a path parameter that is a number": (
         put(*PARAMETERS, 0, "type", "integer"),
@@ -291,8 +299,10 @@ BROKEN: dict[str, tuple[Change, str]] = {
     # Extensions
     "paged without x-page-items": (
         paged(None),
-        f"{AT_GET}: paged (it answers 206), but nothing says which list continues;"
-        " add a correction with x-page-items",
+        (
+            f"{AT_GET}: paged (it answers 206), but nothing says which list continues;"
+            " add a correction with x-page-items"
+        ),
     ),
     "x-page-items leads nowhere": (
         paged("things"),
@@ -362,8 +372,10 @@ BROKEN: dict[str, tuple[Change, str]] = {
     ),
     "odd values of a map": (
         put(*FIELDS, "map", {"additionalProperties": {"type": "file"}}),
-        "/definitions/Thing/properties/map/additionalProperties/type:"
-        " there is no code for type 'file'",
+        (
+            "/definitions/Thing/properties/map/additionalProperties/type:"
+            " there is no code for type 'file'"
+        ),
     ),
     "an odd part of allOf": (
         put("definitions", "Both", {"allOf": [{"type": "file"}]}),
@@ -406,8 +418,10 @@ BROKEN: dict[str, tuple[Change, str]] = {
             put(*FIELDS, "one", {"title": "Part", "properties": {"a": STRING}}),
             put(*FIELDS, "two", {"title": "Part", "properties": {"b": STRING}}),
         ),
-        "/definitions/Thing/properties/two: two different objects would both be called Part;"
-        " the other is /definitions/Thing/properties/one",
+        (
+            "/definitions/Thing/properties/two: two different objects would both be called Part;"
+            " the other is /definitions/Thing/properties/one"
+        ),
     ),
     "a class of a name that is taken": (
         both(
