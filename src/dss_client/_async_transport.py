@@ -126,7 +126,7 @@ class AsyncTransport:
             delay: float | None
             try:
                 request = outgoing(client, hop, self.options.timeout)
-                response = await client.send(request, stream=True)
+                response = await client.send(request, stream=True, follow_redirects=False)
                 log_exchange(hop, response, started)
                 if read or not response.is_success:
                     await response.aread()

@@ -33,6 +33,12 @@ _NEVER_TRANSIENT = frozenset({501, 505})
 _DSS_HEADERS = "x-dss-"
 # Errors that prove that no byte of the request reached the service.
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+_LASTING = (
+    httpx.InvalidURL,
+    httpx.LocalProtocolError,
+    httpx.UnsupportedProtocol,
+    ssl.SSLCertVerificationError,
+)
 
 
 @frozen
@@ -44,8 +50,8 @@ class Hop:
     """
 
     method: str
-    url: str
-    headers: Mapping[str, str]
+    url: str = field(repr=lambda url: repr(redact_url(url, presigned=True)))
+    headers: Mapping[str, str] = field(repr=False)
     body: bytes | None = field(default=None, repr=False)
     storage: bool = False
 
@@ -86,6 +92,16 @@ def check_identity(response: httpx.Response, hop: Hop) -> None:
             request=hop.info,
             response=ResponseInfo(response.status_code, dict(response.headers)),
         )
+
+
+def _is_hopeless(error: Exception) -> bool:
+    """Whether the same fault would come again: a bad URL or header, or a certificate's.
+
+    The HTTP library wraps the latter twice; what is further down the chain may be the caller's.
+    """
+    cause = error.__cause__
+    root = cause.__cause__ or cause.__context__ if cause else None
+    return any(isinstance(each, _LASTING) for each in (error, cause, root))
 
 
 def wrap_fault(error: Exception, hop: Hop, hint: str = "") -> DSSError:
@@ -132,7 +148,6 @@ class Exchange:
         self._unready = 0
         self._api_headers: dict[str, str] = {}
         self.hop = Hop(request.method, request.url(base_url), headers, request.body)
-        self._base_url = base_url
 
     def failed(self, error: Exception) -> float:
         """Take note of a fault; return the seconds to wait before `hop` is tried again.
@@ -140,10 +155,8 @@ class Exchange:
         Raises:
             DSSConnectionError, DSSTimeout: The policy allows no further try.
         """
-        # A certificate that does not fit will not fit next time.
-        hopeless = isinstance(error.__cause__ or error.__context__, ssl.SSLCertVerificationError)
         harmless = self._request.repeatable or self.hop.storage or isinstance(error, _UNSENT)
-        delay = self._next_delay(None) if harmless and not hopeless else None
+        delay = self._next_delay(None) if harmless and not _is_hopeless(error) else None
         if delay is None:
             raise wrap_fault(error, self.hop, self._hint) from error
         return delay
@@ -195,15 +208,20 @@ class Exchange:
         location = response.headers.get("location")
         if not location or self._request.method not in {"GET", "HEAD"}:
             raise self._refusal(response, "An unexpected redirect; it was not followed.")
-        target = urljoin(self.hop.url, location)
+        try:
+            target = urljoin(self.hop.url, location)
+            parts = urlsplit(target)
+            scheme, _ = parts.scheme, parts.port  # an ill-formed port raises, too
+        except ValueError:
+            raise self._refusal(response, "Its Location is not a URL.") from None
         if response.status_code == 301 and "retry-after" in response.headers:
             return self._not_ready(response, target)
-        if urlsplit(target).scheme not in {"http", "https"}:
-            if self._request.content:
-                return None
-            raise self._refusal(response, "Only http and https redirects can be followed.")
+        if scheme == "http" and urlsplit(self.hop.url).scheme == "https":
+            raise self._refusal(response, "A redirect from https to http was refused.")
         if not self._follow:
             return None
+        if scheme not in {"http", "https"}:
+            raise self._refusal(response, "Only http and https redirects can be followed.")
         return self._to_storage(response, target)
 
     def _not_ready(self, response: httpx.Response, target: str) -> float:
@@ -229,8 +247,6 @@ class Exchange:
         self._redirects += 1
         if self._redirects > _MAX_REDIRECTS:
             raise self._refusal(response, f"Gave up after {_MAX_REDIRECTS} redirects.")
-        if urlsplit(self.hop.url).scheme == "https" and urlsplit(target).scheme != "https":
-            raise self._refusal(response, "A redirect from https to http was refused.")
         if not self.hop.storage:
             self._api_headers = {
                 name: value
@@ -242,7 +258,8 @@ class Exchange:
         return 0.0
 
     def _refusal(self, response: httpx.Response, hint: str = "") -> DSSResponseError:
-        if response.status_code == 401 and "authorization" not in self.hop.headers:
+        tokenless = self._request.secured and "authorization" not in self.hop.headers
+        if response.status_code == 401 and tokenless and not self.hop.storage:
             hint = "No token was sent: pass token=... to the client or set DSS_TOKEN"
         return DSSResponseError.for_response(
             request=self.hop.info, response=response_info(response), hint=hint

@@ -123,7 +123,7 @@ def _unwrapped(content: bytes, name: str | None) -> JSONObject | None:
         return None
     try:
         document: object = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     inner = cast("JSONObject", document).get(name) if isinstance(document, dict) else None
     return cast("JSONObject", inner) if isinstance(inner, dict) else None
@@ -135,7 +135,7 @@ def decode_object(answer: Answer) -> JSONObject:
         return {}
     try:
         document: object = json.loads(answer.content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _unreadable(answer, "the answer is not JSON") from error
     if not isinstance(document, dict):
         raise _unreadable(answer, "the answer is not a JSON object")

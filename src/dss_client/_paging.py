@@ -17,7 +17,7 @@ from .errors import DSSError
 
 __all__ = ["next_link", "next_request"]
 
-_LINK = re.compile(r"<(?P<url>[^>]*)>(?P<params>(?:\s*;[^,<]*|\s*;\s*\w+\s*=\s*\"[^\"]*\")*)")
+_LINK = re.compile(r"<(?P<url>[^>]*)>(?P<params>(?:\s*;\s*[\w*-]+\s*=\s*\"[^\"]*\"|\s*;[^;,<]*)*)")
 _REL = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s;,]+))", re.IGNORECASE)
 
 

@@ -77,7 +77,7 @@ def parse_retry_after(value: str | None, *, now: Callable[[], float] = time.time
 
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
+from urllib.parse import urljoin
 
 import httpx
 from attrs import field, frozen
@@ -18,7 +19,7 @@ from ._exchange import Exchange, Hop, check_identity, response_info, storage_hop
 from ._options import Options, Timeout
 from ._request import Request
 from ._version import __version__
-from .errors import DSSResponseError, RequestInfo, redact_url
+from .errors import DSSResponseError, InvalidArgument, RequestInfo, redact_url
 
 __all__ = [
     "BLOCK",
@@ -33,6 +34,20 @@ __all__ = [
 ]
 
 logger = logging.getLogger("dss_client")
+
+
+class _RedactURLs(logging.Filter):
+    """Takes presigned queries out of the HTTP library's own log, which holds the URLs as sent."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                redact_url(str(arg)) if isinstance(arg, httpx.URL) else arg for arg in record.args
+            )
+        return True
+
+
+logging.getLogger("httpx").addFilter(_RedactURLs())
 
 # What the HTTP library raises while it talks.
 FAULTS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError)
@@ -50,7 +65,7 @@ def begin(
     if request.body is not None:
         headers["content-type"] = "application/json"
     if token is not None:
-        headers["authorization"] = f"Bearer {token}"
+        headers["authorization"] = f"Bearer {_checked(token)}"
     return Exchange(
         request,
         base_url=options.base_url,
@@ -59,6 +74,15 @@ def begin(
         follow=follow,
         hint=options.unreachable_hint,
     )
+
+
+def _checked(token: str) -> str:
+    if not (token and token.isascii() and token.isprintable()) or " " in token:
+        raise InvalidArgument(
+            "the token is empty or holds what an Authorization header cannot carry, such as a blank"
+            " or the end of a line: take that off the token, which is not shown here"
+        )
+    return token
 
 
 @frozen
@@ -75,7 +99,7 @@ class Answer:
 
     request: RequestInfo
     status_code: int
-    headers: httpx.Headers
+    headers: httpx.Headers = field(repr=False)
     content: bytes = field(repr=False)
     location: str | None = field(default=None, repr=False)
 
@@ -87,7 +111,7 @@ def answer_of(exchange: Exchange, response: httpx.Response) -> Answer:
         response.status_code,
         exchange.final_headers(response),
         response.content,
-        response.headers.get("location") if response.is_redirect else None,
+        urljoin(exchange.hop.url, response.headers["location"]) if response.is_redirect else None,
     )
 
 
@@ -212,7 +236,8 @@ class Transport:
         client = self._clients.storage
         started = time.monotonic()
         try:
-            response = client.send(outgoing(client, hop, self.options.timeout), stream=True)
+            request = outgoing(client, hop, self.options.timeout)
+            response = client.send(request, stream=True, follow_redirects=False)
         except FAULTS as error:
             raise wrap_fault(error, hop) from error
         try:
@@ -254,7 +279,7 @@ class Transport:
             delay: float | None
             try:
                 request = outgoing(client, hop, self.options.timeout)
-                response = client.send(request, stream=True)
+                response = client.send(request, stream=True, follow_redirects=False)
                 log_exchange(hop, response, started)
                 if read or not response.is_success:
                     response.read()

@@ -14,7 +14,7 @@ from attrs import evolve
 
 from ._options import AnyToken, Options, Timeout
 from ._retry import RetryPolicy
-from .errors import InvalidArgument
+from .errors import InvalidArgument, redact_url
 from .operations import DEFAULT_URL, AsyncOperations, Operations
 from .versions import create_version
 
@@ -46,13 +46,17 @@ def _base_url(url: str | None) -> str:
         from .settings import load_settings
 
         url = load_settings().url or DEFAULT_URL
-    text = url.strip().removesuffix("/swagger.json").rstrip("/")
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise InvalidArgument(
-            f"{url!r} is not the URL of a DSS: it must be http(s)://HOST[:PORT]/v1"
-        )
-    if parts.query or parts.fragment or parts.username:
+    text = url.strip().rstrip("/").removesuffix("/swagger.json").rstrip("/")
+    shown = redact_url(text, presigned=True)
+    refusal = f"{shown!r} is not the URL of a DSS: it must be http(s)://HOST[:PORT]/v1"
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        raise InvalidArgument(refusal) from None
+    if not usable:
+        raise InvalidArgument(refusal)
+    if parts.query or parts.fragment or "@" in parts.netloc:
         raise InvalidArgument("the URL of a DSS has no query, fragment or user: give a token apart")
     return text if parts.path else text + urlsplit(DEFAULT_URL).path
 

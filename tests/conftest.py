@@ -1,0 +1,58 @@
+"""Fixtures of all tests."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.drive import Drive, Driver, Mode
+from tests.origin import Origin, Reply, Script
+
+if TYPE_CHECKING:
+    from dss_client.local import LocalDSS
+
+Origins = Callable[..., Origin]
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep the settings of whoever runs the tests out of them."""
+    for name in ("DSS_URL", "DSS_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DSS_CONFIG_FILE", str(tmp_path / "no-config.toml"))
+
+
+@pytest.fixture(params=["sync", "async"])
+def mode(request: pytest.FixtureRequest) -> Mode:
+    """Return which client to use; a test that takes it holds for both."""
+    chosen: Mode = request.param
+    return chosen
+
+
+@pytest.fixture
+def drive(mode: Mode) -> Driver:
+    """Return a maker of `Drive`s of this test's mode: ``drive(url=..., options=...)``."""
+    return partial(Drive, mode=mode)
+
+
+@pytest.fixture
+def origins() -> Iterator[Origins]:
+    """Return a starter of scripted HTTP origins, all of them stopped at the end."""
+    with ExitStack() as running:
+
+        def start(*replies: Reply, script: Script | None = None) -> Origin:
+            return running.enter_context(Origin(*replies, script=script))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def local_dss() -> "Iterator[LocalDSS]":
+    """Return an embedded DSS with the sample bundles; no test may write to it."""
+    from dss_client.local import LocalDSS, LocalSettings
+
+    with LocalDSS(sample=True, settings=LocalSettings(retry_after=0)) as server:
+        yield server
