@@ -37,7 +37,7 @@ def client(dss: LocalDSS) -> Iterator[httpx.Client]:
         yield made
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def load() -> Callable[..., LoadedBundle]:
     """Load a bundle whose files are given as name -> bytes, or as something to put in JSON."""
 

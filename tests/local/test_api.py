@@ -1,5 +1,6 @@
 """What holds for every answer: routes, errors, request ids, the order of checks (§1-§3)."""
 
+import json
 import logging
 from pathlib import Path
 
@@ -9,9 +10,11 @@ import pytest
 from dss_client import _spec
 from dss_client.local import LocalDSS, LocalSettings
 from dss_client.local.app import HANDLERS
-from dss_client.local.validation import operations
+from dss_client.local.errors import Problem
+from dss_client.local.validation import check, operations
 
 UUID = "0a6f2b1c-3d4e-4f50-8a61-72b3c4d5e6f7"
+VERSION = "2019-01-01T000000.000000Z"
 
 
 def problem(response: httpx.Response) -> tuple[int, str]:
@@ -154,6 +157,47 @@ def test_bodies(api: httpx.Client, content: bytes, content_type: str, status: in
 def test_query_parameters(api: httpx.Client, query: str, status: int) -> None:
     response = api.get(f"/bundles/{UUID}?{query}")
     assert response.status_code in ({status} if status == 400 else {200, 206})
+
+
+@pytest.mark.parametrize(
+    ("version", "body", "code"),
+    [
+        ("2019", {"creator_uid": 1, "source_url": "s3://b/k"}, "illegal_version"),
+        ("", {"creator_uid": 1, "source_url": "s3://b/k"}, "illegal_version"),
+        ("2019", {}, "illegal_arguments"),
+        (VERSION, {"creator_uid": 1, "source_url": "s3://b/k"}, None),
+    ],
+)
+def test_versions_have_a_code_of_their_own(
+    version: str, body: dict[str, object], code: str | None
+) -> None:
+    [put_file] = [operation for operation in operations() if operation.id == "put_file"]
+    content = json.dumps(body).encode()
+    query = f"version={version}"
+    if code is None:
+        arguments = check(put_file, {"uuid": UUID}, query, "application/json", content)
+        assert arguments.query == {"version": VERSION}
+        return
+    with pytest.raises(Problem) as refused:
+        check(put_file, {"uuid": UUID}, query, "application/json", content)
+    assert (refused.value.status, refused.value.code) == (400, code)
+
+
+@pytest.mark.parametrize(
+    ("version", "code"), [("2019", "illegal_version"), (1, "illegal_arguments"), (VERSION, None)]
+)
+def test_versions_in_bodies(version: object, code: str | None) -> None:
+    [put_bundle] = [operation for operation in operations() if operation.id == "put_bundle"]
+    file = {"uuid": UUID, "version": version, "name": "a", "indexed": False}
+    content = json.dumps({"creator_uid": 1, "files": [file]}).encode()
+    query = f"replica=aws&version={VERSION}"
+    if code is None:
+        arguments = check(put_bundle, {"uuid": UUID}, query, "application/json", content)
+        assert arguments.body["files"] == [file]
+        return
+    with pytest.raises(Problem) as refused:
+        check(put_bundle, {"uuid": UUID}, query, "application/json", content)
+    assert (refused.value.status, refused.value.code) == (400, code)
 
 
 @pytest.mark.parametrize("uuid", [f"xx{UUID}", f"{UUID}%0A", "%2e%2e"])

@@ -106,7 +106,7 @@ def test_broken_manifests_are_absent(
 
 def test_paging_stays_in_one_version(dss: LocalDSS, client: httpx.Client, load: Load) -> None:
     names = [f"{number:03}.txt" for number in range(25)]
-    load(dss, {name: b"" for name in names}, UUID, V1)
+    load(dss, dict.fromkeys(names, b""), UUID, V1)
     found: list[str] = []
     for page in pages(client, f"/bundles/{UUID}?per_page=10&replica=aws&token=None"):
         bundle = page.json()["bundle"]

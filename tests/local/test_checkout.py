@@ -2,9 +2,9 @@
 
 import json
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
-from uuid import UUID as Uuid
 
 import httpx
 import pytest
@@ -37,7 +37,7 @@ def test_a_job(dss: LocalDSS, client: httpx.Client, bundle: LoadedBundle) -> Non
     started = post(client)
     assert started.status_code == 200
     job_id = started.json()["checkout_job_id"]
-    assert Uuid(job_id).version == 4
+    assert uuid.UUID(job_id).version == 4
     assert status(client, started) == {
         "status": "SUCCEEDED",
         "location": f"s3://dss-local-checkout-aws/bundles/{bundle.fqid}",

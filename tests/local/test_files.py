@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -11,6 +11,7 @@ import pytest
 from dss_client.local import LoadedBundle, LocalDSS, LocalSettings
 
 Load = Callable[..., LoadedBundle]
+Reading = tuple[httpx.Client, str]
 OLD, NEW = "2019-01-01T000000.000000Z", "2020-01-01T000000.000000Z"
 AWS = {"replica": "aws"}
 HELLO_SHA256 = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
@@ -27,7 +28,18 @@ def uuid(dss: LocalDSS, client: httpx.Client, load: Load) -> str:
     return file_uuid(client, load(dss, {"hello.txt": b"hello"}, version=OLD))
 
 
-def test_head_has_the_metadata(client: httpx.Client, uuid: str) -> None:
+@pytest.fixture(scope="module")
+def reading(tmp_path_factory: pytest.TempPathFactory, load: Load) -> Iterator[Reading]:
+    """A service with one file, for tests that only read."""
+    with (
+        LocalDSS(tmp_path_factory.mktemp("files")) as dss,
+        httpx.Client(base_url=dss.url) as client,
+    ):
+        yield client, file_uuid(client, load(dss, {"hello.txt": b"hello"}, version=OLD))
+
+
+def test_head_has_the_metadata(reading: Reading) -> None:
+    client, uuid = reading
     response = client.head(f"/files/{uuid}", params=AWS)
     assert response.status_code == 200
     assert response.content == b""
@@ -46,7 +58,8 @@ def test_head_has_the_metadata(client: httpx.Client, uuid: str) -> None:
     }
 
 
-def test_get_redirects_to_the_content(client: httpx.Client, uuid: str) -> None:
+def test_get_redirects_to_the_content(reading: Reading) -> None:
+    client, uuid = reading
     response = client.get(f"/files/{uuid.upper()}", params=AWS)
     assert response.status_code == 302
     assert response.headers["x-dss-sha256"] == HELLO_SHA256
@@ -67,15 +80,16 @@ def test_get_redirects_to_the_content(client: httpx.Client, uuid: str) -> None:
         {"version": "../../../x"},
     ],
 )
-def test_absent(client: httpx.Client, uuid: str, method: str, changes: dict[str, str]) -> None:
+def test_absent(reading: Reading, method: str, changes: dict[str, str]) -> None:
+    client, uuid = reading
     response = client.request(method, f"/files/{uuid}", params={**AWS, **changes})
     assert response.status_code == 404
 
 
 @pytest.mark.parametrize("wrong", ["no-uuid", "%2e%2e", "x" * 3000])
-def test_head_of_an_ill_formed_uuid_is_404(client: httpx.Client, wrong: str) -> None:
-    assert client.head(f"/files/{wrong}", params=AWS).status_code == 404
-    assert client.get(f"/files/{wrong}", params=AWS).status_code == 400
+def test_head_of_an_ill_formed_uuid_is_404(api: httpx.Client, wrong: str) -> None:
+    assert api.head(f"/files/{wrong}", params=AWS).status_code == 404
+    assert api.get(f"/files/{wrong}", params=AWS).status_code == 400
 
 
 def test_the_latest_version_is_the_default(dss: LocalDSS, client: httpx.Client, load: Load) -> None:
@@ -103,7 +117,8 @@ def test_broken_metadata_is_absent(
     assert client.head(f"/files/{uuid}", params=AWS).status_code == 404
 
 
-def test_directurl(client: httpx.Client, uuid: str) -> None:
+def test_directurl(reading: Reading) -> None:
+    client, uuid = reading
     query = {**AWS, "directurl": "true", "content_disposition": "attachment"}
     location = client.get(f"/files/{uuid}", params=query).headers["location"]
     assert location.startswith("s3://dss-local-checkout-aws/blobs/" + HELLO_SHA256)
@@ -118,7 +133,8 @@ def test_directurl(client: httpx.Client, uuid: str) -> None:
         ("attachment; filename=é", "attachment; filename=Ã©"),
     ],
 )
-def test_content_disposition(client: httpx.Client, uuid: str, given: str, sent: str) -> None:
+def test_content_disposition(reading: Reading, given: str, sent: str) -> None:
+    client, uuid = reading
     query = {**AWS, "content_disposition": given}
     content = httpx.get(client.get(f"/files/{uuid}", params=query).headers["location"])
     assert content.headers["content-disposition"].encode() in {
@@ -129,9 +145,8 @@ def test_content_disposition(client: httpx.Client, uuid: str, given: str, sent: 
 
 
 @pytest.mark.parametrize("token", ["", "None", "{nonsense"])
-def test_a_token_is_not_read_when_the_file_is_there(
-    client: httpx.Client, uuid: str, token: str
-) -> None:
+def test_a_token_is_not_read_when_the_file_is_there(reading: Reading, token: str) -> None:
+    client, uuid = reading
     client.get(f"/files/{uuid}", params=AWS)
     assert client.get(f"/files/{uuid}", params={**AWS, "token": token}).status_code == 302
 
@@ -169,15 +184,14 @@ class TestWaiting:
             assert attempts == [1, 2]
             assert client.get(url).status_code == 302
 
-    @pytest.mark.parametrize(
-        "token", ["{", "[]", '"x"', "1", "null", "{}", '{"attempts": "x"}', '{"attempts": []}']
-    )
-    def test_bad_tokens(self, dss: LocalDSS, bundle: LoadedBundle, token: str) -> None:
+    def test_bad_tokens(self, dss: LocalDSS, bundle: LoadedBundle) -> None:
+        wrong = ["{", "[]", '"x"', "1", "null", "{}", '{"attempts": "x"}', '{"attempts": []}']
         with dss, httpx.Client(base_url=dss.url) as client:
-            uuid = file_uuid(client, bundle)
-            response = client.get(f"/files/{uuid}", params={**AWS, "token": token})
-        assert response.status_code == 400
-        assert response.json()["code"] == "illegal_token"
+            url = f"/files/{file_uuid(client, bundle)}"
+            responses = [client.get(url, params={**AWS, "token": token}) for token in wrong]
+        for token, response in zip(wrong, responses, strict=True):
+            assert response.status_code == 400, token
+            assert response.json()["code"] == "illegal_token", token
 
     def test_a_token_of_another_run_starts_anew(self, dss: LocalDSS, bundle: LoadedBundle) -> None:
         with dss, httpx.Client(base_url=dss.url) as client:

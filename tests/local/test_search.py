@@ -9,13 +9,17 @@ import httpx
 import pytest
 
 from dss_client.local import LoadedBundle, LocalDSS
-from dss_client.local.search import file_key
+from dss_client.local.search import file_key, shape_descriptor
 
 Load = Callable[..., LoadedBundle]
 UUID = "0a6f2b1c-3d4e-4f50-8a61-72b3c4d5e6f7"
 V1, V2 = "2018-01-01T000000.000000Z", "2019-01-01T000000.000000Z"
 SCHEMAS = "https://schema.humancellatlas.org/type"
 TOMBSTONE = {"email": "a@example.org", "reason": "test", "admin_deleted": True}
+
+
+def described(url: str) -> dict[str, Any]:
+    return {"describedBy": url}
 
 
 def search(client: httpx.Client, query: object = None, **params: str) -> httpx.Response:
@@ -254,36 +258,25 @@ def test_keys_of_files(name: str, key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("files", "shape"),
+    ("contents", "shape"),
     [
-        ({"cell_0.json": f"{SCHEMAS}/x/5.1.0/cell"}, "v5"),
+        ({"cell_0.json": described(f"{SCHEMAS}/x/5.1.0/cell")}, "v5"),
         (
-            {"cell_0.json": f"{SCHEMAS}/5.1.0/cell", "donor_0.json": f"{SCHEMAS}/6.0.0/donor.json"},
+            {
+                "cell_0.json": described(f"{SCHEMAS}/5.1.0/cell"),
+                "donor_0.json": described(f"{SCHEMAS}/6.0.0/donor.json"),
+            },
             "v.cell.5.donor.6",
         ),
-        ({"a_0.json": f"{SCHEMAS}/5.1.0/cell"}, "v.a.cell.5"),
-        ({"a_0.json": f"{SCHEMAS}/cell"}, "None"),
-        ({"a_0.json": f"{SCHEMAS}/1.0.0/2.0.0/cell"}, "None"),
+        ({"a_0.json": described(f"{SCHEMAS}/5.1.0/cell")}, "v.a.cell.5"),
+        ({"a_0.json": described(f"{SCHEMAS}/cell")}, "None"),
+        ({"a_0.json": described(f"{SCHEMAS}/1.0.0/2.0.0/cell")}, "None"),
+        ({"a_0.json": {"core": {"type": "a", "schema_version": "4.6.1"}}}, "v4"),
+        ({"a_0.json": {"core": {"type": "a"}}}, "None"),
+        ({"a_0.json": {"core": {"schema_version": "4.6.1"}}}, "None"),
+        ({"a_0.json": {"core": "x"}}, "None"),
+        ({}, "None"),
     ],
 )
-def test_shape_by_described_by(
-    dss: LocalDSS, client: httpx.Client, load: Load, files: dict[str, str], shape: str
-) -> None:
-    load(dss, {name: {"describedBy": url} for name, url in files.items()})
-    assert raw(client)[0]["shape_descriptor"] == shape
-
-
-@pytest.mark.parametrize(
-    ("core", "shape"),
-    [
-        ({"type": "a", "schema_version": "4.6.1"}, "v4"),
-        ({"type": "a"}, "None"),
-        ({"schema_version": "4.6.1"}, "None"),
-        ("x", "None"),
-    ],
-)
-def test_shape_by_core(
-    dss: LocalDSS, client: httpx.Client, load: Load, core: object, shape: str
-) -> None:
-    load(dss, {"a_0.json": {"core": core}})
-    assert raw(client)[0]["shape_descriptor"] == shape
+def test_shapes(contents: dict[str, dict[str, Any]], shape: str) -> None:
+    assert shape_descriptor(contents.items()) == shape

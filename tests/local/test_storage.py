@@ -19,9 +19,27 @@ Load = Callable[..., LoadedBundle]
 CONTENT = bytes(range(256)) * 8000
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def dss(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalDSS]:
+    with LocalDSS(tmp_path_factory.mktemp("storage") / "root") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def client(dss: LocalDSS) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=dss.url) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
 def urls(dss: LocalDSS, client: httpx.Client, load: Load) -> dict[str, str]:
-    files = {"a.bin": CONTENT, "empty": b"", "odd é 100%25?#&+;=@[!].txt": b"odd", "sub/b c": b"b"}
+    files = {
+        "a.bin": CONTENT,
+        "empty": b"",
+        "lost": b"",
+        "odd é 100%25?#&+;=@[!].txt": b"odd",
+        "sub/b c": b"b",
+    }
     return presigned(client, load(dss, files))
 
 
@@ -104,9 +122,9 @@ def test_conditions(urls: dict[str, str]) -> None:
 
 
 def test_a_lost_object_is_404(dss: LocalDSS, urls: dict[str, str]) -> None:
-    [path] = (dss.root / "aws/checkout/bundles").glob("*/a.bin")
+    [path] = (dss.root / "aws/checkout/bundles").glob("*/lost")
     path.unlink()
-    response = httpx.get(urls["a.bin"])
+    response = httpx.get(urls["lost"])
     assert response.status_code == 404
     assert "NoSuchKey" in response.text
 
@@ -197,7 +215,10 @@ def asgi_status(app: ASGIApp, target: str) -> int:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    asyncio.run(app(scope, receive, send))
+    async def run() -> None:
+        await app(scope, receive, send)
+
+    asyncio.run(run())
     status: int = sent[0]["status"]
     return status
 

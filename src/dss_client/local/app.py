@@ -1,11 +1,11 @@
 """The API's ASGI application: routes from the specification, one handler per operation."""
 
+import asyncio
 import logging
 from uuid import uuid4
 
 from attrs import frozen
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -61,7 +61,7 @@ def _route(service: Service, path: str, by_method: dict[str, Operation]) -> Rout
     async def endpoint(request: Request) -> Response:
         operation = by_method[request.method]
         body = await request.body()
-        return await run_in_threadpool(_answer, service, operation, request, body)
+        return await asyncio.to_thread(_answer, service, operation, request, body)
 
     return Route(f"{BASE}{path}", endpoint, methods=list(by_method))
 

@@ -118,7 +118,7 @@ def bundle_document(replica: Replica, uuid: str, version: str) -> JsonObject | N
         "manifest": {**manifest, "files": shown},
         "state": "new",
         "files": grouped,
-        "shape_descriptor": _shape((file["name"], content) for file, content in contents),
+        "shape_descriptor": shape_descriptor((file["name"], content) for file, content in contents),
     }
 
 
@@ -145,7 +145,7 @@ def _contents(replica: Replica, manifest: Manifest) -> list[tuple[ManifestFile, 
     return found
 
 
-def _shape(contents: Iterable[tuple[str, JsonObject]]) -> str:
+def shape_descriptor(contents: Iterable[tuple[str, JsonObject]]) -> str:
     """Return the shape descriptor, which tells the schemas of a bundle's files (§10.4)."""
     found: list[tuple[str, str, str]] = []
     for name, content in contents:

@@ -7,6 +7,7 @@ import tempfile
 import threading
 import weakref
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +29,7 @@ from dss_client.local.storage_app import storage_app
 from dss_client.local.store import ReplicaName, Storage
 
 _BACKLOG = 2048
+_THREADS = 32
 _GRACE = 1  # seconds that open answers get when the service stops
 _ANY_HOST = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - names what it is bound to
 
@@ -212,6 +214,9 @@ class _Running:
             self._up.set()
 
     async def _serve(self) -> None:
+        # An own pool: its threads are joined at the end, and waiting polls do not use it up.
+        pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="dss-local-request")
+        asyncio.get_running_loop().set_default_executor(pool)
         pairs = zip(self._servers, self._sockets, strict=True)
         serving = asyncio.gather(*(server.serve(sockets=[sock]) for server, sock in pairs))
         while not all(server.started for server in self._servers):

@@ -1,11 +1,11 @@
 """The storage origin: objects of the buckets behind signed URLs, as a cloud serves them."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator
 from email.utils import formatdate
 from uuid import uuid4
 
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
@@ -24,7 +24,7 @@ def storage_app(storage: Storage, signer: Signer) -> ASGIApp:
     """Return the application that serves the buckets' objects."""
 
     async def endpoint(request: Request) -> Response:
-        response = await run_in_threadpool(_answer, storage, signer, request)
+        response = await asyncio.to_thread(_answer, storage, signer, request)
         response.headers["X-Amz-Request-Id"] = str(uuid4())
         return response
 
@@ -81,11 +81,11 @@ def _headers(info: ObjectInfo, overrides: dict[str, str]) -> dict[str, str]:
     return headers
 
 
-def _read(bucket: Bucket, key: str, part: ByteRange) -> Iterator[bytes]:
-    with bucket.open(key) as stream:
+async def _read(bucket: Bucket, key: str, part: ByteRange) -> AsyncIterator[bytes]:
+    with await asyncio.to_thread(bucket.open, key) as stream:
         stream.seek(part.start)
         left = part.length
-        while left and (piece := stream.read(min(left, _PIECE))):
+        while left and (piece := await asyncio.to_thread(stream.read, min(left, _PIECE))):
             left -= len(piece)
             yield piece
 

@@ -86,8 +86,6 @@ class Replica:
         return self._listed(f"bundles/{prefix}")
 
     def _objects(self, kind: str, uuid: str) -> Iterator[ObjectKey]:
-        if "/" in uuid:
-            return iter(())
         return self._listed(f"{kind}/{uuid}.")
 
     def _listed(self, prefix: str) -> Iterator[ObjectKey]:
