@@ -199,8 +199,8 @@ BROKEN: dict[str, tuple[Change, str]] = {
             add_operation("/a/b", responses=headers("b", SIZE="string")),
         ),
         (
-            "/paths/~1a~1b/get/responses: two different objects would both be called AHeaders;"
-            " the other is /paths/~1a~1{uuid}/get/responses"
+            "/paths/~1a~1{uuid}/get/responses: two different objects would both be called AHeaders;"
+            " the other is /paths/~1a~1b/get/responses"
         ),
     ),
     "a summary that is no text": (
