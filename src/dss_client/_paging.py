@@ -8,7 +8,7 @@ a token elsewhere.
 
 import re
 from collections.abc import Mapping
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from attrs import evolve
 
@@ -42,7 +42,7 @@ def next_request(request: Request, headers: Mapping[str, str]) -> Request | None
     if link is None:
         return None
     query = dict(request.query)
-    query.update(parse_qsl(urlsplit(link).query, keep_blank_values=True))
+    query.update(parse_qsl(link.partition("?")[2].partition("#")[0], keep_blank_values=True))
     if query.get("token") in {"", "None"}:
         del query["token"]
     following = evolve(request, query=tuple(query.items()))
