@@ -18,10 +18,9 @@ def read_text() -> str:
     Raises:
         FileNotFoundError: Neither place has it, so the installation is broken.
     """
-    packaged = files("dss_client") / "swagger.json"
-    if packaged.is_file():
-        return packaged.read_text(encoding="utf-8")
-    return _CHECKOUT.read_text(encoding="utf-8")
+    places = (files("dss_client") / "swagger.json", _CHECKOUT)
+    found = next((place for place in places if place.is_file()), _CHECKOUT)
+    return found.read_text(encoding="utf-8")
 
 
 @cache

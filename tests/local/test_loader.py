@@ -149,3 +149,9 @@ def test_what_is_no_file(dss: LocalDSS, src: Path) -> None:
 )
 def test_content_types(name: str, content_type: str) -> None:
     assert content_type_of(name) == content_type
+
+
+@pytest.mark.skipif(not Path("/proc/sys/kernel/random").is_dir(), reason="needs Linux")
+def test_a_file_that_grows_while_it_is_read(dss: LocalDSS) -> None:
+    with pytest.raises(LoadError, match="changed while it was read"):
+        dss.load_bundle("/proc/sys/kernel/random")  # files that claim to have no bytes

@@ -7,7 +7,7 @@ from itertools import islice
 from attrs import frozen
 from starlette.responses import Response
 
-from dss_client.local.documents import JsonObject, Manifest, ManifestFile, ObjectKey
+from dss_client.local.documents import JsonObject, Manifest, ManifestFile
 from dss_client.local.errors import Problem, illegal_arguments, not_found
 from dss_client.local.paging import page_headers, page_status, with_query
 from dss_client.local.service import Call, json_response
@@ -57,9 +57,7 @@ def get_bundles_all(call: Call) -> Response:
     """Answer with one page of all living bundle versions, in key order."""
     prefix = f"bundles/{(call.query('prefix') or '').lower()}"
     per_page: int = call.query("per_page")
-    after = _after(call)
-    living = _living(list(call.replica.all_bundles(prefix.removeprefix("bundles/"))))
-    page = list(islice((key for key in living if f"bundles/{key.name}" > after), per_page))
+    page = list(islice(call.replica.living_bundles(prefix, _after(call)), per_page))
     content: JsonObject = {
         "object": "list",
         "dss_api": call.base_url.removesuffix("/v1"),
@@ -149,12 +147,3 @@ def _after(call: Call) -> str:
     if after and not after.startswith("bundles/"):
         raise illegal_arguments("Query parameter 'search_after' is not from a page of this list.")
     return after
-
-
-def _living(keys: list[ObjectKey]) -> list[ObjectKey]:
-    dead = {(key.uuid, key.version) for key in keys if key.dead}
-    return [
-        key
-        for key in keys
-        if not key.dead and not dead & {(key.uuid, None), (key.uuid, key.version)}
-    ]

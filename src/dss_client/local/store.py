@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Literal, cast
 
@@ -81,15 +82,28 @@ class Replica:
                 return named, documents.decode(content) or {}
         return None
 
-    def all_bundles(self, prefix: str = "") -> Iterator[ObjectKey]:
+    def all_bundles(self) -> Iterator[ObjectKey]:
         """Yield the keys of all bundle versions and tombstones, in key order."""
-        return self._listed(f"bundles/{prefix}")
+        return self._listed("bundles/")
+
+    def living_bundles(self, prefix: str, after: str) -> Iterator[ObjectKey]:
+        """Yield the keys of the bundle versions that are not dead, in key order.
+
+        Args:
+            prefix: What their whole keys start with.
+            after: The whole key to go on after; every tombstone over a later one is later, too.
+        """
+        for uuid, keys in groupby(self._listed(prefix, after), lambda key: key.uuid):
+            for version in _alive(keys):
+                yield ObjectKey(uuid=uuid, version=version, dead=False)
 
     def _objects(self, kind: str, uuid: str) -> Iterator[ObjectKey]:
         return self._listed(f"{kind}/{uuid}.")
 
-    def _listed(self, prefix: str) -> Iterator[ObjectKey]:
+    def _listed(self, prefix: str, after: str = "") -> Iterator[ObjectKey]:
         for key in self.main.keys(prefix):
+            if key <= after:
+                continue
             parsed = ObjectKey.parse(key)
             if parsed is None:
                 log.warning("%s: foreign key %a is skipped", self.main.name, key)
