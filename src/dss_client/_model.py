@@ -10,7 +10,7 @@ from .errors import redact_url
 __all__ = ["HeaderModel", "Model"]
 
 
-class Model(BaseModel):
+class Model(BaseModel, frozen=True):  # said here and in each subclass: type checkers read it
     """A part of an answer.
 
     Fields the specification does not know are kept (``model_extra``), missing optional ones are
@@ -21,7 +21,6 @@ class Model(BaseModel):
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
         extra="allow",
-        frozen=True,
         populate_by_name=True,
         protected_namespaces=(),
         serialize_by_alias=True,
@@ -34,7 +33,7 @@ class Model(BaseModel):
             yield name, redact_url(value) if is_url else value
 
 
-class HeaderModel(Model):
+class HeaderModel(Model, frozen=True):
     """Metadata that the service sends as headers."""
 
     @classmethod

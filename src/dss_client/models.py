@@ -48,7 +48,7 @@ __all__ = [
 ]
 
 
-class BundleEnumerationResultBundle(Model):
+class BundleEnumerationResultBundle(Model, frozen=True):
     """Identifier of one bundle version.
 
     Attributes:
@@ -60,7 +60,7 @@ class BundleEnumerationResultBundle(Model):
     version: str
 
 
-class BundleEnumerationResult(Model):
+class BundleEnumerationResult(Model, frozen=True):
     """One page of the list of all bundles of a replica.
 
     Attributes:
@@ -93,7 +93,7 @@ class BundleEnumerationResult(Model):
     dss_api: str | None = None
 
 
-class BundleFile(Model):
+class BundleFile(Model, frozen=True):
     """Reference to a stored file version, with the name it has in the bundle.
 
     Attributes:
@@ -121,7 +121,7 @@ class BundleFileDict(TypedDict):
     indexed: bool
 
 
-class FileVersion(Model):
+class FileVersion(Model, frozen=True):
     """One file as it stands in a bundle version.
 
     Attributes:
@@ -155,7 +155,7 @@ class FileVersion(Model):
     url: str | None = None
 
 
-class BundleVersion(Model):
+class BundleVersion(Model, frozen=True):
     """One version of a bundle: the files it groups.
 
     Attributes:
@@ -172,7 +172,7 @@ class BundleVersion(Model):
     files: list[FileVersion]
 
 
-class CollectionItem(Model):
+class CollectionItem(Model, frozen=True):
     """One link of a collection.
 
     Attributes:
@@ -203,7 +203,7 @@ class CollectionItemDict(TypedDict):
     fragment: NotRequired[str]
 
 
-class Collection(Model):
+class Collection(Model, frozen=True):
     """A named list of links to files, bundles, other collections and metadata fragments.
 
     Attributes:
@@ -221,7 +221,7 @@ class Collection(Model):
     owner: str | None = None
 
 
-class CollectionOfCollectionsItem(Model):
+class CollectionOfCollectionsItem(Model, frozen=True):
     """Identifier of one collection version.
 
     Attributes:
@@ -233,7 +233,7 @@ class CollectionOfCollectionsItem(Model):
     version: str
 
 
-class DeleteSubscriptionResponse(Model):
+class DeleteSubscriptionResponse(Model, frozen=True):
     """When the subscription ended.
 
     Attributes:
@@ -243,7 +243,7 @@ class DeleteSubscriptionResponse(Model):
     time_deleted: str = Field(validation_alias="timeDeleted", serialization_alias="timeDeleted")
 
 
-class EventsManifestEvent(Model):
+class EventsManifestEvent(Model, frozen=True):
     """Place of one event in the journal.
 
     Attributes:
@@ -259,7 +259,7 @@ class EventsManifestEvent(Model):
     size: int
 
 
-class EventsManifest(Model):
+class EventsManifest(Model, frozen=True):
     """One journal of events: where each event lies in one storage object.
 
     Attributes:
@@ -280,7 +280,7 @@ class EventsManifest(Model):
     stream_url: str | None = None
 
 
-class EventStreams(Model):
+class EventStreams(Model, frozen=True):
     """One page of journals.
 
     Attributes:
@@ -290,7 +290,7 @@ class EventStreams(Model):
     event_streams: list[EventsManifest]
 
 
-class FileHeaders(HeaderModel):
+class FileHeaders(HeaderModel, frozen=True):
     """Metadata of a file, which the service sends as headers.
 
     Attributes:
@@ -320,7 +320,7 @@ class FileHeaders(HeaderModel):
     sha256: str = Field(validation_alias="X-DSS-SHA256", serialization_alias="X-DSS-SHA256")
 
 
-class GetBundleResponse(Model):
+class GetBundleResponse(Model, frozen=True):
     """One page of a bundle version.
 
     Attributes:
@@ -330,7 +330,7 @@ class GetBundleResponse(Model):
     bundle: BundleVersion
 
 
-class GetBundlesCheckoutResponse(Model):
+class GetBundlesCheckoutResponse(Model, frozen=True):
     """State of a checkout job.
 
     Attributes:
@@ -345,7 +345,7 @@ class GetBundlesCheckoutResponse(Model):
     location: str | None = None
 
 
-class GetCollectionsResponse(Model):
+class GetCollectionsResponse(Model, frozen=True):
     """One page of the caller's collections.
 
     Attributes:
@@ -355,7 +355,7 @@ class GetCollectionsResponse(Model):
     collections: list[CollectionOfCollectionsItem]
 
 
-class SubscriptionAttachment(Model):
+class SubscriptionAttachment(Model, frozen=True):
     """How to compute one attachment.
 
     Attributes:
@@ -375,7 +375,7 @@ class SubscriptionAttachmentDict(TypedDict):
     expression: str
 
 
-class Subscription(Model):
+class Subscription(Model, frozen=True):
     """A stored subscription. It holds what was sent when it was made (without the secret); defaults
     are not filled in.
 
@@ -416,7 +416,7 @@ class Subscription(Model):
     attachments: dict[str, SubscriptionAttachment] | None = None
 
 
-class GetSubscriptionsResponse(Model):
+class GetSubscriptionsResponse(Model, frozen=True):
     """The caller's subscriptions.
 
     Attributes:
@@ -426,7 +426,7 @@ class GetSubscriptionsResponse(Model):
     subscriptions: list[Subscription]
 
 
-class PatchBundleResponse(Model):
+class PatchBundleResponse(Model, frozen=True):
     """Identifier of the new bundle version.
 
     Attributes:
@@ -438,7 +438,7 @@ class PatchBundleResponse(Model):
     version: str
 
 
-class PatchCollectionResponse(Model):
+class PatchCollectionResponse(Model, frozen=True):
     """Identifier of the new collection version.
 
     Attributes:
@@ -450,7 +450,7 @@ class PatchCollectionResponse(Model):
     version: str
 
 
-class PostBundlesCheckoutResponse(Model):
+class PostBundlesCheckoutResponse(Model, frozen=True):
     """The job that was started.
 
     Attributes:
@@ -460,7 +460,7 @@ class PostBundlesCheckoutResponse(Model):
     checkout_job_id: str
 
 
-class PutBundleResponse(Model):
+class PutBundleResponse(Model, frozen=True):
     """The stored bundle.
 
     Attributes:
@@ -473,7 +473,7 @@ class PutBundleResponse(Model):
     manifest: JSONObject
 
 
-class PutCollectionResponse(Model):
+class PutCollectionResponse(Model, frozen=True):
     """Identifier of the stored collection.
 
     Attributes:
@@ -485,7 +485,7 @@ class PutCollectionResponse(Model):
     version: str
 
 
-class PutFileResponse(Model):
+class PutFileResponse(Model, frozen=True):
     """The stored version.
 
     Attributes:
@@ -497,7 +497,7 @@ class PutFileResponse(Model):
     task_id: str | None = None
 
 
-class PutSubscriptionResponse(Model):
+class PutSubscriptionResponse(Model, frozen=True):
     """Identifier of the new subscription.
 
     Attributes:
@@ -507,7 +507,7 @@ class PutSubscriptionResponse(Model):
     uuid: str
 
 
-class SearchHit(Model):
+class SearchHit(Model, frozen=True):
     """One match of a search.
 
     Attributes:
@@ -523,7 +523,7 @@ class SearchHit(Model):
     metadata: JSONObject | None = None
 
 
-class SearchResult(Model):
+class SearchResult(Model, frozen=True):
     """One page of the bundles that match a query.
 
     Attributes:

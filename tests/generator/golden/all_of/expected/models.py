@@ -15,7 +15,7 @@ __all__ = [
 ]
 
 
-class BaseOrigin(Model):
+class BaseOrigin(Model, frozen=True):
     """BaseOrigin.
 
     Attributes:
@@ -25,7 +25,7 @@ class BaseOrigin(Model):
     place: str | None = None
 
 
-class Dog(Model):
+class Dog(Model, frozen=True):
     """A dog.
 
     Attributes:
@@ -39,7 +39,7 @@ class Dog(Model):
     tail: bool
 
 
-class GetPetsResponse(Model):
+class GetPetsResponse(Model, frozen=True):
     """What all have.
 
     Attributes:

@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 
-class Line(Model):
+class Line(Model, frozen=True):
     """A line of an order.
 
     Attributes:
@@ -47,7 +47,7 @@ LineDict = TypedDict(
 """`Line` as a dict literal, for arguments."""
 
 
-class PutOrderAddress(Model):
+class PutOrderAddress(Model, frozen=True):
     """PutOrderAddress.
 
     Attributes:
@@ -66,7 +66,7 @@ class PutOrderAddressDict(TypedDict):
     kind: NotRequired[Literal["home", "work"]]
 
 
-class PutOrderResponse(Model):
+class PutOrderResponse(Model, frozen=True):
     """PutOrderResponse.
 
     Attributes:

@@ -15,7 +15,7 @@ __all__ = [
 ]
 
 
-class FileHeaders(HeaderModel):
+class FileHeaders(HeaderModel, frozen=True):
     """Metadata of a file, which the service sends as headers.
 
     Attributes:

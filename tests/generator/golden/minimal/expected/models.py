@@ -15,7 +15,7 @@ __all__ = [
 ]
 
 
-class Thing(Model):
+class Thing(Model, frozen=True):
     """A thing.
 
     Attributes:

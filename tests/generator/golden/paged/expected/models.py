@@ -14,7 +14,7 @@ __all__ = [
 ]
 
 
-class Hit(Model):
+class Hit(Model, frozen=True):
     """Hit.
 
     Attributes:
@@ -24,7 +24,7 @@ class Hit(Model):
     id: str
 
 
-class GetHitsResponse(Model):
+class GetHitsResponse(Model, frozen=True):
     """GetHitsResponse.
 
     Attributes:

@@ -13,7 +13,7 @@ __all__ = [
 ]
 
 
-class Crate(Model):
+class Crate(Model, frozen=True):
     """Crate.
 
     Attributes:
