@@ -14,12 +14,13 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dss_client import _spec
-from dss_client.local import bundles, files, search_operation
-from dss_client.local.errors import Problem
-from dss_client.local.service import Call, Handler, Service, json_response
-from dss_client.local.validation import Operation, check, operations
 
-log = logging.getLogger(__name__)
+from . import bundles, files, search_operation
+from .errors import Problem
+from .service import Call, Handler, Service, json_response
+from .validation import Operation, check, operations
+
+_log = logging.getLogger(__name__)
 
 BASE = "/v1"
 _RETRIED_STATUSES = frozenset({500, 502, 503, 504})
@@ -88,7 +89,7 @@ def _answer(service: Service, operation: Operation, request: Request, body: byte
     except Problem as problem:
         return problem.response()
     except Exception:
-        log.exception("%s %s failed", operation.method, operation.path)
+        _log.exception("%s %s failed", operation.method, operation.path)
         title = "The service failed; its log tells more."
         return Problem(500, "unhandled_exception", title).response()
 

@@ -7,12 +7,13 @@ from itertools import islice
 from attrs import frozen
 from starlette.responses import Response
 
-from dss_client.local.documents import JsonObject, Manifest, ManifestFile
-from dss_client.local.errors import Problem, illegal_arguments, not_found
-from dss_client.local.paging import page_headers, page_status, with_query
-from dss_client.local.service import Call, json_response
-from dss_client.local.waiting import Token, not_ready, parse_token
 from dss_client.versions import format_version
+
+from .documents import JsonObject, Manifest, ManifestFile
+from .errors import Problem, illegal_arguments, not_found
+from .paging import page_headers, page_status, with_query
+from .service import Call, json_response
+from .waiting import Token, not_ready, parse_token
 
 
 @frozen

@@ -23,7 +23,7 @@ class Problem(Exception):
         self.status = status
         self.code = code
         self.title = title
-        self.headers = dict(headers or {})
+        self.headers: dict[str, str] = dict(headers or {})
 
     def response(self) -> Response:
         """Return the answer. The stack trace is always empty (S15)."""

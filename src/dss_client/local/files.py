@@ -2,11 +2,11 @@
 
 from starlette.responses import Response
 
-from dss_client.local.documents import FileMetadata, blob_key
-from dss_client.local.errors import Problem, not_found
-from dss_client.local.headers import header_value
-from dss_client.local.service import Call, redirect
-from dss_client.local.waiting import Token, not_ready, parse_token
+from .documents import FileMetadata, blob_key
+from .errors import Problem, not_found
+from .headers import header_value
+from .service import Call, redirect
+from .waiting import Token, not_ready, parse_token
 
 
 def head_file(call: Call) -> Response:

@@ -7,12 +7,13 @@ from uuid import UUID, uuid4, uuid5
 
 from attrs import frozen
 
-from dss_client.local import documents
-from dss_client.local.checksums import Checksums, checksums_of, pieces_of
-from dss_client.local.documents import FileMetadata, Manifest, ManifestFile
-from dss_client.local.names import check_name
-from dss_client.local.store import Replica
 from dss_client.versions import create_version, parse_version
+
+from . import documents
+from .checksums import Checksums, checksums_of, pieces_of
+from .documents import FileMetadata, Manifest, ManifestFile
+from .names import check_name
+from .store import Replica
 
 _FILE_FORMAT = "0.0.4"
 _MANIFEST_FORMAT = "0.0.1"

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from dss_client.local.documents import as_list, as_object
+from .documents import as_list, as_object
 
 _LONGEST_TERM = 256
 _EXACT = frozenset({"_id", "uuid", "manifest.version"})

@@ -10,8 +10,8 @@ from uuid import UUID, uuid5
 
 from attrs import frozen
 
-from dss_client.local.gzip_stored import gzip_stored
-from dss_client.local.loader import BundleExists, LoadedBundle
+from .gzip_stored import gzip_stored
+from .loader import BundleExists, LoadedBundle
 
 _SCHEMAS = "https://schema.humancellatlas.org"
 _READS = 300

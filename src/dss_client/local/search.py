@@ -7,12 +7,12 @@ from collections.abc import Iterable
 
 from attrs import frozen
 
-from dss_client.local import documents
-from dss_client.local.documents import JsonObject, Manifest, ManifestFile, blob_key
-from dss_client.local.query import Document, Predicate
-from dss_client.local.store import Replica
+from . import documents
+from .documents import JsonObject, Manifest, ManifestFile, blob_key
+from .query import Document, Predicate
+from .store import Replica
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 _MOST_FILES = 20_000
 _MAJOR = re.compile(r"(\d+)\.\d+\.\d+")
@@ -139,7 +139,7 @@ def _contents(replica: Replica, manifest: Manifest) -> list[tuple[ManifestFile, 
             continue
         content = documents.decode(replica.main.get(blob_key(file)))
         if content is None:
-            log.warning("%s: %a is not indexed, it is no JSON object", replica.name, file["name"])
+            _log.warning("%s: %a is not indexed, it is no JSON object", replica.name, file["name"])
         else:
             found.append((file, content))
     return found

@@ -4,12 +4,12 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from dss_client.local.documents import JsonObject
-from dss_client.local.errors import Problem
-from dss_client.local.paging import page_headers, page_status
-from dss_client.local.query import Document, Predicate, QueryError, compile_query
-from dss_client.local.search import SortKey, sort_key
-from dss_client.local.service import Call, json_response
+from .documents import JsonObject
+from .errors import Problem
+from .paging import page_headers, page_status
+from .query import Document, Predicate, QueryError, compile_query
+from .search import SortKey, sort_key
+from .service import Call, json_response
 
 _RAW_PAGE = 10
 # Replaced by the service, or without effect on its answers.

@@ -17,17 +17,17 @@ from typing import Self
 import uvicorn
 from starlette.types import ASGIApp
 
-from dss_client.local.app import BASE, api_app
-from dss_client.local.checkout import Checkouts
-from dss_client.local.jobs import Jobs
-from dss_client.local.loader import LoadedBundle, load_directory
-from dss_client.local.sample import load_sample
-from dss_client.local.search import SearchIndexes
-from dss_client.local.service import Service
-from dss_client.local.settings import LocalSettings
-from dss_client.local.signing import Signer
-from dss_client.local.storage_app import storage_app
-from dss_client.local.store import ReplicaName, Storage
+from .app import BASE, api_app
+from .checkout import Checkouts
+from .jobs import Jobs
+from .loader import LoadedBundle, load_directory
+from .sample import load_sample
+from .search import SearchIndexes
+from .service import Service
+from .settings import LocalSettings
+from .signing import Signer
+from .storage_app import storage_app
+from .store import ReplicaName, Storage
 
 _BACKLOG = 2048
 _THREADS = 32
@@ -67,7 +67,7 @@ class LocalDSS:
         storage_port: int = 0,
         settings: LocalSettings | None = None,
     ) -> None:
-        self.settings = settings or LocalSettings()
+        self.settings: LocalSettings = settings or LocalSettings()
         self._sample = sample
         self._host = host
         self._ports = (port, storage_port)
@@ -77,7 +77,7 @@ class LocalDSS:
             folder = tempfile.mkdtemp(prefix="dss-local-")
             self._cleanup = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
             root = folder
-        self.root = Path(root).absolute()
+        self.root: Path = Path(root).absolute()
         self.root.mkdir(parents=True, exist_ok=True)
         self._storage = Storage(self.root)
         self._indexes = SearchIndexes(self._storage.replicas.values())

@@ -8,13 +8,13 @@ from urllib.parse import urlsplit
 from attrs import frozen
 from starlette.responses import Response
 
-from dss_client.local.bucket import Bucket
-from dss_client.local.checkout import Checkouts
-from dss_client.local.search import SearchIndexes
-from dss_client.local.settings import LocalSettings
-from dss_client.local.signing import Signer
-from dss_client.local.store import Replica, ReplicaName, Storage
-from dss_client.local.validation import Arguments
+from .bucket import Bucket
+from .checkout import Checkouts
+from .search import SearchIndexes
+from .settings import LocalSettings
+from .signing import Signer
+from .store import Replica, ReplicaName, Storage
+from .validation import Arguments
 
 
 @frozen(eq=False)

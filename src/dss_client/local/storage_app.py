@@ -11,11 +11,11 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from dss_client.local.bucket import Bucket, ObjectInfo
-from dss_client.local.headers import header_value
-from dss_client.local.ranges import ByteRange, Unsatisfiable, parse_range
-from dss_client.local.signing import BadSignature, Signer
-from dss_client.local.store import Storage
+from .bucket import Bucket, ObjectInfo
+from .headers import header_value
+from .ranges import ByteRange, Unsatisfiable, parse_range
+from .signing import BadSignature, Signer
+from .store import Storage
 
 _PIECE = 512 * 1024
 

@@ -8,11 +8,11 @@ from typing import Literal, cast
 
 from attrs import frozen
 
-from dss_client.local import documents
-from dss_client.local.bucket import Bucket, DirectoryBucket
-from dss_client.local.documents import FileMetadata, JsonObject, Manifest, ObjectKey
+from . import documents
+from .bucket import Bucket, DirectoryBucket
+from .documents import FileMetadata, JsonObject, Manifest, ObjectKey
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 ReplicaName = Literal["aws", "gcp"]
 SCHEMES: dict[ReplicaName, str] = {"aws": "s3", "gcp": "gs"}
@@ -69,7 +69,7 @@ class Replica:
         if manifest is None:
             return None
         if not _is_manifest(manifest):
-            log.warning("%s: %s is skipped, it is no bundle manifest", self.main.name, key)
+            _log.warning("%s: %s is skipped, it is no bundle manifest", self.main.name, key)
             return None
         return cast("Manifest", manifest)
 
@@ -106,7 +106,7 @@ class Replica:
                 continue
             parsed = ObjectKey.parse(key)
             if parsed is None:
-                log.warning("%s: foreign key %a is skipped", self.main.name, key)
+                _log.warning("%s: foreign key %a is skipped", self.main.name, key)
             else:
                 yield parsed
 
@@ -115,7 +115,7 @@ class Replica:
         if metadata is None:
             return None
         if not _has_types(metadata, documents.FILE_KEYS):
-            log.warning("%s: %s is skipped, it is no file metadata", self.main.name, key)
+            _log.warning("%s: %s is skipped, it is no file metadata", self.main.name, key)
             return None
         return cast("FileMetadata", metadata)
 

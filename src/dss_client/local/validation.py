@@ -17,8 +17,9 @@ from jsonschema import Draft4Validator, FormatChecker
 from jsonschema.exceptions import ValidationError
 
 from dss_client import _spec
-from dss_client.local.errors import Problem, illegal_arguments
 from dss_client.versions import is_version
+
+from .errors import Problem, illegal_arguments
 
 _METHODS = ("get", "put", "post", "delete", "head", "patch")
 _VERSION = "DSS_VERSION"

@@ -6,9 +6,9 @@ from typing import Any
 from attrs import frozen
 from starlette.responses import Response
 
-from dss_client.local.errors import Problem
-from dss_client.local.paging import with_query
-from dss_client.local.service import Call, redirect
+from .errors import Problem
+from .paging import with_query
+from .service import Call, redirect
 
 
 @frozen
