@@ -20,7 +20,7 @@ from .errors import Problem
 from .service import Call, Handler, Service, json_response
 from .validation import Operation, check, operations
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 BASE = "/v1"
 _RETRIED_STATUSES = frozenset({500, 502, 503, 504})
@@ -89,7 +89,7 @@ def _answer(service: Service, operation: Operation, request: Request, body: byte
     except Problem as problem:
         return problem.response()
     except Exception:
-        _log.exception("%s %s failed", operation.method, operation.path)
+        _logger.exception("%s %s failed", operation.method, operation.path)
         title = "The service failed; its log tells more."
         return Problem(500, "unhandled_exception", title).response()
 

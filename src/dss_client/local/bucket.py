@@ -12,7 +12,7 @@ from typing import BinaryIO, Protocol
 
 from attrs import frozen
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 class BadKey(ValueError):
@@ -183,7 +183,7 @@ def _walk(folder: Path | str, prefix: str) -> Iterator[str]:
         if entry.is_dir():
             yield from _walk(entry.path, f"{key}/")
         elif _is_foreign(key):
-            _log.warning("%s: %a is skipped, it is no key of this service", folder, entry.name)
+            _logger.warning("%s: %a is skipped, it is no key of this service", folder, entry.name)
         else:
             yield key
 

@@ -12,7 +12,7 @@ from .documents import FileMetadata, JsonObject, Manifest, ManifestFile, blob_ke
 from .jobs import Jobs, Outcome
 from .store import Replica, Storage
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 _DAY = 24 * 3600.0
 _LIFETIME = 14 * _DAY
@@ -141,7 +141,7 @@ def _copy(
         with source.open(blob_key(file)) as stream:
             target.put_stream(key, stream)
     except (OSError, BadKey) as error:
-        _log.warning("%s could not be copied to %s: %s", what, target.name, error)
+        _logger.warning("%s could not be copied to %s: %s", what, target.name, error)
         return f"{what} could not be written to bucket {target.name!r}"
     return None
 
@@ -174,4 +174,4 @@ def _write_mail(folder: Path, job_id: str, to: str, fqid: str, status: JsonObjec
         mail = folder / f"{job_id}.txt"
         mail.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="replace")
     except OSError as error:
-        _log.warning("The mail of checkout job %s could not be written: %s", job_id, error)
+        _logger.warning("The mail of checkout job %s could not be written: %s", job_id, error)

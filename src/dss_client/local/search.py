@@ -12,7 +12,7 @@ from .documents import JsonObject, Manifest, ManifestFile, blob_key
 from .query import Document, Predicate
 from .store import Replica
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 _MOST_FILES = 20_000
 _MAJOR = re.compile(r"(\d+)\.\d+\.\d+")
@@ -139,7 +139,9 @@ def _contents(replica: Replica, manifest: Manifest) -> list[tuple[ManifestFile, 
             continue
         content = documents.decode(replica.main.get(blob_key(file)))
         if content is None:
-            _log.warning("%s: %a is not indexed, it is no JSON object", replica.name, file["name"])
+            _logger.warning(
+                "%s: %a is not indexed, it is no JSON object", replica.name, file["name"]
+            )
         else:
             found.append((file, content))
     return found

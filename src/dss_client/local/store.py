@@ -12,7 +12,7 @@ from . import documents
 from .bucket import Bucket, DirectoryBucket
 from .documents import FileMetadata, JsonObject, Manifest, ObjectKey
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 ReplicaName = Literal["aws", "gcp"]
 SCHEMES: dict[ReplicaName, str] = {"aws": "s3", "gcp": "gs"}
@@ -69,7 +69,7 @@ class Replica:
         if manifest is None:
             return None
         if not _is_manifest(manifest):
-            _log.warning("%s: %s is skipped, it is no bundle manifest", self.main.name, key)
+            _logger.warning("%s: %s is skipped, it is no bundle manifest", self.main.name, key)
             return None
         return cast("Manifest", manifest)
 
@@ -106,7 +106,7 @@ class Replica:
                 continue
             parsed = ObjectKey.parse(key)
             if parsed is None:
-                _log.warning("%s: foreign key %a is skipped", self.main.name, key)
+                _logger.warning("%s: foreign key %a is skipped", self.main.name, key)
             else:
                 yield parsed
 
@@ -115,7 +115,7 @@ class Replica:
         if metadata is None:
             return None
         if not _has_types(metadata, documents.FILE_KEYS):
-            _log.warning("%s: %s is skipped, it is no file metadata", self.main.name, key)
+            _logger.warning("%s: %s is skipped, it is no file metadata", self.main.name, key)
             return None
         return cast("FileMetadata", metadata)
 
