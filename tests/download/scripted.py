@@ -93,6 +93,7 @@ class ScriptedSource:
     located: list[tuple[str, str | None, str]] = Factory(list)
     opened: list[tuple[str, int]] = Factory(list)
     asked: list[tuple[str, str | None, str]] = Factory(list)
+    made: int = 0
 
     def add_file(
         self,
@@ -105,8 +106,8 @@ class ScriptedSource:
         uuid: str | None = None,
     ) -> FileVersion:
         """Hold a file, and return it as a bundle lists it."""
-        number = len(self.contents) + 1
-        uuid = uuid or f"ffffffff-0000-4000-8000-{number:012d}"
+        self.made += 1
+        uuid = uuid or f"ffffffff-0000-4000-8000-{self.made:012d}"
         self.contents[uuid] = content
         return FileVersion.model_validate(
             {

@@ -3,10 +3,11 @@
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from attrs import frozen
 
@@ -20,7 +21,8 @@ from .progress import FileProgress, Progress
 from .report import FileReport, Link, State
 from .transfer import Stopped, Transfer
 
-_GRACE = 5.0
+_GRACE = 5.0  # seconds that threads get to end after an interrupt
+_STEP = 0.05
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -35,45 +37,69 @@ def in_threads(
     On an interrupt or an exception `stop` is set, and the exception raised. The threads are
     daemons: one that is stuck in a dead connection holds up neither Ctrl-C nor the interpreter.
     """
-    todo: SimpleQueue[tuple[int, T]] = SimpleQueue()
-    for numbered in enumerate(items):
-        todo.put(numbered)
-    results: dict[int, R] = {}
-    errors: list[BaseException] = []
-
-    def work() -> None:
-        while not stop.is_set():
-            try:
-                index, item = todo.get_nowait()
-                results[index] = function(item)
-            except Empty:
-                return
-            except BaseException as error:  # noqa: BLE001 - raised again by the calling thread
-                errors.append(error)
-                stop.set()
-
+    crew = _Crew(function, items, stop)
     workers = [
-        threading.Thread(target=work, name=f"dss-download-{number}", daemon=True)
+        threading.Thread(target=crew.work, name=f"dss-download-{number}", daemon=True)
         for number in range(min(threads, len(items)))
     ]
     try:
         for worker in workers:
             worker.start()
-        for worker in workers:
-            worker.join()
+        for _ in workers:
+            crew.wait_for_one()
     except BaseException:
         stop.set()
-        _join(workers, time.monotonic() + _GRACE)
+        deadline = time.monotonic() + _GRACE
+        for worker in workers:
+            if worker.is_alive():
+                worker.join(max(0.0, deadline - time.monotonic()))
         raise
-    if errors:
-        raise errors[0]
-    return [results[index] for index in range(len(items))]
+    if crew.errors:
+        raise crew.errors[0]
+    return [crew.results[index] for index in range(len(items))]
 
 
-def _join(workers: Iterable[threading.Thread], deadline: float) -> None:
-    for worker in workers:
-        if worker.is_alive():
-            worker.join(max(0.0, deadline - time.monotonic()))
+class _Crew(Generic[T, R]):
+    """What the threads of one `in_threads` share."""
+
+    def __init__(
+        self, function: Callable[[T], R], items: Sequence[T], stop: threading.Event
+    ) -> None:
+        self.results: dict[int, R] = {}
+        self.errors: list[BaseException] = []
+        self._function = function
+        self._stop = stop
+        self._todo: SimpleQueue[tuple[int, T]] = SimpleQueue()
+        self._finished: SimpleQueue[None] = SimpleQueue()
+        for numbered in enumerate(items):
+            self._todo.put(numbered)
+
+    def work(self) -> None:
+        try:
+            while not self._stop.is_set() and (numbered := self._next()) is not None:
+                index, item = numbered
+                self.results[index] = self._function(item)
+        except BaseException as error:  # noqa: BLE001 - raised again by the calling thread
+            self.errors.append(error)
+            self._stop.set()
+        finally:
+            self._finished.put(None)
+
+    def _next(self) -> tuple[int, T] | None:
+        try:
+            return self._todo.get_nowait()
+        except Empty:
+            return None
+
+    def wait_for_one(self) -> None:
+        """Wait until one more thread has finished.
+
+        In short steps, since a signal that comes just before a wait does not end it; and not by
+        join(), since an interrupted one takes a running thread for a finished one (Python 3.11).
+        """
+        while True:
+            with suppress(Empty):
+                return self._finished.get(timeout=_STEP)
 
 
 @frozen(kw_only=True)

@@ -114,10 +114,10 @@ def plan_bundle(
     """
     fqid, document, files = _ask(source, uuid, version, replica)
     try:
-        check_clashes(file.name for file in files)
         for file in files:
             if wanted(file):
                 safe_relative_path(file.name)
+        check_clashes(file.name for file in files)
     except FileDownloadError as error:
         error.bundle = fqid
         raise

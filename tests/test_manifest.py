@@ -1,0 +1,265 @@
+"""Manifests: behaviour reference §14.11, warts C14 and C25."""
+
+import csv
+import io
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from dss_client.manifest import (
+    COLUMNS,
+    ManifestError,
+    ManifestReader,
+    ManifestRow,
+    manifest_rows,
+    read_manifest,
+    write_cells,
+    write_manifest,
+)
+from dss_client.models import BundleVersion
+
+UUID = "aaaaaaaa-0000-4000-8000-000000000001"
+VERSION = "2019-01-01T000000.000000Z"
+SHA = "0123456789abcdef" * 4
+CELLS = {
+    "bundle_uuid": UUID,
+    "bundle_version": VERSION,
+    "file_name": "a/b.fastq.gz",
+    "file_uuid": UUID,
+    "file_version": VERSION,
+    "file_sha256": SHA,
+    "file_size": "12",
+}
+HEADER = "\t".join(COLUMNS)
+LINE = "\t".join(CELLS.values())
+
+
+def text_of(*lines: str) -> io.StringIO:
+    return io.StringIO("".join(f"{line}\n" for line in lines), newline="")
+
+
+def test_rows_are_typed() -> None:
+    (row,) = read_manifest(text_of(HEADER, LINE))
+    assert row == ManifestRow(
+        bundle_uuid=UUID,
+        bundle_version=VERSION,
+        file_name="a/b.fastq.gz",
+        file_uuid=UUID,
+        file_version=VERSION,
+        file_sha256=SHA,
+        file_size=12,
+    )
+
+
+def test_c14_sizes_are_numbers() -> None:
+    (row,) = read_manifest([{**CELLS, "file_size": "0"}])
+    assert row.file_size == 0
+    assert type(row.file_size) is int
+
+
+def test_columns_come_in_any_order_and_others_are_kept() -> None:
+    cells = {"species": "Homo sapiens", **dict(reversed(CELLS.items()))}
+    lines = text_of("\t".join(cells), "\t".join(cells.values()))
+    with ManifestReader(lines) as reader:
+        (line,) = reader
+    assert reader.columns == tuple(cells)
+    assert line.cells == cells
+    assert line.row.model_extra == {"species": "Homo sapiens"}
+
+
+def test_paths_are_opened_and_closed(tmp_path: Path) -> None:
+    path = tmp_path / "m.tsv"
+    path.write_bytes(b"\xef\xbb\xbf" + f"{HEADER}\r\n\r\n{LINE}\r\n".encode())
+    with ManifestReader(path) as reader:
+        lines = list(reader)
+    assert [line.number for line in lines] == [3]
+    assert (reader.path, reader.name) == (path, str(path))
+    assert [row.file_size for row in read_manifest(str(path))] == [12]
+
+
+def test_open_files_tell_where_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "m.tsv"
+    path.write_text(f"{HEADER}\n{LINE}\n")
+    with path.open() as file:
+        assert ManifestReader(file).path == path
+    assert ManifestReader(text_of(HEADER)).path is None
+
+
+def test_mappings(tmp_path: Path) -> None:
+    rows: list[Mapping[str, Any]] = [
+        {**CELLS, "file_size": 12, "note": None},
+        {**CELLS, "file_name": "c", "file_size": 3},
+    ]
+    with ManifestReader(iter(rows)) as reader:
+        lines = list(reader)
+    assert [line.row.file_size for line in lines] == [12, 3]
+    assert [line.cells["note"] for line in lines] == ["", ""]
+    assert ManifestReader([]).columns == COLUMNS
+    assert list(ManifestReader([])) == []
+
+
+def test_c25_missing_columns_are_all_named_before_any_row() -> None:
+    with pytest.raises(ManifestError, match="lacks the columns file_sha256, file_size") as caught:
+        ManifestReader(text_of("\t".join(COLUMNS[:-2]), "a\tb"))
+    assert caught.value.columns == ("file_sha256", "file_size")
+    assert caught.value.line == 1
+
+
+def test_c25_mappings_too() -> None:
+    with pytest.raises(ManifestError, match="line 1: lacks the columns bundle_uuid"):
+        ManifestReader([{"file_name": "x"}])
+    short = {key: value for key, value in CELLS.items() if key != "file_uuid"}
+    with pytest.raises(ManifestError, match="line 2: lacks the columns file_uuid"):
+        list(ManifestReader([CELLS, short]))
+
+
+def test_mappings_have_the_columns_of_the_first() -> None:
+    with pytest.raises(ManifestError, match="line 2: has columns that the first row has not: new"):
+        list(ManifestReader([CELLS, {**CELLS, "new": "x"}]))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is empty"),
+        ("\n\n", "is empty"),
+        (HEADER.replace("\t", ","), "is it separated by tabs"),
+        (f"{HEADER}\tnote\tnote", "has columns twice: note"),
+        (f"{HEADER}\n{LINE}\tmore", "line 2: has 8 cells, the header 7"),
+        (f"{HEADER}\n{LINE}\n\nshort", "line 4: has 1 cells, the header 7"),
+        (f'{HEADER}\n{LINE}\n"a"b\tc', "line 3: is not tab-separated"),
+    ],
+)
+def test_what_is_no_manifest(text: str, message: str) -> None:
+    with pytest.raises(ManifestError, match=message):
+        list(ManifestReader(io.StringIO(text, newline="")))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"nowhere\.tsv: cannot be read: No such file"):
+        ManifestReader(tmp_path / "nowhere.tsv")
+
+
+def test_other_encodings_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "m.tsv"
+    path.write_bytes(f"{HEADER}\n{LINE}".encode("utf-16"))
+    with pytest.raises(ManifestError, match="UTF-8"):
+        ManifestReader(path)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("bundle_uuid", "x"),
+        ("bundle_uuid", f"../{UUID}"),
+        ("bundle_version", "2019-01-01T00:00:00.000000Z"),
+        ("bundle_version", ""),
+        ("file_uuid", ""),
+        ("file_version", "latest"),
+        ("file_sha256", SHA[1:]),
+        ("file_sha256", "g" * 64),
+        ("file_size", "12.0"),
+        ("file_size", "-1"),
+        ("file_size", " 1"),
+        ("file_size", "1_000"),
+        ("file_size", "٣"),
+        ("file_size", ""),
+        ("file_name", ""),
+    ],
+)
+def test_bad_cells_name_line_and_column(column: str, value: str) -> None:
+    line = "\t".join({**CELLS, column: value}.values())
+    with pytest.raises(ManifestError, match=f"line 3: {column}") as caught:
+        list(ManifestReader(text_of(HEADER, LINE, line)))
+    assert (caught.value.line, caught.value.columns) == (3, (column,))
+
+
+def test_all_bad_cells_of_a_row_are_named() -> None:
+    with pytest.raises(ManifestError) as caught:
+        list(ManifestReader([{**CELLS, "file_uuid": "x", "file_size": "y"}]))
+    assert caught.value.columns == ("file_uuid", "file_size")
+    assert "'y' is not a size: expected a number of bytes" in str(caught.value)
+
+
+def test_unnamed_rows_stand_for_their_bundle() -> None:
+    empty = dict.fromkeys(("file_name", "file_uuid", "file_version", "file_sha256"), "")
+    (row,) = read_manifest([{**CELLS, **empty, "file_size": ""}], allow_unnamed=True)
+    assert (row.bundle_uuid, row.file_name, row.file_size) == (UUID, "", 0)
+    with pytest.raises(ManifestError, match="bundle_uuid"):
+        list(read_manifest([{**CELLS, "file_name": "", "bundle_uuid": ""}], allow_unnamed=True))
+
+
+def test_rows_made_by_hand_are_checked() -> None:
+    with pytest.raises(ValidationError, match="negative"):
+        ManifestRow.model_validate({**CELLS, "file_size": -1})
+
+
+def test_lines_are_counted_across_quoted_line_ends() -> None:
+    odd = LINE.replace("a/b.fastq.gz", '"two\nlines"')
+    lines = list(ManifestReader(text_of(HEADER, odd, LINE)))
+    assert [line.number for line in lines] == [2, 4]
+    assert lines[0].row.file_name == "two\nlines"
+
+
+def test_written_manifests_have_crlf(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "m.tsv"
+    assert write_manifest(path, read_manifest([{**CELLS, "note": "n"}])) == 1
+    assert path.read_bytes() == f"{HEADER}\tnote\r\n{LINE}\tn\r\n".encode()
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_an_empty_manifest_has_a_header(tmp_path: Path) -> None:
+    assert write_manifest(tmp_path / "m.tsv", []) == 0
+    assert (tmp_path / "m.tsv").read_text() == f"{HEADER}\n"
+
+
+def test_a_failed_write_leaves_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "m.tsv"
+    path.write_text("old")
+    with pytest.raises(ValueError, match="not in fieldnames"):
+        write_cells(path, ["a"], [{"a": "1"}, {"b": "2"}])
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_rows_of_a_bundle() -> None:
+    file = {
+        "name": "a",
+        "uuid": UUID,
+        "version": VERSION,
+        "content-type": "text/plain",
+        "size": 5,
+        "indexed": True,
+        "crc32c": "",
+        "s3_etag": "",
+        "sha1": "",
+        "sha256": SHA,
+    }
+    bundle = BundleVersion.model_validate(
+        {"uuid": UUID, "version": VERSION, "creator_uid": 1, "files": [file]}
+    )
+    (row,) = manifest_rows(bundle)
+    assert row == ManifestRow.model_validate({**CELLS, "file_name": "a", "file_size": 5})
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8"), min_size=1), min_size=1, max_size=4))
+def test_any_name_survives_a_round_trip(names: list[str]) -> None:
+    rows = [ManifestRow.model_validate({**CELLS, "file_name": name}) for name in names]
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, dialect="excel-tab")
+    writer.writerows([COLUMNS, *([str(v) for v in row.model_dump().values()] for row in rows)])
+    text.seek(0)
+    assert list(read_manifest(text)) == rows
+
+
+def test_errors_pickle() -> None:
+    error = ManifestError("m.tsv", "bad", line=3, columns=["a"])
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), again.line, again.columns) == ("m.tsv, line 3: bad", 3, ("a",))
+    assert isinstance(again, ValueError)
