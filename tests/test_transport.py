@@ -148,6 +148,21 @@ class TestLogs:
         assert SECRET not in text
         assert TOKEN not in text
 
+    @pytest.mark.parametrize(
+        ("line", "args", "text"),
+        [
+            ("plain", (), "plain"),
+            ("%(a)s", ({"a": 1},), "1"),
+            ("%s %s", (1, "x?signature=kept"), "1 x?signature=kept"),
+        ],
+    )
+    def test_other_lines_of_the_http_library_stay_as_they_are(
+        self, line: str, args: tuple[Any, ...], text: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with caplog.at_level(logging.INFO, "httpx"):
+            logging.getLogger("httpx").info(line, *args)
+        assert caplog.messages == [text]
+
 
 class TestRetries:
     def test_the_last_error_is_the_services_own(self, drive: Driver, origins: Origins) -> None:
