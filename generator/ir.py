@@ -201,8 +201,6 @@ class Api:
 
 
 _ENDPOINT = re.compile(r"WARNING parsing (?P<method>\w+) (?P<path>.+) within ")
-_SCHEMA = re.compile(r"Unable to process schema /components/schemas/(?P<name>\w+):")
-
 _OPERATION_ID = re.compile(r" of endpoint operation_\d+")
 
 
@@ -241,11 +239,12 @@ def _parse(document: Document) -> GeneratorData:
 
 def _refusal(document: Document, error: ParseError) -> str:
     """Return what the parser refused, with the place instead of its own words for it."""
-    place = error.header.strip()
-    if found := _ENDPOINT.match(place):
+    header = error.header.strip()
+    if found := _ENDPOINT.match(header):
         place = pointer("paths", found["path"], found["method"].lower())
-    elif found := _SCHEMA.match(place):
-        place = document["components"]["schemas"][found["name"]]["x-pointer"]
+    else:
+        name = header.removeprefix("Unable to process schema /components/schemas/").rstrip(":")
+        place = document["components"]["schemas"].get(name, {}).get("x-pointer", header)
     detail = (error.detail or "refused").strip().splitlines()[0]
     return f"{place}: {_OPERATION_ID.sub('', detail)}"
 

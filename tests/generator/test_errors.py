@@ -354,6 +354,10 @@ BROKEN: dict[str, tuple[Change, str]] = {
         put(*FIELDS, "name", "type", "any"),
         "/definitions/Thing/properties/name/type: there is no code for type 'any'",
     ),
+    "one of several schemas": (
+        put(*FIELDS, "name", {"oneOf": [STRING, {"type": "integer"}]}),
+        "/definitions/Thing/properties: 'name' has an unsupported type (UnionProperty)",
+    ),
     "two types": (
         put(*FIELDS, "name", "type", ["string", "null"]),
         "/definitions/Thing/properties/name/type: there is no code for type ['string', 'null']",
