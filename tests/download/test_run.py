@@ -333,7 +333,10 @@ class TestBundle:
         assert [event.kind for event in events if event.name == "bad"] == ["started", "failed"]
 
     def test_an_interrupt_stops_the_workers(self, source: ScriptedSource, tmp_path: Path) -> None:
+        both_run = threading.Barrier(2, timeout=10)
+
         def interrupt() -> None:
+            both_run.wait()
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
         files = [source.add_file(f"f{number}", bytes(8)) for number in range(40)]
@@ -341,16 +344,13 @@ class TestBundle:
             files[number] = file.model_copy(update={"sha256": f"{number:064x}"})
             source.tries[file.uuid] = [Try(refuse=broken())] * 99
         source.tries[files[0].uuid] = [Try(before=interrupt, refuse=broken())]
+        source.tries[files[1].uuid] = [Try(before=both_run.wait, refuse=broken())]
         source.add_bundle(files)
         with pytest.raises(KeyboardInterrupt):
             get(source, tmp_path, threads=2, min_delay_seconds=60, num_retries=99)
-        # One that was just about to start when the signal came ends by itself.
-        left = [one for one in threading.enumerate() if one.name.startswith("dss-download")]
-        for worker in left:
-            worker.join(1)
-        assert not any(worker.is_alive() for worker in left)
         assert len(source.opened) < 40
         assert not list(tmp_path.rglob("*.part"))
+        assert not [one for one in threading.enumerate() if one.name.startswith("dss-download")]
 
 
 class TestThreads:
