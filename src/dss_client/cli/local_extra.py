@@ -44,8 +44,9 @@ def local_dss(
     try:
         from dss_client.local import LocalDSS, LocalSettings
     except ModuleNotFoundError as error:
+        package = str(error.name).partition(".")[0]
         raise MissingExtra(
-            f"the embedded DSS needs {error.name}: pip install 'dss-client[local]'"
+            f"the embedded DSS needs {package}: pip install 'dss-client[local]'"
         ) from error
     return LocalDSS(
         root,

@@ -74,7 +74,10 @@ def _version(_ctx: click.Context, _param: click.Parameter, text: str | None) -> 
 def bundle_argument(*, required: bool = True) -> Callable[[F], F]:
     """Take a bundle, by uuid or by uuid and version, as argument `bundle`."""
     return click.argument(
-        "bundle", metavar="UUID[.VERSION]", required=required, callback=_bundle_id
+        "bundle",
+        metavar="UUID[.VERSION]" if required else "[UUID[.VERSION]]",
+        required=required,
+        callback=_bundle_id,
     )
 
 

@@ -4,12 +4,15 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 from attrs import frozen
+
+from .output import one_line
 
 if TYPE_CHECKING:
     from dss_client.manifest import ManifestRow
 
-__all__ = ["Verified", "verify"]
+__all__ = ["Verified", "refuse_faults", "verify"]
 
 
 @frozen
@@ -50,6 +53,18 @@ def verify(manifest: Path, directory: Path) -> Verified:
         else:
             faults.append(fault)
     return Verified(len(bundles), files, size, tuple(faults))
+
+
+def refuse_faults(verified: Verified) -> None:
+    """Name each file that is not as it should be on standard error.
+
+    Raises:
+        click.ClickException: There is one at least.
+    """
+    for fault in verified.faults:
+        click.echo(f"failed: {one_line(fault)}", err=True)
+    if verified.faults:
+        raise click.ClickException(f"not as the manifest says: {len(verified.faults)} files")
 
 
 def _fault(row: "ManifestRow", directory: Path) -> str | None:

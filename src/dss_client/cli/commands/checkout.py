@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 import click
 
 from dss_client import Replica
-from dss_client.cli._app import Session, app, pass_session
-from dss_client.cli.output import emit
-from dss_client.cli.params import (
+
+from .._app import Session, app, pass_session
+from ..output import emit
+from ..params import (
     BundleId,
     bundle_argument,
     bundle_version_option,

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from dss_client import Replica
-from dss_client.cli._app import Session, app, pass_session
-from dss_client.cli.commands.download import refuse_failures, run_download, summary
-from dss_client.cli.local_extra import local_dss
-from dss_client.cli.output import emit, one_line, plain
-from dss_client.cli.tree import tree
-from dss_client.cli.verify import Verified, verify
 from dss_client.versions import FQID
+
+from .._app import Session, app, pass_session
+from ..local_extra import local_dss
+from ..output import emit, plain
+from ..tree import tree
+from ..verify import Verified, refuse_faults, verify
+from .download import refuse_failures, run_download, summary
 
 if TYPE_CHECKING:
     from dss_client import DSSClient
@@ -203,8 +204,5 @@ def _verify(manifest: Path, say: _Narrator) -> Verified:
     say.step("Read every file again, and compare its size and sha256")
     verified = verify(manifest, manifest.parent)
     say.line(f"{verified.files} files are as the manifest says")
-    for fault in verified.faults:
-        click.echo(f"failed: {one_line(fault)}", err=True)
-    if verified.faults:
-        raise click.ClickException(f"{len(verified.faults)} files are not as they should be")
+    refuse_faults(verified)
     return verified

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from dss_client import Replica
-from dss_client.cli._app import Session, app, pass_session
-from dss_client.cli.output import emit, human_size, one_line
-from dss_client.cli.params import (
+
+from .._app import Session, app, pass_session
+from ..output import emit, human_size, one_line
+from ..params import (
     BundleId,
     bundle_argument,
     bundle_version_option,
     replica_option,
 )
-from dss_client.cli.progress import progress_bar
+from ..progress import progress_bar
 
 if TYPE_CHECKING:
     from dss_client.download import DownloadReport, ProgressCallback

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import click
 
 from dss_client import Replica
-from dss_client.cli._app import Session, app, pass_session
-from dss_client.cli.output import emit, human_size, table
-from dss_client.cli.params import (
+
+from .._app import Session, app, pass_session
+from ..output import emit, human_size, table
+from ..params import (
     BundleId,
     bundle_argument,
     bundle_version_option,

@@ -2,6 +2,7 @@
 
 import errno
 import ipaddress
+import json
 import signal
 import socket
 import threading
@@ -13,10 +14,11 @@ from typing import TYPE_CHECKING
 import click
 
 from dss_client import Replica
-from dss_client.cli._app import Session, app, pass_session
-from dss_client.cli.local_extra import local_dss
-from dss_client.cli.output import emit
-from dss_client.cli.params import replica_option
+
+from .._app import Session, app, pass_session
+from ..local_extra import local_dss
+from ..output import emit
+from ..params import replica_option
 
 if TYPE_CHECKING:
     from dss_client.local import LocalDSS
@@ -62,23 +64,24 @@ def serve(
     server = local_dss(root, sample=sample, host=host, port=port, storage_port=storage_port)
     with _stop_signal() as stop, ExitStack() as running:
         running.callback(server.stop)
-        _start(server, host)
+        _start(server, host, port, storage_port)
         document = {"url": server.url, "storage_url": server.storage_url}
         line = f"DSS ready: {server.url} (storage {server.storage_url}); Ctrl-C stops it"
-        emit(document, [line], as_json=session.as_json)
-        while not stop.wait(_TICK):
-            pass
+        click.echo(json.dumps(document) if session.as_json else line)
+        while not stop.is_set():
+            stop.wait(_TICK)
 
 
-def _start(server: "LocalDSS", host: str) -> None:
+def _start(server: "LocalDSS", host: str, *ports: int) -> None:
     try:
         server.start()
     except OSError as error:
         of_a_file = error.filename is not None
         if of_a_file or not (isinstance(error, socket.gaierror) or error.errno in _LISTEN_ERRORS):
             raise
+        places = " and ".join(f"{host}:{port}" for port in ports)
         raise click.ClickException(
-            f"cannot listen on {host}: {error.strerror};"
+            f"cannot listen on {places}: {error.strerror};"
             " --host, --port and --storage-port choose another place"
         ) from error
 

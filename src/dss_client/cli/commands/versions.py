@@ -1,8 +1,9 @@
 """``dss create-version``."""
 
-from dss_client.cli._app import Session, app, pass_session
-from dss_client.cli.output import emit
 from dss_client.versions import create_version
+
+from .._app import Session, app, pass_session
+from ..output import emit
 
 
 @app.command("create-version")

@@ -1,0 +1,89 @@
+"""Commands run in this process, and in one of their own."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import frozen
+
+from dss_client.cli import main
+from dss_client.local import LocalDSS, LocalSettings
+
+ANSI = "\x1b"
+
+
+@frozen
+class Outcome:
+    """How a command ended, and what it printed."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        """The JSON document on standard output."""
+        return json.loads(self.out)
+
+
+Run = Callable[..., Outcome]
+Spawn = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Return a runner of ``dss <words>`` in this process."""
+
+    def run_here(*words: object) -> Outcome:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main([str(word) for word in words])
+        printed = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return Outcome(ended.value.code, printed.out, printed.err)
+
+    return run_here
+
+
+@pytest.fixture
+def spawn() -> Iterator[Spawn]:
+    """Return a starter of ``dss <words>`` as a process with pipes; all are ended at the end."""
+    running: list[subprocess.Popen[str]] = []
+
+    def start(*words: object, cwd: Path | None = None, **environ: str) -> "subprocess.Popen[str]":
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dss_client", *(str(word) for word in words)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=cwd,
+            env={**os.environ, **environ},
+        )
+        running.append(process)
+        return process
+
+    yield start
+    for process in running:
+        with process:
+            process.kill()
+
+
+@pytest.fixture
+def slow_dss() -> Iterator[LocalDSS]:
+    """An embedded DSS of this test, with the sample, whose checkout jobs run for one poll."""
+    settings = LocalSettings(checkout_polls=1, retry_after=0)
+    with LocalDSS(sample=True, settings=settings) as server:
+        yield server
+
+
+@pytest.fixture
+def empty_dss(tmp_path: Path) -> Iterator[LocalDSS]:
+    """An embedded DSS of this test, without bundles."""
+    with LocalDSS(tmp_path / "root") as server:
+        yield server

@@ -1,0 +1,146 @@
+"""``dss serve`` and ``dss load``, as processes that are signalled."""
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dss_client import FQID, DSSClient
+
+from .conftest import Run, Spawn
+
+READY = re.compile(r"DSS ready: (http://\S+/v1) \(storage (http://\S+)\); Ctrl-C stops it\n")
+FREE_PORTS = ("--port", "0", "--storage-port", "0")
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
+
+
+def urls(process: "subprocess.Popen[str]") -> tuple[str, str]:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    match = READY.fullmatch(line)
+    assert match is not None, (line, process.stderr and process.stderr.read())
+    return match[1], match[2]
+
+
+def port_of(url: str) -> int:
+    return int(url.split(":")[2].split("/")[0])
+
+
+def can_be_bound(port: int) -> bool:
+    with socket.create_server(("127.0.0.1", port)):
+        return True
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_serves_until_it_is_signalled(spawn: Spawn, number: signal.Signals) -> None:
+    process = spawn("serve", "--sample", *FREE_PORTS)
+    url, storage_url = urls(process)
+    with DSSClient(url) as dss:
+        hits = list(dss.post_search.iterate(replica="aws", es_query={}))
+        bundle = FQID.parse(hits[0].bundle_fqid)
+        file = dss.get_bundle(
+            replica="aws", uuid=bundle.uuid, version=bundle.version, presignedurls=True
+        ).bundle.files[0]
+    assert len(hits) == 3
+    assert file.url is not None
+    assert file.url.startswith(storage_url)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (0, "", "")
+    assert can_be_bound(port_of(url))
+    assert can_be_bound(port_of(storage_url))
+
+
+@posix
+def test_it_serves_what_was_loaded_as_json(spawn: Spawn, run: Run, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "cell_0.json").write_text('{"name": "one"}')
+    root = tmp_path / "root"
+    loaded = run("load", source, "--root", root)
+    assert (loaded.status, loaded.err) == (0, "")
+    process = spawn("serve", "--root", root, *FREE_PORTS, "--json")
+    assert process.stdout is not None
+    document = json.loads(process.stdout.readline())
+    with DSSClient(document["url"]) as dss:
+        hits = list(dss.post_search.iterate(replica="aws", es_query={}))
+    assert [hit.bundle_fqid for hit in hits] == [loaded.out.strip()]
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=30) == 0
+
+
+@posix
+def test_a_host_that_others_reach_gets_a_warning(spawn: Spawn) -> None:
+    process = spawn("serve", "--sample", "--host", "0.0.0.0", *FREE_PORTS)
+    urls(process)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert err == ("Warning: there are no accounts: whoever reaches 0.0.0.0 can read everything.\n")
+
+
+@pytest.mark.parametrize("option", ["--port", "--storage-port"])
+def test_a_port_in_use_is_one_line(run: Run, tmp_path: Path, option: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        outcome = run("serve", "--root", tmp_path, *FREE_PORTS, option, port)
+    assert (outcome.status, outcome.out) == (1, "")
+    assert outcome.err.startswith("Error: cannot listen on 127.0.0.1:")
+    assert f"127.0.0.1:{port}" in outcome.err
+    assert "Address already in use" in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+def test_a_host_that_is_not_of_this_machine_is_one_line(run: Run, tmp_path: Path) -> None:
+    outcome = run("serve", "--root", tmp_path, "--host", "nosuchhost.invalid", *FREE_PORTS)
+    assert outcome.status == 1
+    assert "Error: cannot listen on nosuchhost.invalid:0 and " in outcome.err
+
+
+def test_a_root_that_cannot_be_filled_is_no_matter_of_ports(spawn: Spawn, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    (root / "aws").mkdir(parents=True)
+    (root / "aws" / "main").touch()  # where a bucket should be
+    process = spawn("serve", "--root", root, "--sample", *FREE_PORTS)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert err.count("\n") == 1
+    assert "cannot listen" not in err
+    assert str(root) in err
+
+
+def test_serve_needs_data(run: Run) -> None:
+    outcome = run("serve", *FREE_PORTS)
+    assert outcome.status == 2
+    assert "--root DIR" in outcome.err
+    assert "--sample" in outcome.err
+
+
+def test_load_with_id_and_version(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "data.txt").write_text("data")
+    uuid, version = "0a6f2b1c-3d4e-4f50-8a61-72b3c4d5e6f7", "2019-01-01T000000.000000Z"
+    words = ("load", tmp_path / "source", "--root", tmp_path / "root", "--uuid", uuid)
+    outcome = run(*words, "--version", version, "--replica", "gcp", "--json")
+    assert outcome.document == {"uuid": uuid, "version": version, "files": 1}
+    again = run(*words, "--version", version, "--replica", "gcp")
+    assert again.status == 1
+    assert f"{uuid}.{version} exists in replica gcp" in again.err
+    wrong = run(*words, "--version", "yesterday")
+    assert wrong.status == 2
+    assert "'yesterday' is not a DSS version" in wrong.err
+
+
+def test_load_refuses_what_is_no_bundle(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    outcome = run("load", tmp_path / "empty", "--root", tmp_path / "root")
+    assert outcome.status == 1
+    assert "has no files" in outcome.err
+    assert run("load", tmp_path / "missing", "--root", tmp_path / "root").status == 2
