@@ -8,8 +8,8 @@ from pathlib import Path
 import jinja2
 
 from . import render
+from .api import Api, Argument, Operation, models_in
 from .errors import GeneratorError
-from .ir import Api, Argument, Operation, models_in
 
 __all__ = ["emit"]
 

@@ -1,15 +1,14 @@
-"""Our own description of the API, and the only module that imports openapi_python_client.
+"""From a shaped document to our own description of the API (`generator.api`).
 
-That package parses and resolves; what it leaves out (descriptions, answers' headers, vendor
-extensions) is read from the document itself. Its classes end here: everything later sees only the
-frozen values below.
+The only module that imports openapi_python_client: that package parses and resolves; what it leaves
+out (descriptions, answers' headers, vendor extensions) is read from the document itself. Its
+classes end here.
 """
 
 import re
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
 from openapi_python_client.config import Config, ConfigFile, MetaType
 from openapi_python_client.parser.errors import GeneratorError as ParserError
 from openapi_python_client.parser.errors import ParseError
@@ -28,177 +27,29 @@ from openapi_python_client.schema import OpenAPI
 from openapi_python_client.strings import ClassName
 from pydantic import ValidationError
 
+from .api import (
+    Anything,
+    Api,
+    Argument,
+    Choice,
+    ErrorAnswer,
+    Field,
+    Free,
+    Listing,
+    Mapped,
+    Model,
+    Operation,
+    Page,
+    Ref,
+    Scalar,
+    Type,
+    models_in,
+)
 from .errors import GeneratorError, pointer
 from .naming import TAKEN_CLASSES, class_name, field_name, operation_name
 from .swagger import Document, operations
 
-__all__ = [
-    "Anything",
-    "Api",
-    "Argument",
-    "Choice",
-    "ErrorAnswer",
-    "Field",
-    "Free",
-    "Listing",
-    "Mapped",
-    "Model",
-    "Operation",
-    "Page",
-    "Ref",
-    "Scalar",
-    "Type",
-    "build",
-    "models_in",
-]
-
-
-@frozen
-class Scalar:
-    """A plain value; `name` is its Python type."""
-
-    name: str
-
-
-@frozen
-class Choice:
-    """One of several strings."""
-
-    values: tuple[str, ...]
-
-
-@frozen
-class Listing:
-    """A JSON array."""
-
-    item: "Type"
-
-
-@frozen
-class Mapped:
-    """A JSON object with values of one type under any key."""
-
-    value: "Type"
-
-
-@frozen
-class Ref:
-    """An object with known fields."""
-
-    model: str
-
-
-@frozen
-class Free:
-    """A JSON object whose keys the specification leaves open."""
-
-
-@frozen
-class Anything:
-    """Any JSON value."""
-
-
-Type = Scalar | Choice | Listing | Mapped | Ref | Free | Anything
-
-
-@frozen
-class Field:
-    """A field of an object: its name on the wire and in Python."""
-
-    wire_name: str
-    name: str
-    type: Type
-    required: bool
-    description: str
-
-
-@frozen
-class Model:
-    """An object with known fields.
-
-    Attributes:
-        is_result: It is part of an answer.
-        is_argument: It is part of a request body.
-        is_metadata: Its fields are headers.
-    """
-
-    name: str
-    description: str
-    fields: tuple[Field, ...]
-    is_result: bool
-    is_argument: bool
-    is_metadata: bool
-
-
-@frozen
-class Argument:
-    """A keyword argument of an operation; `place` is path, query or body."""
-
-    wire_name: str
-    name: str
-    place: str
-    type: Type
-    required: bool
-    description: str
-
-
-@frozen
-class ErrorAnswer:
-    """A status (or ``default``) and the codes the specification lists for it."""
-
-    status: str
-    codes: tuple[str, ...]
-
-
-@frozen
-class Page:
-    """How a paged answer continues: the attributes that lead to its list, and an item's type."""
-
-    path: tuple[str, ...]
-    item: Type
-
-
-@frozen
-class Operation:
-    """One operation.
-
-    Attributes:
-        result: Type of the answer's body; None where it says nothing.
-        metadata: Name of the model of its headers, if it has any.
-        is_content: It answers with a redirect to a file's content.
-        location_switch: The argument that asks for the content's URL instead.
-        unwrap: A property that some deployments wrap the body in.
-    """
-
-    name: str
-    class_name: str
-    method: str
-    path: str
-    summary: str
-    description: str
-    arguments: tuple[Argument, ...]
-    has_body: bool
-    result: Type | None
-    metadata: str | None
-    is_content: bool
-    location_switch: str | None
-    page: Page | None
-    unwrap: str | None
-    is_secured: bool
-    is_repeatable: bool
-    errors: tuple[ErrorAnswer, ...]
-
-
-@frozen
-class Api:
-    """The whole API."""
-
-    title: str
-    version: str
-    url: str
-    models: tuple[Model, ...]
-    operations: tuple[Operation, ...]
-
+__all__ = ["build"]
 
 _ENDPOINT = re.compile(r"WARNING parsing (?P<method>\w+) (?P<path>.+) within ")
 _OPERATION_ID = re.compile(r" of endpoint operation_\d+")
@@ -525,19 +376,6 @@ class _Builder:
         for name in sorted(self._schemas):
             visit(name, ())
         return ordered
-
-
-def models_in(kind: Type) -> list[str]:
-    """Return the names of the models that a type mentions."""
-    match kind:
-        case Ref():
-            return [kind.model]
-        case Listing():
-            return models_in(kind.item)
-        case Mapped():
-            return models_in(kind.value)
-        case _:
-            return []
 
 
 def _one_line(text: str) -> str:

@@ -3,7 +3,7 @@
 import keyword
 import textwrap
 
-from .ir import (
+from .api import (
     Anything,
     Argument,
     Choice,

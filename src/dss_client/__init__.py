@@ -46,6 +46,7 @@ from .versions import (
 )
 
 if TYPE_CHECKING:
+    from ._operation import AsyncContentStream, ContentLocation, ContentStream, RawResponse
     from .checkout import (
         AsyncCheckoutJob,
         CheckoutFailed,
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FQID",
     "AsyncCheckoutJob",
+    "AsyncContentStream",
     "AsyncDSSClient",
     "BadRequest",
     "CheckoutFailed",
@@ -70,6 +72,8 @@ __all__ = [
     "CheckoutTimeout",
     "ConfigError",
     "Conflict",
+    "ContentLocation",
+    "ContentStream",
     "DSSClient",
     "DSSConnectionError",
     "DSSDecodeError",
@@ -88,6 +92,7 @@ __all__ = [
     "NotFound",
     "ProgressEvent",
     "RangeNotSatisfiable",
+    "RawResponse",
     "Replica",
     "RetryPolicy",
     "ServerError",
@@ -107,17 +112,21 @@ __all__ = [
 # that `import dss_client` takes.
 _LAZY = {
     "AsyncCheckoutJob": "checkout",
+    "AsyncContentStream": "_operation",
     "CheckoutFailed": "checkout",
     "CheckoutJob": "checkout",
     "CheckoutState": "checkout",
     "CheckoutStatus": "checkout",
     "CheckoutTimeout": "checkout",
     "ConfigError": "settings",
+    "ContentLocation": "_operation",
+    "ContentStream": "_operation",
     "DownloadError": "download",
     "DownloadReport": "download",
     "FileReport": "download",
     "ManifestError": "manifest",
     "ProgressEvent": "download",
+    "RawResponse": "_operation",
 }
 
 

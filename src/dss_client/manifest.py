@@ -6,7 +6,7 @@ import re
 import secrets
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self, TextIO, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TextIO, cast
 
 from attrs import frozen
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
@@ -68,7 +68,7 @@ class ManifestError(DSSError, ValueError):
         super().__init__(f"{place}: {reason}")
         self.manifest = manifest
         self.line = line
-        self.columns = tuple(columns)
+        self.columns: tuple[str, ...] = tuple(columns)
 
 
 def _uuid(text: str) -> str:
@@ -122,7 +122,7 @@ class ManifestRow(BaseModel):
         file_size: Size of the content in bytes.
     """
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow", frozen=True)
 
     bundle_uuid: _Uuid
     bundle_version: _Version

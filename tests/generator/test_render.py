@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from generator import render
-from generator.ir import Anything, Choice, Field, Free, Listing, Mapped, Ref, Scalar, Type
+from generator.api import Anything, Choice, Field, Free, Listing, Mapped, Ref, Scalar, Type
 
 TEXT = st.text(
     st.sampled_from(" \n\t*:") | st.characters(exclude_categories=["Cc", "Cs"]), max_size=400

@@ -34,7 +34,7 @@ class FileDownloadError(DSSError):
         self.bundle = bundle
         self.reason = reason
         self.cause = cause
-        self.__cause__ = cause
+        self.__cause__: BaseException | None = cause
 
     def __str__(self) -> str:
         place = f"{self.name!r} of bundle {self.bundle}" if self.bundle else repr(self.name)

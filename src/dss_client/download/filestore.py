@@ -72,7 +72,7 @@ class FileStore:
     """
 
     def __init__(self, download_dir: Path) -> None:
-        self.root = download_dir.joinpath(*_PLACE)
+        self.root: Path = download_dir.joinpath(*_PLACE)
         self._good: dict[str, int] = {}
 
     def path(self, sha256: str) -> Path:

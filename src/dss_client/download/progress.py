@@ -9,7 +9,7 @@ from attrs import frozen
 
 from dss_client.versions import FQID
 
-logger = logging.getLogger("dss_client")
+_logger = logging.getLogger("dss_client")
 
 Kind = Literal["planned", "started", "advanced", "finished", "failed"]
 
@@ -94,7 +94,7 @@ class Progress:
         try:
             self._callback(event)
         except Exception:
-            logger.exception("the progress callback failed; it is not called again")
+            _logger.exception("the progress callback failed; it is not called again")
             self._callback = None
 
 
