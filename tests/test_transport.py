@@ -343,3 +343,14 @@ class TestOpenStorage:
             pytest.raises(DSSConnectionError),
         ):
             list(response.iter_bytes())
+
+
+def test_proxies_of_the_environment_are_not_for_this_machine(
+    drive: Driver, origins: Origins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    api = origins(redirecting(origins(Reply(body=CONTENT))))
+    assert drive(url=api.url).call("get_file", **GET_FILE) == CONTENT

@@ -14,7 +14,7 @@ import httpx
 from ._exchange import Exchange, Hop, wrap_fault
 from ._options import Options
 from ._request import Request
-from ._transport import BLOCK, FAULTS, Answer, answer_of, begin, log_exchange, outgoing
+from ._transport import BLOCK, DIRECT, FAULTS, Answer, answer_of, begin, log_exchange, outgoing
 
 __all__ = ["AsyncStorageResponse", "AsyncTransport"]
 
@@ -30,7 +30,7 @@ class AsyncStorageResponse:
     def __init__(self, response: httpx.Response, hop: Hop, headers: httpx.Headers) -> None:
         self._response = response
         self._hop = hop
-        self.status_code = response.status_code
+        self.status_code: int = response.status_code
         self.headers: Mapping[str, str] = headers
 
     async def iter_bytes(self, chunk_size: int = BLOCK) -> AsyncIterator[bytes]:
@@ -166,7 +166,7 @@ class _AsyncClients:
         return self._storage
 
     def _make(self) -> httpx.AsyncClient:
-        client = httpx.AsyncClient(follow_redirects=False)
+        client = httpx.AsyncClient(follow_redirects=False, mounts=DIRECT)
         self._own.append(client)
         return client
 

@@ -207,7 +207,7 @@ class ContentStream(Generic[HeadersT]):
 
     def __init__(self, response: StorageResponse, headers: HeadersT) -> None:
         self._response = response
-        self.status_code = response.status_code
+        self.status_code: int = response.status_code
         self.headers = headers
 
     def __iter__(self) -> Iterator[bytes]:
@@ -236,7 +236,7 @@ class AsyncContentStream(Generic[HeadersT]):
 
     def __init__(self, response: "AsyncStorageResponse", headers: HeadersT) -> None:
         self._response = response
-        self.status_code = response.status_code
+        self.status_code: int = response.status_code
         self.headers = headers
 
     def __aiter__(self) -> AsyncIterator[bytes]:

@@ -23,6 +23,7 @@ from .errors import DSSResponseError, InvalidArgument, RequestInfo, redact_url
 
 __all__ = [
     "BLOCK",
+    "DIRECT",
     "FAULTS",
     "Answer",
     "StorageResponse",
@@ -52,6 +53,8 @@ logging.getLogger("httpx").addFilter(_RedactURLs())
 # What the HTTP library raises while it talks.
 FAULTS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError)
 BLOCK = 1 << 20
+# Proxies of the environment are for other machines: an embedded DSS is reached directly.
+DIRECT: Mapping[str, None] = {f"all://{host}": None for host in ("localhost", "127.0.0.1", "[::1]")}
 _USER_AGENT = f"dss-client/{__version__} python/{platform.python_version()}"
 
 
@@ -153,7 +156,7 @@ class StorageResponse:
     def __init__(self, response: httpx.Response, hop: Hop, headers: httpx.Headers) -> None:
         self._response = response
         self._hop = hop
-        self.status_code = response.status_code
+        self.status_code: int = response.status_code
         self.headers: Mapping[str, str] = headers
 
     def iter_bytes(self, chunk_size: int = BLOCK) -> Iterator[bytes]:
@@ -322,7 +325,7 @@ class _Clients:
             return self._storage
 
     def _make(self) -> httpx.Client:
-        client = httpx.Client(follow_redirects=False)
+        client = httpx.Client(follow_redirects=False, mounts=DIRECT)
         self._own.append(client)
         return client
 

@@ -207,6 +207,7 @@ class DSSClient(Operations):
         no_data: bool = False,
         num_retries: int = 10,
         min_delay_seconds: float = 0.25,
+        threads: int | None = None,
         progress: "ProgressCallback | None" = None,
     ) -> "DownloadReport":
         """Download the files of a bundle to ``<download_dir>/<uuid>.<version>/``.
@@ -227,6 +228,8 @@ class DSSClient(Operations):
             no_data: Take indexed files only.
             num_retries: Failures of one file to put up with; each MiB read makes good for one.
             min_delay_seconds: First wait after a failure; it doubles with each.
+            threads: How many files are worked on at once; twice the processors, at most 16, when
+                not given.
             progress: Called with each `ProgressEvent`.
 
         Returns:
@@ -250,6 +253,7 @@ class DSSClient(Operations):
             no_data=no_data,
             num_retries=num_retries,
             min_delay_seconds=min_delay_seconds,
+            threads=threads,
             progress=progress,
         )
 
@@ -264,6 +268,7 @@ class DSSClient(Operations):
         num_retries: int = 10,
         min_delay_seconds: float = 0.25,
         download_dir: str | os.PathLike[str] = "",
+        threads: int | None = None,
         progress: "ProgressCallback | None" = None,
     ) -> "DownloadReport":
         """Download the files that a manifest (TSV) lists.
@@ -281,6 +286,8 @@ class DSSClient(Operations):
             num_retries: Failures of one file to put up with; each MiB read makes good for one.
             min_delay_seconds: First wait after a failure; it doubles with each.
             download_dir: Where to; the current directory when not given.
+            threads: How many files are worked on at once; twice the processors, at most 16, when
+                not given.
             progress: Called with each `ProgressEvent`.
 
         Returns:
@@ -303,6 +310,7 @@ class DSSClient(Operations):
             num_retries=num_retries,
             min_delay_seconds=min_delay_seconds,
             download_dir=download_dir,
+            threads=threads,
             progress=progress,
         )
 

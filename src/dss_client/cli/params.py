@@ -81,13 +81,22 @@ def bundle_argument(*, required: bool = True) -> Callable[[F], F]:
     )
 
 
-bundle_version_option = click.option(
-    "--version", metavar="VERSION", callback=_version, help="Version; the latest when not given."
-)
-replica_option = click.option(
-    "--replica",
-    type=click.Choice(["aws", "gcp"]),
-    default="aws",
-    show_default=True,
-    help="Where the data is kept.",
-)
+def bundle_version_option(command: F) -> F:
+    """Take the version of a bundle."""
+    return click.option(
+        "--version",
+        metavar="VERSION",
+        callback=_version,
+        help="Version; the latest when not given.",
+    )(command)
+
+
+def replica_option(command: F) -> F:
+    """Take a replica; the first when not given."""
+    return click.option(
+        "--replica",
+        type=click.Choice(["aws", "gcp"]),
+        default="aws",
+        show_default=True,
+        help="Where the data is kept.",
+    )(command)

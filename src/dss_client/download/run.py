@@ -50,7 +50,7 @@ def download_bundle(
     no_data: bool = False,
     num_retries: int = 10,
     min_delay_seconds: float = 0.25,
-    threads: int = THREADS,
+    threads: int | None = None,
     progress: ProgressCallback | None = None,
 ) -> DownloadReport:
     """Download the files of a bundle to ``<download_dir>/<uuid>.<version>/``; see `DSSClient`.
@@ -67,7 +67,8 @@ def download_bundle(
         no_data: Take indexed files only.
         num_retries: Failures of one file to put up with; each MiB read makes good for one.
         min_delay_seconds: First wait after a failure; it doubles with each, up to 60 s.
-        threads: How many files are worked on at once (C23).
+        threads: How many files are worked on at once (C23); twice the processors, at most 16, when
+            not given.
         progress: Called with each `ProgressEvent`.
 
     Raises:
@@ -80,7 +81,13 @@ def download_bundle(
     if version is not None:
         parse_version(version)
     engine = _engine(
-        source, replica, download_dir, num_retries, min_delay_seconds, threads, progress
+        source,
+        replica,
+        download_dir,
+        num_retries,
+        min_delay_seconds,
+        THREADS if threads is None else threads,
+        progress,
     )
     plan = plan_bundle(
         engine.transfer.source, uuid=uuid, version=version, replica=replica, wanted=wanted
@@ -100,7 +107,7 @@ def download_manifest(
     num_retries: int = 10,
     min_delay_seconds: float = 0.25,
     download_dir: str | os.PathLike[str] = "",
-    threads: int = THREADS,
+    threads: int | None = None,
     progress: ProgressCallback | None = None,
 ) -> DownloadReport:
     """Download the files that a manifest lists; see `DSSClient.download_manifest`.
@@ -120,7 +127,8 @@ def download_manifest(
         num_retries: Failures of one file to put up with; each MiB read makes good for one.
         min_delay_seconds: First wait after a failure; it doubles with each, up to 60 s.
         download_dir: Where to; the current directory when not given.
-        threads: How many files are worked on at once (C23).
+        threads: How many files are worked on at once (C23); twice the processors, at most 16, when
+            not given.
         progress: Called with each `ProgressEvent`.
 
     Raises:
@@ -136,7 +144,13 @@ def download_manifest(
             " which of its files are metadata"
         )
     engine = _engine(
-        source, replica, download_dir, num_retries, min_delay_seconds, threads, progress
+        source,
+        replica,
+        download_dir,
+        num_retries,
+        min_delay_seconds,
+        THREADS if threads is None else threads,
+        progress,
     )
     with ManifestReader(manifest, allow_unnamed=layout == "bundle") as reader:
         lines = list(reader)

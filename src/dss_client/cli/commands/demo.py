@@ -1,14 +1,13 @@
 """``dss demo``: the main job, from search to verified files, on an embedded DSS."""
 
 import time
-from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from dss_client import Replica
+from dss_client import DSSClient, Replica
 from dss_client.versions import FQID
 
 from .._app import Session, app, pass_session
@@ -19,7 +18,6 @@ from ..verify import Verified, refuse_faults, verify
 from .download import refuse_failures, run_download, summary
 
 if TYPE_CHECKING:
-    from dss_client import DSSClient
     from dss_client.manifest import ManifestRow
     from dss_client.models import SearchHit
 
@@ -69,7 +67,7 @@ def demo(session: Session, directory: Path) -> None:
     manifest = directory / _MANIFEST
     server = local_dss(sample=True, checkout_polls=_POLLS)
     _claim(directory)
-    with server, _client(server.url) as client:
+    with server, DSSClient(server.url) as client:
         say.step("Start a DSS", f"{server.url}, its storage {server.storage_url}")
         hits = _search(client, say)
         location = _check_out(client, hits[0], say)
@@ -127,22 +125,7 @@ def _claim(directory: Path) -> None:
     mark.touch()
 
 
-@contextmanager
-def _client(url: str) -> "Generator[DSSClient]":
-    """Yield a client that goes to this machine straight, whatever proxy is set for the others."""
-    import httpx
-
-    from dss_client import DSSClient
-
-    with (
-        httpx.Client(trust_env=False) as http,
-        httpx.Client(trust_env=False) as storage,
-        DSSClient(url, http_client=http, storage_client=storage) as client,
-    ):
-        yield client
-
-
-def _search(client: "DSSClient", say: _Narrator) -> "list[SearchHit]":
+def _search(client: DSSClient, say: _Narrator) -> "list[SearchHit]":
     say.step("Search for all bundles")
     hits = list(client.post_search.iterate(replica=_REPLICA, es_query={}, output_format="raw"))
     for hit in hits:
@@ -157,7 +140,7 @@ def _title(hit: "SearchHit") -> str:
     return title
 
 
-def _check_out(client: "DSSClient", hit: "SearchHit", say: _Narrator) -> str:
+def _check_out(client: DSSClient, hit: "SearchHit", say: _Narrator) -> str:
     bundle = FQID.parse(hit.bundle_fqid)
     say.step("Check out the first bundle: have it copied to a bucket")
     job = client.checkout(uuid=bundle.uuid, replica=_REPLICA, version=bundle.version)
@@ -170,7 +153,7 @@ def _check_out(client: "DSSClient", hit: "SearchHit", say: _Narrator) -> str:
 
 
 def _write_manifest(
-    client: "DSSClient", hits: "Iterable[SearchHit]", path: Path, say: _Narrator
+    client: DSSClient, hits: "Iterable[SearchHit]", path: Path, say: _Narrator
 ) -> None:
     from dss_client.manifest import manifest_rows, write_manifest
 
@@ -185,7 +168,7 @@ def _write_manifest(
     say.step("Write a manifest of their files", f"{count} rows in {path}")
 
 
-def _download(client: "DSSClient", manifest: Path, say: _Narrator) -> None:
+def _download(client: DSSClient, manifest: Path, say: _Narrator) -> None:
     say.step("Download it: for each bundle a directory, with a bundle.json")
     report = run_download(
         lambda progress: client.download_manifest(

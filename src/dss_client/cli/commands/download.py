@@ -23,22 +23,22 @@ if TYPE_CHECKING:
 
 _EVERYTHING = ("*",)
 
-directory_option = click.option(
+_directory_option = click.option(
     "--download-dir",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path(),
     metavar="DIR",
     help="Where to; the current directory when not given.",
 )
-no_data_option = click.option("--no-data", is_flag=True, help="Take metadata files only.")
-no_metadata_option = click.option("--no-metadata", is_flag=True, help="Take data files only.")
+_no_data_option = click.option("--no-data", is_flag=True, help="Take metadata files only.")
+_no_metadata_option = click.option("--no-metadata", is_flag=True, help="Take data files only.")
 
 
 @app.command()
 @bundle_argument()
 @replica_option
 @bundle_version_option
-@directory_option
+@_directory_option
 @click.option(
     "--metadata-filter",
     multiple=True,
@@ -51,8 +51,8 @@ no_metadata_option = click.option("--no-metadata", is_flag=True, help="Take data
     metavar="PATTERN",
     help="Take the data files whose names match; may be repeated.",
 )
-@no_metadata_option
-@no_data_option
+@_no_metadata_option
+@_no_data_option
 @pass_session
 def download(
     session: Session,
@@ -107,9 +107,9 @@ def download(
     show_default=True,
     help="bundle makes a directory for each bundle; none keeps files by their sha256 only.",
 )
-@directory_option
-@no_metadata_option
-@no_data_option
+@_directory_option
+@_no_metadata_option
+@_no_data_option
 @pass_session
 def download_manifest(
     session: Session,
