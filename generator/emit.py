@@ -110,8 +110,10 @@ def _tidy(files: dict[str, str]) -> dict[str, str]:
             target = root / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text, encoding="utf-8")
-        _ruff("check", "--fix", "--select=F401,F821,I001", *_RUFF, str(root))
-        _ruff("format", *_RUFF, str(root))
+        # Named one by one: ruff skips a folder that lies below one a project ignores.
+        written = [str(root / path) for path in files]
+        _ruff("check", "--fix", "--select=F401,F821,I001", *_RUFF, *written)
+        _ruff("format", *_RUFF, *written)
         return {path: (root / path).read_text(encoding="utf-8") for path in files}
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.drive import Drive, Driver, Mode
 from tests.origin import Origin, Reply, Script
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from dss_client.local import LocalDSS
 
 Origins = Callable[..., Origin]
+
+# A busy machine is no fault of the code: examples are counted, never timed.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)

@@ -82,7 +82,8 @@ def _headers(info: ObjectInfo, overrides: dict[str, str]) -> dict[str, str]:
 
 
 async def _read(bucket: Bucket, key: str, part: ByteRange) -> AsyncIterator[bytes]:
-    with await asyncio.to_thread(bucket.open, key) as stream:
+    # Opened here, not in a thread: a client that leaves meanwhile would leave the file open.
+    with bucket.open(key) as stream:
         stream.seek(part.start)
         left = part.length
         while left and (piece := await asyncio.to_thread(stream.read, min(left, _PIECE))):
