@@ -22,12 +22,20 @@ settings.register_profile("untimed", deadline=None, suppress_health_check=[Healt
 settings.load_profile("untimed")
 
 
+@pytest.fixture(scope="session")
+def empty_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a config file that says nothing."""
+    path = tmp_path_factory.mktemp("config") / "config.toml"
+    path.touch()
+    return path
+
+
 @pytest.fixture(autouse=True)
-def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _own_environment(monkeypatch: pytest.MonkeyPatch, empty_config: Path) -> None:
     """Keep the settings of whoever runs the tests out of them."""
     for name in ("DSS_URL", "DSS_TOKEN"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("DSS_CONFIG_FILE", str(tmp_path / "no-config.toml"))
+    monkeypatch.setenv("DSS_CONFIG_FILE", str(empty_config))
 
 
 @pytest.fixture(params=["sync", "async"])

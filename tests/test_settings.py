@@ -17,8 +17,17 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_without_anything_there_are_no_settings(config: Path) -> None:
+def test_without_anything_there_are_no_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DSS_CONFIG_FILE")
+    monkeypatch.setattr("platformdirs.user_config_path", lambda *_, **__: tmp_path)
     assert load_settings() == Settings()
+
+
+def test_a_config_file_that_is_named_must_be_there(config: Path) -> None:
+    with pytest.raises(ConfigError, match="which DSS_CONFIG_FILE names, does not exist"):
+        load_settings()
 
 
 def test_the_config_file_is_read(config: Path) -> None:
@@ -76,6 +85,7 @@ class TestClient:
     def test_the_specification_comes_last(
         self, kind: type[DSSClient | AsyncDSSClient], config: Path
     ) -> None:
+        config.touch()
         assert kind().url == DEFAULT_URL
 
     def test_the_file_comes_before_it(

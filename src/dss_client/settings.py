@@ -47,7 +47,8 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     """Read the config file, if there is one; ``DSS_URL`` replaces its `url`.
 
     Raises:
-        ConfigError: The file is not TOML, or holds an unknown or ill-formed key.
+        ConfigError: The file is not TOML, holds an unknown or ill-formed key, or was named and is
+            not there.
     """
     url = environ.get("DSS_URL")
     if url:
@@ -56,6 +57,10 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
+        if environ.get("DSS_CONFIG_FILE"):
+            raise ConfigError(
+                f"the config file {path}, which DSS_CONFIG_FILE names, does not exist"
+            ) from None
         return Settings()
     except OSError as error:
         raise ConfigError(f"the config file {path} cannot be read: {error.strerror}") from error
