@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from attrs import frozen
 
 from . import documents
-from .documents import JsonObject, Manifest, ManifestFile, blob_key
+from .changes import Stored
+from .documents import JsonObject, Manifest, ManifestFile, ObjectKey, blob_key
 from .query import Document, Predicate
 from .store import Replica
 
@@ -76,6 +77,12 @@ class SearchIndexes:
 
     def __init__(self, replicas: Iterable[Replica]) -> None:
         self._indexes = {replica.name: SearchIndex(replica) for replica in replicas}
+
+    def take(self, stored: Stored) -> None:
+        """Take in a bundle version that was just stored."""
+        key = ObjectKey.parse(stored.key) if stored.key.startswith("bundles/") else None
+        if key is not None and key.version and not key.dead:
+            self.of(stored.replica).add(key.uuid, key.version)
 
     def of(self, replica: Replica) -> SearchIndex:
         """Return the index of a replica."""

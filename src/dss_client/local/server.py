@@ -18,6 +18,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from .app import BASE, api_app
+from .changes import Changes, Stored
 from .checkout import Checkouts
 from .jobs import Jobs
 from .loader import LoadedBundle, load_directory
@@ -80,7 +81,9 @@ class LocalDSS:
         self.root: Path = Path(root).absolute()
         self.root.mkdir(parents=True, exist_ok=True)
         self._storage = Storage(self.root)
+        self._changes = Changes()
         self._indexes = SearchIndexes(self._storage.replicas.values())
+        self._changes.listen(self._indexes.take)
 
     @property
     def url(self) -> str:
@@ -125,7 +128,7 @@ class LocalDSS:
         """
         target = self._storage.replicas[replica]
         bundle = load_directory(target, Path(src_dir), uuid, version)
-        self._indexes.of(target).add(bundle.uuid, bundle.version)
+        self._changes.tell(Stored(target, f"bundles/{bundle.fqid}"))
         return bundle
 
     def start(self) -> Self:
@@ -149,6 +152,7 @@ class LocalDSS:
             checkouts=Checkouts(self._storage, jobs, self.settings.clock, self.settings.email_dir),
             indexes=self._indexes,
             signer=Signer(self.settings.clock),
+            changes=self._changes,
             storage_port=sockets[1].getsockname()[1],
         )
         apps = [api_app(service), storage_app(service.storage, service.signer)]

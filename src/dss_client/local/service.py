@@ -8,7 +8,9 @@ from urllib.parse import urlsplit
 from attrs import frozen
 from starlette.responses import Response
 
+from .auth import Caller
 from .bucket import Bucket
+from .changes import Changes
 from .checkout import Checkouts
 from .search import SearchIndexes
 from .settings import LocalSettings
@@ -26,6 +28,7 @@ class Service:
     checkouts: Checkouts
     indexes: SearchIndexes
     signer: Signer
+    changes: Changes
     storage_port: int
 
 
@@ -36,12 +39,14 @@ class Call:
     Attributes:
         url: The whole URL as the client sent it.
         base_url: The URL's start, up to and with `/v1`.
+        caller: Who calls; None where the operation asks for no token.
     """
 
     service: Service
     arguments: Arguments
     url: str
     base_url: str
+    caller: Caller | None = None
 
     @property
     def replica(self) -> Replica:

@@ -35,6 +35,7 @@ class Operation:
     query: tuple[dict[str, Any], ...]
     path_parameters: tuple[dict[str, Any], ...]
     body: Draft4Validator | None
+    secured: bool
 
 
 @frozen
@@ -103,6 +104,7 @@ def _operation(spec: dict[str, Any], method: str, path: str, item: dict[str, Any
         query=tuple(parameter for parameter in parameters if parameter["in"] == "query"),
         path_parameters=tuple(parameter for parameter in parameters if parameter["in"] == "path"),
         body=_validator(spec, schemas[0]) if schemas else None,
+        secured=bool(item.get("security")),
     )
 
 

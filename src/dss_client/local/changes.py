@@ -1,0 +1,48 @@
+"""What the parts of the service tell each other: an object was stored in a main bucket."""
+
+import threading
+from collections.abc import Callable
+
+from attrs import frozen
+
+from .store import Replica
+
+Listener = Callable[["Stored"], None]
+
+
+@frozen
+class Stored:
+    """An object that was just written, and is on disk."""
+
+    replica: Replica
+    key: str
+
+
+class Changes:
+    """Writes objects to main buckets, and tells whoever listens, in the order of listening.
+
+    The search index, the events, the subscriptions and the replication live from it. A listener
+    runs in the thread of the request that wrote, so what takes its time belongs in a thread of the
+    listener's own.
+    """
+
+    def __init__(self) -> None:
+        self._listeners: list[Listener] = []
+        self._lock = threading.Lock()
+
+    def listen(self, listener: Listener) -> None:
+        """Call `listener` after each object stored from now on."""
+        with self._lock:
+            self._listeners.append(listener)
+
+    def store(self, replica: Replica, key: str, content: bytes) -> None:
+        """Write an object to a replica's main bucket, and tell."""
+        replica.main.put(key, content)
+        self.tell(Stored(replica, key))
+
+    def tell(self, stored: Stored) -> None:
+        """Tell of an object that was written otherwise."""
+        with self._lock:
+            listeners = tuple(self._listeners)
+        for listener in listeners:
+            listener(stored)
