@@ -21,6 +21,7 @@ SERVED = {
     "head_file",
     "post_bundles_checkout",
     "post_search",
+    "put_file",
 }
 BUNDLE: dict[str, Any] = {"uuid": UUID, "replica": "aws"}
 

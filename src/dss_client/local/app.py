@@ -15,8 +15,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dss_client import _spec
 
-from . import bundles, files, search_operation
+from . import bundles, file_writes, files, search_operation
+from .auth import authorize
 from .errors import Problem
+from .pages import page_routes
 from .service import Call, Handler, Service, json_response
 from .validation import Operation, check, operations
 
@@ -27,13 +29,19 @@ _RETRIED_STATUSES = frozenset({500, 502, 503, 504})
 _RETRIED_METHODS = frozenset({"HEAD", "GET", "PUT", "DELETE", "OPTIONS", "TRACE"})
 
 HANDLERS: dict[str, Handler] = {
+    "delete_collection": collection_operations.delete_collection,
     "get_bundle": bundles.get_bundle,
     "get_bundles_all": bundles.get_bundles_all,
     "get_bundles_checkout": bundles.get_bundles_checkout,
+    "get_collection": collection_operations.get_collection,
+    "get_collections": collection_operations.get_collections,
     "get_file": files.get_file,
     "head_file": files.head_file,
+    "patch_collection": collection_operations.patch_collection,
     "post_bundles_checkout": bundles.post_bundles_checkout,
+    "put_file": file_writes.put_file,
     "post_search": search_operation.post_search,
+    "put_collection": collection_operations.put_collection,
 }
 
 
@@ -47,6 +55,7 @@ def api_app(service: Service) -> ASGIApp:
     app = Starlette(
         routes=[
             Route(f"{BASE}/swagger.json", _swagger, methods=["GET"]),
+            *page_routes(BASE),
             *(_route(service, path, by_path[path]) for path in paths),
         ],
         exception_handlers={HTTPException: _no_route},
@@ -72,6 +81,9 @@ def _answer(service: Service, operation: Operation, request: Request, body: byte
         handler = HANDLERS.get(operation.id)
         if handler is None:
             raise _not_served(operation)
+        caller = None
+        if operation.secured:
+            caller = service.tokens.caller(request.headers.get("authorization"))
         arguments = check(
             operation,
             request.path_params,
@@ -79,11 +91,16 @@ def _answer(service: Service, operation: Operation, request: Request, body: byte
             request.headers.get("content-type", ""),
             body,
         )
+        if service.settings.read_only and not _only_reads(operation):
+            raise _read_only()
+        if caller:
+            authorize(operation.id, caller, service.settings)
         call = Call(
             service=service,
             arguments=arguments,
             url=str(request.url),
             base_url=f"{request.url.scheme}://{request.url.netloc}{BASE}",
+            caller=caller,
         )
         return handler(call)
     except Problem as problem:
@@ -92,6 +109,15 @@ def _answer(service: Service, operation: Operation, request: Request, body: byte
         _logger.exception("%s %s failed", operation.method, operation.path)
         title = "The service failed; its log tells more."
         return Problem(500, "unhandled_exception", title).response()
+
+
+def _only_reads(operation: Operation) -> bool:
+    return operation.method in {"GET", "HEAD"} or operation.id == "post_search"
+
+
+def _read_only() -> Problem:
+    title = "The service takes no writes at the moment."
+    return Problem(503, "read_only", title, {"Retry-After": "600"})
 
 
 def _not_served(operation: Operation) -> Problem:
@@ -138,7 +164,7 @@ class _Envelope:
                 headers = MutableHeaders(scope=message)
                 headers["X-AWS-REQUEST-ID"] = request_id
                 if message["status"] in _RETRIED_STATUSES and retried:
-                    headers["Retry-After"] = "10"
+                    headers.setdefault("Retry-After", "10")
             await send(message)
 
         await self.app(scope, receive, send_with_headers)

@@ -18,8 +18,10 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from .app import BASE, api_app
+from .auth import Tokens
 from .changes import Changes, Stored
 from .checkout import Checkouts
+from .collection_store import Collections
 from .jobs import Jobs
 from .loader import LoadedBundle, load_directory
 from .sample import load_sample
@@ -82,6 +84,7 @@ class LocalDSS:
         self.root.mkdir(parents=True, exist_ok=True)
         self._storage = Storage(self.root)
         self._changes = Changes()
+        self._tokens = Tokens(self.settings)
         self._indexes = SearchIndexes(self._storage.replicas.values())
         self._changes.listen(self._indexes.take)
 
@@ -131,6 +134,24 @@ class LocalDSS:
         self._changes.tell(Stored(target, f"bundles/{bundle.fqid}"))
         return bundle
 
+    def mint_token(
+        self,
+        *,
+        email: str | None = "someone@example.org",
+        group: str | None = "hca",
+        expires_in: float = 3600.0,
+        **claims: object,
+    ) -> str:
+        """Return a token that this server takes, and no other one. Works before it is started, too.
+
+        Args:
+            email: Who it is made out to; None: the token has no email claim.
+            group: The holder's group; None: the token has no group claim.
+            expires_in: Seconds that it is good for; a negative number makes one that has expired.
+            **claims: Further claims, or others in place of those made here; None leaves one out.
+        """
+        return self._tokens.mint(email, group, expires_in, claims)
+
     def start(self) -> Self:
         """Start to serve, in a thread of its own.
 
@@ -153,6 +174,8 @@ class LocalDSS:
             indexes=self._indexes,
             signer=Signer(self.settings.clock),
             changes=self._changes,
+            collections=Collections(self._storage, self._changes),
+            tokens=self._tokens,
             storage_port=sockets[1].getsockname()[1],
         )
         apps = [api_app(service), storage_app(service.storage, service.signer)]

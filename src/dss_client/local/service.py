@@ -8,10 +8,11 @@ from urllib.parse import urlsplit
 from attrs import frozen
 from starlette.responses import Response
 
-from .auth import Caller
+from .auth import Caller, Tokens
 from .bucket import Bucket
 from .changes import Changes
 from .checkout import Checkouts
+from .collection_store import Collections
 from .search import SearchIndexes
 from .settings import LocalSettings
 from .signing import Signer
@@ -29,6 +30,8 @@ class Service:
     indexes: SearchIndexes
     signer: Signer
     changes: Changes
+    collections: Collections
+    tokens: Tokens
     storage_port: int
 
 
@@ -58,6 +61,18 @@ class Call:
     def uuid(self) -> str:
         """The uuid in the path, in lower case (§4.1)."""
         return self.arguments.path["uuid"].lower()
+
+    @property
+    def email(self) -> str:
+        """The caller's email, for operations that no one reaches without (§6).
+
+        Raises:
+            RuntimeError: This is no such operation.
+        """
+        email = self.caller.email if self.caller else None
+        if email is None:
+            raise RuntimeError("this operation is open to callers without an email")
+        return email
 
     def query(self, name: str) -> Any:
         """Return a query argument, its default or None when it was not given."""

@@ -1,0 +1,40 @@
+"""Routes outside the specification (§8.14)."""
+
+import httpx
+import pytest
+
+from dss_client import __version__
+from dss_client.local.validation import operations
+
+
+@pytest.fixture
+def origin(api: httpx.Client) -> str:
+    return str(api.base_url.copy_with(path="/")).rstrip("/")
+
+
+def test_version(origin: str) -> None:
+    assert httpx.get(f"{origin}/version").json() == {"version_info": {"version": __version__}}
+
+
+def test_health(origin: str) -> None:
+    assert httpx.get(f"{origin}/internal/health").json() == {"Healthy": True}
+
+
+def test_application_secrets(origin: str) -> None:
+    secrets = httpx.get(f"{origin}/internal/application_secrets").json()
+    assert {"client_id", "client_secret", "auth_uri", "token_uri"} <= set(secrets["installed"])
+
+
+def test_the_front_page_leads_to_the_operations(origin: str) -> None:
+    front = httpx.get(f"{origin}/")
+    assert front.headers["content-type"] == "text/html; charset=utf-8"
+    assert 'href="/v1/ui/"' in front.text
+    page = httpx.get(f"{origin}/v1/ui/")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    for operation in operations():
+        assert f"<td>{operation.id}</td>" in page.text
+
+
+def test_they_answer_head_too(origin: str) -> None:
+    response = httpx.head(f"{origin}/version")
+    assert (response.status_code, response.content) == (200, b"")
