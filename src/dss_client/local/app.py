@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dss_client import _spec
 
-from . import bundles, file_writes, files, search_operation
+from . import bundles, collection_operations, file_writes, files, search_operation
 from .auth import authorize
 from .errors import Problem
 from .pages import page_routes
