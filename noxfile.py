@@ -16,7 +16,7 @@ nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_venv = "yes"
-nox.options.sessions = ["drift", "lint", "types", "tests", "imports", "wheel"]
+nox.options.sessions = ["drift", "lint", "types", "tests", "peer", "imports", "wheel"]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PYPROJECT)
@@ -79,6 +79,18 @@ def compat(session: nox.Session) -> None:
     """Run the tests on every supported Python that is installed."""
     session.install("-e", ".[all]", *group("test"), *group("types"), *group("generate"))
     session.run("pytest", "-n", "auto", *session.posargs)
+
+
+@nox.session(python="3.11")
+def peer(session: nox.Session) -> None:
+    """Run the reference client, in an environment of its own, against the embedded DSS."""
+    session.install("-e", ".[all]", *group("test"))
+    theirs = Path(session.create_tmp(), "hca")
+    python = str(theirs / ("Scripts" if os.name == "nt" else "bin") / "python")
+    session.run("python", "-m", "venv", str(theirs))
+    session.run(python, "-m", "pip", "install", "-q", *group("peer"), external=True)
+    session.env["DSS_PEER_PYTHON"] = python
+    session.run("pytest", "tests/peer", *session.posargs)
 
 
 @nox.session

@@ -1,6 +1,7 @@
 """The storage origin: objects of the buckets behind signed URLs, as a cloud serves them."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from email.utils import formatdate
 from uuid import uuid4
@@ -16,6 +17,8 @@ from .headers import header_value
 from .ranges import ByteRange, Unsatisfiable, parse_range
 from .signing import BadSignature, Signer
 from .store import Storage
+
+_logger = logging.getLogger(__name__)
 
 _PIECE = 512 * 1024
 
@@ -33,6 +36,7 @@ def storage_app(storage: Storage, signer: Signer) -> ASGIApp:
 
 def _answer(storage: Storage, signer: Signer, request: Request) -> Response:
     path = request.scope["path"]
+    _logger.debug("%s %s", request.method, path)  # never the query: it opens the object
     try:
         overrides = signer.verify(path, request.url.query)
     except BadSignature as error:
