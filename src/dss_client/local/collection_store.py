@@ -106,7 +106,7 @@ def check_owner(collection: CollectionVersion, caller: str | None) -> None:
         Problem: 403 `Forbidden`.
     """
     if caller is None or collection.owner != caller:
-        raise Problem(403, "Forbidden", "This collection belongs to someone else.")
+        raise Problem(403, "Forbidden", "Only the owner of this collection may do this.")
 
 
 def _listed(replica: Replica, prefix: str) -> Iterator[ObjectKey]:
