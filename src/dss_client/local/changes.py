@@ -29,6 +29,7 @@ class Changes:
     def __init__(self) -> None:
         self._listeners: list[Listener] = []
         self._lock = threading.Lock()
+        self._writing = threading.Lock()
 
     def listen(self, listener: Listener) -> None:
         """Call `listener` after each object stored from now on."""
@@ -39,6 +40,20 @@ class Changes:
         """Write an object to a replica's main bucket, and tell."""
         replica.main.put(key, content)
         self.tell(Stored(replica, key))
+
+    def store_new(self, replica: Replica, key: str, content: bytes) -> bytes | None:
+        """Write an object unless there is one, and tell.
+
+        Returns:
+            The content that is there instead, and was left alone; None when it was written.
+        """
+        with self._writing:
+            there = replica.main.get(key)
+            if there is not None:
+                return there
+            replica.main.put(key, content)
+        self.tell(Stored(replica, key))
+        return None
 
     def tell(self, stored: Stored) -> None:
         """Tell of an object that was written otherwise."""

@@ -49,9 +49,12 @@ class Checkouts:
     def start_file(self, replica: Replica, file: FileMetadata) -> str:
         """Start copying a file's content, return the job's id."""
         job_id = str(uuid.uuid4())
-        key = blob_key(file)
-        self._jobs.start(job_id, lambda: _copy(replica.main, file, replica.checkout, key))
+        self._jobs.start(job_id, lambda: self.copy_file(replica, file))
         return job_id
+
+    def copy_file(self, replica: Replica, file: FileMetadata) -> str | None:
+        """Copy a file's content at once, return why that failed."""
+        return _copy(replica.main, file, replica.checkout, blob_key(file))
 
     def bundle_is_ready(self, replica: Replica, fqid: str, manifest: Manifest) -> bool:
         """Tell whether all files of a bundle can be fetched; renews copies that get old."""

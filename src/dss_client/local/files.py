@@ -36,7 +36,14 @@ def get_file(call: Call) -> Response:
 
 
 def _find(call: Call) -> FileMetadata:
-    file = call.replica.file(call.uuid, call.query("version"))
+    version: str | None = call.query("version")
+    copies = call.service.copies
+    file = call.replica.file(call.uuid, version)
+    if copies.poll(call.replica, call.uuid, version):
+        file = call.replica.file(call.uuid, version)
+    failure = copies.failure(call.replica, call.uuid, version)
+    if file is None and failure:
+        raise Problem(422, "missing_checksum", f"The file could not be copied: {failure}.")
     if file is None:
         raise not_found("There is no such file, or not in this version.")
     return file

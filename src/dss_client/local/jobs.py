@@ -44,9 +44,9 @@ class Jobs:
         self._lock = threading.Lock()
         self._executor = ThreadPoolExecutor(_WORKERS, thread_name_prefix="dss-local-job")
 
-    def start(self, job_id: str, work: Work) -> None:
-        """Take on a piece of work under an id."""
-        job = _Job(work=work, polls_left=self._polls)
+    def start(self, job_id: str, work: Work, polls: int | None = None) -> None:
+        """Take on a piece of work under an id; `polls` is for this one only."""
+        job = _Job(work=work, polls_left=self._polls if polls is None else polls)
         with self._lock:
             self._jobs[job_id] = job
             self._submit_if_due(job)

@@ -1,6 +1,7 @@
 """`LocalDSS`: the embedded service as a thing to start and stop."""
 
 import asyncio
+import ipaddress
 import os
 import shutil
 import socket
@@ -10,11 +11,13 @@ import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import uvicorn
+from attrs import evolve
 from starlette.types import ASGIApp
 
 from .app import BASE, api_app
@@ -22,15 +25,26 @@ from .auth import Tokens
 from .changes import Changes, Stored
 from .checkout import Checkouts
 from .collection_store import Collections
+from .compat import Compat, Original
+from .copies import Copies
+from .delivery import Deliveries, Delivery
+from .delivery_queue import DeliveryQueue
+from .fault_app import FaultApp
+from .faults import Faults, ScenarioLike
+from .identify import api_target, storage_target
 from .jobs import Jobs
 from .loader import LoadedBundle, load_directory
+from .notifications import Notifier
 from .sample import load_sample
 from .search import SearchIndexes
 from .service import Service
 from .settings import LocalSettings
 from .signing import Signer
+from .sources import BucketSources
 from .storage_app import storage_app
 from .store import ReplicaName, Storage
+from .subscription_store import Subscriptions
+from .wire import WiredProtocol
 
 _BACKLOG = 2048
 _THREADS = 32
@@ -57,7 +71,11 @@ class LocalDSS:
         host: Address to listen on.
         port: Port of the API; 0 takes a free one.
         storage_port: Port of the storage; 0 takes a free one.
-        settings: Everything else.
+        faults: What goes wrong, at first: a fault scenario (`docs/faults.md`), or a JSON file of
+            one.
+        compat: ``"original"`` answers as the deployed service did; `dss_client.local.compat` says
+            where that differs.
+        settings: Everything else; `faults` and `compat` given here go first.
     """
 
     def __init__(
@@ -68,9 +86,13 @@ class LocalDSS:
         host: str = "127.0.0.1",
         port: int = 0,
         storage_port: int = 0,
+        faults: ScenarioLike = None,
+        compat: Compat | None = None,
         settings: LocalSettings | None = None,
     ) -> None:
-        self.settings: LocalSettings = settings or LocalSettings()
+        settings = settings or LocalSettings()
+        self.settings: LocalSettings = evolve(settings, compat=compat or settings.compat)
+        self._faults = Faults(settings.faults if faults is None else faults)
         self._sample = sample
         self._host = host
         self._ports = (port, storage_port)
@@ -87,6 +109,10 @@ class LocalDSS:
         self._tokens = Tokens(self.settings)
         self._indexes = SearchIndexes(self._storage.replicas.values())
         self._changes.listen(self._indexes.take)
+        self._subscriptions = Subscriptions(self.root / ".subscriptions")
+        queue = DeliveryQueue(self.root / ".deliveries.sqlite3")
+        self._deliveries = Deliveries(queue, self._subscriptions, self.settings)
+        self._changes.listen(Notifier(self._subscriptions, self._deliveries).take)
 
     @property
     def url(self) -> str:
@@ -105,6 +131,19 @@ class LocalDSS:
             RuntimeError: The service is not running.
         """
         return self._origin(self._started().storage)
+
+    @property
+    def faults(self) -> Faults:
+        """What goes wrong, and how often it did.
+
+        Assign a scenario to change it while the service runs: ``dss.faults = [{"on": "storage",
+        "nth": 1, "status": 503}]``; None ends all faults.
+        """
+        return self._faults
+
+    @faults.setter
+    def faults(self, scenario: ScenarioLike) -> None:
+        self._faults.use(scenario)
 
     def load_bundle(
         self,
@@ -133,6 +172,10 @@ class LocalDSS:
         bundle = load_directory(target, Path(src_dir), uuid, version)
         self._changes.tell(Stored(target, f"bundles/{bundle.fqid}"))
         return bundle
+
+    def deliveries(self) -> list[Delivery]:
+        """Return the attempts to deliver notifications, oldest first; of many, the last 10,000."""
+        return self._deliveries.recorded()
 
     def mint_token(
         self,
@@ -174,12 +217,18 @@ class LocalDSS:
             indexes=self._indexes,
             signer=Signer(self.settings.clock),
             changes=self._changes,
+            copies=Copies(self._changes, jobs, self.settings.copy_polls),
+            sources=(BucketSources(self.settings.sources, self._storage),),
             collections=Collections(self._storage, self._changes),
+            subscriptions=self._subscriptions,
             tokens=self._tokens,
             storage_port=sockets[1].getsockname()[1],
         )
-        apps = [api_app(service), storage_app(service.storage, service.signer)]
-        self._running = _Running(apps, sockets, jobs)
+        host = ipaddress.ip_address(sockets[0].getsockname()[0])
+        apps = _apps(service, self._faults, loopback=host.is_loopback)
+        configs = [_config(app, self.settings.max_head) for app in apps]
+        self._running = _Running(configs, sockets, jobs)
+        self._deliveries.start(self._origin(self._running.api))
         return self
 
     def stop(self) -> None:
@@ -187,6 +236,7 @@ class LocalDSS:
         running, self._running = self._running, None
         if running is not None:
             running.close()
+            self._deliveries.stop()
         if self._cleanup is not None:
             self._cleanup()
 
@@ -218,11 +268,13 @@ class LocalDSS:
 class _Running:
     """The two servers, on one event loop in one thread."""
 
-    def __init__(self, apps: list[ASGIApp], sockets: list[socket.socket], jobs: Jobs) -> None:
+    def __init__(
+        self, configs: list[uvicorn.Config], sockets: list[socket.socket], jobs: Jobs
+    ) -> None:
         self.api, self.storage = (each.getsockname()[1] for each in sockets)
         self._jobs = jobs
         self._sockets = sockets
-        self._servers = [uvicorn.Server(_config(app)) for app in apps]
+        self._servers = [uvicorn.Server(config) for config in configs]
         self._up = threading.Event()
         self._thread = threading.Thread(target=self._run, name="dss-local", daemon=True)
         self._thread.start()
@@ -256,10 +308,23 @@ class _Running:
                 connection.transport.abort()  # what is left after the grace, or it would leak
 
 
-def _config(app: ASGIApp) -> uvicorn.Config:
+def _apps(service: Service, faults: Faults, *, loopback: bool) -> list[ASGIApp]:
+    """Return the API and the storage, with what goes round them."""
+    api = api_app(service, loopback=loopback)
+    if service.settings.compat:
+        api = Original(api, service.settings.read_only)
+    storage = storage_app(service.storage, service.signer)
+    return [
+        FaultApp(api, faults, api_target),
+        FaultApp(storage, faults, partial(storage_target, service.storage)),
+    ]
+
+
+def _config(app: ASGIApp, max_head: int) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="h11",
+        http=WiredProtocol,
+        h11_max_incomplete_event_size=max_head,
         ws="none",
         loop="asyncio",
         lifespan="off",

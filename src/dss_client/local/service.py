@@ -13,10 +13,13 @@ from .bucket import Bucket
 from .changes import Changes
 from .checkout import Checkouts
 from .collection_store import Collections
+from .copies import Copies
 from .search import SearchIndexes
 from .settings import LocalSettings
 from .signing import Signer
+from .sources import Sources
 from .store import Replica, ReplicaName, Storage
+from .subscription_store import Subscriptions
 from .validation import Arguments
 
 
@@ -30,7 +33,10 @@ class Service:
     indexes: SearchIndexes
     signer: Signer
     changes: Changes
+    copies: Copies
+    sources: tuple[Sources, ...]
     collections: Collections
+    subscriptions: Subscriptions
     tokens: Tokens
     storage_port: int
 

@@ -3,9 +3,11 @@
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from attrs import field, frozen, validators
+
+from .faults import ScenarioLike
 
 
 @frozen
@@ -24,6 +26,23 @@ class LocalSettings:
         audiences: Of whom a token must name one; `LocalDSS.mint_token` names them all.
         trusted_issuers: JSON Web Key Sets by issuer, for tokens that others made. An issuer with
             an `@` is a service account, and must be the token's subject, too.
+        sources: Directories that PUT /files copies from, by the name of the bucket that each
+            stands for; see `dss_client.local.sources`.
+        copy_threshold: Largest file in bytes that is copied while the client waits; a larger one
+            is answered with 202.
+        copy_polls: How many times HEAD and GET answer 404 for such a file, before it is copied.
+        checkout_cache: Files that are copied to the checkout bucket when they are put: the start
+            of their content type, and their largest size in bytes.
+        compat: ``"original"`` brings back answers of the deployed service that a client has to
+            survive; `dss_client.local.compat` lists them.
+        faults: The scenario to begin with, as for `LocalDSS.faults`.
+        fault_header: Whether a request may ask for a 504 by ``DSS_FAKE_504_PROBABILITY`` (§3.5).
+        max_body: Bytes that a request to the API may have in its body.
+        max_head: Bytes that a request's line and headers may have before they are complete.
+        subscription_limit: How many subscriptions of one kind an owner may have in one replica (S5).
+        retry_delays: Seconds before each further attempt to deliver a notification. None: as the
+            service did, `dss_client.local.delivery.RETRY_DELAYS`.
+        delivery_timeout: Seconds that a receiver of a notification gets to answer.
     """
 
     checkout_polls: int = field(default=0, validator=validators.ge(0))
@@ -32,9 +51,23 @@ class LocalSettings:
     clock: Callable[[], float] = time.time
     email_dir: Path | None = None
     read_only: bool = False
+    subscription_limit: int = field(default=101, validator=validators.ge(0))
+    retry_delays: tuple[float, ...] | None = None
+    delivery_timeout: float = field(default=60.0, validator=validators.gt(0))
     admins: frozenset[str] = frozenset()
     audiences: tuple[str, ...] = (
         "https://dev.data.humancellatlas.org/",
         "https://data.humancellatlas.org/",
     )
     trusted_issuers: Mapping[str, Mapping[str, Any]] = field(factory=dict[str, Mapping[str, Any]])
+    sources: Mapping[str, Path] = field(factory=dict[str, Path])
+    copy_threshold: int = field(default=64 * 1024 * 1024, validator=validators.ge(0))
+    copy_polls: int = field(default=0, validator=validators.ge(0))
+    checkout_cache: tuple[str, int] = ("application/json", 12_314)
+    compat: Literal["original"] | None = field(
+        default=None, validator=validators.optional(validators.in_(["original"]))
+    )
+    faults: ScenarioLike = None
+    fault_header: bool = True
+    max_body: int = field(default=16 * 1024 * 1024, validator=validators.ge(0))
+    max_head: int = field(default=64 * 1024, validator=validators.gt(0))

@@ -1,0 +1,150 @@
+"""The content of new files on its way into a main bucket (behaviour reference §8.3, S4).
+
+All four checksums are computed while the content is written; content that is not what its source
+claims never becomes an object.
+"""
+
+import threading
+import uuid
+from typing import BinaryIO, cast
+
+from attrs import frozen
+
+from . import documents
+from .changes import Changes
+from .checksums import Checksums, Hasher, part_size
+from .documents import FileMetadata, blob_key
+from .jobs import Jobs
+from .sources import SourceObject, UnreadableSource
+from .store import Replica, ReplicaName
+
+
+class WrongContent(Exception):
+    """The content of a source is not what its metadata say."""
+
+
+@frozen
+class Place:
+    """Where a new file belongs."""
+
+    replica: ReplicaName
+    uuid: str
+    version: str
+
+
+@frozen
+class _Copy:
+    job_id: str
+    metadata: FileMetadata
+
+
+class Copies:
+    """Copies content, at once or in jobs, and writes the metadata of new files."""
+
+    def __init__(self, changes: Changes, jobs: Jobs, polls: int) -> None:
+        """Make a copier whose jobs end after `polls` fruitless looks at the file."""
+        self._changes = changes
+        self._jobs = jobs
+        self._polls = polls
+        self._running: dict[Place, _Copy] = {}
+        self._failed: dict[Place, str] = {}
+        self._lock = threading.Lock()
+
+    def start(
+        self, replica: Replica, file_uuid: str, metadata: FileMetadata, source: SourceObject
+    ) -> str | None:
+        """Start to copy the content and then write the metadata, unless that is under way.
+
+        Returns:
+            The job's id; None when other content is being copied for the same file version.
+        """
+        place = Place(replica.name, file_uuid, metadata["version"])
+
+        def work() -> str | None:
+            try:
+                copy_blob(replica, metadata, source)
+                self.write(replica, file_uuid, metadata)
+            except (WrongContent, UnreadableSource) as error:
+                self._failed[place] = str(error)
+            finally:
+                with self._lock:
+                    del self._running[place]
+            return self._failed.get(place)
+
+        with self._lock:
+            running = self._running.get(place)
+            if running:
+                return running.job_id if running.metadata == metadata else None
+            self._failed.pop(place, None)
+            copy = self._running[place] = _Copy(str(uuid.uuid4()), metadata)
+            self._jobs.start(copy.job_id, work, self._polls)
+        return copy.job_id
+
+    def write(self, replica: Replica, file_uuid: str, metadata: FileMetadata) -> bytes | None:
+        """Write the metadata of a new file; return what is there instead, if anything."""
+        key = f"files/{file_uuid}.{metadata['version']}"
+        return self._changes.store_new(replica, key, documents.encode(metadata))
+
+    def poll(self, replica: Replica, file_uuid: str, version: str | None) -> bool:
+        """Take note that somebody looks for a file, tell whether a copy of it has just ended."""
+        with self._lock:
+            wanted = [
+                copy.job_id
+                for place, copy in self._running.items()
+                if place == Place(replica.name, file_uuid, version or place.version)
+            ]
+        outcomes = [self._jobs.poll(job_id) for job_id in wanted]
+        return any(outcomes)
+
+    def failure(self, replica: Replica, file_uuid: str, version: str | None) -> str | None:
+        """Return why the copy of the named version failed, None when it did not."""
+        return self._failed.get(Place(replica.name, file_uuid, version)) if version else None
+
+
+def copy_blob(replica: Replica, metadata: FileMetadata, source: SourceObject) -> None:
+    """Copy a source's content to its key in the main bucket.
+
+    Raises:
+        WrongContent: It is not what `metadata` says.
+        UnreadableSource: It cannot be read to its end, or not be written.
+    """
+    try:
+        with source.open() as stream:
+            checked = _CheckedReader(stream, metadata)
+            replica.main.put_stream(blob_key(metadata), cast("BinaryIO", checked))
+    except OSError as error:
+        raise UnreadableSource(f"the copy broke off: {error.strerror or error}") from error
+
+
+class _CheckedReader:
+    """Gives a stream on, and fails at its end when it was not what was claimed.
+
+    Failing in a read makes the write be given up, so that nothing has to be taken back.
+    """
+
+    def __init__(self, stream: BinaryIO, claimed: FileMetadata) -> None:
+        self._stream = stream
+        self._claimed = claimed
+        self._size = 0
+        self._hasher = Hasher(part_size(claimed["size"]))
+
+    def read(self, size: int = -1) -> bytes:
+        piece = self._stream.read(size)
+        self._size += len(piece)
+        self._hasher.update(piece)
+        if not piece or size < 0:
+            self._check(self._hasher.checksums())
+        return piece
+
+    def _check(self, found: Checksums) -> None:
+        claimed = self._claimed
+        pairs = {
+            "size": (self._size, claimed["size"]),
+            "sha256": (found.sha256, claimed["sha256"]),
+            "sha1": (found.sha1, claimed["sha1"]),
+            "s3_etag": (found.s3_etag, claimed["s3-etag"]),
+            "crc32c": (found.crc32c, claimed["crc32c"]),
+        }
+        wrong = [name for name, (computed, expected) in pairs.items() if computed != expected]
+        if wrong:
+            raise WrongContent(f"the content has another {', '.join(wrong)}")
