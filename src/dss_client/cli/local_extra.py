@@ -27,6 +27,7 @@ def local_dss(
     port: int = 0,
     storage_port: int = 0,
     checkout_polls: int = 0,
+    faults: Path | None = None,
 ) -> "LocalDSS":
     """Return an embedded DSS that is not started yet.
 
@@ -37,9 +38,12 @@ def local_dss(
         port: Port of the API; 0 takes a free one.
         storage_port: Port of the storage; 0 takes a free one.
         checkout_polls: How many times work that takes its time says that it still runs.
+        faults: JSON file of a fault scenario.
 
     Raises:
         MissingExtra: The packages it stands on are not installed.
+        ValueError: The scenario is none; the message names each place in it.
+        OSError: The scenario cannot be read.
     """
     try:
         from dss_client.local import LocalDSS, LocalSettings
@@ -54,5 +58,6 @@ def local_dss(
         host=host,
         port=port,
         storage_port=storage_port,
+        faults=faults,
         settings=LocalSettings(checkout_polls=checkout_polls, retry_after=0),
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from uuid import uuid4
 
 from attrs import frozen
@@ -15,8 +16,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dss_client import _spec
 
-from . import bundles, collection_operations, file_writes, files, search_operation
+from . import bundles, collection_operations, file_writes, files, search_operation, subscriptions
 from .auth import authorize
+from .bounds import Bounds, FakeTimeouts
 from .errors import Problem
 from .pages import page_routes
 from .service import Call, Handler, Service, json_response
@@ -30,23 +32,32 @@ _RETRIED_METHODS = frozenset({"HEAD", "GET", "PUT", "DELETE", "OPTIONS", "TRACE"
 
 HANDLERS: dict[str, Handler] = {
     "delete_collection": collection_operations.delete_collection,
+    "delete_subscription": subscriptions.delete_subscription,
     "get_bundle": bundles.get_bundle,
     "get_bundles_all": bundles.get_bundles_all,
     "get_bundles_checkout": bundles.get_bundles_checkout,
     "get_collection": collection_operations.get_collection,
     "get_collections": collection_operations.get_collections,
     "get_file": files.get_file,
+    "get_subscription": subscriptions.get_subscription,
+    "get_subscriptions": subscriptions.get_subscriptions,
     "head_file": files.head_file,
     "patch_collection": collection_operations.patch_collection,
     "post_bundles_checkout": bundles.post_bundles_checkout,
     "put_file": file_writes.put_file,
     "post_search": search_operation.post_search,
     "put_collection": collection_operations.put_collection,
+    "put_subscription": subscriptions.put_subscription,
 }
 
 
-def api_app(service: Service) -> ASGIApp:
-    """Return the application that serves the API."""
+def api_app(service: Service, *, loopback: bool = False) -> ASGIApp:
+    """Return the application that serves the API.
+
+    Args:
+        service: The parts it works with.
+        loopback: Whether it is bound to loopback, and so has no other name.
+    """
     by_path: dict[str, dict[str, Operation]] = {}
     for operation in operations():
         by_path.setdefault(operation.path, {})[operation.method] = operation
@@ -61,7 +72,8 @@ def api_app(service: Service) -> ASGIApp:
         exception_handlers={HTTPException: _no_route},
     )
     app.router.redirect_slashes = False
-    return _Envelope(app)
+    bounded: ASGIApp = Bounds(app, service.settings.max_body, loopback)
+    return _Envelope(FakeTimeouts(bounded) if service.settings.fault_header else bounded)
 
 
 def _route(service: Service, path: str, by_method: dict[str, Operation]) -> Route:
@@ -140,15 +152,32 @@ async def _swagger(request: Request) -> Response:
 async def _no_route(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     headers = error.headers if isinstance(error, HTTPException) else None
+    if status == 405 and request.method == "OPTIONS":
+        return _options(headers or {})
     if status == 405:
         title = f"{request.method} is not allowed on {request.url.path}."
         return Problem(status, "method_not_allowed", title, headers).response()
     return Problem(status, "not_found", f"There is nothing at {request.url.path}.").response()
 
 
+def _options(headers: Mapping[str, str]) -> Response:
+    """Answer OPTIONS, which a browser asks before it calls another origin."""
+    allowed = ", ".join(sorted({*headers["Allow"].split(", "), "OPTIONS"}))
+    return Response(
+        headers={
+            "Allow": allowed,
+            "Access-Control-Allow-Methods": allowed,
+            "Access-Control-Allow-Headers": "Authorization, Content-Type",
+        }
+    )
+
+
 @frozen
 class _Envelope:
-    """What goes round every answer: a request id, and `Retry-After` by rule §3.3."""
+    """What goes round every answer: a request id, CORS, and `Retry-After` by rule §3.3.
+
+    No `Strict-Transport-Security`: over http it means nothing (RFC 6797).
+    """
 
     app: ASGIApp
 
@@ -163,6 +192,7 @@ class _Envelope:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers["X-AWS-REQUEST-ID"] = request_id
+                headers["Access-Control-Allow-Origin"] = "*"
                 if message["status"] in _RETRIED_STATUSES and retried:
                     headers.setdefault("Retry-After", "10")
             await send(message)

@@ -107,7 +107,7 @@ class LocalDSS:
         self._storage = Storage(self.root)
         self._changes = Changes()
         self._tokens = Tokens(self.settings)
-        self._indexes = SearchIndexes(self._storage.replicas.values())
+        self._indexes = SearchIndexes(self._storage.replicas.values(), self.root / ".index")
         self._changes.listen(self._indexes.take)
         self._subscriptions = Subscriptions(self.root / ".subscriptions")
         queue = DeliveryQueue(self.root / ".deliveries.sqlite3")

@@ -40,19 +40,19 @@ def _answer(storage: Storage, signer: Signer, request: Request) -> Response:
     try:
         overrides = signer.verify(path, request.url.query)
     except BadSignature as error:
-        return _error(403, str(error))
+        return storage_error(403, str(error))
     bucket_name, _, key = path.removeprefix("/").partition("/")
     bucket = storage.bucket(bucket_name)
     info = bucket.info(key) if bucket else None
     if bucket is None or info is None:
-        return _error(404, "NoSuchKey")
+        return storage_error(404, "NoSuchKey")
     headers = _headers(info, overrides)
     if request.headers.get("if-match", headers["ETag"]) not in {headers["ETag"], "*"}:
-        return _error(412, "PreconditionFailed")
+        return storage_error(412, "PreconditionFailed")
     try:
         part = _range(request, info, headers)
     except Unsatisfiable:
-        return _error(416, "InvalidRange", {"Content-Range": f"bytes */{info.size}"})
+        return storage_error(416, "InvalidRange", {"Content-Range": f"bytes */{info.size}"})
     status = 200
     if part is not None:
         status = 206
@@ -95,6 +95,7 @@ async def _read(bucket: Bucket, key: str, part: ByteRange) -> AsyncIterator[byte
             yield piece
 
 
-def _error(status: int, code: str, headers: dict[str, str] | None = None) -> Response:
+def storage_error(status: int, code: str, headers: dict[str, str] | None = None) -> Response:
+    """Return an error as object storage spells it."""
     body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code></Error>'
     return Response(body, status, headers, media_type="application/xml")

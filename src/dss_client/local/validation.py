@@ -23,6 +23,7 @@ from .errors import Problem, illegal_arguments
 
 _METHODS = ("get", "put", "post", "delete", "head", "patch")
 _VERSION = "DSS_VERSION"
+NOT_JSON = "The body is not valid JSON."
 
 
 @frozen(eq=False)
@@ -140,7 +141,7 @@ def _check_body(validator: Draft4Validator, content_type: str, body: bytes) -> d
     try:
         content = json.loads(body, parse_constant=_no_number, parse_float=_finite)
     except (ValueError, RecursionError) as error:
-        raise illegal_arguments("The body is not valid JSON.") from error
+        raise illegal_arguments(NOT_JSON) from error
     try:
         validator.validate(content)  # pyright: ignore[reportUnknownMemberType] - untyped
     except ValidationError as fault:

@@ -5,9 +5,10 @@ import ipaddress
 import json
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,9 +48,21 @@ _TICK = 0.5  # seconds; a wait without end would not notice signals on Windows
     help="Port of the storage that its URLs point to; 0: any free one.",
 )
 @click.option("--sample", is_flag=True, help="Put three small bundles in, to try things with.")
+@click.option(
+    "--faults",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Make requests go wrong as this JSON file says; SIGHUP reads it again.",
+)
 @pass_session
 def serve(
-    session: Session, root: Path | None, host: str, port: int, storage_port: int, sample: bool
+    session: Session,
+    root: Path | None,
+    host: str,
+    port: int,
+    storage_port: int,
+    sample: bool,
+    faults: Path | None,
 ) -> None:
     """Run a DSS on this machine, over a directory.
 
@@ -61,15 +74,19 @@ def serve(
         click.echo(
             f"Warning: there are no accounts: whoever reaches {host} can read everything.", err=True
         )
-    server = local_dss(root, sample=sample, host=host, port=port, storage_port=storage_port)
-    with _stop_signal() as stop, ExitStack() as running:
+    server = local_dss(
+        root, sample=sample, host=host, port=port, storage_port=storage_port, faults=faults
+    )
+    with _stop_signal() as stop, _faults_signal(faults) as reload, ExitStack() as running:
         running.callback(server.stop)
         _start(server, host, port, storage_port)
         document = {"url": server.url, "storage_url": server.storage_url}
         line = f"DSS ready: {server.url} (storage {server.storage_url}); Ctrl-C stops it"
         click.echo(json.dumps(document) if session.as_json else line)
-        while not stop.is_set():
-            stop.wait(_TICK)
+        while not stop.wait(_TICK):
+            if reload.is_set():
+                reload.clear()
+                _reload(server, faults)
 
 
 def _start(server: "LocalDSS", host: str, *ports: int) -> None:
@@ -93,18 +110,38 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def _reload(server: "LocalDSS", faults: Path | None) -> None:
+    """Take the scenario as it is now; say why when it cannot be taken, and keep the old one."""
+    try:
+        server.faults = faults
+    except (OSError, ValueError) as error:
+        click.echo(f"Error: the faults stay as they were: {error}", err=True)
+    else:
+        click.echo(f"Faults: {len(server.faults.scenario.rules)} rules from {faults}", err=True)
+
+
+def _stop_signal() -> AbstractContextManager[threading.Event]:
+    return _on_signals(signal.SIGINT, signal.SIGTERM)
+
+
+def _faults_signal(faults: Path | None) -> AbstractContextManager[threading.Event]:
+    """Listen to SIGHUP where there are faults to read again; else it ends the process."""
+    if faults is None or sys.platform == "win32":
+        return _on_signals()
+    return _on_signals(signal.SIGHUP)
+
+
 @contextmanager
-def _stop_signal() -> Generator[threading.Event]:
-    """Yield an event that SIGINT and SIGTERM set; afterwards they do what they did before."""
-    stop = threading.Event()
-    numbers = (signal.SIGINT, signal.SIGTERM)
+def _on_signals(*numbers: signal.Signals) -> Generator[threading.Event]:
+    """Yield an event that the signals set; afterwards they do what they did before."""
+    noticed = threading.Event()
 
     def handle(_number: int, _frame: object) -> None:
-        stop.set()
+        noticed.set()
 
     before = {number: signal.signal(number, handle) for number in numbers}
     try:
-        yield stop
+        yield noticed
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
