@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from dss_client.local.query import Document, QueryError, compile_query
+from dss_client.local.query import QueryError, compile_query
+from dss_client.local.search import document_matches
 
 SOURCE: dict[str, Any] = {
     "uuid": "0A6F",
@@ -18,7 +19,7 @@ SOURCE: dict[str, Any] = {
         "project_json": [{"long": "x" * 257, "title": "The Cells of Blood", "none": None}],
     },
 }
-DOCUMENT = Document("0A6F.2019-01-01T000000.000000Z", SOURCE)
+FQID = "0A6F.2019-01-01T000000.000000Z"
 SPECIES = "files.donor_organism_json.genus_species.text"
 TITLE = "files.project_json.title"
 
@@ -48,7 +49,7 @@ def match(path: str, value: object) -> dict[str, Any]:
         {"term": {"admin_deleted": {"value": True}}},
         {"term": {"files.donor_organism_json.dead": False}},
         {"term": {f"{TITLE}.text": "blood"}},
-        {"terms": {"_id": ["x", DOCUMENT.id]}},
+        {"terms": {"_id": ["x", FQID]}},
         {"terms": {SPECIES: ["rat", "mus musculus"], "boost": 2}},
         {"bool": {}},
         {"bool": {"must": match(SPECIES, "Homo sapiens")}},
@@ -59,7 +60,7 @@ def match(path: str, value: object) -> dict[str, Any]:
     ],
 )
 def test_matches(query: dict[str, Any]) -> None:
-    assert compile_query(query)(DOCUMENT)
+    assert document_matches(query, FQID, SOURCE)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +86,7 @@ def test_matches(query: dict[str, Any]) -> None:
     ],
 )
 def test_does_not_match(query: dict[str, Any]) -> None:
-    assert not compile_query(query)(DOCUMENT)
+    assert not document_matches(query, FQID, SOURCE)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from .documents import JsonObject, blob_key
-from .search import file_key
+from .search_documents import file_key
 from .store import Replica
 
 

@@ -15,7 +15,7 @@ from .documents import JsonObject, ObjectKey
 from .expressions import ExpressionError, evaluate
 from .metadata import metadata_document
 from .percolate import matches
-from .search import bundle_document
+from .search_documents import bundle_document
 from .store import Replica
 from .subscription_store import Subscription, Subscriptions
 

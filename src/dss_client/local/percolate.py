@@ -1,7 +1,8 @@
 """The queries of elasticsearch subscriptions, matched against one document (§11.2)."""
 
 from .documents import JsonObject
-from .query import Document, Predicate, QueryError, compile_query
+from .query import QueryError, compile_query
+from .search import document_matches
 
 
 def check_es_query(es_query: JsonObject) -> None:
@@ -10,19 +11,19 @@ def check_es_query(es_query: JsonObject) -> None:
     Raises:
         QueryError: The message names what is wrong.
     """
-    _compile(es_query)
+    compile_query(_query(es_query))
 
 
-def matches(es_query: JsonObject, document_id: str, source: JsonObject) -> bool:
+def matches(es_query: JsonObject, fqid: str, source: JsonObject) -> bool:
     """Tell whether a query such as `{"query": {...}}` finds a document.
 
     Raises:
         QueryError: The query is refused.
     """
-    return _compile(es_query)(Document(document_id, source))
+    return document_matches(_query(es_query), fqid, source)
 
 
-def _compile(es_query: JsonObject) -> Predicate:
+def _query(es_query: JsonObject) -> object:
     if "query" not in es_query:
         raise QueryError("it has no [query]")
-    return compile_query(es_query["query"])
+    return es_query["query"]

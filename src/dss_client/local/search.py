@@ -1,187 +1,371 @@
-"""Search documents and their index, in memory (behaviour reference §10)."""
+"""The search index of a replica, in SQLite (behaviour reference §10).
 
+The index holds nothing that its bucket does not tell: one that is missing, broken or of another
+format is made anew. It is brought up to date before it is asked, from the listing of the bucket,
+where the directory's time says that something came or went.
+"""
+
+import json
 import logging
-import re
+import sqlite3
 import threading
-from collections.abc import Iterable
+import zlib
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 from attrs import frozen
 
-from . import documents
 from .changes import Stored
-from .documents import JsonObject, Manifest, ManifestFile, ObjectKey, blob_key
-from .query import Document, Predicate
-from .store import Replica
+from .conditions import Condition, matches_regexp
+from .documents import JsonObject, ObjectKey, as_object
+from .listing import Listing
+from .query import compile_query
+from .search_documents import bundle_document
+from .store import Replica, ReplicaName
+from .terms import Kind, entries
 
 _logger = logging.getLogger(__name__)
 
-_MOST_FILES = 20_000
-_MAJOR = re.compile(r"(\d+)\.\d+\.\d+")
+_FORMAT = 1
+_BUSY = 60  # seconds to wait for another process that writes
+_CHUNK = 500  # bundles indexed in one transaction
+_CACHE = -64 * 1024  # KiB, by SQLite's rule for negative numbers
 
 SortKey = tuple[str, str, str]
+
+_SCHEMA = """
+CREATE TABLE documents (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, fqid TEXT UNIQUE, uuid TEXT, version TEXT, tie TEXT
+);
+CREATE INDEX sorted ON documents (uuid, version, tie);
+CREATE TABLE sources (document INTEGER PRIMARY KEY, source BLOB);
+CREATE TABLE fields (id INTEGER PRIMARY KEY, path TEXT, kind INTEGER, UNIQUE (path, kind));
+CREATE TABLE terms (field INTEGER, value, document INTEGER, PRIMARY KEY (field, value, document))
+    WITHOUT ROWID;
+CREATE TABLE keys (name TEXT PRIMARY KEY) WITHOUT ROWID;
+"""
+
+
+@frozen
+class Hit:
+    """A document that matches.
+
+    Attributes:
+        fqid: Its id.
+        sort: What it is sorted by.
+        source: The document; None where only its id was asked for.
+    """
+
+    fqid: str
+    sort: SortKey
+    source: JsonObject | None
 
 
 @frozen
 class Hits:
     """One page of matching documents, and how many match in all."""
 
-    page: list[Document]
+    page: list[Hit]
     total: int
 
 
+@frozen
+class Page:
+    """Which of the matching documents are wanted.
+
+    Attributes:
+        after: The sort values that they come after; None begins with the first.
+        skip: How many to leave out.
+        size: How many there are at most.
+        whole: Whether their sources are wanted, too.
+    """
+
+    after: SortKey | None
+    skip: int
+    size: int
+    whole: bool
+
+
 class SearchIndex:
-    """The documents of one replica, built from its bucket on the first look."""
+    """The index of one replica."""
 
-    def __init__(self, replica: Replica) -> None:
+    def __init__(self, replica: Replica, path: Path) -> None:
         self._replica = replica
-        self._lock = threading.Lock()
-        self._sorted: list[tuple[SortKey, Document]] | None = None
+        self._path = path
+        self._lock = threading.Lock()  # one thread at a time writes
+        self._listing = Listing(replica)
+        self._opened = False
 
-    def add(self, uuid: str, version: str) -> None:
-        """Take in a bundle version that was just stored."""
+    def find(self, condition: Condition, page: Page) -> Hits:
+        """Return a page of the matching documents, newest uuid and version first."""
+        try:
+            return self._find(condition, page)
+        except sqlite3.DatabaseError as error:
+            if not _is_broken(error):
+                raise
+            _logger.warning("%s: the search index is broken, it is made anew", self._replica.name)
+            self.rebuild()
+            return self._find(condition, page)
+
+    def take(self, key: ObjectKey) -> None:
+        """Take in a manifest or tombstone that was just stored, if the index is in use."""
         with self._lock:
-            if self._sorted is None:
+            if not self._opened:
                 return
-            fqid = f"{uuid}.{version}"
-            others = [entry for entry in self._sorted if entry[1].id != fqid]
-            self._sorted = _sorted(
-                [*(document for _, document in others), *self._documents([(uuid, version)])]
-            )
+            with self._connection() as connection:
+                known = _known(connection)
+                self._update(connection, known | {key}, known)
 
-    def find(self, matches: Predicate, after: SortKey | None, skip: int, limit: int) -> Hits:
-        """Return the matching documents that sort after a key, newest uuid and version first."""
-        found = [entry for entry in self._entries() if matches(entry[1])]
-        rest = [document for key, document in found if after is None or key < after]
-        return Hits(page=rest[skip : skip + limit], total=len(found))
-
-    def _entries(self) -> list[tuple[SortKey, Document]]:
+    def rebuild(self) -> int:
+        """Make the index anew, and return how many documents it holds."""
         with self._lock:
-            if self._sorted is None:
-                stored = [
-                    (key.uuid, key.version)
-                    for key in self._replica.all_bundles()
-                    if key.version and not key.dead
-                ]
-                self._sorted = _sorted(self._documents(stored))
-            return self._sorted
+            self._opened = False
+            for suffix in ("", "-wal", "-shm"):
+                Path(f"{self._path}{suffix}").unlink(missing_ok=True)
+        self._refresh()
+        with self._connection() as connection:
+            return _count(connection, "SELECT count(*) FROM documents")
 
-    def _documents(self, bundles: Iterable[tuple[str, str]]) -> Iterable[Document]:
-        for uuid, version in bundles:
-            source = bundle_document(self._replica, uuid, version)
-            if source is not None:
-                yield Document(f"{uuid}.{version}", source)
+    def _find(self, condition: Condition, page: Page) -> Hits:
+        self._refresh()
+        with self._connection() as connection:
+            connection.execute("BEGIN")
+            return _select(connection, condition, page)
+
+    def _refresh(self) -> None:
+        """Take in what came or went since the last look, whoever wrote it."""
+        with self._lock:
+            if self._opened and not self._listing.may_have_changed():
+                return
+            with self._connection() as connection:
+                if not self._opened:
+                    _prepare(connection)
+                    self._opened = True
+                self._update(connection, self._listing.read(), _known(connection))
+            self._listing.done()
+
+    def _update(
+        self, connection: sqlite3.Connection, stored: set[ObjectKey], known: set[ObjectKey]
+    ) -> None:
+        changed = stored ^ known
+        if not changed:
+            return
+        uuids = {key.uuid for key in changed if key.version is None}
+        touched = {ObjectKey(key.uuid, key.version, dead=False) for key in changed if key.version}
+        touched |= {key for key in stored if key.uuid in uuids and key.version and not key.dead}
+        ordered = sorted(touched, key=lambda key: key.name)
+        for start in range(0, len(ordered), _CHUNK):
+            chunk = ordered[start : start + _CHUNK]
+            with _transaction(connection):
+                _write(connection, self._replica, chunk, stored)
+                part = {(key.uuid, key.version) for key in chunk}
+                mine = [key for key in changed if (key.uuid, key.version) in part]
+                _remember(connection, mine, stored)
+        with _transaction(connection):
+            _remember(connection, changed, stored)
+
+    @contextmanager
+    def _connection(self) -> Generator[sqlite3.Connection]:
+        connection = _connect(self._path)
+        try:
+            yield connection
+        finally:
+            connection.close()
 
 
 class SearchIndexes:
-    """The indexes of all replicas."""
+    """The indexes of all replicas, in one directory."""
 
-    def __init__(self, replicas: Iterable[Replica]) -> None:
-        self._indexes = {replica.name: SearchIndex(replica) for replica in replicas}
+    def __init__(self, replicas: Iterable[Replica], folder: Path) -> None:
+        self._indexes: dict[ReplicaName, SearchIndex] = {
+            replica.name: SearchIndex(replica, folder / f"{replica.name}.sqlite")
+            for replica in replicas
+        }
 
     def take(self, stored: Stored) -> None:
-        """Take in a bundle version that was just stored."""
+        """Take in a bundle version or tombstone that was just stored."""
         key = ObjectKey.parse(stored.key) if stored.key.startswith("bundles/") else None
-        if key is not None and key.version and not key.dead:
-            self.of(stored.replica).add(key.uuid, key.version)
+        if key is not None:
+            self.of(stored.replica).take(key)
 
     def of(self, replica: Replica) -> SearchIndex:
         """Return the index of a replica."""
         return self._indexes[replica.name]
 
+    def rebuild(self) -> dict[ReplicaName, int]:
+        """Make all indexes anew, and return how many documents each holds."""
+        return {name: index.rebuild() for name, index in self._indexes.items()}
 
-def sort_key(document: Document) -> SortKey:
-    """Return what documents are sorted by; a missing version sorts last, as the empty text.
 
-    The id only tells apart the versions under one tombstone of all versions (S27).
+def document_matches(query: object, fqid: str, source: JsonObject) -> bool:
+    """Tell whether one document, which is in no index, matches a query.
+
+    Raises:
+        QueryError: The query cannot be run.
     """
-    version = document.source["manifest"].get("version")
-    return (document.source["uuid"], version or "", "" if version else document.id)
+    condition = compile_query(query)
+    connection = _connect(":memory:")
+    try:
+        connection.executescript(_SCHEMA)
+        _insert(connection, [(fqid, source)])
+        page = Page(after=None, skip=0, size=0, whole=False)
+        return _select(connection, condition, page).total == 1
+    finally:
+        connection.close()
 
 
-def _sorted(found: Iterable[Document]) -> list[tuple[SortKey, Document]]:
-    return sorted(
-        ((sort_key(document), document) for document in found),
-        key=lambda entry: entry[0],
-        reverse=True,
-    )
+def _connect(path: Path | str) -> sqlite3.Connection:
+    if isinstance(path, Path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    connection = sqlite3.connect(path, timeout=_BUSY, isolation_level=None)
+    connection.execute(f"PRAGMA cache_size = {_CACHE}")
+    connection.create_function("REGEXP", 2, matches_regexp, deterministic=True)
+    return connection
 
 
-def bundle_document(replica: Replica, uuid: str, version: str) -> JsonObject | None:
-    """Return the search document of a bundle version, or of the tombstone over it (§10.3)."""
-    tombstone = replica.tombstone(uuid, version)
-    if tombstone is not None:
-        named, content = tombstone
-        return {**content, "uuid": uuid, "manifest": {"version": named}}
-    manifest = replica.manifest(uuid, version)
-    if manifest is None:
-        return None
-    contents = _contents(replica, manifest)
-    grouped: dict[str, list[JsonObject]] = {}
-    for file, content in contents:
-        grouped.setdefault(file_key(file["name"]), []).append(content)
-    shown = manifest["files"] if len(manifest["files"]) <= _MOST_FILES else []
-    return {
-        "uuid": uuid,
-        "manifest": {**manifest, "files": shown},
-        "state": "new",
-        "files": grouped,
-        "shape_descriptor": shape_descriptor((file["name"], content) for file, content in contents),
-    }
+def _prepare(connection: sqlite3.Connection) -> None:
+    """Make the tables, unless they are there in this format.
+
+    Raises:
+        sqlite3.DatabaseError: The file is broken.
+    """
+    [found] = connection.execute("PRAGMA user_version").fetchone()
+    if found == _FORMAT:
+        return
+    connection.execute("PRAGMA journal_mode = WAL")
+    with _transaction(connection):
+        [found] = connection.execute("PRAGMA user_version").fetchone()
+        if found == _FORMAT:  # another process was faster
+            return
+        tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+        for (name,) in tables.fetchall():
+            if not name.startswith("sqlite_"):
+                connection.execute(f'DROP TABLE "{name}"')
+        for statement in _SCHEMA.split(";")[:-1]:
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {_FORMAT}")
 
 
-def file_key(name: str) -> str:
-    """Return the key of a file in a search document (§10.2)."""
-    key = name.replace(".", "_")
-    if not key.endswith("_json"):
-        return key
-    parts = key.removesuffix("_json").split("_")
-    return "_".join(parts[:-1] or parts) + "_json"
+def _write(
+    connection: sqlite3.Connection,
+    replica: Replica,
+    bundles: Iterable[ObjectKey],
+    stored: set[ObjectKey],
+) -> None:
+    """Replace the documents of bundle versions, or remove them where the manifest is gone."""
+    found: list[tuple[str, JsonObject]] = []
+    for key in bundles:
+        # The terms of the old document stay: ids are never used twice, so nothing meets them.
+        old = connection.execute("SELECT id FROM documents WHERE fqid = ?", (key.name,)).fetchone()
+        if old is not None:
+            connection.execute("DELETE FROM documents WHERE id = ?", old)
+            connection.execute("DELETE FROM sources WHERE document = ?", old)
+        source = bundle_document(replica, key.uuid, key.version or "") if key in stored else None
+        if source is not None:
+            found.append((key.name, source))
+    _insert(connection, found)
 
 
-def _contents(replica: Replica, manifest: Manifest) -> list[tuple[ManifestFile, JsonObject]]:
-    """Return the indexed JSON files of a bundle; odd ones are logged and left out (S25)."""
-    found: list[tuple[ManifestFile, JsonObject]] = []
-    for file in manifest["files"]:
-        if not file["indexed"] or not file["content-type"].startswith("application/json"):
-            continue
-        content = documents.decode(replica.main.get(blob_key(file)))
-        if content is None:
-            _logger.warning(
-                "%s: %a is not indexed, it is no JSON object", replica.name, file["name"]
-            )
-        else:
-            found.append((file, content))
+def _insert(connection: sqlite3.Connection, found: Sequence[tuple[str, JsonObject]]) -> None:
+    fields: dict[tuple[str, Kind], int] = {}
+    rows: list[tuple[int, int | float | str, int]] = []
+    for fqid, source in found:
+        values = (fqid, *_sort_key(fqid, source))
+        document = connection.execute(
+            "INSERT INTO documents (fqid, uuid, version, tie) VALUES (?, ?, ?, ?)", values
+        ).lastrowid
+        packed = zlib.compress(json.dumps(source).encode(), 1)
+        connection.execute("INSERT INTO sources VALUES (?, ?)", (document, packed))
+        for path, kind, value in entries(fqid, source):
+            field = _field_id(connection, fields, path, kind)
+            rows.append((field, value, document or 0))
+    # In the order of the table: neighbours go to one page.
+    rows.sort(key=lambda row: (row[0], isinstance(row[1], str), row[1]))
+    connection.executemany("INSERT OR IGNORE INTO terms VALUES (?, ?, ?)", rows)
+
+
+def _field_id(
+    connection: sqlite3.Connection, known: dict[tuple[str, Kind], int], path: str, kind: Kind
+) -> int:
+    found = known.get((path, kind))
+    if found is None:
+        connection.execute("INSERT OR IGNORE INTO fields (path, kind) VALUES (?, ?)", (path, kind))
+        [found] = connection.execute(
+            "SELECT id FROM fields WHERE path = ? AND kind = ?", (path, kind)
+        ).fetchone()
+        known[path, kind] = found
     return found
 
 
-def shape_descriptor(contents: Iterable[tuple[str, JsonObject]]) -> str:
-    """Return the shape descriptor, which tells the schemas of a bundle's files (§10.4)."""
-    found: list[tuple[str, str, str]] = []
-    for name, content in contents:
-        schema = _schema(content)
-        if schema is not None:
-            found.append((file_key(name).removesuffix("_json"), *schema))
-    majors = {major for _, _, major in found}
-    if not found:
-        return "None"
-    if len(majors) == 1 and all(name == kind for name, kind, _ in found):
-        return f"v{majors.pop()}"
-    parts = {
-        f"{name}.{major}" if name == kind else f"{name}.{kind}.{major}"
-        for name, kind, major in found
-    }
-    return ".".join(["v", *sorted(parts)])
+def _sort_key(fqid: str, source: JsonObject) -> SortKey:
+    """Return what a document is sorted by; a missing version sorts last, as the empty text.
+
+    The id only tells apart the versions under one tombstone of all versions (S27).
+    """
+    version = source["manifest"].get("version")
+    return (source["uuid"], version or "", "" if version else fqid)
 
 
-def _schema(content: JsonObject) -> tuple[str, str] | None:
-    """Return the type and the major version of the schema that a document names."""
-    described_by = content.get("describedBy")
-    if isinstance(described_by, str):
-        parts = described_by.split("/")
-        majors = [match[1] for part in parts if (match := _MAJOR.fullmatch(part))]
-        return (parts[-1].removesuffix(".json"), majors[0]) if len(majors) == 1 else None
-    core = documents.as_object(content.get("core")) or {}
-    kind, version = core.get("type"), core.get("schema_version")
-    if not isinstance(kind, str) or not isinstance(version, str):
-        return None
-    return kind, version.partition(".")[0]
+def _select(connection: sqlite3.Connection, condition: Condition, page: Page) -> Hits:
+    all_of_them = f"SELECT count(*) FROM documents d WHERE {condition.sql}"  # noqa: S608 - values are bound
+    total = _count(connection, all_of_them, condition.values)
+    after = " AND (uuid, version, tie) < (?, ?, ?)" if page.after else ""
+    sql = (
+        f"SELECT id, fqid, uuid, version, tie FROM documents d WHERE {condition.sql}{after}"  # noqa: S608 - values are bound
+        " ORDER BY uuid DESC, version DESC, tie DESC LIMIT ? OFFSET ?"
+    )
+    values = (*condition.values, *(page.after or ()), page.size, page.skip)
+    found = connection.execute(sql, values).fetchall()
+    hits = [
+        Hit(
+            fqid=fqid,
+            sort=(uuid, version, tie),
+            source=_source(connection, document) if page.whole else None,
+        )
+        for document, fqid, uuid, version, tie in found
+    ]
+    return Hits(page=hits, total=total)
+
+
+def _source(connection: sqlite3.Connection, document: int) -> JsonObject:
+    [packed] = connection.execute(
+        "SELECT source FROM sources WHERE document = ?", (document,)
+    ).fetchone()
+    return as_object(json.loads(zlib.decompress(packed))) or {}
+
+
+def _count(connection: sqlite3.Connection, sql: str, values: Sequence[object] = ()) -> int:
+    [count] = connection.execute(sql, values).fetchone()
+    return int(count)
+
+
+def _known(connection: sqlite3.Connection) -> set[ObjectKey]:
+    names = connection.execute("SELECT name FROM keys").fetchall()
+    return {key for (name,) in names if (key := ObjectKey.parse(f"bundles/{name}")) is not None}
+
+
+def _remember(
+    connection: sqlite3.Connection, keys: Iterable[ObjectKey], stored: set[ObjectKey]
+) -> None:
+    for key in keys:
+        if key in stored:
+            connection.execute("INSERT OR IGNORE INTO keys VALUES (?)", (key.name,))
+        else:
+            connection.execute("DELETE FROM keys WHERE name = ?", (key.name,))
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Generator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _is_broken(error: sqlite3.DatabaseError) -> bool:
+    # Its subclasses tell of other things: a wrong statement, a lock, a full disk.
+    return type(error) is sqlite3.DatabaseError

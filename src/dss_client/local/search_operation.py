@@ -4,11 +4,12 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
+from .conditions import Condition
 from .documents import JsonObject
 from .errors import Problem
 from .paging import page_headers, page_status
-from .query import Document, Predicate, QueryError, compile_query
-from .search import SortKey, sort_key
+from .query import QueryError, compile_query
+from .search import Hit, Page, SortKey
 from .service import Call, json_response
 
 _RAW_PAGE = 10
@@ -23,21 +24,22 @@ def post_search(call: Call) -> Response:
     per_page: int = _RAW_PAGE if raw else call.query("per_page")
     after = _after(call.query("search_after"))
     try:
-        matches, skip = _compile(es_query, paging=after is not None)
+        condition, skip = _compile(es_query, paging=after is not None)
     except (QueryError, RecursionError) as error:
         title = f"The query is refused: {error}."
         raise Problem(400, "elasticsearch_bad_request", title) from error
-    hits = call.service.indexes.of(call.replica).find(matches, after, skip, per_page)
+    page = Page(after=after, skip=skip, size=per_page, whole=raw)
+    hits = call.service.indexes.of(call.replica).find(condition, page)
     next_url = _next_url(call, hits.page[-1], per_page) if len(hits.page) == per_page else None
     content = {
         "es_query": es_query,
-        "results": [_result(call, document, raw) for document in hits.page],
+        "results": [_result(call, hit) for hit in hits.page],
         "total_hits": hits.total,
     }
     return json_response(content, page_status(next_url), page_headers("results", next_url))
 
 
-def _compile(es_query: JsonObject, *, paging: bool) -> tuple[Predicate, int]:
+def _compile(es_query: JsonObject, *, paging: bool) -> tuple[Condition, int]:
     for word in es_query:
         if word not in _IGNORED and word not in {"query", "from"}:
             raise QueryError(f"unknown key [{word}]; did you mean [query]?")
@@ -58,8 +60,8 @@ def _after(text: str | None) -> SortKey | None:
     return (values[0], values[1], values[2] if len(values) == 3 else "")
 
 
-def _next_url(call: Call, last: Document, per_page: int) -> str:
-    uuid, version, document_id = sort_key(last)
+def _next_url(call: Call, last: Hit, per_page: int) -> str:
+    uuid, version, document_id = last.sort
     values = [uuid, version, document_id] if document_id else [uuid, version]
     query = {
         "per_page": per_page,
@@ -70,14 +72,14 @@ def _next_url(call: Call, last: Document, per_page: int) -> str:
     return f"{call.base_url}/search?{urlencode(query)}"
 
 
-def _result(call: Call, document: Document, raw: bool) -> JsonObject:
-    uuid, _, version = document.id.partition(".")
+def _result(call: Call, hit: Hit) -> JsonObject:
+    uuid, _, version = hit.fqid.partition(".")
     query = urlencode({"version": version, "replica": call.replica.name})
     result: JsonObject = {
-        "bundle_fqid": document.id,
+        "bundle_fqid": hit.fqid,
         "bundle_url": f"{call.base_url}/bundles/{uuid}?{query}",
         "search_score": None,
     }
-    if raw:
-        result["metadata"] = document.source
+    if hit.source is not None:
+        result["metadata"] = hit.source
     return result
