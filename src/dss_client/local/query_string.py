@@ -18,9 +18,12 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _SPECIAL = re.compile(r"(?<!\\)[\[\]{}~^<>/]")
-_OPERATORS = {
-    **{"AND": "AND", "&&": "AND", "OR": "OR", "||": "OR", "NOT": "NOT", "!": "NOT", "-": "NOT"},
-    **{"+": "+", "(": "(", ")": ")"},
+_OPERATORS = {"AND": "AND", "OR": "OR", "NOT": "NOT", "(": "(", ")": ")"} | {
+    "&&": "AND",
+    "||": "OR",
+    "!": "NOT",
+    "-": "NOT",
+    "+": "+",
 }
 _MUST, _SHOULD, _MUST_NOT = "must", "should", "must_not"
 _DEEPEST = 20
