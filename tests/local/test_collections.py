@@ -1,0 +1,554 @@
+"""The five /collections operations over a socket (§8.12, §5.1, §7, S21-S24)."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dss_client import DSSClient, Forbidden, NotFound
+from dss_client.local import LoadedBundle, LocalDSS, LocalSettings
+from dss_client.local.links import resolve, unique
+from dss_client.local.service import Call
+from dss_client.models import CollectionItemDict
+from tests.local.test_api import problem
+from tests.local.writing import writer
+
+Load = Callable[..., LoadedBundle]
+Link = dict[str, Any]
+V1, V2, V3 = (f"201{digit}-01-01T000000.000000Z" for digit in (7, 8, 9))
+OWNER, OTHER = "owner@example.org", "other@example.org"
+AWS = {"replica": "aws"}
+DOCUMENT = {"a/b": [{"~": "tilde"}, 1], "": "empty", "n": None}
+
+
+@pytest.fixture
+def client(dss: LocalDSS) -> Iterator[httpx.Client]:
+    """A client of the owner, in place of one without a token."""
+    with writer(dss, email=OWNER) as made:
+        yield made
+
+
+@pytest.fixture
+def other(dss: LocalDSS) -> Iterator[httpx.Client]:
+    with writer(dss, email=OTHER) as made:
+        yield made
+
+
+@pytest.fixture
+def links(dss: LocalDSS, load: Load) -> dict[str, Link]:
+    """Links that resolve: to a bundle, to its JSON `file` and to its `text` file."""
+    bundle = load(dss, {"a.json": DOCUMENT, "b.txt": b"no JSON"}, version=V1)
+    answer = httpx.get(f"{dss.url}/bundles/{bundle.uuid}", params=AWS).json()["bundle"]
+    files = {file["name"]: file for file in answer["files"]}
+    return {
+        "bundle": link("bundle", bundle.uuid),
+        "file": link("file", files["a.json"]["uuid"]),
+        "text": link("file", files["b.txt"]["uuid"]),
+    }
+
+
+def link(kind: str, uuid: str, version: str = V1, **more: Any) -> Link:
+    return {"type": kind, "uuid": uuid, "version": version, **more}
+
+
+def body(*contents: Link, **changes: Any) -> dict[str, Any]:
+    made = {"name": "n", "description": "d", "details": {"k": [1]}, "contents": list(contents)}
+    return {**made, **changes}
+
+
+def put(
+    client: httpx.Client,
+    *contents: Link,
+    uuid: str | None = None,
+    version: str = V1,
+    replica: str = "aws",
+    **changes: Any,
+) -> httpx.Response:
+    params = {"uuid": uuid or str(uuid4()), "version": version, "replica": replica}
+    return client.put("/collections", params=params, json=body(*contents, **changes))
+
+
+def get(client: httpx.Client, uuid: str, **params: str) -> httpx.Response:
+    return client.get(f"/collections/{uuid}", params={**AWS, **params})
+
+
+def patch(client: httpx.Client, uuid: str, version: str = V1, **changes: Any) -> httpx.Response:
+    params = {**AWS, "version": version}
+    return client.patch(f"/collections/{uuid}", params=params, json=changes)
+
+
+def delete(client: httpx.Client, uuid: str, replica: str = "aws") -> httpx.Response:
+    return client.delete(f"/collections/{uuid}", params={"replica": replica})
+
+
+def listed(client: httpx.Client) -> list[tuple[str, str]]:
+    found = client.get("/collections").json()["collections"]
+    return [(each["uuid"], each["version"]) for each in found]
+
+
+def made(client: httpx.Client, *contents: Link, version: str = V1, **more: Any) -> str:
+    response = put(client, *contents, version=version, **more)
+    assert response.status_code == 201, response.text
+    uuid: str = response.json()["uuid"]
+    return uuid
+
+
+def stored(dss: LocalDSS, name: str) -> Path:
+    return dss.root / "aws/main/collections" / name
+
+
+def test_put_stores_the_body_and_the_owner(
+    dss: LocalDSS, client: httpx.Client, links: dict[str, Link]
+) -> None:
+    uuid = str(uuid4())
+    response = put(
+        client, links["file"], links["bundle"], uuid=uuid.upper(), owner=OTHER, extra={"x": 1}
+    )
+    assert (response.status_code, response.json()) == (201, {"uuid": uuid, "version": V1})
+    expected = body(links["file"], links["bundle"], owner=OWNER, extra={"x": 1})
+    assert json.loads(stored(dss, f"{uuid}.{V1}").read_bytes()) == expected
+    assert get(client, uuid.upper()).json() == expected
+
+
+@pytest.mark.parametrize("missing", ["name", "description", "details", "contents"])
+def test_all_of_the_body_is_required(client: httpx.Client, missing: str) -> None:
+    content = body()
+    del content[missing]
+    params = {**AWS, "uuid": str(uuid4()), "version": V1}
+    response = client.put("/collections", params=params, json=content)
+    assert problem(response) == (400, "illegal_arguments")
+    assert missing in response.json()["title"]
+
+
+@pytest.mark.parametrize("operation", [put, patch])
+def test_versions_are_checked(client: httpx.Client, operation: Callable[..., Any]) -> None:
+    assert problem(operation(client, uuid=str(uuid4()), version="2019")) == (400, "illegal_version")
+    response = put(client, link("file", str(uuid4()), "2019"))
+    assert problem(response) == (400, "illegal_version")
+
+
+def test_equal_links_are_kept_once_at_the_first_place(
+    client: httpx.Client, links: dict[str, Link]
+) -> None:
+    file, bundle = links["file"], links["bundle"]
+    reordered = dict(reversed(file.items()))
+    shouted = {**file, "uuid": file["uuid"].upper()}
+    noted = {**file, "note": True}
+    uuid = made(client, file, bundle, reordered, noted, shouted, bundle, {**file, "note": 1})
+    assert get(client, uuid).json()["contents"] == [file, bundle, noted, {**file, "note": 1}]
+    assert get(client, uuid).json()["contents"][2]["note"] is True
+
+
+def test_more_than_a_thousand_links_are_accepted(
+    client: httpx.Client, links: dict[str, Link]
+) -> None:
+    contents = [{**links["file"], "n": number} for number in range(1001)]
+    uuid = made(client, *contents)
+    assert get(client, uuid).json()["contents"] == contents
+    response = patch(client, uuid, add_contents=contents)
+    assert problem(response) == (400, "illegal_arguments")
+    response = patch(client, uuid, remove_contents=contents)
+    assert problem(response) == (400, "illegal_arguments")
+
+
+@pytest.mark.parametrize("name", ["bundle", "file", "text"])
+def test_links_to_whole_objects(client: httpx.Client, links: dict[str, Link], name: str) -> None:
+    made(client, links[name])
+
+
+def test_links_to_collections(client: httpx.Client) -> None:
+    first = made(client)
+    made(client, link("collection", first))
+    delete(client, first)
+    made(client, link("collection", first))  # tombstones are not looked at
+    assert problem(put(client, link("collection", first, V2))) == (422, "invalid_link")
+
+
+@pytest.mark.parametrize("kind", ["bundle", "file", "collection", "donor"])
+def test_links_that_lead_nowhere(client: httpx.Client, dss: LocalDSS, kind: str) -> None:
+    response = put(client, link(kind, str(uuid4()), fragment=""), uuid=str(uuid4()))
+    assert problem(response) == (422, "invalid_link")
+    assert kind in response.json()["title"]
+    assert not stored(dss, "").exists()
+
+
+def test_links_are_checked_in_the_replica_that_is_named(
+    client: httpx.Client, links: dict[str, Link]
+) -> None:
+    response = put(client, links["bundle"], replica="gcp")
+    assert problem(response) == (422, "invalid_link")
+    made(client, replica="gcp")
+
+
+@pytest.mark.parametrize(
+    ("content", "good"),
+    [(b'"' + b"x" * (1024 * 1024 - 2) + b'"', True), (b'"' + b"x" * 1024 * 1024, False),
+     (b"{", False), (b"[" * 100_000, False), (b"[1]", True)],
+)  # fmt: skip
+def test_linked_objects_are_json_of_at_most_one_mebibyte(
+    dss: LocalDSS, client: httpx.Client, content: bytes, good: bool
+) -> None:
+    uuid = str(uuid4())
+    stored(dss, "").mkdir(parents=True)
+    stored(dss, f"{uuid}.{V1}").write_bytes(content)
+    response = put(client, link("collection", uuid))
+    if good:
+        assert response.status_code == 201
+    else:
+        assert problem(response) == (422, "invalid_link")
+
+
+@pytest.mark.parametrize("name", ["fragment", "path"])
+@pytest.mark.parametrize(
+    ("pointer", "good"),
+    [
+        ("", True),
+        ("/a~1b", True),
+        ("/a~1b/0/~0", True),
+        ("/a~1b/1", True),
+        ("/", True),
+        ("/n", True),
+        ("a~1b", False),
+        ("/a/b", False),
+        ("/a~1b/2", False),
+        ("/a~1b/-", False),
+        ("/a~1b/01", False),
+        ("/a~1b/-1", False),
+        ("/a~1b/²", False),
+        ("/a~1b/" + "1" * 5000, False),
+        ("/n/x", False),
+        ("/x", False),
+        (7, False),
+        (None, False),
+    ],
+)
+def test_fragments(
+    client: httpx.Client, links: dict[str, Link], name: str, pointer: object, good: bool
+) -> None:
+    response = put(client, {**links["file"], "type": "donor", name: pointer})
+    if good:
+        assert response.status_code == 201
+    else:
+        assert problem(response)[0] in {400, 422}
+    if isinstance(pointer, str) and not good:
+        assert problem(response) == (422, "invalid_link")
+
+
+def test_fragment_goes_before_path(client: httpx.Client, links: dict[str, Link]) -> None:
+    donor = {**links["file"], "type": "donor"}
+    uuid = made(client, {**donor, "fragment": "/n", "path": "/x"})
+    assert get(client, uuid).json()["contents"] == [{**donor, "fragment": "/n", "path": "/x"}]
+    response = put(client, {**donor, "fragment": "/x", "path": "/n"})
+    assert problem(response) == (422, "invalid_link")
+
+
+def test_a_fragment_needs_a_pointer_and_json(client: httpx.Client, links: dict[str, Link]) -> None:
+    assert problem(put(client, {**links["file"], "type": "donor"})) == (422, "invalid_link")
+    response = put(client, {**links["text"], "type": "donor", "fragment": ""})
+    assert problem(response) == (422, "invalid_link")
+
+
+def test_a_fragment_of_a_file_without_content(
+    dss: LocalDSS, client: httpx.Client, links: dict[str, Link]
+) -> None:
+    uuid = str(uuid4())
+    (dss.root / f"aws/main/files/{uuid}.{V1}").write_text("{}")
+    assert problem(put(client, link("donor", uuid, fragment=""))) == (422, "invalid_link")
+
+
+@pytest.mark.parametrize("value", [[], {}, [1], {"a": 1}])
+@pytest.mark.parametrize("where", ["put", "add_contents", "remove_contents"])
+def test_links_with_nested_values(
+    client: httpx.Client, links: dict[str, Link], value: object, where: str
+) -> None:
+    odd = {**links["file"], "x": value}
+    uuid = made(client)
+    changes: dict[str, Any] = {where: [odd]}
+    response = put(client, odd) if where == "put" else patch(client, uuid, **changes)
+    assert problem(response) == (400, "illegal_arguments")
+
+
+def test_uuids_of_links_match_whole(client: httpx.Client) -> None:
+    assert problem(put(client, link("file", f"xx{uuid4()}"))) == (400, "illegal_arguments")
+
+
+def test_put_again(client: httpx.Client, other: httpx.Client) -> None:
+    uuid = made(client)
+    assert put(client, uuid=uuid).status_code == 200
+    response = put(client, uuid=uuid, name="another")
+    assert problem(response) == (409, "collection_already_exists")
+    assert problem(put(other, uuid=uuid)) == (403, "Forbidden")
+    assert problem(put(other, uuid=uuid, version=V2)) == (403, "Forbidden")
+    assert get(client, uuid).json()["name"] == "n"
+
+
+def test_latest_and_named_versions(client: httpx.Client) -> None:
+    uuid = made(client, name="two", version=V2)
+    made(client, name="one", uuid=uuid, version=V1)
+    assert get(client, uuid).json()["name"] == "two"
+    assert get(client, uuid, version=V1).json()["name"] == "one"
+    for version in (V3, "", "dead", "2019"):
+        assert problem(get(client, uuid, version=version)) == (404, "not_found")
+
+
+def test_what_is_not_there(client: httpx.Client) -> None:
+    uuid = str(uuid4())
+    for response in (get(client, uuid), patch(client, uuid), delete(client, uuid)):
+        assert problem(response) == (404, "not_found")
+    uuid = made(client)
+    assert problem(get(client, uuid, replica="gcp")) == (404, "not_found")
+    assert problem(delete(client, uuid, replica="gcp")) == (404, "not_found")
+    assert problem(patch(client, uuid, V2)) == (404, "not_found")
+
+
+def test_someone_elses(client: httpx.Client, other: httpx.Client) -> None:
+    uuid = made(client)
+    for response in (get(other, uuid), patch(other, uuid), delete(other, uuid)):
+        assert problem(response) == (403, "Forbidden")
+    assert listed(other) == []
+
+
+def test_without_an_email_or_the_group(dss: LocalDSS) -> None:
+    with writer(dss, email=None) as nobody:
+        for response in (patch(nobody, str(uuid4())), nobody.get("/collections"), put(nobody)):
+            assert problem(response) == (401, "Unauthorized")
+    with writer(dss, group="public") as public:
+        assert problem(put(public)) == (403, "Forbidden")
+    with httpx.Client(base_url=dss.url) as anonymous:
+        assert problem(put(anonymous)) == (401, "OAuthProblem")
+
+
+def test_a_collection_without_an_owner_is_no_ones(dss: LocalDSS, client: httpx.Client) -> None:
+    uuid = str(uuid4())
+    stored(dss, "").mkdir(parents=True)
+    stored(dss, f"{uuid}.{V1}").write_text('{"name": "orphan", "owner": 7}')
+    assert problem(get(client, uuid)) == (403, "Forbidden")
+
+
+def test_foreign_and_broken_objects_are_skipped(
+    dss: LocalDSS, client: httpx.Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    uuid = made(client)
+    stored(dss, f"{uuid}.{V2}").write_text("[]")
+    stored(dss, "README").write_text("")
+    assert get(client, uuid).json()["name"] == "n"
+    assert problem(get(client, uuid, version=V2)) == (404, "not_found")
+    assert listed(client) == [(uuid, V1)]
+    assert "README" in caplog.text
+    assert f"{uuid}.{V2}" in caplog.text
+    assert problem(put(client, uuid=uuid, version=V2)) == (409, "collection_already_exists")
+
+
+def test_patch_makes_a_new_version(client: httpx.Client, links: dict[str, Link]) -> None:
+    file, bundle, text = links["file"], links["bundle"], links["text"]
+    uuid = made(client, file, bundle, extra=1)
+    response = patch(
+        client, uuid.upper(), name="new", details={}, remove_contents=[file, text],
+        add_contents=[text, bundle, text],
+    )  # fmt: skip
+    assert response.status_code == 200
+    version = response.json()["version"]
+    assert response.json() == {"uuid": uuid, "version": version}
+    assert version > V3
+    expected = body(bundle, text, name="new", details={}, extra=1, owner=OWNER)
+    assert get(client, uuid).json() == expected
+    assert get(client, uuid, version=V1).json()["contents"] == [file, bundle]
+    assert listed(client) == [(uuid, version), (uuid, V1)]
+
+
+def test_patch_takes_the_contents_of_the_named_version(
+    client: httpx.Client, links: dict[str, Link]
+) -> None:
+    uuid = made(client, links["file"], description="one")
+    made(client, links["bundle"], uuid=uuid, version=V2, description="two")
+    version = patch(client, uuid, V1).json()["version"]
+    assert get(client, uuid).json() == body(links["file"], description="one", owner=OWNER)
+    assert version > V2
+    again = patch(client, uuid, V1).json()["version"]
+    assert again > version  # even when nothing changes
+
+
+def test_patch_checks_only_what_is_added(
+    dss: LocalDSS, client: httpx.Client, links: dict[str, Link]
+) -> None:
+    uuid = made(client, links["file"])
+    (dss.root / f"aws/main/files/{links['file']['uuid']}.{V1}").unlink()
+    assert patch(client, uuid, name="new").status_code == 200
+    response = patch(client, uuid, add_contents=[links["file"]])
+    assert problem(response) == (422, "invalid_link")
+    gone = link("file", str(uuid4()))
+    assert patch(client, uuid, remove_contents=[gone]).status_code == 200
+
+
+def test_links_are_removed_when_all_their_values_are_equal(
+    client: httpx.Client, links: dict[str, Link]
+) -> None:
+    file = links["file"]
+    uuid = made(client, file, {**file, "n": 1})
+    patch(client, uuid, remove_contents=[{**file, "n": True}, {**file, "n": 1.5}])
+    assert len(get(client, uuid).json()["contents"]) == 2
+    version = patch(client, uuid, remove_contents=[{**file, "n": 1}]).json()["version"]
+    assert get(client, uuid, version=version).json()["contents"] == [file]
+
+
+def test_patch_of_an_odd_stored_collection(
+    dss: LocalDSS, client: httpx.Client, links: dict[str, Link]
+) -> None:
+    uuid = str(uuid4())
+    content = {"contents": [{"x": [1]}, 2, {"x": [1]}], "owner": OWNER}
+    stored(dss, f"{uuid}.{V1}").parent.mkdir(parents=True, exist_ok=True)
+    stored(dss, f"{uuid}.{V1}").write_text(json.dumps(content))
+    assert patch(client, uuid, add_contents=[links["file"]]).status_code == 200
+    assert get(client, uuid).json()["contents"] == [{"x": [1]}, 2, links["file"]]
+
+
+def test_delete(dss: LocalDSS, client: httpx.Client) -> None:
+    uuid, kept = made(client), made(client)
+    made(client, uuid=uuid, version=V2)
+    response = delete(client, uuid.upper())
+    assert (response.status_code, response.json()) == (200, {})
+    assert json.loads(stored(dss, f"{uuid}.dead").read_bytes()) == {"email": OWNER}
+    assert listed(client) == [(kept, V1)]
+    for gone in (
+        get(client, uuid),
+        get(client, uuid, version=V1),
+        delete(client, uuid),
+        patch(client, uuid),
+    ):
+        assert problem(gone) == (404, "not_found")
+    made(client, uuid=uuid, version=V3)  # allowed, and invisible
+    assert problem(get(client, uuid)) == (404, "not_found")
+    assert listed(client) == [(kept, V1)]
+
+
+def test_the_list_is_shared_by_the_replicas(client: httpx.Client) -> None:
+    both = made(client)
+    made(client, uuid=both, replica="gcp")
+    gcp = made(client, replica="gcp", version=V2)
+    assert listed(client) == sorted([(both, V1), (gcp, V2)], reverse=True)
+    delete(client, both, "gcp")
+    assert listed(client) == [(gcp, V2)]
+
+
+def test_pages(dss: LocalDSS, client: httpx.Client) -> None:
+    versions = [f"2019-01-01T0000{second:02}.000000Z" for second in range(21)]
+    uuid = made(client, version=versions[0])
+    for version in versions[1:]:
+        made(client, uuid=uuid, version=version)
+    sizes, found = [], []
+    url: str | None = "/collections?per_page=10&extra=1"
+    while url:
+        page = client.get(url)
+        assert page.headers["x-openapi-paginated-content-key"] == "collections"
+        url = page.links.get("next", {}).get("url")
+        assert page.headers["x-openapi-pagination"] == ("true" if url else "false")
+        assert page.status_code == (206 if url else 200)
+        sizes.append(len(page.json()["collections"]))
+        found += page.json()["collections"]
+        if url:
+            assert url.startswith(f"{dss.url}/collections?per_page=10&extra=1&start_at=")
+    assert sizes == [10, 10, 1]
+    assert found == [{"uuid": uuid, "version": version} for version in reversed(versions)]
+    exact = client.get("/collections?per_page=11&start_at=10")
+    assert exact.status_code == 200  # as soon as the rest fits
+    assert client.get("/collections?start_at=99").json() == {"collections": []}
+    with DSSClient(dss.url, token=dss.mint_token(email=OWNER)) as dss_client:
+        iterated = list(dss_client.get_collections.iterate(per_page=10))
+    assert [each.version for each in iterated] == versions[::-1]
+
+
+@pytest.mark.parametrize(
+    "query", ["start_at=-1", "start_at=x", "per_page=9", "per_page=501", "per_page="]
+)
+def test_page_arguments(client: httpx.Client, query: str) -> None:
+    assert problem(client.get(f"/collections?{query}")) == (400, "illegal_arguments")
+
+
+def test_any_json_text_survives(client: httpx.Client) -> None:
+    content = json.dumps(body(name="\ud800 ü", details={"k": None}))
+    params = {**AWS, "uuid": (uuid := str(uuid4())), "version": V1}
+    headers = {"Content-Type": "application/json"}
+    assert client.put("/collections", params=params, content=content, headers=headers).is_success
+    assert get(client, uuid).json()["name"] == "? ü"
+
+
+def test_read_only(tmp_path: Path) -> None:
+    settings = LocalSettings(read_only=True)
+    with LocalDSS(tmp_path, settings=settings) as dss, writer(dss) as refused:
+        uuid = str(uuid4())
+        for response in (put(refused), patch(refused, uuid), delete(refused, uuid)):
+            assert problem(response) == (503, "read_only")
+        assert listed(refused) == []
+
+
+def test_through_the_client(dss: LocalDSS, links: dict[str, Link]) -> None:
+    uuid = str(uuid4())
+    contents: list[CollectionItemDict] = [
+        {"type": "bundle", "uuid": links["bundle"]["uuid"], "version": V1},
+        {"type": "donor", "uuid": links["file"]["uuid"], "version": V1, "path": "/n"},
+    ]
+    with (
+        DSSClient(dss.url, token=dss.mint_token(email=OWNER)) as owner,
+        DSSClient(dss.url, token=dss.mint_token(email=OTHER)) as stranger,
+    ):
+        put = owner.put_collection(
+            replica="aws", uuid=uuid, version=V1, name="n", description="d", details={"a": 1},
+            contents=contents,
+        )  # fmt: skip
+        assert put.uuid == uuid
+        patched = owner.patch_collection(
+            uuid=uuid, replica="aws", version=V1, remove_contents=contents[:1]
+        )
+        collection = owner.get_collection(uuid=uuid, replica="aws")
+        assert collection.owner == OWNER
+        assert [each.type for each in collection.contents] == ["donor"]
+        assert [each.version for each in owner.get_collections.iterate()] == [
+            patched.version,
+            V1,
+        ]
+        with pytest.raises(Forbidden):
+            stranger.get_collection(uuid=uuid, replica="aws")
+        owner.delete_collection(uuid=uuid, replica="aws")
+        with pytest.raises(NotFound):
+            owner.get_collection(uuid=uuid, replica="aws")
+
+
+DOCUMENTS = st.recursive(
+    st.none() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+)
+
+
+@given(DOCUMENTS)
+def test_a_pointer_to_any_place_resolves(document: object) -> None:
+    def places(value: object, pointer: str) -> Iterator[tuple[str, object]]:
+        yield pointer, value
+        if isinstance(value, dict):
+            for name, member in value.items():
+                escaped = name.replace("~", "~0").replace("/", "~1")
+                yield from places(member, f"{pointer}/{escaped}")
+        elif isinstance(value, list):
+            for index, item in enumerate(value):
+                yield from places(item, f"{pointer}/{index}")
+
+    for pointer, value in places(document, ""):
+        assert resolve(document, pointer) is value
+
+
+@given(st.lists(st.sampled_from([1, True, 1.5, "1", None])))
+def test_unique_keeps_the_first_of_each(items: list[object]) -> None:
+    kept = unique(items)
+    texts = [json.dumps(item) for item in items]
+    assert [json.dumps(item) for item in kept] == list(dict.fromkeys(texts))
+
+
+def test_no_operation_mistakes_an_anonymous_caller() -> None:
+    call = Call.__new__(Call)
+    object.__setattr__(call, "caller", None)
+    with pytest.raises(RuntimeError, match="email"):
+        _ = call.email
