@@ -14,14 +14,26 @@ if TYPE_CHECKING:
     from dss_client.local import LocalDSS
 
 SERVED = {
+    "delete_bundle",
+    "delete_collection",
+    "delete_subscription",
     "get_bundle",
     "get_bundles_all",
     "get_bundles_checkout",
+    "get_collection",
+    "get_collections",
     "get_file",
+    "get_subscription",
+    "get_subscriptions",
     "head_file",
+    "patch_bundle",
+    "patch_collection",
     "post_bundles_checkout",
     "post_search",
+    "put_bundle",
+    "put_collection",
     "put_file",
+    "put_subscription",
 }
 BUNDLE: dict[str, Any] = {"uuid": UUID, "replica": "aws"}
 

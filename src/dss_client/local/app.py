@@ -16,7 +16,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dss_client import _spec
 
-from . import bundles, collection_operations, file_writes, files, search_operation, subscriptions
+from . import (
+    bundle_writes,
+    bundles,
+    collection_operations,
+    file_writes,
+    files,
+    search_operation,
+    subscriptions,
+)
 from .auth import authorize
 from .bounds import Bounds, FakeTimeouts
 from .errors import Problem
@@ -31,6 +39,7 @@ _RETRIED_STATUSES = frozenset({500, 502, 503, 504})
 _RETRIED_METHODS = frozenset({"HEAD", "GET", "PUT", "DELETE", "OPTIONS", "TRACE"})
 
 HANDLERS: dict[str, Handler] = {
+    "delete_bundle": bundle_writes.delete_bundle,
     "delete_collection": collection_operations.delete_collection,
     "delete_subscription": subscriptions.delete_subscription,
     "get_bundle": bundles.get_bundle,
@@ -42,10 +51,12 @@ HANDLERS: dict[str, Handler] = {
     "get_subscription": subscriptions.get_subscription,
     "get_subscriptions": subscriptions.get_subscriptions,
     "head_file": files.head_file,
+    "patch_bundle": bundle_writes.patch_bundle,
     "patch_collection": collection_operations.patch_collection,
     "post_bundles_checkout": bundles.post_bundles_checkout,
-    "put_file": file_writes.put_file,
     "post_search": search_operation.post_search,
+    "put_bundle": bundle_writes.put_bundle,
+    "put_file": file_writes.put_file,
     "put_collection": collection_operations.put_collection,
     "put_subscription": subscriptions.put_subscription,
 }

@@ -33,6 +33,8 @@ class LocalSettings:
         copy_polls: How many times HEAD and GET answer 404 for such a file, before it is copied.
         checkout_cache: Files that are copied to the checkout bucket when they are put: the start
             of their content type, and their largest size in bytes.
+        missing_files_wait: Seconds that PUT and PATCH of a bundle wait for files that are missing;
+            the original took about 15.
         compat: ``"original"`` brings back answers of the deployed service that a client has to
             survive; `dss_client.local.compat` lists them.
         faults: The scenario to begin with, as for `LocalDSS.faults`.
@@ -64,6 +66,7 @@ class LocalSettings:
     copy_threshold: int = field(default=64 * 1024 * 1024, validator=validators.ge(0))
     copy_polls: int = field(default=0, validator=validators.ge(0))
     checkout_cache: tuple[str, int] = ("application/json", 12_314)
+    missing_files_wait: float = field(default=0.0, validator=validators.ge(0))
     compat: Literal["original"] | None = field(
         default=None, validator=validators.optional(validators.in_(["original"]))
     )
