@@ -16,7 +16,16 @@ nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_venv = "yes"
-nox.options.sessions = ["drift", "lint", "types", "tests", "peer", "imports", "wheel"]
+nox.options.sessions = [
+    "drift",
+    "lint",
+    "types",
+    "tests",
+    "peer",
+    "schemathesis",
+    "imports",
+    "wheel",
+]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PYPROJECT)
@@ -59,7 +68,15 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types: mypy and pyright (as basedpyright, whole from PyPI), and their completeness."""
-    session.install("-e", ".[all]", *group("types"), *group("generate"), *group("test"), "nox")
+    session.install(
+        "-e",
+        ".[all,fsspec,s3]",
+        *group("types"),
+        *group("generate"),
+        *group("test"),
+        *group("schemathesis"),
+        "nox",
+    )
     session.run("mypy")
     session.run("basedpyright")
     session.run("basedpyright", "--verifytypes", "dss_client", "--ignoreexternal")
@@ -68,7 +85,7 @@ def types(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests with coverage; the typing tests are among them."""
-    session.install("-e", ".[all]", *group("test"), *group("types"), *group("generate"))
+    session.install("-e", ".[all,fsspec,s3]", *group("test"), *group("types"), *group("generate"))
     session.env["COVERAGE_FILE"] = str(Path(session.create_tmp()) / ".coverage")
     arguments = session.posargs or ["-n", "auto", "--cov", f"--cov-fail-under={COVERAGE}"]
     session.run("pytest", *arguments)
@@ -77,7 +94,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def compat(session: nox.Session) -> None:
     """Run the tests on every supported Python that is installed."""
-    session.install("-e", ".[all]", *group("test"), *group("types"), *group("generate"))
+    session.install("-e", ".[all,fsspec,s3]", *group("test"), *group("types"), *group("generate"))
     session.run("pytest", "-n", "auto", *session.posargs)
 
 
@@ -91,6 +108,13 @@ def peer(session: nox.Session) -> None:
     session.run(python, "-m", "pip", "install", "-q", *group("peer"), external=True)
     session.env["DSS_PEER_PYTHON"] = python
     session.run("pytest", "tests/peer", *session.posargs)
+
+
+@nox.session
+def schemathesis(session: nox.Session) -> None:
+    """Fuzz every operation of the embedded DSS, over the pinned specification."""
+    session.install("-e", ".[all]", *group("schemathesis"), *group("generate"))
+    session.run("python", "-m", "tests.fuzz", *session.posargs)
 
 
 @nox.session

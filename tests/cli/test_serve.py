@@ -123,6 +123,17 @@ def test_serve_needs_data(run: Run) -> None:
     assert "--sample" in outcome.err
 
 
+def test_a_root_may_be_a_url(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "data.txt").write_text("data")
+    root = tmp_path / "root"
+    loaded = run("load", tmp_path / "source", "--root", root.as_uri())
+    assert (loaded.status, loaded.err) == (0, "")
+    assert [path.name for path in (root / "aws" / "main" / "bundles").iterdir()] == [
+        loaded.out.strip()
+    ]
+
+
 def test_load_with_id_and_version(run: Run, tmp_path: Path) -> None:
     (tmp_path / "source").mkdir()
     (tmp_path / "source" / "data.txt").write_text("data")

@@ -20,7 +20,7 @@ class MissingExtra(click.ClickException):
 
 
 def local_dss(
-    root: Path | None = None,
+    root: Path | str | None = None,
     *,
     sample: bool = False,
     host: str = "127.0.0.1",
@@ -32,7 +32,7 @@ def local_dss(
     """Return an embedded DSS that is not started yet.
 
     Args:
-        root: Its directory; a temporary one when not given.
+        root: Its directory or URL; a temporary directory when not given.
         sample: Put the sample bundles in.
         host: Address to listen on.
         port: Port of the API; 0 takes a free one.
@@ -52,12 +52,15 @@ def local_dss(
         raise MissingExtra(
             f"the embedded DSS needs {package}: pip install 'dss-client[local]'"
         ) from error
-    return LocalDSS(
-        root,
-        sample=sample,
-        host=host,
-        port=port,
-        storage_port=storage_port,
-        faults=faults,
-        settings=LocalSettings(checkout_polls=checkout_polls, retry_after=0),
-    )
+    try:
+        return LocalDSS(
+            root,
+            sample=sample,
+            host=host,
+            port=port,
+            storage_port=storage_port,
+            faults=faults,
+            settings=LocalSettings(checkout_polls=checkout_polls, retry_after=0),
+        )
+    except RuntimeError as error:  # the packages that read a root's URL
+        raise MissingExtra(str(error)) from error

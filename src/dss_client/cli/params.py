@@ -1,6 +1,8 @@
 """Parameters that several commands share."""
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -10,12 +12,28 @@ from dss_client.versions import FQID, InvalidUUID, InvalidVersion, normal_uuid, 
 
 __all__ = [
     "BundleId",
+    "RootPath",
     "bundle_argument",
     "bundle_version_option",
     "replica_option",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class RootPath(click.Path):
+    """Where an embedded DSS has its data: a directory, or a URL that stays text."""
+
+    def __init__(self) -> None:
+        super().__init__(file_okay=False, path_type=Path)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Path | str:
+        """Return the path or the URL."""
+        if isinstance(value, str) and "://" in value:
+            return value
+        return Path(os.fsdecode(super().convert(value, param, ctx)))
 
 
 @frozen

@@ -14,6 +14,9 @@ from attrs import frozen
 
 _logger = logging.getLogger(__name__)
 
+STAGING = ".staging"
+"""Name of the directory, beside the buckets, for what is not whole yet."""
+
 
 class BadKey(ValueError):
     """A key that could name something outside its bucket, or that no file system takes."""
@@ -171,6 +174,21 @@ class DirectoryBucket:
         except BaseException:
             unfinished.unlink(missing_ok=True)
             raise
+
+
+@frozen
+class DirectoryRoot:
+    """A directory with the buckets below it."""
+
+    path: Path
+
+    def bucket(self, name: str, place: str) -> DirectoryBucket:
+        """Return the bucket below a relative path."""
+        return DirectoryBucket(name=name, path=self.path / place, staging=self.path / STAGING)
+
+    def has(self, place: str) -> bool:
+        """Tell whether there is anything below a relative path."""
+        return (self.path / place).is_dir()
 
 
 def _walk(folder: Path | str, prefix: str) -> Iterator[str]:

@@ -42,7 +42,7 @@ from .settings import LocalSettings
 from .signing import Signer
 from .sources import BucketSources
 from .storage_app import storage_app
-from .store import ReplicaName, Storage
+from .store import ReplicaName, Storage, is_url
 from .subscription_store import Subscriptions
 from .wire import WiredProtocol
 
@@ -66,7 +66,9 @@ class LocalDSS:
 
     Args:
         root: Directory that holds the buckets (behaviour reference §5), made when missing. None:
-            a temporary one, removed at the end.
+            a temporary one, removed at the end. A URL (`s3://bucket/prefix`, `gs://...`,
+            `memory://...`, whatever fsspec opens): the buckets are there, and all that is not an
+            object, such as subscriptions, lasts as long as this `LocalDSS`.
         sample: Put the sample bundles in, unless they are there.
         host: Address to listen on.
         port: Port of the API; 0 takes a free one.
@@ -98,13 +100,14 @@ class LocalDSS:
         self._ports = (port, storage_port)
         self._running: _Running | None = None
         self._cleanup: Callable[[], object] | None = None
-        if root is None:
+        url = root if is_url(root) else None
+        if root is None or url:
             folder = tempfile.mkdtemp(prefix="dss-local-")
             self._cleanup = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
             root = folder
         self.root: Path = Path(root).absolute()
         self.root.mkdir(parents=True, exist_ok=True)
-        self._storage = Storage(self.root)
+        self._storage = Storage(url or self.root)
         self._changes = Changes()
         self._tokens = Tokens(self.settings)
         self._indexes = SearchIndexes(self._storage.replicas.values(), self.root / ".index")

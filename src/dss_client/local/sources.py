@@ -18,10 +18,10 @@ from typing import BinaryIO, Protocol
 from attrs import asdict, frozen
 
 from . import documents
-from .bucket import Bucket, DirectoryBucket
+from .bucket import STAGING, Bucket, DirectoryBucket
 from .checksums import checksums_of, pieces_of
 from .loader import content_type_of
-from .store import STAGING, Storage
+from .store import Storage
 
 SIDECAR = ".metadata.json"
 PREFIX = "hca-dss-"

@@ -4,19 +4,19 @@ import logging
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal, TypeGuard, cast
 
 from attrs import frozen
 
 from . import documents
-from .bucket import Bucket, DirectoryBucket
+from .bucket import Bucket, DirectoryRoot
 from .documents import FileMetadata, JsonObject, Manifest, ObjectKey
+from .fsspec_bucket import FsspecRoot
 
 _logger = logging.getLogger(__name__)
 
 ReplicaName = Literal["aws", "gcp"]
 SCHEMES: dict[ReplicaName, str] = {"aws": "s3", "gcp": "gs"}
-STAGING = ".staging"
 
 
 @frozen
@@ -121,34 +121,37 @@ class Replica:
 
 
 class Storage:
-    """All buckets below one directory."""
+    """All buckets below one root.
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    Args:
+        root: A directory, or a URL such as `s3://bucket/prefix`.
+    """
+
+    def __init__(self, root: Path | str) -> None:
+        self._root = FsspecRoot.of(root) if is_url(root) else DirectoryRoot(Path(root))
         self.replicas: dict[ReplicaName, Replica] = {
             name: Replica(
                 name=name,
-                main=self._directory(f"dss-local-{name}", self.root / name / "main"),
-                checkout=self._directory(
-                    f"dss-local-checkout-{name}", self.root / name / "checkout"
-                ),
+                main=self._root.bucket(f"dss-local-{name}", f"{name}/main"),
+                checkout=self._root.bucket(f"dss-local-checkout-{name}", f"{name}/checkout"),
             )
             for name in SCHEMES
         }
 
     def bucket(self, name: str) -> Bucket | None:
-        """Return a bucket by its name: one of the replicas', or a directory below the root."""
+        """Return a bucket by its name: one of the replicas', or one of its own below the root."""
         for replica in self.replicas.values():
             for bucket in (replica.main, replica.checkout):
                 if bucket.name == name:
                     return bucket
         if not name or name in SCHEMES or name.startswith(".") or set(name) & set("/\\:\0"):
             return None
-        path = self.root / name
-        return self._directory(name, path) if path.is_dir() else None
+        return self._root.bucket(name, name) if self._root.has(name) else None
 
-    def _directory(self, name: str, path: Path) -> DirectoryBucket:
-        return DirectoryBucket(name=name, path=path, staging=self.root / STAGING)
+
+def is_url(root: Path | str | None) -> TypeGuard[str]:
+    """Tell whether a root is a URL, and no directory."""
+    return isinstance(root, str) and "://" in root
 
 
 def _alive(keys: Iterable[ObjectKey]) -> list[str]:

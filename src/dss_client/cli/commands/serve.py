@@ -19,7 +19,7 @@ from dss_client import Replica
 from .._app import Session, app, pass_session
 from ..local_extra import local_dss
 from ..output import emit
-from ..params import replica_option
+from ..params import RootPath, replica_option
 
 if TYPE_CHECKING:
     from dss_client.local import LocalDSS
@@ -32,9 +32,10 @@ _TICK = 0.5  # seconds; a wait without end would not notice signals on Windows
 @app.command()
 @click.option(
     "--root",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="DIR",
-    help="Directory that holds the data; with --sample a temporary one when not given.",
+    type=RootPath(),
+    metavar="DIR|URL",
+    help="Directory that holds the data, or a URL such as s3://bucket/prefix; with --sample a"
+    " temporary directory when not given.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
@@ -57,7 +58,7 @@ _TICK = 0.5  # seconds; a wait without end would not notice signals on Windows
 @pass_session
 def serve(
     session: Session,
-    root: Path | None,
+    root: Path | str | None,
     host: str,
     port: int,
     storage_port: int,
@@ -69,7 +70,7 @@ def serve(
     One line with both URLs is printed when it is ready.
     """
     if root is None and not sample:
-        raise click.UsageError("say where the data is, --root DIR, or take the --sample")
+        raise click.UsageError("say where the data is, --root DIR or URL, or take the --sample")
     if not _is_loopback(host):
         click.echo(
             f"Warning: there are no accounts: whoever reaches {host} can read everything.", err=True
@@ -151,17 +152,22 @@ def _on_signals(*numbers: signal.Signals) -> Generator[threading.Event]:
 @click.argument("src", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
     "--root",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=RootPath(),
     required=True,
-    metavar="DIR",
-    help="Directory that holds the data of the DSS.",
+    metavar="DIR|URL",
+    help="Directory or URL that holds the data of the DSS.",
 )
 @click.option("--uuid", metavar="UUID", help="Id of the bundle; a new one when not given.")
 @click.option("--version", metavar="VERSION", help="Version of the bundle; now when not given.")
 @replica_option
 @pass_session
 def load(
-    session: Session, src: Path, root: Path, uuid: str | None, version: str | None, replica: Replica
+    session: Session,
+    src: Path,
+    root: Path | str,
+    uuid: str | None,
+    version: str | None,
+    replica: Replica,
 ) -> None:
     """Make a bundle of a directory.
 
