@@ -133,7 +133,9 @@ def _set(headers: MutableHeaders, name: str, text: str | None) -> None:
 def _retry_after(value: float | str | DateIn) -> str:
     if isinstance(value, DateIn):
         return formatdate(time.time() + value.date_in, usegmt=True)
-    return value if isinstance(value, str) else f"{value:g}"
+    if isinstance(value, str):
+        return value
+    return str(int(value) if value == int(value) else value)
 
 
 def _etag(wanted: str, given: str | None) -> str | None:
@@ -172,9 +174,12 @@ async def _play(answer: Answer, rule: Rule, scope: Scope, receive: Receive, send
     wire = Wire.of(scope)
     end = _end(answer, rule)
     if end is None:
-        await answer.send(send)
-        if rule.overlong and not rule.honest_length:
-            wire.write(_FILLER * rule.overlong)
+        extra = 0 if rule.honest_length else rule.overlong or 0
+        await send(answer.start)
+        await send({"type": "http.response.body", "body": answer.body, "more_body": True})
+        wire.write(_FILLER * extra)  # before the end, after which the connection may be closed
+        await send({"type": "http.response.body"})
+        if extra:
             wire.close()
         return
     sent = 0

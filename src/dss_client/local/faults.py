@@ -34,6 +34,7 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _BODYLESS = frozenset({204, 304})
 
 Offset = Annotated[int, Field(strict=True)] | Literal["start"]
+Seconds = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Position = Annotated[int, Field(strict=True)]
 Number = Annotated[int, Field(ge=1, strict=True)]
 
@@ -49,7 +50,7 @@ class _Strict(BaseModel):
 class Window(_Strict):
     """A run of the selected requests, counted from 1."""
 
-    start: Number = Field(1, alias="from")
+    start: Number = Field(default=1, alias="from")
     to: Number | None = None
     every: Number = 1
 
@@ -68,52 +69,66 @@ class DateIn(_Strict):
 class Rule(_Strict):
     """Which requests, and what happens to them."""
 
-    name: str | None = Field(None, description="for the counts and messages")
+    name: str | None = Field(default=None, description="for the counts and messages")
     on: str | list[str] = Field(
-        "*", description="an operationId, 'api', 'storage', '*', or a list of these"
+        default="*", description="an operationId, 'api', 'storage', '*', or a list of these"
     )
-    method: str | None = Field(None, description="an HTTP method")
-    uuid: str | None = Field(None, description="a uuid in the path")
-    replica: Literal["aws", "gcp"] | None = Field(None, description="'aws' or 'gcp'")
-    key: str | None = Field(None, description="a part of the path")
+    method: str | None = Field(default=None, description="an HTTP method")
+    uuid: str | None = Field(default=None, description="a uuid in the path")
+    replica: Literal["aws", "gcp"] | None = Field(default=None, description="'aws' or 'gcp'")
+    key: str | None = Field(default=None, description="a part of the path")
     nth: Number | list[Number] | Window | None = Field(
-        None,
+        default=None,
         description="a number from 1 on, a list of them, or {'from': 1, 'to': 5, 'every': 2}",
     )
-    probability: float = Field(1.0, ge=0, le=1, description="a number from 0 to 1")
-    seed: int = Field(0, description="makes the same choices in every run")
+    probability: float = Field(default=1.0, ge=0, le=1, description="a number from 0 to 1")
+    seed: int = Field(default=0, description="makes the same choices in every run")
 
-    delay: float = Field(0.0, ge=0, allow_inf_nan=False, description="seconds before the answer")
+    delay: float = Field(
+        default=0.0, ge=0, allow_inf_nan=False, description="seconds before the answer"
+    )
     status: int | None = Field(
-        None, ge=200, le=599, strict=True, description="the answer's status, from 200 to 599"
+        default=None,
+        ge=200,
+        le=599,
+        strict=True,
+        description="the answer's status, from 200 to 599",
     )
     headers: dict[str, str | None] = Field(
         default_factory=dict[str, str | None], description="headers to set; null removes one"
     )
-    body: JsonValue = Field(None, description="a text, or what is sent as JSON")
-    expired: bool = Field(False, description="true answers as to an expired URL, with 403")
+    body: JsonValue = Field(default=None, description="a text, or what is sent as JSON")
+    expired: bool = Field(default=False, description="true answers as to an expired URL, with 403")
     redirect: str | None = Field(
-        None, description="'loop', 'https:', 'http:', an origin, or a whole URL"
+        default=None, description="'loop', 'https:', 'http:', an origin, or a whole URL"
     )
-    retry_after: float | str | DateIn | None = Field(
-        None, description="seconds, any text, or {'date_in': seconds}"
+    retry_after: Seconds | str | DateIn | None = Field(
+        default=None, description="seconds, any text, or {'date_in': seconds}"
     )
-    etag: str | None = Field(None, description="'changed', 'weak', 'missing', or a whole value")
+    etag: str | None = Field(
+        default=None, description="'changed', 'weak', 'missing', or a whole value"
+    )
     content_range: str | None = Field(
-        None, description="'wrong', 'size', 'missing', or a whole value"
+        default=None, description="'wrong', 'size', 'missing', or a whole value"
     )
-    ignore_range: bool = Field(False, description="true answers a Range with 200")
-    content_encoding: Literal["gzip"] | None = Field(None, description="'gzip'")
+    ignore_range: bool = Field(default=False, description="true answers a Range with 200")
+    content_encoding: Literal["gzip"] | None = Field(default=None, description="'gzip'")
     flip: Position | list[Position] = Field(
-        default_factory=list[Position], description="positions of bytes to change; -1 is the last"
+        default_factory=list[Position], description="positions of bytes to change (-1 is the last)"
     )
-    short: Number | None = Field(None, description="how many bytes are missing at the end")
-    overlong: Number | None = Field(None, description="how many bytes are too many at the end")
-    honest_length: bool = Field(False, description="true: Content-Length says what is really sent")
-    close: Offset | None = Field(None, description="a position in the body, or 'start'")
-    reset: Offset | None = Field(None, description="a position in the body, or 'start'")
-    stall: Offset | None = Field(None, description="a position in the body, or 'start'")
-    stall_seconds: float | None = Field(None, gt=0, description="seconds; for ever when not given")
+    short: Number | None = Field(default=None, description="how many bytes are missing at the end")
+    overlong: Number | None = Field(
+        default=None, description="how many bytes are too many at the end"
+    )
+    honest_length: bool = Field(
+        default=False, description="true: Content-Length says what is really sent"
+    )
+    close: Offset | None = Field(default=None, description="a position in the body, or 'start'")
+    reset: Offset | None = Field(default=None, description="a position in the body, or 'start'")
+    stall: Offset | None = Field(default=None, description="a position in the body, or 'start'")
+    stall_seconds: float | None = Field(
+        default=None, gt=0, description="seconds (for ever when not given)"
+    )
 
     @field_validator("on")
     @classmethod
@@ -346,7 +361,8 @@ def _places(error: ValidationError) -> Iterator[str]:
         seen.add(place)
         message = fault["msg"].removeprefix("Value error, ")
         if fault["type"] == "extra_forbidden":
-            near = get_close_matches(names[-1], Rule.model_fields, 1)
+            fields = Rule.model_fields if names[0] == "rules" else Scenario.model_fields
+            near = get_close_matches(names[-1], fields, 1)
             message = "no such field" + (f"; did you mean {near[0]!r}?" if near else "")
         elif known is not None and fault["type"] != "value_error":
             message = f"must be {known.description}"

@@ -10,6 +10,8 @@ from attrs import frozen
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from .errors import illegal_arguments
+
 _EXTENSION = "dss.wire"
 _NO_LINGER = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
 _POLL = 0.001  # seconds
@@ -54,6 +56,14 @@ class WiredProtocol(H11Protocol):
         """Take a new connection."""
         super().connection_made(transport)
         self.app: Any = _Wired(self.app, Wire(transport))
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP, or has too large a head, as every other error is answered."""
+        problem = illegal_arguments(msg).response()
+        lines = [b"HTTP/1.1 400 Bad Request", b"connection: close"]
+        lines += [name + b": " + value for name, value in problem.raw_headers]
+        self.transport.write(b"\r\n".join([*lines, b"", bytes(problem.body)]))
+        self.transport.close()
 
 
 @frozen
