@@ -1,0 +1,106 @@
+"""A receiver of notifications, on a socket of its own."""
+
+import json
+import queue
+import threading
+from collections.abc import Sequence
+from email import message_from_bytes
+from email.message import Message
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Self
+
+from attrs import frozen
+
+PATIENCE = 20  # seconds; only a failing test waits so long
+
+
+@frozen
+class Received:
+    """One request as it came."""
+
+    method: str
+    path: str
+    headers: Message
+    body: bytes
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """The body, which has to be JSON."""
+        assert self.headers["Content-Type"] == "application/json"
+        content: dict[str, Any] = json.loads(self.body)
+        return content
+
+    @property
+    def form(self) -> list[tuple[dict[str, str], bytes]]:
+        """The parts of a multipart body: headers and content."""
+        head = f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode()
+        parts = message_from_bytes(head + self.body).get_payload()
+        assert isinstance(parts, list)
+        found = []
+        for part in parts:
+            assert isinstance(part, Message)
+            content = part.get_payload(decode=True)
+            assert isinstance(content, bytes)
+            found.append((dict(part.items()), content))
+        return found
+
+
+class Receiver:
+    """Takes requests and answers with the statuses given, at last with 200 for ever.
+
+    A status of 0 closes the connection without an answer; one of -1 never answers.
+    """
+
+    def __init__(self, statuses: Sequence[int] = ()) -> None:
+        self.statuses = list(statuses)
+        self.received: queue.Queue[Received] = queue.Queue()
+        self._closing = threading.Event()
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                status = receiver.statuses.pop(0) if receiver.statuses else 200
+                receiver.received.put(Received(self.command, self.path, self.headers, body))
+                if status == -1:
+                    receiver._closing.wait()
+                if status <= 0:
+                    self.close_connection = True
+                    return
+                self.send_response(status)
+                self.send_header("Location", f"{receiver.url}/elsewhere")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            do_PUT = do_POST  # noqa: N815 - the library's name
+            do_GET = do_POST  # noqa: N815 - what a followed redirect would make of it
+
+            def log_message(self, *args: object) -> None:
+                """Say nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def next(self) -> Received:
+        """Wait for the next request."""
+        return self.received.get(timeout=PATIENCE)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._closing.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
