@@ -1,0 +1,128 @@
+"""The fixtures that come with the package, in test runs of their own."""
+
+import os
+import subprocess
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+PROBE = """
+import sys
+loaded = sorted({name.partition('.')[0] for name in sys.modules})
+parts = [name for name in ("httpx", "pydantic", "starlette", "uvicorn") if name in loaded]
+assert not parts, parts
+assert "dss_client.local" not in sys.modules
+"""
+
+TESTS = {
+    "fixtures": """
+        import pathlib
+        from dss_client import DSSClient, FQID
+
+        roots = []
+
+        def test_local_dss_is_empty(local_dss, tmp_path):
+            roots.append(local_dss.root)
+            (tmp_path / "cell_0.json").write_text("{}")
+            local_dss.load_bundle(tmp_path)
+            with DSSClient(local_dss.url) as client:
+                assert len(client.get_bundles_all(replica="aws").bundles) == 1
+
+        def test_and_of_each_test(local_dss):
+            assert local_dss.root not in roots
+            assert not roots[0].exists()
+            with DSSClient(local_dss.url) as client:
+                assert client.get_bundles_all(replica="aws").bundles == []
+
+        def test_dss_is_a_client_of_local_dss(dss, local_dss, tmp_path):
+            (tmp_path / "a").write_text("content")
+            bundle = local_dss.load_bundle(tmp_path)
+            report = dss.download(
+                bundle_uuid=bundle.uuid, replica="aws", download_dir=tmp_path / "d"
+            )
+            assert report.ok
+
+        def test_dss_may_write(dss):
+            assert dss.get_collections(replica="aws").collections == []
+
+        def test_sample_dss_has_the_sample(sample_dss):
+            roots.append(sample_dss.root)
+            with DSSClient(sample_dss.url) as client:
+                assert len(client.get_bundles_all(replica="aws").bundles) == 3
+
+        def test_sample_dss_is_one_for_all(sample_dss):
+            assert sample_dss.root == roots[-1]
+        """,
+    "faults": """
+        import pytest
+        from dss_client import DSSClient, ServerError
+
+        @pytest.mark.dss_faults({"on": "get_bundles_all", "nth": 1, "status": 503})
+        def test_one_fault(local_dss):
+            with DSSClient(local_dss.url, retries=0) as client:
+                with pytest.raises(ServerError):
+                    client.get_bundles_all(replica="aws")
+                client.get_bundles_all(replica="aws")
+            assert local_dss.faults.counts[0].selected == 2
+
+        def test_no_fault(local_dss):
+            assert local_dss.faults.counts == ()
+        """,
+}
+
+
+def run(tmp_path: Path, name: str, *options: str) -> "subprocess.CompletedProcess[str]":
+    """Run a file of tests by pytest, in a process and a directory of its own."""
+    file = tmp_path / f"test_{name}.py"
+    lines = TESTS[name].splitlines()
+    file.write_text("\n".join(line.removeprefix(" " * 8) for line in lines))
+    bare = ["-p", "no:cacheprovider", "-p", "no:asyncio"]  # the latter warns when not configured
+    command = [sys.executable, "-m", "pytest", "-q", *bare, *options, str(file)]
+    environ = {key: text for key, text in os.environ.items() if key != "PYTEST_ADDOPTS"}
+    return subprocess.run(
+        command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def plugin() -> tuple[str, ...]:
+    """Return the options that load the plugin, where the package was installed before it had one."""
+    named = entry_points(group="pytest11")
+    installed = any(each.value == "dss_client.testing" for each in named)
+    return () if installed else ("-p", "dss_client.testing")
+
+
+@pytest.mark.parametrize(("name", "passed"), [("fixtures", 6), ("faults", 2)])
+def test_the_fixtures(tmp_path: Path, name: str, passed: int) -> None:
+    outcome = run(tmp_path, name, *plugin(), "--strict-markers", "-W", "error")
+    assert outcome.returncode == 0, outcome.stdout
+    assert f"{passed} passed" in outcome.stdout
+
+
+def test_a_bad_scenario_is_told(tmp_path: Path) -> None:
+    (tmp_path / "test_bad.py").write_text(
+        "import pytest\n@pytest.mark.dss_faults({'statsu': 1})\ndef test_it(local_dss): pass\n"
+    )
+    outcome = run(tmp_path, "faults", *plugin(), str(tmp_path / "test_bad.py"))
+    assert "rules[0].statsu: no such field; did you mean 'status'?" in outcome.stdout
+
+
+def test_without_the_extra_the_fixtures_say_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text("import sys\nsys.modules['starlette'] = None\n")
+    outcome = run(tmp_path, "fixtures", *plugin(), "-k", "sample")
+    assert outcome.returncode == 1
+    assert "pip install 'dss-client[local]'" in outcome.stdout
+
+
+def test_nothing_is_loaded_before_a_test_asks() -> None:
+    code = f"import dss_client.testing\n{PROBE}"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_marker_and_the_fixtures_are_documented(tmp_path: Path) -> None:
+    markers = run(tmp_path, "fixtures", *plugin(), "--markers").stdout
+    assert "@pytest.mark.dss_faults(*rules)" in markers
+    fixtures = run(tmp_path, "fixtures", *plugin(), "--fixtures").stdout
+    for name in ("local_dss", "sample_dss [session scope]", "dss "):
+        assert f"\n{name}" in fixtures
