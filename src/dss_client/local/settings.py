@@ -35,6 +35,9 @@ class LocalSettings:
             of their content type, and their largest size in bytes.
         missing_files_wait: Seconds that PUT and PATCH of a bundle wait for files that are missing;
             the original took about 15.
+        replication: Whether what is stored in one replica comes to the other: never, before the
+            request that stored it is answered, or `replication_delay` seconds later.
+        replication_delay: Those seconds.
         compat: ``"original"`` brings back answers of the deployed service that a client has to
             survive; `dss_client.local.compat` lists them.
         faults: The scenario to begin with, as for `LocalDSS.faults`.
@@ -45,6 +48,7 @@ class LocalSettings:
         retry_delays: Seconds before each further attempt to deliver a notification. None: as the
             service did, `dss_client.local.delivery.RETRY_DELAYS`.
         delivery_timeout: Seconds that a receiver of a notification gets to answer.
+        journal_events: Events in one journal: as many journals of one event become one.
     """
 
     checkout_polls: int = field(default=0, validator=validators.ge(0))
@@ -56,6 +60,7 @@ class LocalSettings:
     subscription_limit: int = field(default=101, validator=validators.ge(0))
     retry_delays: tuple[float, ...] | None = None
     delivery_timeout: float = field(default=60.0, validator=validators.gt(0))
+    journal_events: int = field(default=1000, validator=validators.ge(1))
     admins: frozenset[str] = frozenset()
     audiences: tuple[str, ...] = (
         "https://dev.data.humancellatlas.org/",
@@ -67,6 +72,10 @@ class LocalSettings:
     copy_polls: int = field(default=0, validator=validators.ge(0))
     checkout_cache: tuple[str, int] = ("application/json", 12_314)
     missing_files_wait: float = field(default=0.0, validator=validators.ge(0))
+    replication: Literal["none", "at once", "delayed"] = field(
+        default="none", validator=validators.in_(["none", "at once", "delayed"])
+    )
+    replication_delay: float = field(default=1.0, validator=validators.ge(0))
     compat: Literal["original"] | None = field(
         default=None, validator=validators.optional(validators.in_(["original"]))
     )
