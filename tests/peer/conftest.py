@@ -1,6 +1,5 @@
 """The reference client beside ours. Without its environment these tests are left out."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,9 +7,7 @@ import pytest
 
 from dss_client import DSSClient
 from dss_client.local import LocalDSS, LocalSettings
-from tests.peer.peer_client import Peer
-
-PYTHON = os.environ.get("DSS_PEER_PYTHON", "")
+from tests.peer.peer_client import PYTHON, Peer
 
 if not PYTHON:
     collect_ignore_glob = ["test_*.py"]
@@ -26,7 +23,7 @@ def service() -> Iterator[LocalDSS]:
 
 @pytest.fixture(scope="session")
 def peer(service: LocalDSS, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
-    with Peer(PYTHON, service.url, tmp_path_factory.mktemp("peer")) as made:
+    with Peer(service.url, tmp_path_factory.mktemp("peer")) as made:
         yield made
 
 
@@ -51,7 +48,7 @@ def paged(tmp_path_factory: pytest.TempPathFactory, large_bundle: str) -> Iterat
 
 @pytest.fixture(scope="session")
 def paged_peer(paged: LocalDSS, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
-    with Peer(PYTHON, paged.url, tmp_path_factory.mktemp("peer")) as made:
+    with Peer(paged.url, tmp_path_factory.mktemp("peer")) as made:
         yield made
 
 

@@ -9,6 +9,9 @@ from typing import Any, Literal, Self
 
 _PROGRAM = Path(__file__).with_name("hca_process.py")
 
+PYTHON = os.environ.get("DSS_PEER_PYTHON", "")
+"""Interpreter of the environment that the client is installed in; empty without one."""
+
 How = Literal["call", "iterate", "paginate", "stream"]
 
 
@@ -26,13 +29,12 @@ class Peer:
     """The reference client for one service.
 
     Args:
-        python: Interpreter of the environment that it is installed in.
         url: Base URL of the service's API.
         home: Empty directory for its settings and its cache.
         token: Access token for secured operations.
     """
 
-    def __init__(self, python: str, url: str, home: Path, token: str | None = None) -> None:
+    def __init__(self, url: str, home: Path, token: str | None = None) -> None:
         self.home = home
         config = home / "config.json"
         config.write_text(json.dumps(_config(url, token)), encoding="utf-8")
@@ -46,7 +48,7 @@ class Peer:
             "XDG_CONFIG_HOME": str(home),
         }
         self._process = subprocess.Popen(
-            [python, "-I", "-W", "ignore", str(_PROGRAM)],
+            [PYTHON, "-I", "-W", "ignore", str(_PROGRAM)],
             cwd=home,
             env=environ,
             stdin=subprocess.PIPE,
