@@ -45,7 +45,7 @@ TESTS = {
             assert report.ok
 
         def test_dss_may_write(dss):
-            assert dss.get_collections(replica="aws").collections == []
+            assert dss.get_collections().collections == []
 
         def test_sample_dss_has_the_sample(sample_dss):
             roots.append(sample_dss.root)
@@ -87,7 +87,7 @@ def run(tmp_path: Path, name: str, *options: str) -> "subprocess.CompletedProces
 
 
 def plugin() -> tuple[str, ...]:
-    """Return the options that load the plugin, where the package was installed before it had one."""
+    """Return the options that load the plugin where the installed package does not name it yet."""
     named = entry_points(group="pytest11")
     installed = any(each.value == "dss_client.testing" for each in named)
     return () if installed else ("-p", "dss_client.testing")

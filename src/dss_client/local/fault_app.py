@@ -56,21 +56,21 @@ class FaultApp:
         if rule.ignore_range:
             kept = [pair for pair in scope["headers"] if pair[0].lower() not in _RANGE_HEADERS]
             scope = {**scope, "headers": kept}
-        answer = _made(rule, scope, request.origin)
+        answer = _made(rule, request.origin)
         if answer is None:
             answer = await record(self.app, scope, receive)
+        if rule.redirect is not None:
+            answer.headers["Location"] = _location(rule.redirect, URL(scope=scope))
+            answer = evolve(answer, status=rule.status or 302, body=b"")
         answer = _changed(answer, rule).framed(request.method)
         await _play(answer, rule, scope, receive, send)
 
 
-def _made(rule: Rule, scope: Scope, origin: Literal["api", "storage"]) -> Answer | None:
+def _made(rule: Rule, origin: Literal["api", "storage"]) -> Answer | None:
     """Return the answer of a rule that leaves the application out, None for all others."""
     if rule.expired:
         return Answer.of(storage_error(403, "ExpiredToken"))
-    if rule.redirect is not None:
-        location = {"Location": _location(rule.redirect, URL(scope=scope))}
-        return Answer.of(Response(None, rule.status or 302, location))
-    if rule.status is None:
+    if rule.status is None or rule.redirect is not None:
         return None
     if rule.status < 400:
         return Answer.of(Response(None, rule.status))
