@@ -194,6 +194,8 @@ def test_delete(client: httpx.Client, kind: str) -> None:
         ({"callback_url": "see http://x"}, "illegal_arguments"),
         ({"callback_url": "http://"}, "illegal_arguments"),
         ({"callback_url": "http://["}, "illegal_arguments"),
+        ({"callback_url": "http://x:99999/"}, "illegal_arguments"),
+        ({"callback_url": "http://x:0/"}, "illegal_arguments"),
         ({"method": "GET"}, "illegal_arguments"),
         ({"encoding": "text/plain"}, "illegal_arguments"),
         ({"form_fields": {"a": 1}}, "illegal_arguments"),

@@ -42,7 +42,8 @@ class Received:
             assert isinstance(part, Message)
             content = part.get_payload(decode=True)
             assert isinstance(content, bytes)
-            found.append((dict(part.items()), content))
+            headers = {name: str(value) for name, value in part.items()}
+            found.append((headers, content))
         return found
 
 

@@ -29,7 +29,6 @@ RETRY_DELAYS: dict[SubscriptionKind, tuple[float, ...]] = {
 """Seconds from one attempt to the next, where the settings name none."""
 _MOST_AT_ONCE = 16
 _MOST_RECORDED = 10_000
-_FAULTS = (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError)
 
 
 def _without_query(url: str) -> str:
@@ -158,7 +157,7 @@ class Deliveries:
                 await response.aclose()
         except TimeoutError:
             return None, f"no answer within {limit:g} s"
-        except _FAULTS as error:
+        except Exception as error:  # noqa: BLE001 - what others ask for fails in any way
             return None, str(error) or type(error).__name__
         return response.status_code, None
 
@@ -183,12 +182,17 @@ class _Sender:
 
     def close(self) -> None:
         """End the thread, with whatever it is sending."""
-        self._loop.call_soon_threadsafe(self._task.cancel)
+        with suppress(RuntimeError):  # closed since its queue failed
+            self._loop.call_soon_threadsafe(self._task.cancel)
         self._thread.join()
 
     def _work(self) -> None:
-        with suppress(asyncio.CancelledError):
+        try:
             self._loop.run_until_complete(self._task)
+        except asyncio.CancelledError:
+            pass
+        except Exception:
+            _logger.exception("notifications are delivered no more")
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.close()
 

@@ -76,14 +76,16 @@ def _added(call: Call, kind: SubscriptionKind) -> Subscription:
 
 
 def _check_callback(url: str) -> None:
-    """Refuse a URL that does not start with its scheme and a host (S9)."""
+    """Refuse a URL that does not start with its scheme and a host, or has no real port (S9)."""
     try:
         parts = urlsplit(url)
-        good = parts.scheme in {"http", "https"} and bool(parts.hostname)
+        good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
         good = False
     if not good:
-        raise illegal_arguments("The callback_url must start with http:// or https:// and a host.")
+        raise illegal_arguments(
+            "The callback_url must be http:// or https://, a host, and a port if any."
+        )
 
 
 def _check_limit(call: Call, kind: SubscriptionKind) -> None:
