@@ -6,35 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dss_client import BadRequest, DSSClient, NotFound, ServerError
+from dss_client import BadRequest, DSSClient, NotFound
 from tests.drive import Drive, Driver
-from tests.operations.cases import BY_NAME, CASES, FILE, UUID, VERSION
+from tests.operations.cases import FILE, UUID, VERSION
 
 if TYPE_CHECKING:
     from dss_client.local import LocalDSS
 
-SERVED = {
-    "delete_bundle",
-    "delete_collection",
-    "delete_subscription",
-    "get_bundle",
-    "get_bundles_all",
-    "get_bundles_checkout",
-    "get_collection",
-    "get_collections",
-    "get_file",
-    "get_subscription",
-    "get_subscriptions",
-    "head_file",
-    "patch_bundle",
-    "patch_collection",
-    "post_bundles_checkout",
-    "post_search",
-    "put_bundle",
-    "put_collection",
-    "put_file",
-    "put_subscription",
-}
 BUNDLE: dict[str, Any] = {"uuid": UUID, "replica": "aws"}
 
 
@@ -60,6 +38,17 @@ def test_search_finds_the_bundles(dss: Drive) -> None:
 
 def test_the_other_replica_is_empty(dss: Drive) -> None:
     assert dss.call("post_search", replica="gcp", es_query={}).total_hits == 0
+
+
+def test_events_are_listed_and_read(dss: Drive) -> None:
+    first = dss.call("get_events", replica="aws")
+    assert len(first.event_streams) == 1
+    journals = dss.call("get_events.iterate", replica="aws", per_page=2)
+    ids = [event.event_id for journal in journals for event in journal.events]
+    assert len(ids) == 3
+    assert f"{UUID}.{VERSION}" in ids
+    document = dss.call("get_event", uuid=UUID, replica="aws", version=VERSION)
+    assert document["bundle_info"] == {"uuid": UUID, "version": VERSION}
 
 
 def test_bundles_are_listed(dss: Drive) -> None:
@@ -158,10 +147,3 @@ def test_bad_arguments_are_refused(
     with pytest.raises(BadRequest) as caught:
         dss.call(name, **arguments)
     assert caught.value.code == code
-
-
-@pytest.mark.parametrize("case", [c for c in CASES if c.name not in SERVED], ids=str)
-def test_what_is_not_served_says_so(case: Any, dss: Drive) -> None:
-    with pytest.raises(ServerError, match=r"not_implemented") as caught:
-        dss.call(case.name, **BY_NAME[case.name].all)
-    assert caught.value.status_code == 501

@@ -11,7 +11,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dss_client import _spec
@@ -20,6 +20,7 @@ from . import (
     bundle_writes,
     bundles,
     collection_operations,
+    events,
     file_writes,
     files,
     search_operation,
@@ -47,6 +48,8 @@ HANDLERS: dict[str, Handler] = {
     "get_bundles_checkout": bundles.get_bundles_checkout,
     "get_collection": collection_operations.get_collection,
     "get_collections": collection_operations.get_collections,
+    "get_event": events.get_event,
+    "get_events": events.get_events,
     "get_file": files.get_file,
     "get_subscription": subscriptions.get_subscription,
     "get_subscriptions": subscriptions.get_subscriptions,
@@ -96,14 +99,19 @@ def _route(service: Service, path: str, by_method: dict[str, Operation]) -> Rout
         body = await request.body()
         return await asyncio.to_thread(_answer, service, operation, request, body)
 
-    return Route(f"{BASE}{path}", endpoint, methods=list(by_method))
+    return _Path(f"{BASE}{path}", endpoint, methods=list(by_method))
+
+
+class _Path(Route):
+    """A route that keeps its path: PUT /bundles/all is a wrong method, and no bundle's PUT."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        match, child = super().matches(scope)
+        return (Match.FULL if match is Match.PARTIAL else match), child
 
 
 def _answer(service: Service, operation: Operation, request: Request, body: bytes) -> Response:
     try:
-        handler = HANDLERS.get(operation.id)
-        if handler is None:
-            raise _not_served(operation)
         caller = None
         if operation.secured:
             caller = service.tokens.caller(request.headers.get("authorization"))
@@ -125,7 +133,7 @@ def _answer(service: Service, operation: Operation, request: Request, body: byte
             base_url=f"{request.url.scheme}://{request.url.netloc}{BASE}",
             caller=caller,
         )
-        return handler(call)
+        return HANDLERS[operation.id](call)
     except Problem as problem:
         return problem.response()
     except Exception:
@@ -141,14 +149,6 @@ def _only_reads(operation: Operation) -> bool:
 def _read_only() -> Problem:
     title = "The service takes no writes at the moment."
     return Problem(503, "read_only", title, {"Retry-After": "600"})
-
-
-def _not_served(operation: Operation) -> Problem:
-    title = (
-        f"{operation.method} {operation.path} is not served by this embedded service; "
-        f"it serves {', '.join(sorted(HANDLERS))}."
-    )
-    return Problem(501, "not_implemented", title)
 
 
 async def _swagger(request: Request) -> Response:

@@ -33,8 +33,10 @@ from .fault_app import FaultApp
 from .faults import Faults, ScenarioLike
 from .identify import api_target, storage_target
 from .jobs import Jobs
+from .journals import EventJournals
 from .loader import LoadedBundle, load_directory
 from .notifications import Notifier
+from .replication import Replication
 from .sample import load_sample
 from .search import SearchIndexes
 from .service import Service
@@ -112,10 +114,15 @@ class LocalDSS:
         self._tokens = Tokens(self.settings)
         self._indexes = SearchIndexes(self._storage.replicas.values(), self.root / ".index")
         self._changes.listen(self._indexes.take)
+        self._journals = EventJournals(
+            self._storage.replicas.values(), self.settings.journal_events
+        )
+        self._changes.listen(self._journals.take)
         self._subscriptions = Subscriptions(self.root / ".subscriptions")
         queue = DeliveryQueue(self.root / ".deliveries.sqlite3")
         self._deliveries = Deliveries(queue, self._subscriptions, self.settings)
         self._changes.listen(Notifier(self._subscriptions, self._deliveries).take)
+        self._replication = Replication(self.settings, self._storage, self._changes)
 
     @property
     def url(self) -> str:
@@ -198,6 +205,14 @@ class LocalDSS:
         """
         return self._tokens.mint(email, group, expires_in, claims)
 
+    def reindex(self) -> dict[ReplicaName, int]:
+        """Make the search indexes anew from the buckets, and return the bundle versions in each.
+
+        Needed only where an object was replaced behind the service's back: what comes and goes is
+        noticed. Works whether the service runs or not.
+        """
+        return self._indexes.rebuild()
+
     def start(self) -> Self:
         """Start to serve, in a thread of its own.
 
@@ -218,6 +233,7 @@ class LocalDSS:
             storage=self._storage,
             checkouts=Checkouts(self._storage, jobs, self.settings.clock, self.settings.email_dir),
             indexes=self._indexes,
+            journals=self._journals,
             signer=Signer(self.settings.clock),
             changes=self._changes,
             copies=Copies(self._changes, jobs, self.settings.copy_polls),
@@ -232,6 +248,7 @@ class LocalDSS:
         configs = [_config(app, self.settings.max_head) for app in apps]
         self._running = _Running(configs, sockets, jobs)
         self._deliveries.start(self._origin(self._running.api))
+        self._replication.start()
         return self
 
     def stop(self) -> None:
@@ -239,6 +256,7 @@ class LocalDSS:
         running, self._running = self._running, None
         if running is not None:
             running.close()
+            self._replication.stop()
             self._deliveries.stop()
         if self._cleanup is not None:
             self._cleanup()

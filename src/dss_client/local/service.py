@@ -14,6 +14,7 @@ from .changes import Changes
 from .checkout import Checkouts
 from .collection_store import Collections
 from .copies import Copies
+from .journals import EventJournals
 from .search import SearchIndexes
 from .settings import LocalSettings
 from .signing import Signer
@@ -31,6 +32,7 @@ class Service:
     storage: Storage
     checkouts: Checkouts
     indexes: SearchIndexes
+    journals: EventJournals
     signer: Signer
     changes: Changes
     copies: Copies

@@ -21,11 +21,12 @@ SCHEMES: dict[ReplicaName, str] = {"aws": "s3", "gcp": "gs"}
 
 @frozen
 class Replica:
-    """One full copy of the data: its main bucket and its checkout bucket."""
+    """One full copy of the data: its main bucket, and those of checkouts and events."""
 
     name: ReplicaName
     main: Bucket
     checkout: Bucket
+    events: Bucket
 
     @property
     def scheme(self) -> str:
@@ -134,6 +135,7 @@ class Storage:
                 name=name,
                 main=self._root.bucket(f"dss-local-{name}", f"{name}/main"),
                 checkout=self._root.bucket(f"dss-local-checkout-{name}", f"{name}/checkout"),
+                events=self._root.bucket(f"dss-local-events-{name}", f"{name}/events"),
             )
             for name in SCHEMES
         }
@@ -141,7 +143,7 @@ class Storage:
     def bucket(self, name: str) -> Bucket | None:
         """Return a bucket by its name: one of the replicas', or one of its own below the root."""
         for replica in self.replicas.values():
-            for bucket in (replica.main, replica.checkout):
+            for bucket in (replica.main, replica.checkout, replica.events):
                 if bucket.name == name:
                     return bucket
         if not name or name in SCHEMES or name.startswith(".") or set(name) & set("/\\:\0"):

@@ -1,0 +1,29 @@
+"""``dss reindex``: make the search index of an embedded DSS anew."""
+
+from pathlib import Path
+
+import click
+
+from .._app import Session, app, pass_session
+from ..local_extra import local_dss
+from ..output import emit
+
+
+@app.command()
+@click.option(
+    "--root",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="Directory that holds the data of the DSS.",
+)
+@pass_session
+def reindex(session: Session, root: Path) -> None:
+    """Make the search index anew, from the bundles.
+
+    Needed only when bundles were changed in place: those that come and go are noticed. The number
+    of bundle versions in each replica is printed.
+    """
+    counts = local_dss(root).reindex()
+    lines = [f"{replica}: {count:,} bundle versions" for replica, count in counts.items()]
+    emit(dict(counts), lines, as_json=session.as_json)
