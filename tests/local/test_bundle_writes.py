@@ -159,6 +159,11 @@ class TestPut:
         response = put(client, [{**file, "name": name}])
         assert problem(response) == (400, "illegal_arguments")
 
+    @pytest.mark.parametrize("uuid", [f"x{UNKNOWN}", f"../{UNKNOWN}", f"{UNKNOWN}.{VERSION}"])
+    def test_bad_uuids(self, client: httpx.Client, file: dict[str, Any], uuid: str) -> None:
+        response = put(client, [{**file, "uuid": uuid}])
+        assert problem(response) == (400, "illegal_arguments")
+
     @pytest.mark.parametrize("name", ["a b", "pa/th.2json", "good..path", "...", "ä", "-rf", "C:"])
     def test_good_names(self, client: httpx.Client, file: dict[str, Any], name: str) -> None:
         assert put(client, [{**file, "name": name}]).status_code == 201

@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Thread
 
@@ -322,3 +323,30 @@ def test_only_one_of_many_writers_wins(tmp_path: Path) -> None:
     winner = replica.main.get("files/x")
     assert found.count(None) == 1
     assert found.count(winner) == 7
+
+
+UNREADABLE = Path("/proc/self/mem")
+"""A regular file that can be opened, and gives an error when it is read."""
+
+
+@pytest.mark.skipif(not UNREADABLE.is_file(), reason="there is no such file on this platform")
+@pytest.mark.parametrize("metadata", [None, HELLO])
+def test_a_source_that_cannot_be_read(
+    client: httpx.Client, upload: Path, metadata: dict[str, str] | None
+) -> None:
+    put_source(upload, "broken", metadata=metadata)
+    (upload / "broken").unlink()
+    (upload / "broken").symlink_to(UNREADABLE)
+    response = put_file(client, "s3://upload/broken")
+    assert problem(response) == (404, "not_found")
+    assert "Input/output error" in response.json()["title"]
+
+
+def test_puts_of_one_file_at_the_same_time(client: httpx.Client) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        putting = [pool.submit(put_file, client, uuid=UUID, creator_uid=7) for _ in range(7)]
+        putting.append(pool.submit(put_file, client, uuid=UUID, creator_uid=8))
+        statuses = [each.result().status_code for each in putting]
+    assert statuses.count(201) == 1
+    assert statuses.count(409) in {1, 7}
+    assert statuses.count(200) == 7 - statuses.count(409)

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from dss_client.versions import create_version, is_version
+from dss_client.versions import create_version, is_uuid, is_version
 
 from . import documents
 from .documents import FileMetadata, JsonObject, Manifest, ManifestFile, ObjectKey
@@ -95,6 +95,8 @@ def _was_ever_there(replica: Replica, uuid: str, version: str | None) -> bool:
 
 def _manifest_files(call: Call, asked: list[JsonObject]) -> list[ManifestFile]:
     for file in asked:
+        if not is_uuid(file["uuid"]):
+            raise illegal_arguments(f"A file's uuid is none: {file['uuid']!r:.80}.")
         try:
             check_name(file["name"])
         except BadName as error:
