@@ -351,6 +351,23 @@ def test_what_is_no_bundle_notifies_no_one(tmp_path: Path, body: dict[str, Any])
     queue.close()
 
 
+def test_a_broken_subscription_keeps_no_other_from_its_own(
+    tmp_path: Path, receiver: Receiver, load: Load, caplog: pytest.LogCaptureFixture
+) -> None:
+    subscriptions = Subscriptions(tmp_path / ".subscriptions")
+    content = {"owner": ADMIN, "replica": "aws", "callback_url": receiver.url}
+    queries: dict[str, object] = {"a": {}, "b": {"query": {"mtch": {}}}, "c": EVERYTHING}
+    for uuid, query in queries.items():
+        stored = {**content, "uuid": uuid, "es_query": query}
+        subscriptions.add(Subscription("elasticsearch", stored))
+    with LocalDSS(tmp_path) as dss:
+        load(dss, FILES)
+        assert receiver.next().payload["subscription_id"] == "c"
+        assert len(dss.deliveries()) <= 1
+    assert "subscription a is skipped: it has no [query]" in caplog.text
+    assert "subscription b is skipped" in caplog.text
+
+
 def test_a_write_survives_what_goes_wrong_here(
     tmp_path: Path, load: Load, caplog: pytest.LogCaptureFixture
 ) -> None:

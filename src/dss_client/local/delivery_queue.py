@@ -96,5 +96,8 @@ class DeliveryQueue:
         if self._opened is None:
             # Used by one thread at a time, under the lock.
             self._opened = sqlite3.connect(self._path, check_same_thread=False)
+            # No wait for the disk at each notification: a crash of the machine may lose the last.
+            self._opened.execute("PRAGMA journal_mode = WAL")
+            self._opened.execute("PRAGMA synchronous = NORMAL")
             self._opened.execute(_TABLE)
         return self._opened

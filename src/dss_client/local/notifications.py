@@ -14,7 +14,7 @@ from .delivery import Deliveries
 from .documents import JsonObject, ObjectKey
 from .expressions import ExpressionError, evaluate
 from .metadata import metadata_document
-from .percolate import matches
+from .percolate import matching
 from .search_documents import bundle_document
 from .store import Replica
 from .subscription_store import Subscription, Subscriptions
@@ -72,7 +72,7 @@ class Notifier:
                 for subscription in by_expression:
                     self._by_expression(event, subscription, document)
             if by_query and (indexed := bundle_document(replica, event.uuid, event.version)):
-                for subscription in by_query:
+                for subscription in matching(by_query, f"{event.uuid}.{event.version}", indexed):
                     self._by_query(event, subscription, indexed)
 
     def _by_expression(
@@ -93,13 +93,10 @@ class Notifier:
         self._deliveries.add(subscription, payload)
 
     def _by_query(self, event: _Event, subscription: Subscription, indexed: JsonObject) -> None:
-        query: JsonObject = subscription.get("es_query")
-        if not matches(query, f"{event.uuid}.{event.version}", indexed):
-            return
         payload = {
             **event.payload(subscription),
             "transaction_id": str(uuid4()),
-            "es_query": query,
+            "es_query": subscription.get("es_query"),
         }
         if subscription.get("attachments"):
             payload["attachments"] = attachments(subscription, indexed)

@@ -1,29 +1,37 @@
 """The queries of elasticsearch subscriptions, matched against one document (§11.2)."""
 
+import logging
+from collections.abc import Sequence
+
+from .conditions import Condition
 from .documents import JsonObject
 from .query import QueryError, compile_query
-from .search import document_matches
+from .search import document_fulfils
+from .subscription_store import Subscription
+
+_logger = logging.getLogger(__name__)
 
 
-def check_es_query(es_query: JsonObject) -> None:
-    """Refuse a query that search would refuse, too.
-
-    Raises:
-        QueryError: The message names what is wrong.
-    """
-    compile_query(_query(es_query))
-
-
-def matches(es_query: JsonObject, fqid: str, source: JsonObject) -> bool:
-    """Tell whether a query such as `{"query": {...}}` finds a document.
+def compile_es_query(es_query: JsonObject) -> Condition:
+    """Return what a query such as `{"query": {...}}` asks of a document.
 
     Raises:
-        QueryError: The query is refused.
+        QueryError: Search would refuse it, too.
     """
-    return document_matches(_query(es_query), fqid, source)
-
-
-def _query(es_query: JsonObject) -> object:
     if "query" not in es_query:
         raise QueryError("it has no [query]")
-    return es_query["query"]
+    return compile_query(es_query["query"])
+
+
+def matching(
+    subscriptions: Sequence[Subscription], fqid: str, source: JsonObject
+) -> list[Subscription]:
+    """Return the subscriptions whose query finds a document."""
+    compiled: list[tuple[Subscription, Condition]] = []
+    for subscription in subscriptions:
+        try:
+            compiled.append((subscription, compile_es_query(subscription.get("es_query", {}))))
+        except QueryError as error:  # stored by something else
+            _logger.warning("subscription %s is skipped: %s", subscription.uuid, error)
+    fulfilled = document_fulfils([condition for _, condition in compiled], fqid, source)
+    return [each for (each, _), found in zip(compiled, fulfilled, strict=True) if found]

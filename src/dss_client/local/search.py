@@ -29,7 +29,7 @@ _logger = logging.getLogger(__name__)
 
 _FORMAT = 1
 _BUSY = 60  # seconds to wait for another process that writes
-_CHUNK = 500  # bundles indexed in one transaction
+_CHUNK = 2000  # bundles indexed in one transaction
 _CACHE = -64 * 1024  # KiB, by SQLite's rule for negative numbers
 
 SortKey = tuple[str, str, str]
@@ -204,13 +204,17 @@ def document_matches(query: object, fqid: str, source: JsonObject) -> bool:
     Raises:
         QueryError: The query cannot be run.
     """
-    condition = compile_query(query)
+    return document_fulfils([compile_query(query)], fqid, source) == [True]
+
+
+def document_fulfils(conditions: Iterable[Condition], fqid: str, source: JsonObject) -> list[bool]:
+    """Tell of each condition whether one document, which is in no index, fulfils it."""
     connection = _connect(":memory:")
     try:
         connection.executescript(_SCHEMA)
         _insert(connection, [(fqid, source)])
         page = Page(after=None, skip=0, size=0, whole=False)
-        return _select(connection, condition, page).total == 1
+        return [_select(connection, condition, page).total == 1 for condition in conditions]
     finally:
         connection.close()
 
@@ -220,6 +224,7 @@ def _connect(path: Path | str) -> sqlite3.Connection:
         path.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(path, timeout=_BUSY, isolation_level=None)
     connection.execute(f"PRAGMA cache_size = {_CACHE}")
+    connection.execute("PRAGMA synchronous = OFF")  # what is lost can be made anew
     connection.create_function("REGEXP", 2, matches_regexp, deterministic=True)
     return connection
 

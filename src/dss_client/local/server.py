@@ -37,12 +37,13 @@ from .journals import EventJournals
 from .loader import LoadedBundle, load_directory
 from .notifications import Notifier
 from .replication import Replication
+from .s3_sources import S3Sources
 from .sample import load_sample
 from .search import SearchIndexes
 from .service import Service
 from .settings import LocalSettings
 from .signing import Signer
-from .sources import BucketSources
+from .sources import BucketSources, Sources
 from .storage_app import storage_app
 from .store import ReplicaName, Storage, is_url
 from .subscription_store import Subscriptions
@@ -110,6 +111,9 @@ class LocalDSS:
         self.root: Path = Path(root).absolute()
         self.root.mkdir(parents=True, exist_ok=True)
         self._storage = Storage(url or self.root)
+        self._sources: tuple[Sources, ...] = (BucketSources(self.settings.sources, self._storage),)
+        if self.settings.s3_endpoint:
+            self._sources += (S3Sources.at(self.settings.s3_endpoint),)
         self._changes = Changes()
         self._tokens = Tokens(self.settings)
         self._indexes = SearchIndexes(self._storage.replicas.values(), self.root / ".index")
@@ -237,7 +241,7 @@ class LocalDSS:
             signer=Signer(self.settings.clock),
             changes=self._changes,
             copies=Copies(self._changes, jobs, self.settings.copy_polls),
-            sources=(BucketSources(self.settings.sources, self._storage),),
+            sources=self._sources,
             collections=Collections(self._storage, self._changes),
             subscriptions=self._subscriptions,
             tokens=self._tokens,
@@ -257,7 +261,7 @@ class LocalDSS:
         if running is not None:
             running.close()
             self._replication.stop()
-            self._deliveries.stop()
+        self._deliveries.stop()
         if self._cleanup is not None:
             self._cleanup()
 

@@ -10,7 +10,7 @@ from dss_client.versions import create_version
 from .documents import JsonObject, as_object
 from .errors import Problem, illegal_arguments, not_found
 from .expressions import ExpressionError, check_expression
-from .percolate import check_es_query
+from .percolate import compile_es_query
 from .query import QueryError
 from .service import Call, json_response
 from .subscription_store import Subscription, SubscriptionKind
@@ -119,7 +119,7 @@ def _check_attachments(body: JsonObject) -> None:
 
 def _check_es_query(es_query: JsonObject) -> None:
     try:
-        check_es_query(es_query)
+        compile_es_query(es_query)
     except (QueryError, RecursionError) as error:
         # The original says 500, which makes clients send the same refused query again and again.
         raise Problem(400, "elasticsearch_error", f"The es_query is refused: {error}.") from error
