@@ -60,7 +60,7 @@ def parse_date(text: str) -> Span | None:
 
 def parse_whole_date(text: str) -> Span | None:
     """Return what a date means that tells at least its day, as stored values must."""
-    return parse_date(text) if len(text) >= _WHOLE_DAY else None
+    return parse_date(text) if len(text) >= _WHOLE_DAY and text[4] == "-" else None
 
 
 def _precision(match: re.Match[str]) -> int:

@@ -59,8 +59,7 @@ def is_exact(path: str) -> bool:
 
 def normal(path: str, text: str) -> str:
     """Return a string as terms at a path are compared: in lower case, but for ids."""
-    clean = text.encode("utf-8", "replace").decode()
-    return clean if is_exact(path) else clean.lower()
+    return _clean(text) if is_exact(path) else _clean(text).lower()
 
 
 def words(text: str) -> list[str]:
@@ -129,7 +128,12 @@ def _scalars(source: Mapping[str, Any]) -> Iterator[tuple[str, Scalar]]:
         elif (items := as_list(value)) is not None:
             pending.extend((path, item) for item in items)
         elif value is not None:
-            yield path.encode("utf-8", "replace").decode(), value
+            yield _clean(path), value
+
+
+def _clean(text: str) -> str:
+    """Return a text without the halves of letters that JSON can hold, and no database."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def _above(path: str) -> Iterable[str]:
