@@ -101,7 +101,7 @@ def compat(session: nox.Session) -> None:
 @nox.session(python="3.11")
 def peer(session: nox.Session) -> None:
     """Run the reference client, in an environment of its own, against the embedded DSS."""
-    session.install("-e", ".[all]", *group("test"))
+    session.install("-e", ".[all,s3]", *group("test"))
     theirs = Path(session.create_tmp(), "hca")
     python = str(theirs / ("Scripts" if os.name == "nt" else "bin") / "python")
     session.run("python", "-m", "venv", str(theirs))

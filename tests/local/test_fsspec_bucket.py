@@ -8,9 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
-import httpx
 import pytest
-from moto.server import ThreadedMotoServer
 
 from dss_client import DSSClient
 from dss_client.local import LocalDSS
@@ -18,28 +16,20 @@ from dss_client.local.bucket import BadKey
 from dss_client.local.fsspec_bucket import FsspecBucket, FsspecRoot
 from dss_client.local.sample import BUNDLES, sample_files
 from tests.local.test_bucket import WRONG_KEYS
+from tests.s3_service import ENVIRON, make_bucket, s3_service
 
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
-    """An S3 service on this machine; returns its URL."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with s3_service() as service:
+        yield service
 
 
 @pytest.fixture
 def s3_root(s3: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("AWS_ENDPOINT_URL", s3)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    bucket = f"archive-{uuid4()}"
-    httpx.put(f"{s3}/{bucket}").raise_for_status()
-    return f"s3://{bucket}/dss"
+    for name, text in {**ENVIRON, "AWS_ENDPOINT_URL": s3}.items():
+        monkeypatch.setenv(name, text)
+    return f"s3://{make_bucket(s3)}/dss"
 
 
 @pytest.fixture(params=["memory", "file", "s3"])

@@ -32,13 +32,14 @@ class Peer:
         url: Base URL of the service's API.
         home: Empty directory for its settings and its cache.
         token: Access token for secured operations.
+        **environ: Further environment variables.
     """
 
-    def __init__(self, url: str, home: Path, token: str | None = None) -> None:
+    def __init__(self, url: str, home: Path, token: str | None = None, **environ: str) -> None:
         self.home = home
         config = home / "config.json"
         config.write_text(json.dumps(_config(url, token)), encoding="utf-8")
-        environ = {
+        environ |= {
             "HCA_CONFIG_FILE": str(config),
             "HOME": str(home),
             "NO_PROXY": "*",

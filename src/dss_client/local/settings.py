@@ -28,6 +28,8 @@ class LocalSettings:
             an `@` is a service account, and must be the token's subject, too.
         sources: Directories that PUT /files copies from, by the name of the bucket that each
             stands for; see `dss_client.local.sources`.
+        s3_endpoint: URL of an S3-compatible service that PUT /files copies from, too; it needs
+            the extra `s3`. Credentials are those of S3's own tools.
         copy_threshold: Largest file in bytes that is copied while the client waits; a larger one
             is answered with 202.
         copy_polls: How many times HEAD and GET answer 404 for such a file, before it is copied.
@@ -44,7 +46,7 @@ class LocalSettings:
         fault_header: Whether a request may ask for a 504 by ``DSS_FAKE_504_PROBABILITY`` (§3.5).
         max_body: Bytes that a request to the API may have in its body.
         max_head: Bytes that a request's line and headers may have before they are complete.
-        subscription_limit: How many subscriptions of one kind an owner may have in one replica (S5).
+        subscription_limit: How many subscriptions of one kind an owner may have in a replica (S5).
         retry_delays: Seconds before each further attempt to deliver a notification. None: as the
             service did, `dss_client.local.delivery.RETRY_DELAYS`.
         delivery_timeout: Seconds that a receiver of a notification gets to answer.
@@ -68,6 +70,7 @@ class LocalSettings:
     )
     trusted_issuers: Mapping[str, Mapping[str, Any]] = field(factory=dict[str, Mapping[str, Any]])
     sources: Mapping[str, Path] = field(factory=dict[str, Path])
+    s3_endpoint: str | None = None
     copy_threshold: int = field(default=64 * 1024 * 1024, validator=validators.ge(0))
     copy_polls: int = field(default=0, validator=validators.ge(0))
     checkout_cache: tuple[str, int] = ("application/json", 12_314)
