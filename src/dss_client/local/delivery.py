@@ -198,6 +198,7 @@ class _Sender:
 
     async def _run(self) -> None:
         # The client takes time to make, which a service without subscriptions need not wait for.
+        # It heeds no proxy: what receives here is mostly on this machine.
         batch = await self._deliveries.next(self._sending, self._wake)
         async with (
             httpx.AsyncClient(timeout=None, trust_env=False) as client,  # noqa: S113 - limited above
