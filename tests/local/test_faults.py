@@ -83,6 +83,17 @@ def test_breaks_in_the_body(
     assert (answer.body, answer.ended) == (body, ended)
 
 
+def test_all_bytes_before_a_break_are_sent(dss: LocalDSS, url: str) -> None:
+    body = "x" * 20_000_000  # more than any buffer on the way
+    assert len(storage_fault(dss, url, body=body, close=-1).body) == len(body) - 1
+
+
+def test_a_request_whose_body_nobody_reads(dss: LocalDSS, api_url: str) -> None:
+    dss.faults = [{"status": 503, "stall": "start", "stall_seconds": 0.05}]
+    answer = httpx.post(api_url.replace("?", "/checkout?"), json={})
+    assert answer.status_code == 503
+
+
 @pytest.mark.parametrize(
     ("fault", "body"),
     [({"short": 7}, CONTENT[:-7]), ({"overlong": 3}, CONTENT + b"xxx")],

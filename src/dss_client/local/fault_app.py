@@ -47,9 +47,9 @@ class FaultApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
-        request = self.identify(scope)
-        rule = self.faults.due(request)
-        if rule is None:
+        request = None if self.faults.idle else self.identify(scope)
+        rule = self.faults.due(request) if request else None
+        if request is None or rule is None:
             await self.app(scope, receive, send)
             return
         await asyncio.sleep(rule.delay)
@@ -208,10 +208,14 @@ def _end(answer: Answer, rule: Rule) -> Offset | None:
 
 async def _is_gone(receive: Receive, seconds: float | None) -> bool:
     """Wait for the end of the connection; return False when the time is over before."""
+    gone = asyncio.create_task(_disconnected(receive))
     try:
-        async with asyncio.timeout(seconds):
-            while (await receive())["type"] != "http.disconnect":
-                pass
-    except TimeoutError:
-        return False
-    return True
+        done, _ = await asyncio.wait([gone], timeout=seconds)
+        return bool(done)
+    finally:
+        gone.cancel()
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

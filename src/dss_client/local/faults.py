@@ -290,6 +290,11 @@ class Faults:
         return self._scenario
 
     @property
+    def idle(self) -> bool:
+        """Whether there is no rule."""
+        return not self._counters
+
+    @property
     def counts(self) -> tuple[FaultCount, ...]:
         """One count for each rule, in their order."""
         with self._lock:
