@@ -119,6 +119,7 @@ def anywhere(text: str, *, split: bool = True) -> Condition:
 
 def exists(path: str) -> Condition:
     """Return what holds when a field, or one below it, has a value that is not null."""
+    path = normal("_id", path)
     fields, values = "SELECT id FROM fields WHERE path = ?", [path]
     if path.endswith(ANALYSED):
         fields += f" OR (path = ? AND kind = {Kind.WORD:d})"
