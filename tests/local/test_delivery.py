@@ -278,6 +278,30 @@ def test_a_key_id_that_no_header_can_hold(tmp_path: Path, load: Load) -> None:
     assert SECRET not in f"{delivery}"
 
 
+@pytest.mark.parametrize(
+    ("body", "delivered"),
+    [
+        ({"hmac_secret_key": "\ud800"}, True),
+        ({"form_fields": {"a": "\ud800"}, "encoding": "multipart/form-data"}, True),
+        ({"form_fields": {"\ud800": "a"}, "encoding": "multipart/form-data"}, False),
+        ({"hmac_secret_key": "a", "hmac_key_id": "\ud800"}, False),
+        ({"attachments": {"\ud800": {"type": "jmespath", "expression": "event_type"}}}, True),
+    ],
+)
+def test_half_a_character(
+    tmp_path: Path, load: Load, body: dict[str, Any], delivered: bool
+) -> None:
+    with start(tmp_path) as dss, Receiver() as receiver, writer(dss) as client:
+        content = json.dumps({"callback_url": receiver.url, **body})
+        headers = {"Content-Type": "application/json"}
+        params = {"replica": "aws"}
+        client.put("/subscriptions", params=params, content=content, headers=headers)
+        load(dss, FILES)
+        [delivery] = wait_for(1, dss)
+    assert delivery.ok == delivered
+    assert bool(delivery.error) != delivered
+
+
 def test_a_slow_receiver_keeps_no_other_waiting(tmp_path: Path, load: Load) -> None:
     with start(tmp_path) as dss, Receiver([-1] * 3) as slow, Receiver() as fast:
         for _ in range(3):
