@@ -63,7 +63,7 @@ def field_holds(kind: str, path: str, wanted: Any, values: list[tuple[str, Scala
     words = {
         word
         for at, value in values
-        if path.endswith(".text") and at == above and isinstance(value, str)
+        if path.endswith(".text") and at == above and isinstance(value, str) and analysed(at)
         for word in split(value)
     }
     exact = path in EXACT
@@ -95,7 +95,13 @@ def exists(path: str, values: list[tuple[str, Scalar]]) -> bool:
     return any(
         at == path
         or at.startswith(f"{path}.")
-        or (path.endswith(".text") and at == above and isinstance(value, str) and split(value))
+        or (
+            path.endswith(".text")
+            and at == above
+            and isinstance(value, str)
+            and analysed(at)
+            and split(value)
+        )
         for at, value in values
     )
 
@@ -180,6 +186,10 @@ def number(value: Scalar) -> float | None:
         return float(str(value))
     except ValueError:
         return None
+
+
+def analysed(path: str) -> bool:
+    return path != "_id" and not path.startswith("manifest.")
 
 
 def split(text: str) -> list[str]:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from dss_client.local.search import document_matches
 
-from .search_oracle import matches
+from .search_oracle import matches, scalars, split
 
 FQID = "0a6f.2019-01-01T000000.000000Z"
 # Few, so that queries find something.
@@ -37,41 +37,71 @@ SCALARS = st.one_of(
 )
 NAMES = st.sampled_from(["a", "b", "text", "c"])
 VALUES = st.recursive(
-    SCALARS, lambda it: st.lists(it, max_size=3) | st.dictionaries(NAMES, it, max_size=3)
+    SCALARS,
+    lambda it: st.lists(it, max_size=3) | st.dictionaries(NAMES, it, min_size=1, max_size=3),
 )
 SOURCES = st.fixed_dictionaries(
     {"uuid": st.just("0a6f"), "manifest": st.just({"version": "2019-01-01T000000.000000Z"})},
-    optional={"files": st.dictionaries(NAMES, VALUES, max_size=3), "admin_deleted": st.booleans()},
+    optional={
+        "files": st.dictionaries(NAMES, VALUES, min_size=1, max_size=3),
+        "admin_deleted": st.booleans(),
+    },
 )
-PATHS = st.one_of(
-    st.sampled_from(["uuid", "manifest.version", "admin_deleted", "_id", "files", "files.a.text"]),
-    st.lists(NAMES, min_size=1, max_size=3).map(lambda names: ".".join(["files", *names])),
+BOUNDS = st.one_of(
+    STRINGS,
+    st.sampled_from([0, 34, 34.5, "34", "2018-05-01", "2018-05-01T12:00:00Z"]),
+    st.none(),
 )
-WANTED = SCALARS.filter(lambda value: value is not None)
-BOUNDS = st.one_of(STRINGS, st.sampled_from([0, 34, 34.5, "34"]), st.none())
+PREFIXES = ["", "h", "Homo", "2018", "0a", "a.", "Ü", "x", "3"]
+FORMS = ["*", "h*s", "?a*", "*SAP*", "0A*", "0a*", "2018*", "a?b-c", "3*"]
+PATTERNS = [".*", "[a-m]+.*", "h.*s", "(homo|mus) .+", "a{2}b?", "X+", "3.+"]
 
 
-def on_field(kind: str, values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    return st.builds(lambda path, value: {kind: {path: value}}, PATHS, values)
+def leaves(source: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """Return simple queries on what a document has, and on things near it."""
+    present = [("_id", FQID), *scalars(source, "")]
+    paths = sorted({path for path, _ in present})
+    above = sorted({path.rpartition(".")[0] for path in paths if "." in path})
+    words = [f"{path}.text" for path in paths]
+    path = st.sampled_from([*paths, *words, *above, "no.such"])
+    near = [value for _, value in present if not isinstance(value, str) or len(value) < 300]
+    wanted = st.sampled_from([*near, *(w for v in near if isinstance(v, str) for w in split(v))])
+    value = wanted | SCALARS.filter(lambda it: it is not None)
+
+    def on_field(kind: str, values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+        return st.builds(lambda at, given: {kind: {at: given}}, path, values)
+
+    bound = BOUNDS | wanted.filter(lambda it: not isinstance(it, bool))
+    names = st.sampled_from(["gt", "gte", "lt", "lte"])
+    ids = st.lists(st.sampled_from(["x", FQID, FQID.upper()]), max_size=2)
+    same = st.sampled_from(present).flatmap(
+        lambda it: st.sampled_from(["match", "term"]).map(lambda kind: {kind: {it[0]: it[1]}})
+    )
+    edges = st.sampled_from(present).flatmap(
+        lambda it: names.map(
+            lambda name: (
+                {"range": {it[0]: {name: it[1]}}}
+                if not isinstance(it[1], bool)
+                else {"exists": {"field": it[0]}}
+            )
+        )
+    )
+    return st.one_of(
+        st.just({"match_all": {}}),
+        same,
+        edges,
+        on_field("match", value),
+        on_field("term", value),
+        on_field("terms", st.lists(value, max_size=3)),
+        on_field("prefix", st.sampled_from(PREFIXES)),
+        on_field("wildcard", st.sampled_from(FORMS)),
+        on_field("regexp", st.sampled_from(PATTERNS)),
+        on_field("range", st.dictionaries(names, bound, max_size=2)),
+        path.map(lambda at: {"exists": {"field": at}}),
+        ids.map(lambda given: {"ids": {"values": given}}),
+    )
 
 
-LEAVES = st.one_of(
-    st.just({"match_all": {}}),
-    on_field("match", WANTED),
-    on_field("term", WANTED),
-    on_field("terms", st.lists(WANTED, max_size=3)),
-    on_field("prefix", st.sampled_from(["", "h", "Homo", "2018", "0a", "a.", "Ü"])),
-    on_field("wildcard", st.sampled_from(["*", "h*s", "?a*", "*SAP*", "0A*", "2018*", "a?b-c"])),
-    on_field("regexp", st.sampled_from([".*", "[a-m]+.*", "h.*s", "(homo|mus) .+", "a{2}b?"])),
-    on_field(
-        "range",
-        st.dictionaries(st.sampled_from(["gt", "gte", "lt", "lte"]), BOUNDS, max_size=2),
-    ),
-    st.builds(lambda path: {"exists": {"field": path}}, PATHS),
-    st.builds(
-        lambda ids: {"ids": {"values": ids}}, st.lists(st.sampled_from(["x", FQID]), max_size=2)
-    ),
-)
 LEAST = st.one_of(st.integers(-3, 4), st.sampled_from(["0%", "50%", "-50%", "100%", "-34%"]))
 
 
@@ -91,13 +121,23 @@ def compound(queries: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     )
 
 
-@settings(max_examples=400, deadline=None)
-@given(query=LEAVES, source=SOURCES)
-def test_simple_queries(query: dict[str, Any], source: dict[str, Any]) -> None:
+@st.composite
+def cases(draw: st.DrawFn, *, nested: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+    source = draw(SOURCES)
+    simple = leaves(source)
+    query = st.recursive(simple, compound, max_leaves=8) if nested else simple
+    return draw(query), source
+
+
+@settings(max_examples=800, deadline=None)
+@given(case=cases(nested=False))
+def test_simple_queries(case: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    query, source = case
     assert document_matches(query, FQID, source) == matches(query, FQID, source)
 
 
-@settings(max_examples=300, deadline=None)
-@given(query=st.recursive(LEAVES, compound, max_leaves=8), source=SOURCES)
-def test_compound_queries(query: dict[str, Any], source: dict[str, Any]) -> None:
+@settings(max_examples=500, deadline=None)
+@given(case=cases(nested=True))
+def test_compound_queries(case: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    query, source = case
     assert document_matches(query, FQID, source) == matches(query, FQID, source)
