@@ -229,6 +229,16 @@ def test_a_large_file_is_copied_later(slow: tuple[LocalDSS, httpx.Client]) -> No
     assert put_file(client, "s3://upload/longer.txt", uuid=UUID).status_code == 200
 
 
+def test_without_fruitless_looks_the_first_one_finds_it(tmp_path: Path, upload: Path) -> None:
+    settings = LocalSettings(sources={"upload": upload}, copy_threshold=4)
+    with LocalDSS(tmp_path / "other", settings=settings) as dss, writer(dss) as client:
+        for number in range(10):
+            put_source(upload, f"{number}.txt", b"hello %d" % number)
+            response = put_file(client, f"s3://upload/{number}.txt")
+            assert response.status_code == 202
+            assert client.head(f"/files/{uuid_of(response)}", params=AWS).status_code == 200
+
+
 def test_looking_for_any_version_counts(slow: tuple[LocalDSS, httpx.Client]) -> None:
     _, client = slow
     assert put_file(client, "s3://upload/longer.txt", uuid=UUID).status_code == 202
@@ -302,7 +312,7 @@ def test_a_job_that_finds_its_place_taken(tmp_path: Path, metadata: FileMetadata
     key = f"files/{UUID}.{VERSION}"
     changes.store(replica, key, b"faster")
     for _ in range(2):
-        copies.poll(replica, UUID, VERSION)
+        copies.poll(copies.running(replica, UUID, VERSION))
     assert copies.failure(replica, UUID, VERSION) is None
     jobs.close()
     assert replica.main.get(key) == b"faster"

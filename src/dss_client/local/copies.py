@@ -85,15 +85,21 @@ class Copies:
         key = f"files/{file_uuid}.{metadata['version']}"
         return self._changes.store_new(replica, key, documents.encode(metadata))
 
-    def poll(self, replica: Replica, file_uuid: str, version: str | None) -> bool:
-        """Take note that somebody looks for a file, tell whether a copy of it has just ended."""
+    def running(self, replica: Replica, file_uuid: str, version: str | None) -> list[str]:
+        """Return the jobs that copy a file's version, or any version when none is named."""
         with self._lock:
-            wanted = [
+            return [
                 copy.job_id
                 for place, copy in self._running.items()
                 if place == Place(replica.name, file_uuid, version or place.version)
             ]
-        outcomes = [self._jobs.poll(job_id) for job_id in wanted]
+
+    def poll(self, job_ids: list[str]) -> bool:
+        """Take note of a fruitless look at what jobs copy, tell whether one of them has ended.
+
+        What ends behind the last fruitless look is for the next one to see.
+        """
+        outcomes = [self._jobs.poll(job_id) for job_id in job_ids]
         return any(outcomes)
 
     def failure(self, replica: Replica, file_uuid: str, version: str | None) -> str | None:

@@ -36,17 +36,23 @@ def get_file(call: Call) -> Response:
 
 
 def _find(call: Call) -> FileMetadata:
-    version: str | None = call.query("version")
     copies = call.service.copies
-    file = call.replica.file(call.uuid, version)
-    if copies.poll(call.replica, call.uuid, version):
-        file = call.replica.file(call.uuid, version)
-    failure = copies.failure(call.replica, call.uuid, version)
+    running = copies.running(call.replica, call.uuid, call.query("version"))
+    file, failure = _look(call)
+    if copies.poll(running):
+        file, failure = _look(call)
     if file is None and failure:
         raise Problem(422, "missing_checksum", f"The file could not be copied: {failure}.")
     if file is None:
         raise not_found("There is no such file, or not in this version.")
     return file
+
+
+def _look(call: Call) -> tuple[FileMetadata | None, str | None]:
+    """Return the file that is there, and why the copy of one that is not failed."""
+    version: str | None = call.query("version")
+    failure = call.service.copies.failure(call.replica, call.uuid, version)
+    return call.replica.file(call.uuid, version), failure
 
 
 def _start(call: Call, file: FileMetadata) -> str:
