@@ -2,6 +2,8 @@
 
 nox -s demo          the main job on the embedded DSS
 nox -s generate      write the generated code anew (-- --check: only say what differs)
+nox -s peer          the reference client against the embedded DSS
+nox -s schemathesis  the specification's own questions to the embedded DSS
 nox -s compat        the tests on every supported Python that is installed
 nox -s bench         figures for the benchmarks' page; a report, not a gate
 """
@@ -129,6 +131,7 @@ def bench(session: nox.Session) -> None:
     """Run the benchmarks."""
     session.install(".[all]")
     session.run("python", "benchmarks/import_time.py", "--rounds", "40")
+    session.run("python", "benchmarks/local_server.py")
 
 
 @nox.session

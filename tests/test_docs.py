@@ -13,7 +13,9 @@ import pytest
 
 from dss_client.local import LocalDSS
 
-PAGE = (Path(__file__).parent.parent / "docs" / "local-dss.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs" / "local-dss.md").read_text(encoding="utf-8")
+FIDELITY = (ROOT / "docs" / "fidelity.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(sh|python)\n(.*?)```", PAGE, re.DOTALL)
 COMMANDS = [text for language, text in BLOCKS if language == "sh"]
 FQID = r"[0-9a-f-]{36}\.\d{4}-\d\d-\d\dT\d{6}\.\d{6}Z\n"
@@ -76,3 +78,10 @@ def test_commands_run(number: int, folder: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(EXPECTED[number], done.stdout, re.DOTALL), done.stdout
+
+
+def test_what_proves_the_fidelity_is_there() -> None:
+    named = set(re.findall(r"`(?:tests/)?([\w/]*test_\w+\.py)`", FIDELITY))
+    here = {path.relative_to(ROOT / "tests").as_posix() for path in ROOT.glob("tests/**/test_*.py")}
+    assert len(named) > 20
+    assert {name if name in here else f"local/{name}" for name in named} <= here
