@@ -61,7 +61,7 @@ def test_wrong_method(api: httpx.Client) -> None:
 def test_a_wrong_method_of_a_fixed_path_is_none_of_an_id(api: httpx.Client) -> None:
     response = api.put("/bundles/all", json={})
     assert problem(response) == (405, "method_not_allowed")
-    assert response.headers["allow"] == "GET, HEAD"
+    assert set(response.headers["allow"].split(", ")) == {"GET", "HEAD"}
 
 
 def test_a_final_slash_is_ignored(api: httpx.Client) -> None:
