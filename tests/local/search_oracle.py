@@ -131,7 +131,7 @@ def within(value: Scalar, bounds: Mapping[str, Any], exact: bool) -> bool:
         name: dates(bound) if isinstance(bound, str) and not exact else None
         for name, bound in given.items()
     }
-    if all(spans.values()):
+    if given and all(spans.values()):
         stored = dates(str(value)) if len(str(value)) >= 10 and not exact else None
         edges = {
             name: span[1] if name in {"gt", "lte"} else span[0]

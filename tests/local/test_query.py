@@ -16,16 +16,31 @@ SOURCE: dict[str, Any] = {
             {"genus_species": [{"text": "Homo sapiens"}], "age": 34, "weight": 61.5},
             {"genus_species": [{"text": "Mus musculus"}], "age": "old", "dead": False},
         ],
-        "project_json": [{"long": "x" * 257, "title": "The Cells of Blood", "none": None}],
+        "project_json": [
+            {"long": "x" * 257, "title": "The Cells of Blood", "none": None},
+            {"day": "2018-05-01T12:30:00.000Z", "odd": "[a*b]^"},
+        ],
     },
 }
 FQID = "0A6F.2019-01-01T000000.000000Z"
 SPECIES = "files.donor_organism_json.genus_species.text"
 TITLE = "files.project_json.title"
+AGE = "files.donor_organism_json.age"
+DAY = "files.project_json.day"
 
 
 def match(path: str, value: object) -> dict[str, Any]:
     return {"match": {path: value}}
+
+
+def should(least: object, hits: int) -> dict[str, Any]:
+    """Return a query of four clauses of which some hit."""
+    clauses = [match("uuid", "0A6F")] * hits + [match("uuid", "x")] * (4 - hits)
+    return {"bool": {"should": clauses, "minimum_should_match": least}}
+
+
+def query_string(text: str, **options: object) -> dict[str, Any]:
+    return {"query_string": {"query": text, **options}}
 
 
 @pytest.mark.parametrize(
@@ -57,6 +72,41 @@ def match(path: str, value: object) -> dict[str, Any]:
         {"bool": {"filter": [{"match_all": {}}], "must_not": [match(SPECIES, "rat")]}},
         {"bool": {"should": [match(SPECIES, "rat"), match(SPECIES, "mus musculus")]}},
         {"bool": {"must": [{"match_all": {}}], "should": [match(SPECIES, "rat")]}},
+        should("75%", 3),
+        should("-25%", 3),
+        should(2, 2),
+        should(-1, 3),
+        should("0", 1),
+        {"range": {AGE: {"gte": 34, "lt": 35, "boost": 1}}},
+        {"range": {AGE: {"gt": "33.5", "lte": None}}},
+        {"range": {DAY: {"gte": "2018-05-01", "lte": "2018-05-01"}}},
+        {"range": {DAY: {"gte": "2018", "lt": "2019"}}},
+        {"range": {DAY: {"gt": "2018-04", "lte": "2018-05"}}},
+        {"range": {DAY: {"gte": "2018-05-01T14:30:00+02:00", "lt": "2018-05-01 12:30:01"}}},
+        {"range": {"manifest.version": {"gte": "2019", "lt": "2020"}}},
+        {"range": {TITLE: {"gte": "THE", "lt": "thf"}}},
+        {"range": {TITLE: {}}},
+        match(DAY, "2018-05-01"),
+        match(DAY, "2018-05-01T12:30:00.000Z"),
+        {"terms": {DAY: ["2017-01-01", "2018-05-01"]}},
+        {"exists": {"field": AGE}},
+        {"exists": {"field": "files"}},
+        {"exists": {"field": "files.project_json"}},
+        {"exists": {"field": "files.project_json.long"}},
+        {"exists": {"field": f"{TITLE}.text"}},
+        {"prefix": {TITLE: "THE CELLS"}},
+        {"prefix": {f"{TITLE}.text": {"value": "Blo"}}},
+        {"prefix": {"uuid": "0A"}},
+        {"wildcard": {TITLE: "*cells?of*"}},
+        {"wildcard": {"files.project_json.odd": "[a\\*b]?"}},
+        {"regexp": {TITLE: "the [a-z]+ of (blood|bone)"}},
+        {"regexp": {"files.project_json.odd": "\\[a\\*b\\]^"}},
+        {"regexp": {f"{TITLE}.text": {"value": "blo{2}d"}}},
+        {"ids": {"values": ["x", FQID]}},
+        {"match_phrase": {f"{TITLE}.text": "cells of"}},
+        {"match_phrase": {TITLE: "the cells of blood"}},
+        {"constant_score": {"filter": match(AGE, 34)}},
+        {"nested": {"path": "files.project_json", "query": match(TITLE, "the cells of blood")}},
     ],
 )
 def test_matches(query: dict[str, Any]) -> None:
@@ -84,6 +134,29 @@ def test_matches(query: dict[str, Any]) -> None:
         {"bool": {"must_not": {"match_all": {}}}},
         {"bool": {"should": [match(SPECIES, "rat")]}},
         {"bool": {"must": [{"match_all": {}}, match(SPECIES, "rat")]}},
+        {"match_none": {}},
+        should("75%", 2),
+        should("-25%", 2),
+        should(3, 2),
+        should(5, 4),
+        should("0", 0),
+        {"range": {AGE: {"gt": 34}}},
+        {"range": {AGE: {"lt": "a"}}},
+        {"range": {DAY: {"gt": "2018-05-01"}}},
+        {"range": {DAY: {"lt": "2018-05-01"}}},
+        {"range": {TITLE: {"gte": 1}}},
+        match(DAY, "2018-05-02"),
+        {"exists": {"field": "files.project_json.none"}},
+        {"exists": {"field": "files.proj"}},
+        {"prefix": {TITLE: "cells"}},
+        {"prefix": {"uuid": "0a"}},
+        {"wildcard": {TITLE: "cells*"}},
+        {"wildcard": {"files.project_json.odd": "[a*b]"}},
+        {"regexp": {TITLE: "the"}},
+        {"ids": {"values": []}},
+        {"match_phrase": {f"{TITLE}.text": "of cells"}},
+        {"match_phrase": {f"{TITLE}.text": "--"}},
+        {"match_phrase": {TITLE: "cells of"}},
     ],
 )
 def test_does_not_match(query: dict[str, Any]) -> None:
@@ -110,6 +183,46 @@ def test_does_not_match(query: dict[str, Any]) -> None:
         ({"bool": {"most": []}}, "most"),
         ({"bool": {"must": [{"rnage": {}}]}}, "rnage"),
         ({"bool": {"must": ["x"]}}, "wants an object"),
+        ({"match_none": {"x": 1}}, "x"),
+        ({"range": {"a": {"from": 1}}}, "from"),
+        ({"range": {"a": {"gte": True}}}, "string or number"),
+        ({"range": {"a": {"gte": [1]}}}, "string or number"),
+        ({"range": {"a": 1}}, "wants an object"),
+        ({"range": {}}, "exactly one field"),
+        ({"exists": {"field": 1}}, "wants a string"),
+        ({"exists": {"path": "a"}}, "path"),
+        ({"exists": {}}, "wants a string"),
+        ({"ids": {}}, "list of values"),
+        ({"ids": {"values": [None]}}, "one value"),
+        ({"prefix": {"a": 1}}, "wants a string"),
+        ({"wildcard": {"a": "x" * 257}}, "longer than 256"),
+        ({"regexp": {"a": "(a+)+"}}, "repeat"),
+        ({"regexp": {"a": "((a|b))*"}}, "repeat"),
+        ({"regexp": {"a": ".*" * 7}}, "repeats"),
+        ({"regexp": {"a": "("}}, "no regular expression"),
+        ({"regexp": {"a": "a)"}}, "no regular expression"),
+        ({"regexp": {"a": "(?i)a"}}, "group"),
+        ({"regexp": {"a": "<1-9>"}}, "<"),
+        ({"regexp": {"a": "a\\"}}, "backslash"),
+        ({"terms": {"a": ["x"] * 10_001}}, "10000"),
+        ({"bool": {"must": [{"match_all": {}}] * 1025}}, "1024"),
+        ({"bool": {"should": [], "minimum_should_match": "x"}}, "minimum_should_match"),
+        ({"bool": {"should": [], "minimum_should_match": True}}, "minimum_should_match"),
+        ({"nested": {"query": {"match_all": {}}}}, "path"),
+        ({"nested": {"path": "a", "query": {"mtch": {}}}}, "mtch"),
+        ({"constant_score": {"query": {}}}, "query"),
+        (query_string("", default_field=1), "default_field"),
+        (query_string("a", default_operator="xor"), "xor"),
+        (query_string("a", fuzziness=1), "fuzziness"),
+        (query_string(""), "a word should follow"),
+        (query_string("a AND"), "a word should follow"),
+        (query_string("(a"), "not closed"),
+        (query_string("a)"), "unexpected"),
+        (query_string("a~2"), "~"),
+        (query_string("age:[1 TO 2]"), "not supported"),
+        (query_string('"a'), "cannot be read"),
+        (query_string("bl*"), "field:bl"),
+        (query_string("(" * 30 + "a" + ")" * 30), "nested"),
         ({}, "exactly one kind"),
         ({"match_all": {}, "bool": {}}, "exactly one kind"),
         ([], "wants an object"),
@@ -118,3 +231,97 @@ def test_does_not_match(query: dict[str, Any]) -> None:
 def test_refused(query: object, word: str) -> None:
     with pytest.raises(QueryError, match=word):
         compile_query(query)
+
+
+def test_queries_nested_as_deep_and_wide_as_allowed() -> None:
+    query = match(SPECIES, "Homo sapiens")
+    for _ in range(24):
+        query = {"bool": {"must": [query, {"match_all": {}}]}}
+    assert document_matches(query, FQID, SOURCE)
+    wide = {"bool": {"should": [match("uuid", "x")] * 1023 + [match("uuid", "0A6F")]}}
+    assert document_matches(wide, FQID, SOURCE)
+    with pytest.raises(QueryError, match="24 deep"):
+        compile_query({"bool": {"must": [query]}})
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("blood", True),
+        ("BLOOD", True),
+        ("bone", False),
+        ("34", True),
+        ("*", True),
+        ("*:*", True),
+        ("bone blood", True),
+        ("bone AND blood", False),
+        ("bone && blood", False),
+        ("cells AND blood", True),
+        ("cells AND blood OR bone", True),
+        ("cells OR bone AND blood", False),
+        ("bone || blood", True),
+        ("NOT bone", True),
+        ("NOT blood", False),
+        ("cells NOT blood", False),
+        ("cells -bone", True),
+        ("+bone blood", False),
+        ("!bone", True),
+        ("bone OR (cells AND blood)", True),
+        ("NOT (cells AND bone)", True),
+        ('"cells of blood"', True),
+        ('"blood of cells"', False),
+        ('"homo sapiens"', True),
+        ('""', False),
+        (f"{SPECIES}:sapiens", False),
+        (f'{SPECIES}:"Homo sapiens"', True),
+        (f"{TITLE}.text:(bone OR blood)", True),
+        (f'{TITLE}.text:"cells of"', True),
+        (f'{TITLE}.text:"of cells"', False),
+        (f"{TITLE}.text:blo*", True),
+        (f"{TITLE}:*", True),
+        ("files.project_json.none:*", False),
+        (f"_exists_:{AGE}", True),
+        ("_exists_:nothing", False),
+        ("files.project_json.odd:\\[a\\*b\\]\\^", True),
+        ("uuid:0A6F", True),
+    ],
+)
+def test_query_strings(text: str, found: bool) -> None:
+    assert document_matches(query_string(text), FQID, SOURCE) is found
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "found"),
+    [
+        ("bone blood", {"default_operator": "and"}, False),
+        ("cells blood", {"default_operator": "AND"}, True),
+        ("bone OR blood", {"default_operator": "AND"}, True),
+        ("blood", {"default_field": f"{TITLE}.text"}, True),
+        ("homo", {"default_field": f"{TITLE}.text"}, False),
+        ("homo", {"default_field": "_all"}, True),
+    ],
+)
+def test_query_strings_with_options(text: str, options: dict[str, Any], found: bool) -> None:
+    assert document_matches(query_string(text, **options), FQID, SOURCE) is found
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted", "found"),
+    [
+        (2**70, 2**70, True),
+        (10**400, 10**400, True),
+        (1e308, "1e308", True),
+        (float("nan"), "nan", False),
+        (9007199254740993, 9007199254740992, False),
+        (9007199254740993, "9007199254740993", True),
+        ("\ud800", "\ud800", True),
+        ("2019-02-30", "2019-02-30", True),
+        ("2019-01-01T24:00:00Z", "2019-01-01T24:00:00Z", True),
+        ("2018-05-01T10:00:00-02:30", "2018-05-01T12:30:00Z", True),
+        ("0a6f2b1c-3d4e-4f50-8a61-72b3c4d5e6f7", "0a6f2b1c-3d4e-4f50-8a61-72b3c4d5e6f7", True),
+    ],
+)
+def test_odd_values(value: object, wanted: object, found: bool) -> None:
+    assert (
+        document_matches(match("files.x", wanted), FQID, {**SOURCE, "files": {"x": value}}) is found
+    )

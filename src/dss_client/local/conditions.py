@@ -55,7 +55,8 @@ def at_least(count: int, conditions: Sequence[Condition]) -> Condition:
         return any_of(conditions) if count == 1 else ALL
     if count > len(conditions):
         return NONE
-    total = _joined(" + ", conditions)
+    each = [Condition(f"({condition.sql})", condition.values) for condition in conditions]
+    total = _joined(" + ", each)
     return Condition(f"({total.sql} >= {count})", total.values)
 
 
@@ -156,6 +157,8 @@ def in_range(path: str, bounds: Mapping[str, Value]) -> Condition:
     Numbers are compared as numbers and dates as times. Other strings are compared as strings,
     where the bounds are strings and not all of them dates.
     """
+    if not bounds:
+        return _with_terms(path, Kind.TERM, "1", [])
     found: list[Condition] = []
     numbers = {name: as_number(bound) for name, bound in bounds.items()}
     spans = {name: _span(path, bound) for name, bound in bounds.items()}
@@ -182,7 +185,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 def _between(
     path: str, kind: Kind, bounds: Mapping[str, Value | None], which: str = ""
 ) -> Condition:
-    test = " AND ".join(f"value {_OPERATORS[name]} ?" for name in bounds) or "1"
+    test = " AND ".join(f"value {_OPERATORS[name]} ?" for name in bounds)
     return _with_terms(path, kind, test + which, [it for it in bounds.values() if it is not None])
 
 

@@ -33,7 +33,7 @@ def regexp(pattern: str) -> str:
     _check_length(pattern)
     if "(?" in pattern:
         raise BadPattern("a group cannot start with '?'")
-    translated = "(?s)" + re.sub(r"(?s)\\?.", _translated, pattern)
+    translated = "(?s)" + "".join(map(_translated, _PART.findall(pattern)))
     _check_repeats(pattern)
     try:
         re.compile(translated)
@@ -42,15 +42,14 @@ def regexp(pattern: str) -> str:
     return translated
 
 
-def _translated(found: re.Match[str]) -> str:
-    letter = found[0]
-    if letter in _NOT_SUPPORTED:
-        raise BadPattern(f"the operator {letter} is not supported; a backslash takes it as it is")
-    if letter in _ORDINARY or letter == "-":
-        return letter
-    if letter == "\\":
+def _translated(part: str) -> str:
+    if part in _NOT_SUPPORTED:
+        raise BadPattern(f"the operator {part} is not supported; a backslash takes it as it is")
+    if part in _ORDINARY or part.startswith("["):
+        return part
+    if part == "\\":
         raise BadPattern("it ends with a backslash")
-    return "^" if letter == "^" else re.escape(letter[-1])
+    return re.escape(part[-1])
 
 
 def _check_length(pattern: str) -> None:
