@@ -104,7 +104,7 @@ def compat(session: nox.Session) -> None:
 def peer(session: nox.Session) -> None:
     """Run the reference client, in an environment of its own, against the embedded DSS."""
     session.install("-e", ".[all,s3]", *group("test"))
-    theirs = Path(session.create_tmp(), "hca")
+    theirs = Path(session.create_tmp(), "hca").absolute()
     python = str(theirs / ("Scripts" if os.name == "nt" else "bin") / "python")
     session.run("python", "-m", "venv", str(theirs))
     session.run(python, "-m", "pip", "install", "-q", *group("peer"), external=True)
