@@ -112,11 +112,9 @@ class Journals:
                 self._listing.done()
             return [journal for _, journal in sorted((self._journals or {}).items())]
 
-    def take(self, key: ObjectKey) -> None:
-        """Record a bundle that was just stored, if the journals are in use."""
-        with self._lock:
-            if self._journals is not None:
-                self._record({key})
+    def forget(self) -> None:
+        """Note that something was stored, which the next look takes in."""
+        self._listing.forget()
 
     def living(self, journal: Journal) -> list[Event]:
         """Return the events of a journal whose bundles are not deleted."""
@@ -220,10 +218,8 @@ class EventJournals:
         }
 
     def take(self, stored: Stored) -> None:
-        """Take in an object that was just stored."""
-        key = ObjectKey.parse(stored.key) if stored.key.startswith("bundles/") else None
-        if key is not None:
-            self.of(stored.replica).take(key)
+        """Note an object that was just stored: the writer does not wait for the journals."""
+        self.of(stored.replica).forget()
 
     def of(self, replica: Replica) -> Journals:
         """Return the journals of a replica."""

@@ -22,15 +22,23 @@ class Listing:
         self._stamp: int | None = None
         self._read: int | None = None
         self._looked = 0.0
+        self._stale = True
+
+    def forget(self) -> None:
+        """Note that something was stored, so that the bucket is listed at the next look."""
+        self._stale = True
 
     def may_have_changed(self) -> bool:
         """Tell whether something may have come or gone since the last reading that was done."""
+        if self._stale:
+            return True
         if not isinstance(self._replica.main, DirectoryBucket):
             return time.monotonic() - self._looked >= _PATIENCE
         return self._stamp is None or self._stamp != self._now()
 
     def read(self) -> set[ObjectKey]:
         """Return the keys of all manifests and tombstones of bundles."""
+        self._stale = False
         self._looked = time.monotonic()
         stamp = self._now()
         self._read = stamp if time.time_ns() - stamp > _GRAIN else None

@@ -108,14 +108,9 @@ class SearchIndex:
             self.rebuild()
             return self._find(condition, page)
 
-    def take(self, key: ObjectKey) -> None:
-        """Take in a manifest or tombstone that was just stored, if the index is in use."""
-        with self._lock:
-            if not self._opened:
-                return
-            with self._connection() as connection:
-                known = _known(connection)
-                self._update(connection, known | {key}, known)
+    def forget(self) -> None:
+        """Note that something was stored, which the next look takes in."""
+        self._listing.forget()
 
     def rebuild(self) -> int:
         """Make the index anew, and return how many documents it holds."""
@@ -184,10 +179,8 @@ class SearchIndexes:
         }
 
     def take(self, stored: Stored) -> None:
-        """Take in a bundle version or tombstone that was just stored."""
-        key = ObjectKey.parse(stored.key) if stored.key.startswith("bundles/") else None
-        if key is not None:
-            self.of(stored.replica).take(key)
+        """Note an object that was just stored: the writer does not wait for the index."""
+        self.of(stored.replica).forget()
 
     def of(self, replica: Replica) -> SearchIndex:
         """Return the index of a replica."""

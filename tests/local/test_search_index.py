@@ -1,0 +1,161 @@
+"""The index on disk: what it notices, and how it is made anew (§10)."""
+
+import json
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from dss_client import BadRequest, DSSClient
+from dss_client.local import LoadedBundle, LocalDSS
+from dss_client.local.listing import Listing
+from dss_client.local.store import Storage
+
+Load = Callable[..., LoadedBundle]
+UUID = "0a6f2b1c-3d4e-4f50-8a61-72b3c4d5e6f7"
+V1, V2 = "2018-01-01T000000.000000Z", "2019-01-01T000000.000000Z"
+DEAD = {"query": {"term": {"admin_deleted": True}}}
+
+
+def search(dss: LocalDSS, es_query: dict[str, Any] | None = None) -> list[str]:
+    body = {"es_query": es_query or {}}
+    response = httpx.post(f"{dss.url}/search", params={"replica": "aws"}, json=body)
+    return [result["bundle_fqid"] for result in response.json()["results"]]
+
+
+@pytest.fixture
+def used(dss: LocalDSS, load: Load) -> LocalDSS:
+    """A service with one bundle, that was searched."""
+    load(dss, {"a.json": {"x": "one"}}, UUID, V1)
+    assert search(dss) == [f"{UUID}.{V1}"]
+    return dss
+
+
+def tombstone(dss: LocalDSS, name: str) -> Path:
+    path = dss.root / f"aws/main/bundles/{name}.dead"
+    path.write_text(json.dumps({"admin_deleted": True}))
+    return path
+
+
+def test_bundles_of_another_process_are_found(used: LocalDSS, load: Load) -> None:
+    fqid = load(LocalDSS(used.root), {"a.json": {"x": "two"}}, UUID, V2).fqid
+    assert search(used) == [fqid, f"{UUID}.{V1}"]
+
+
+def test_bundles_that_are_gone_are_not_found(used: LocalDSS) -> None:
+    (used.root / f"aws/main/bundles/{UUID}.{V1}").unlink()
+    assert search(used) == []
+
+
+@pytest.mark.parametrize("name", [UUID, f"{UUID}.{V1}"])
+def test_tombstones_come_and_go(used: LocalDSS, name: str) -> None:
+    assert search(used, DEAD) == []
+    path = tombstone(used, name)
+    assert search(used, DEAD) == [f"{UUID}.{V1}"]
+    path.unlink()
+    assert search(used, DEAD) == []
+    assert search(used, {"query": {"match": {"files.a_json.x": "one"}}}) == [f"{UUID}.{V1}"]
+
+
+def test_a_bundle_put_after_its_tombstone_is_dead(used: LocalDSS, load: Load) -> None:
+    tombstone(used, UUID)
+    assert search(used, DEAD) == [f"{UUID}.{V1}"]
+    load(used, {"a.json": {}}, UUID, V2)
+    assert sorted(search(used, DEAD)) == [f"{UUID}.{V1}", f"{UUID}.{V2}"]
+
+
+def test_the_index_stays_over_runs(tmp_path: Path, load: Load) -> None:
+    with LocalDSS(tmp_path) as dss:
+        load(dss, {"a.json": {"x": "old"}}, UUID, V1)
+        assert search(dss) == [f"{UUID}.{V1}"]
+    [blob] = (tmp_path / "aws/main/blobs").iterdir()
+    blob.write_text('{"x": "new"}')  # never looked at again
+    with LocalDSS(tmp_path) as dss:
+        assert search(dss, {"query": {"match": {"files.a_json.x": "old"}}}) == [f"{UUID}.{V1}"]
+        assert dss.reindex() == {"aws": 1, "gcp": 0}
+        assert search(dss, {"query": {"match": {"files.a_json.x": "old"}}}) == []
+
+
+def remove(path: Path) -> None:
+    for file in path.parent.iterdir():
+        file.unlink()
+
+
+def spoil(path: Path) -> None:
+    remove(path)
+    path.write_bytes(b"no database at all, but longer than its header would be" * 100)
+
+
+def make_older(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+        connection.execute("ALTER TABLE documents RENAME TO others")
+
+
+@pytest.mark.parametrize("change", [remove, spoil, make_older])
+def test_an_index_that_cannot_be_used_is_made_anew(
+    tmp_path: Path, load: Load, change: Callable[[Path], None]
+) -> None:
+    with LocalDSS(tmp_path) as dss:
+        load(dss, {"a.json": {}}, UUID, V1)
+        assert search(dss) == [f"{UUID}.{V1}"]
+    change(tmp_path / ".index/aws.sqlite")
+    with LocalDSS(tmp_path) as dss:
+        assert search(dss) == [f"{UUID}.{V1}"]
+
+
+def test_an_index_that_breaks_while_it_is_used_is_made_anew(
+    used: LocalDSS, caplog: pytest.LogCaptureFixture
+) -> None:
+    spoil(used.root / ".index/aws.sqlite")
+    with caplog.at_level(logging.WARNING):
+        assert search(used) == [f"{UUID}.{V1}"]
+    assert "broken" in caplog.text
+
+
+def test_an_old_directory_is_not_listed_again(tmp_path: Path) -> None:
+    replica = Storage(tmp_path).replicas["aws"]
+    listing = Listing(replica)
+    replica.main.put(f"bundles/{UUID}.{V1}", b"{}")
+    assert listing.may_have_changed()
+    assert [key.version for key in listing.read()] == [V1]
+    listing.done()
+    assert listing.may_have_changed()  # its time may not tell a change of this moment
+    set_age(tmp_path, 60)
+    listing.read()
+    listing.done()
+    assert not listing.may_have_changed()
+    set_age(tmp_path, 30)
+    assert listing.may_have_changed()
+
+
+def set_age(root: Path, seconds: float) -> None:
+    then = time.time() - seconds
+    os.utime(root / "aws/main/bundles", (then, then))
+
+
+def test_a_bucket_without_times_is_listed_from_time_to_time(load: Load) -> None:
+    replica = Storage("memory://listing").replicas["aws"]
+    listing = Listing(replica)
+    assert listing.may_have_changed()
+    assert listing.read() == set()
+    listing.done()
+    assert not listing.may_have_changed()
+
+
+def test_the_client_pages_and_is_told_of_wrong_queries(dss: LocalDSS, load: Load) -> None:
+    fqids = [load(dss, {"a": b""}, UUID, f"2018-01-01T000000.{n:06}Z").fqid for n in range(12)]
+    tombstone(dss, UUID)
+    with DSSClient(dss.url) as client:
+        hits = client.post_search.iterate(replica="aws", es_query={}, per_page=10)
+        assert [hit.bundle_fqid for hit in hits] == fqids[::-1]
+        with pytest.raises(BadRequest, match="mtch") as caught:
+            client.post_search(replica="aws", es_query={"query": {"mtch": {}}})
+    assert caught.value.code == "elasticsearch_bad_request"
