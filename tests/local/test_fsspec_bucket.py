@@ -5,6 +5,7 @@ import logging
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -74,6 +75,27 @@ def test_an_etag_is_of_the_content(bucket: FsspecBucket) -> None:
     assert first is not None
     assert second is not None
     assert first.etag != second.etag
+
+
+@pytest.mark.parametrize(
+    ("told", "modified"),
+    [
+        ({"updated": "2024-01-01T00:00:00Z"}, 1704067200.0),
+        ({"LastModified": datetime(2024, 1, 1, tzinfo=UTC)}, 1704067200.0),
+        ({"mtime": 12.5}, 12.5),
+        ({}, 0.0),
+    ],
+)
+def test_every_file_system_tells_times_its_own_way(
+    told: dict[str, object], modified: float
+) -> None:
+    class System:
+        def info(self, path: str) -> dict[str, object]:
+            return {"name": path, "type": "file", "size": 3, **told}
+
+    info = FsspecBucket(name="b", system=System(), path="place").info("x")
+    assert info is not None
+    assert info.modified == modified
 
 
 def test_what_is_not_there(bucket: FsspecBucket) -> None:
