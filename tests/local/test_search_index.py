@@ -159,3 +159,19 @@ def test_the_client_pages_and_is_told_of_wrong_queries(dss: LocalDSS, load: Load
         with pytest.raises(BadRequest, match="mtch") as caught:
             client.post_search(replica="aws", es_query={"query": {"mtch": {}}})
     assert caught.value.code == "elasticsearch_bad_request"
+
+
+def test_two_services_over_one_root_share_the_index(used: LocalDSS, load: Load) -> None:
+    with LocalDSS(used.root) as other:
+        fqid = load(other, {"a.json": {"x": "two"}}, UUID, V2).fqid
+        assert search(used) == search(other) == [fqid, f"{UUID}.{V1}"]
+
+
+def test_an_index_that_cannot_be_opened_is_a_failure(tmp_path: Path, load: Load) -> None:
+    (tmp_path / ".index").mkdir()
+    (tmp_path / ".index" / "aws.sqlite").mkdir()
+    with LocalDSS(tmp_path) as dss:
+        load(dss, {"a.json": {}}, UUID, V1)
+        response = httpx.post(f"{dss.url}/search", params={"replica": "aws"}, json={"es_query": {}})
+    assert (response.status_code, response.json()["code"]) == (500, "internal_server_error")
+    assert response.headers["retry-after"] == "10"

@@ -1,5 +1,7 @@
 """POST /search (behaviour reference §8.10, §10.5)."""
 
+import logging
+import sqlite3
 from urllib.parse import urlencode
 
 from starlette.responses import Response
@@ -11,6 +13,8 @@ from .paging import page_headers, page_status
 from .query import QueryError, compile_query
 from .search import Hit, Page, SortKey
 from .service import Call, json_response
+
+_logger = logging.getLogger(__name__)
 
 _RAW_PAGE = 10
 # Replaced by the service, or without effect on its answers.
@@ -29,7 +33,12 @@ def post_search(call: Call) -> Response:
         title = f"The query is refused: {error}."
         raise Problem(400, "elasticsearch_bad_request", title) from error
     page = Page(after=after, skip=skip, size=per_page, whole=raw)
-    hits = call.service.indexes.of(call.replica).find(condition, page)
+    try:
+        hits = call.service.indexes.of(call.replica).find(condition, page)
+    except sqlite3.Error as error:
+        _logger.exception("%s: the search index failed", call.replica.name)
+        title = "The search index failed; the service's log tells more."
+        raise Problem(500, "internal_server_error", title) from error
     next_url = _next_url(call, hits.page[-1], per_page) if len(hits.page) == per_page else None
     content = {
         "es_query": es_query,
