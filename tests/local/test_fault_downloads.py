@@ -166,7 +166,9 @@ def test_a_download(
         {**rule, "uuid": reads_uuid} if "uuid" in rule else rule for rule in case.rules
     ]
     policy = RetryPolicy(attempts=4, initial_delay=0, max_retry_after=0)
-    timeout = Timeout(connect=2, read=0.15, write=2, pool=2)
+    # Short only where there is something to wait out; a busy machine may then need more tries.
+    stalls = any("stall" in rule for rule in case.rules)
+    timeout = Timeout(connect=20, read=0.2 if stalls else 20, write=20, pool=20)
     with DSSClient(server.url, retries=policy, timeout=timeout) as dss:
         error = None
         try:
@@ -187,7 +189,8 @@ def test_a_download(
     assert case.error == "" or case.error in chain(error)
     assert (error is None) == (case.error == "")
     if case.tries is not None:
-        assert entries["reads.bin"].tries == case.tries
+        tries = entries["reads.bin"].tries
+        assert tries >= case.tries if stalls else tries == case.tries
     assert wrong_files(tmp_path) == []
     assert (entries["reads.bin"].path is None) == (error is not None)
 
