@@ -160,7 +160,10 @@ def compare(name: str, value: Any, bound: Any) -> bool:
 
 
 def dates(text: str) -> tuple[datetime, datetime] | None:
-    """Return the first and last moment of a day, or of a second."""
+    """Return the first and last moment of a year, a day or a second."""
+    if re.fullmatch("[0-9]{4}", text) and text > "0000":
+        year = int(text)
+        return datetime(year, 1, 1, tzinfo=UTC), datetime(year, 12, 31, 23, 59, 59, 999999, UTC)
     for form, length in ((DAY, timedelta(days=1)), (SECOND, timedelta(seconds=1))):
         try:
             start = datetime.strptime(text, form).replace(tzinfo=UTC)
