@@ -88,7 +88,7 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests with coverage; the typing tests are among them."""
     session.install("-e", ".[all,fsspec,s3]", *group("test"), *group("types"), *group("generate"))
-    session.env["COVERAGE_FILE"] = str(Path(session.create_tmp()) / ".coverage")
+    session.env["COVERAGE_FILE"] = str(Path(".nox", ".coverage").absolute())
     arguments = session.posargs or ["-n", "auto", "--cov", f"--cov-fail-under={COVERAGE}"]
     session.run("pytest", *arguments)
 

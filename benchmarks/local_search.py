@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from dss_client.local.query import compile_query
-from dss_client.local.search import Page, SearchIndex
-from dss_client.local.store import Storage
+from dss_client.local.search.index import Page, SearchIndex
+from dss_client.local.search.query import compile_query
+from dss_client.local.storage.store import Storage
 
 ORGANS = ["blood", "brain", "heart", "kidney", "liver", "lung", "pancreas", "spleen"]
 SPECIES = [("Homo sapiens", 9606), ("Mus musculus", 10090)]

@@ -35,6 +35,7 @@ def folder(tmp_path: Path) -> Path:
         if language == "python":
             name = text.partition("\n")[0].removeprefix("# ")
             (tmp_path / name).write_text(text, encoding="utf-8")
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")  # and not the one of this project
     root = tmp_path / "elsewhere"
     LocalDSS(root, sample=True).start().stop()
     (root / "aws" / "main").rename(tmp_path / "bucket")

@@ -76,6 +76,8 @@ TESTS = {
 def run(tmp_path: Path, name: str, *options: str) -> "subprocess.CompletedProcess[str]":
     """Run a file of tests by pytest, in a process and a directory of its own."""
     file = tmp_path / f"test_{name}.py"
+    # A configuration of its own, wherever the directory lies: below this project, perhaps.
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
     lines = TESTS[name].splitlines()
     file.write_text("\n".join(line.removeprefix(" " * 8) for line in lines))
     bare = ["-p", "no:cacheprovider", "-p", "no:asyncio"]  # the latter warns when not configured

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dss_client.local.bucket import BadKey, DirectoryBucket, check_key
+from dss_client.local.storage.bucket import BadKey, DirectoryBucket, check_key
 
 WRONG_KEYS = [
     "",

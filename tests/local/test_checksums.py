@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dss_client.local.checksums import Hasher, checksums_of, part_size, pieces_of
+from dss_client.local.storage.checksums import Hasher, checksums_of, part_size, pieces_of
 
 MIB = 1024 * 1024
 

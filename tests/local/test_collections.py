@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from dss_client import DSSClient, Forbidden, NotFound
 from dss_client.local import LoadedBundle, LocalDSS, LocalSettings
-from dss_client.local.links import resolve, unique
 from dss_client.local.service import Call
+from dss_client.local.storage.links import resolve, unique
 from dss_client.models import CollectionItemDict
 from tests.local.test_api import problem
 from tests.local.writing import writer

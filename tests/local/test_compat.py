@@ -11,8 +11,8 @@ import pytest
 
 from dss_client import BadRequest, DSSClient, DSSResponseError, RetryPolicy, ServerError
 from dss_client.local import LocalDSS, LocalSettings
-from dss_client.local.compat import Original
 from dss_client.local.errors import Problem
+from dss_client.local.faults.compat import Original
 
 UUID = "5d1c3f4e-1111-4222-8333-444455556666"  # of nothing
 SHAPE_A = {"code", "stacktrace", "status", "title"}

@@ -18,9 +18,9 @@ import httpx
 import pytest
 
 from dss_client.local import LoadedBundle, LocalDSS, LocalSettings
-from dss_client.local.delivery import RETRY_DELAYS, Delivery
-from dss_client.local.subscription_store import Subscription
-from dss_client.local.webhooks import webhook_request
+from dss_client.local.notify.delivery import RETRY_DELAYS, Delivery
+from dss_client.local.notify.subscription_store import Subscription
+from dss_client.local.notify.webhooks import webhook_request
 from tests.local.webhook import PATIENCE, Received, Receiver
 from tests.local.writing import writer
 

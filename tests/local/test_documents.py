@@ -2,7 +2,7 @@
 
 import pytest
 
-from dss_client.local.documents import ObjectKey, decode
+from dss_client.local.storage.documents import ObjectKey, decode
 
 UUID = "0a6f2b1c-3d4e-4f50-8a61-72b3c4d5e6f7"
 VERSION = "2019-05-16T211813.059197Z"

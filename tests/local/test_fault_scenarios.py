@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dss_client.local.faults import BadScenario, Faults, Rule, Scenario, Target
-from dss_client.local.identify import operation_id
+from dss_client.local.faults.identify import operation_id
+from dss_client.local.faults.scenario import BadScenario, Faults, Rule, Scenario, Target
 from dss_client.local.validation import operations
 
 UUID = "0a6f2b1c-3d4e-4f50-8a61-72b3c4d5e6f7"

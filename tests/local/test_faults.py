@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from dss_client.local import LoadedBundle, LocalDSS, LocalSettings
-from dss_client.local.faults import BadScenario
+from dss_client.local.faults.scenario import BadScenario
 
 from .raw import Raw, exchange
 

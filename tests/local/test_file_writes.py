@@ -12,12 +12,12 @@ import pytest
 
 from dss_client import DSSClient
 from dss_client.local import LocalDSS, LocalSettings
-from dss_client.local.changes import Changes
-from dss_client.local.copies import Copies, copy_blob
-from dss_client.local.documents import FileMetadata
-from dss_client.local.jobs import Jobs
-from dss_client.local.sources import SourceObject, UnreadableSource
-from dss_client.local.store import Storage
+from dss_client.local.storage.changes import Changes
+from dss_client.local.storage.copies import Copies, copy_blob
+from dss_client.local.storage.documents import FileMetadata
+from dss_client.local.storage.jobs import Jobs
+from dss_client.local.storage.sources import SourceObject, UnreadableSource
+from dss_client.local.storage.store import Storage
 from tests.local.test_api import problem
 from tests.local.writing import HELLO, LATER, VERSION, put_file, put_source, uuid_of, writer
 

@@ -13,9 +13,9 @@ import pytest
 
 from dss_client import DSSClient
 from dss_client.local import LocalDSS
-from dss_client.local.bucket import BadKey
-from dss_client.local.fsspec_bucket import FsspecBucket, FsspecRoot
 from dss_client.local.sample import BUNDLES, sample_files
+from dss_client.local.storage.bucket import BadKey
+from dss_client.local.storage.fsspec_bucket import FsspecBucket, FsspecRoot
 from tests.local.test_bucket import WRONG_KEYS
 from tests.s3_service import ENVIRON, make_bucket, s3_service
 

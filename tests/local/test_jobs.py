@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from dss_client.local.jobs import Jobs, Outcome
+from dss_client.local.storage.jobs import Jobs, Outcome
 
 
 def test_work_is_done_at_the_first_poll() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dss_client import _spec
-from dss_client.local.names import BadName, check_name
+from dss_client.local.storage.names import BadName, check_name
 
 
 @pytest.mark.parametrize(

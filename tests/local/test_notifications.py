@@ -11,13 +11,13 @@ import pytest
 
 from dss_client import DSSClient
 from dss_client.local import LoadedBundle, LocalDSS, LocalSettings
-from dss_client.local.changes import Changes
-from dss_client.local.delivery import Deliveries
-from dss_client.local.delivery_queue import DeliveryQueue
-from dss_client.local.metadata import metadata_document
-from dss_client.local.notifications import Notifier
-from dss_client.local.store import Storage
-from dss_client.local.subscription_store import Subscription, Subscriptions
+from dss_client.local.notify.delivery import Deliveries
+from dss_client.local.notify.delivery_queue import DeliveryQueue
+from dss_client.local.notify.notifications import Notifier
+from dss_client.local.notify.subscription_store import Subscription, Subscriptions
+from dss_client.local.storage.changes import Changes
+from dss_client.local.storage.metadata import metadata_document
+from dss_client.local.storage.store import Storage
 from dss_client.versions import is_version
 from tests.local.webhook import Receiver
 from tests.local.writing import writer

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from dss_client.local.query import QueryError, compile_query
-from dss_client.local.search import document_matches
+from dss_client.local.search.index import document_matches
+from dss_client.local.search.query import QueryError, compile_query
 
 SOURCE: dict[str, Any] = {
     "uuid": "0A6F",

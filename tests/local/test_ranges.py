@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dss_client.local.ranges import ByteRange, Unsatisfiable, parse_range
+from dss_client.local.storage.ranges import ByteRange, Unsatisfiable, parse_range
 
 
 @pytest.mark.parametrize(

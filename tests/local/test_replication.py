@@ -9,10 +9,10 @@ import httpx
 import pytest
 
 from dss_client.local import LoadedBundle, LocalDSS, LocalSettings
-from dss_client.local.changes import Changes
-from dss_client.local.documents import encode
-from dss_client.local.replication import Replication
-from dss_client.local.store import Replica, Storage
+from dss_client.local.storage.changes import Changes
+from dss_client.local.storage.documents import encode
+from dss_client.local.storage.replication import Replication
+from dss_client.local.storage.store import Replica, Storage
 from tests.local.test_api import problem
 from tests.local.writing import LATER, VERSION, put_file, put_source, uuid_of, writer
 

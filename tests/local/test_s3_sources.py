@@ -10,7 +10,7 @@ import pytest
 from attrs import asdict
 
 from dss_client.local import LocalDSS, LocalSettings
-from dss_client.local.checksums import checksums_of
+from dss_client.local.storage.checksums import checksums_of
 from tests.s3_service import ENVIRON, make_bucket, s3_service
 
 CONTENT = b"ACGT" * 1000

@@ -13,8 +13,8 @@ import pytest
 
 from dss_client.local import LocalDSS, load_sample
 from dss_client.local.gzip_stored import gzip_stored
-from dss_client.local.names import check_name
 from dss_client.local.sample import BUNDLES, SampleBundle, sample_files
+from dss_client.local.storage.names import check_name
 
 MANIFESTS_SHA256 = "d78e401c3714df486a1e54f33d98c745b207d57f81f004baa3b75410f74f4a35"
 each_bundle = pytest.mark.parametrize("bundle", BUNDLES, ids=lambda bundle: bundle.organ)

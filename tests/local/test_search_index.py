@@ -15,8 +15,8 @@ import pytest
 
 from dss_client import BadRequest, DSSClient
 from dss_client.local import LoadedBundle, LocalDSS
-from dss_client.local.listing import Listing
-from dss_client.local.store import Storage
+from dss_client.local.storage.listing import Listing
+from dss_client.local.storage.store import Storage
 
 Load = Callable[..., LoadedBundle]
 UUID = "0a6f2b1c-3d4e-4f50-8a61-72b3c4d5e6f7"

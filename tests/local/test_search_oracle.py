@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dss_client.local.search import document_matches
+from dss_client.local.search.index import document_matches
 
 from .search_oracle import matches, scalars, split
 

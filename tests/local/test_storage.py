@@ -11,9 +11,9 @@ import pytest
 from starlette.types import ASGIApp, Message
 
 from dss_client.local import LoadedBundle, LocalDSS, LocalSettings
-from dss_client.local.signing import BadSignature, Signer
-from dss_client.local.storage_app import storage_app
-from dss_client.local.store import Storage
+from dss_client.local.storage.signing import BadSignature, Signer
+from dss_client.local.storage.storage_app import storage_app
+from dss_client.local.storage.store import Storage
 
 Load = Callable[..., LoadedBundle]
 CONTENT = bytes(range(256)) * 8000

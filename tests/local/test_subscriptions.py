@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from dss_client import DSSClient, NotFound
 from dss_client.local import LocalDSS, LocalSettings
-from dss_client.local.expressions import ExpressionError, check_expression, evaluate
-from dss_client.local.subscription_store import Subscription
+from dss_client.local.notify.expressions import ExpressionError, check_expression, evaluate
+from dss_client.local.notify.subscription_store import Subscription
 from dss_client.versions import is_version
 from tests.local.test_api import problem
 from tests.local.writing import writer

@@ -8,7 +8,7 @@ from uuid import uuid4
 import httpx
 
 from dss_client.local import LocalDSS
-from dss_client.local.documents import encode
+from dss_client.local.storage.documents import encode
 
 VERSION = "2019-01-01T000000.000000Z"
 LATER = "2020-01-01T000000.000000Z"

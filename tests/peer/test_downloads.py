@@ -39,7 +39,7 @@ def manifest(tmp_path: Path, ours: DSSClient) -> Path:
 @pytest.fixture
 def fetched(caplog: pytest.LogCaptureFixture) -> Requests:
     """Return how often each object was asked of the storage, since the last look."""
-    name = "dss_client.local.storage_app"
+    name = "dss_client.local.storage.storage_app"
     caplog.set_level(logging.DEBUG, logger=name)
 
     def look() -> Counter[str]:

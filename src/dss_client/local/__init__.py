@@ -1,11 +1,11 @@
 """An embedded DSS: the service of the pinned specification, over a directory (extra `local`)."""
 
-from .delivery import Delivery
 from .loader import BundleExists, LoadedBundle, LoadError
-from .names import BadName
+from .notify.delivery import Delivery
 from .sample import load_sample
 from .server import LocalDSS
 from .settings import LocalSettings
+from .storage.names import BadName
 
 __all__ = [
     "BadName",

@@ -16,20 +16,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dss_client import _spec
 
-from . import (
-    bundle_writes,
-    bundles,
-    collection_operations,
-    events,
-    file_writes,
-    files,
-    search_operation,
-    subscriptions,
-)
 from .auth import authorize
-from .bounds import Bounds, FakeTimeouts
 from .errors import Problem
-from .pages import page_routes
+from .faults.bounds import Bounds, FakeTimeouts
+from .operations import bundle_writes, bundles, events, file_writes, files, subscriptions
+from .operations import collections as collection_operations
+from .operations import search as search_operation
+from .operations.pages import page_routes
 from .service import Call, Handler, Service, json_response
 from .validation import Operation, check, operations
 

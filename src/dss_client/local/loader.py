@@ -9,11 +9,11 @@ from attrs import frozen
 
 from dss_client.versions import create_version, parse_version
 
-from . import documents
-from .checksums import Checksums, checksums_of, pieces_of
-from .documents import FileMetadata, Manifest, ManifestFile
-from .names import check_name
-from .store import Replica
+from .storage import documents
+from .storage.checksums import Checksums, checksums_of, pieces_of
+from .storage.documents import FileMetadata, Manifest, ManifestFile
+from .storage.names import check_name
+from .storage.store import Replica
 
 _FILE_FORMAT = "0.0.4"
 _MANIFEST_FORMAT = "0.0.1"

@@ -22,32 +22,32 @@ from starlette.types import ASGIApp
 
 from .app import BASE, api_app
 from .auth import Tokens
-from .changes import Changes, Stored
-from .checkout import Checkouts
-from .collection_store import Collections
-from .compat import Compat, Original
-from .copies import Copies
-from .delivery import Deliveries, Delivery
-from .delivery_queue import DeliveryQueue
-from .fault_app import FaultApp
-from .faults import Faults, ScenarioLike
-from .identify import api_target, storage_target
-from .jobs import Jobs
-from .journals import EventJournals
+from .faults.compat import Compat, Original
+from .faults.fault_app import FaultApp
+from .faults.identify import api_target, storage_target
+from .faults.scenario import Faults, ScenarioLike
+from .faults.wire import WiredProtocol
 from .loader import LoadedBundle, load_directory
-from .notifications import Notifier
-from .replication import Replication
-from .s3_sources import S3Sources
+from .notify.delivery import Deliveries, Delivery
+from .notify.delivery_queue import DeliveryQueue
+from .notify.notifications import Notifier
+from .notify.subscription_store import Subscriptions
 from .sample import load_sample
-from .search import SearchIndexes
+from .search.index import SearchIndexes
 from .service import Service
 from .settings import LocalSettings
-from .signing import Signer
-from .sources import BucketSources, Sources
-from .storage_app import storage_app
-from .store import ReplicaName, Storage, is_url
-from .subscription_store import Subscriptions
-from .wire import WiredProtocol
+from .storage.changes import Changes, Stored
+from .storage.checkout import Checkouts
+from .storage.collection_store import Collections
+from .storage.copies import Copies
+from .storage.jobs import Jobs
+from .storage.journals import EventJournals
+from .storage.replication import Replication
+from .storage.s3_sources import S3Sources
+from .storage.signing import Signer
+from .storage.sources import BucketSources, Sources
+from .storage.storage_app import storage_app
+from .storage.store import ReplicaName, Storage, is_url
 
 _BACKLOG = 2048
 _THREADS = 32
@@ -78,8 +78,8 @@ class LocalDSS:
         storage_port: Port of the storage; 0 takes a free one.
         faults: What goes wrong, at first: a fault scenario (`docs/faults.md`), or a JSON file of
             one.
-        compat: ``"original"`` answers as the deployed service did; `dss_client.local.compat` says
-            where that differs.
+        compat: ``"original"`` answers as the deployed service did;
+            `dss_client.local.faults.compat` says where that differs.
         settings: Everything else; `faults` and `compat` given here go first.
     """
 

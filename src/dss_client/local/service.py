@@ -9,18 +9,18 @@ from attrs import frozen
 from starlette.responses import Response
 
 from .auth import Caller, Tokens
-from .bucket import Bucket
-from .changes import Changes
-from .checkout import Checkouts
-from .collection_store import Collections
-from .copies import Copies
-from .journals import EventJournals
-from .search import SearchIndexes
+from .notify.subscription_store import Subscriptions
+from .search.index import SearchIndexes
 from .settings import LocalSettings
-from .signing import Signer
-from .sources import Sources
-from .store import Replica, ReplicaName, Storage
-from .subscription_store import Subscriptions
+from .storage.bucket import Bucket
+from .storage.changes import Changes
+from .storage.checkout import Checkouts
+from .storage.collection_store import Collections
+from .storage.copies import Copies
+from .storage.journals import EventJournals
+from .storage.signing import Signer
+from .storage.sources import Sources
+from .storage.store import Replica, ReplicaName, Storage
 from .validation import Arguments
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from attrs import field, frozen, validators
 
-from .faults import ScenarioLike
+from .faults.scenario import ScenarioLike
 
 
 @frozen
@@ -27,7 +27,7 @@ class LocalSettings:
         trusted_issuers: JSON Web Key Sets by issuer, for tokens that others made. An issuer with
             an `@` is a service account, and must be the token's subject, too.
         sources: Directories that PUT /files copies from, by the name of the bucket that each
-            stands for; see `dss_client.local.sources`.
+            stands for; see `dss_client.local.storage.sources`.
         s3_endpoint: URL of an S3-compatible service that PUT /files copies from, too; it needs
             the extra `s3`. Credentials are those of S3's own tools.
         copy_threshold: Largest file in bytes that is copied while the client waits; a larger one
@@ -41,14 +41,14 @@ class LocalSettings:
             request that stored it is answered, or `replication_delay` seconds later.
         replication_delay: Those seconds.
         compat: ``"original"`` brings back answers of the deployed service that a client has to
-            survive; `dss_client.local.compat` lists them.
+            survive; `dss_client.local.faults.compat` lists them.
         faults: The scenario to begin with, as for `LocalDSS.faults`.
         fault_header: Whether a request may ask for a 504 by ``DSS_FAKE_504_PROBABILITY`` (§3.5).
         max_body: Bytes that a request to the API may have in its body.
         max_head: Bytes that a request's line and headers may have before they are complete.
         subscription_limit: How many subscriptions of one kind an owner may have in a replica (S5).
         retry_delays: Seconds before each further attempt to deliver a notification. None: as the
-            service did, `dss_client.local.delivery.RETRY_DELAYS`.
+            service did, `dss_client.local.notify.delivery.RETRY_DELAYS`.
         delivery_timeout: Seconds that a receiver of a notification gets to answer.
         journal_events: Events in one journal: as many journals of one event become one.
     """

@@ -1,0 +1,37 @@
+"""The queries of elasticsearch subscriptions, matched against one document (§11.2)."""
+
+import logging
+from collections.abc import Sequence
+
+from ..search.conditions import Condition
+from ..search.index import document_fulfils
+from ..search.query import QueryError, compile_query
+from ..storage.documents import JsonObject
+from .subscription_store import Subscription
+
+_logger = logging.getLogger(__name__)
+
+
+def compile_es_query(es_query: JsonObject) -> Condition:
+    """Return what a query such as `{"query": {...}}` asks of a document.
+
+    Raises:
+        QueryError: Search would refuse it, too.
+    """
+    if "query" not in es_query:
+        raise QueryError("it has no [query]")
+    return compile_query(es_query["query"])
+
+
+def matching(
+    subscriptions: Sequence[Subscription], fqid: str, source: JsonObject
+) -> list[Subscription]:
+    """Return the subscriptions whose query finds a document."""
+    compiled: list[tuple[Subscription, Condition]] = []
+    for subscription in subscriptions:
+        try:
+            compiled.append((subscription, compile_es_query(subscription.get("es_query", {}))))
+        except QueryError as error:  # stored by something else
+            _logger.warning("subscription %s is skipped: %s", subscription.uuid, error)
+    fulfilled = document_fulfils([condition for _, condition in compiled], fqid, source)
+    return [each for (each, _), found in zip(compiled, fulfilled, strict=True) if found]

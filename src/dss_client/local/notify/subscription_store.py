@@ -1,0 +1,119 @@
+"""Subscriptions as they are stored: JSON files outside of the buckets (§8.11, §11.1).
+
+They cannot be rebuilt from a bucket, so they are no rows of a database that may be thrown away.
+"""
+
+import json
+import logging
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any, Literal
+
+from attrs import field, frozen
+
+from ..storage import documents
+from ..storage.documents import JsonObject
+from ..storage.store import ReplicaName
+
+_logger = logging.getLogger(__name__)
+
+SubscriptionKind = Literal["jmespath", "elasticsearch"]
+
+
+@frozen
+class Subscription:
+    """A subscription.
+
+    Attributes:
+        content: What was sent, with `uuid`, `owner` and `replica`; defaults are not filled in.
+    """
+
+    kind: SubscriptionKind
+    content: JsonObject = field(repr=False)  # holds the secret
+
+    @property
+    def uuid(self) -> str:
+        """Its id."""
+        return str(self.content["uuid"])
+
+    @property
+    def owner(self) -> str:
+        """Email of who made it."""
+        return str(self.content["owner"])
+
+    @property
+    def replica(self) -> str:
+        """Name of the replica whose events notify."""
+        return str(self.content["replica"])
+
+    @property
+    def public(self) -> JsonObject:
+        """The content without the secret."""
+        return {name: each for name, each in self.content.items() if name != "hmac_secret_key"}
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a property that was sent, else a default."""
+        return self.content.get(name, default)
+
+
+class Subscriptions:
+    """All subscriptions, read from their folder on the first look."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._found: dict[str, Subscription] | None = None
+
+    def of(self, replica: ReplicaName, kind: SubscriptionKind) -> list[Subscription]:
+        """Return the subscriptions of one kind in one replica, by uuid, descending."""
+        with self._lock:
+            found = [
+                each
+                for each in self._all().values()
+                if each.kind == kind and each.replica == replica
+            ]
+        return sorted(found, key=lambda each: each.uuid, reverse=True)
+
+    def get(self, uuid: str) -> Subscription | None:
+        """Return a subscription, None when there is none or it was deleted."""
+        with self._lock:
+            return self._all().get(uuid)
+
+    def add(self, subscription: Subscription) -> None:
+        """Store a subscription."""
+        content = json.dumps({"kind": subscription.kind, "subscription": subscription.content})
+        with self._lock:
+            self._all()[subscription.uuid] = subscription
+            self._folder.mkdir(parents=True, exist_ok=True)
+            # Temporary files are for their owner only, and so is the secret.
+            with tempfile.NamedTemporaryFile(
+                "w", dir=self._folder, delete=False, encoding="ascii"
+            ) as file:
+                file.write(content)
+            Path(file.name).replace(self._path(subscription.uuid))
+
+    def remove(self, uuid: str) -> None:
+        """Delete a subscription."""
+        with self._lock:
+            self._all().pop(uuid, None)
+            self._path(uuid).unlink(missing_ok=True)
+
+    def _path(self, uuid: str) -> Path:
+        return self._folder / f"{uuid}.json"
+
+    def _all(self) -> dict[str, Subscription]:
+        if self._found is None:
+            read = [_read(path) for path in sorted(self._folder.glob("*.json"))]
+            self._found = {each.uuid: each for each in read if each is not None}
+        return self._found
+
+
+def _read(path: Path) -> Subscription | None:
+    stored = documents.decode(path.read_bytes()) or {}
+    kind, content = stored.get("kind"), documents.as_object(stored.get("subscription")) or {}
+    needed = ("uuid", "owner", "replica", "callback_url")
+    if kind not in {"jmespath", "elasticsearch"} or any(name not in content for name in needed):
+        _logger.warning("%s is skipped, it is no subscription", path.name)
+        return None
+    return Subscription(kind, content)

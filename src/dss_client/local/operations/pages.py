@@ -1,0 +1,71 @@
+"""Routes outside the specification (behaviour reference §8.14)."""
+
+from html import escape
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from dss_client._version import __version__
+
+from ..service import json_response
+from ..validation import operations
+
+_SECRETS = {
+    "installed": {
+        "client_id": "local-dss.apps.invalid",
+        "client_secret": "not-a-secret",
+        "project_id": "local-dss",
+        "auth_uri": "https://local-dss.invalid/authorize",
+        "token_uri": "https://local-dss.invalid/oauth/token",
+        "auth_provider_x509_cert_url": "https://local-dss.invalid/certs",
+        "redirect_uris": ["urn:ietf:wg:oauth:2.0:oob", "http://localhost"],
+    }
+}
+"""Of the form that clients read; nobody can log in with it, tokens come from `mint_token`."""
+
+
+def page_routes(base: str) -> list[Route]:
+    """Return the routes, with the browser's page below `base`."""
+    return [
+        Route("/", _front_page),
+        Route(f"{base}/ui", _operations_page),
+        Route("/version", _version),
+        Route("/internal/health", _health),
+        Route("/internal/application_secrets", _application_secrets),
+    ]
+
+
+async def _version(_: Request) -> Response:
+    return json_response({"version_info": {"version": __version__}})
+
+
+async def _health(_: Request) -> Response:
+    return json_response({"Healthy": True})
+
+
+async def _application_secrets(_: Request) -> Response:
+    return json_response(_SECRETS)
+
+
+async def _front_page(_: Request) -> Response:
+    return _page('<p>An embedded Data Storage System. <a href="/v1/ui/">Its operations</a></p>')
+
+
+async def _operations_page(_: Request) -> Response:
+    rows = "".join(
+        f"<tr><td>{each.method}</td><td><code>{escape(each.path)}</code></td>"
+        f"<td>{escape(each.id)}</td></tr>"
+        for each in operations()
+    )
+    return _page(
+        '<p>The <a href="/v1/swagger.json">specification</a> tells the parameters.</p>'
+        f"<table><tr><th>Method<th>Path<th>Operation</tr>{rows}</table>"
+    )
+
+
+def _page(content: str) -> Response:
+    return HTMLResponse(
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Embedded DSS</title>'
+        f"<h1>Embedded DSS</h1>{content}</html>"
+    )

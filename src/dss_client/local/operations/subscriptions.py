@@ -1,0 +1,125 @@
+"""The four /subscriptions operations (behaviour reference §8.11, with S5, S9 and S20)."""
+
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from starlette.responses import Response
+
+from dss_client.versions import create_version
+
+from ..errors import Problem, illegal_arguments, not_found
+from ..notify.expressions import ExpressionError, check_expression
+from ..notify.percolate import compile_es_query
+from ..notify.subscription_store import Subscription, SubscriptionKind
+from ..search.query import QueryError
+from ..service import Call, json_response
+from ..storage.documents import JsonObject, as_object
+
+
+def get_subscriptions(call: Call) -> Response:
+    """Answer with the caller's subscriptions of one kind in one replica."""
+    return json_response({"subscriptions": [each.public for each in _own(call, _kind(call))]})
+
+
+def put_subscription(call: Call) -> Response:
+    """Make a subscription; a non-empty `es_query` decides its kind."""
+    body = call.arguments.body
+    _check_callback(body["callback_url"])
+    if body.get("es_query"):
+        _check_attachments(body)
+        _check_limit(call, "elasticsearch")
+        _check_es_query(body["es_query"])
+        subscription = _added(call, "elasticsearch")
+        return json_response({"uuid": subscription.uuid}, 201)
+    _check_limit(call, "jmespath")
+    _check_jmespath_query(body)
+    _check_attachments(body)
+    return json_response(_added(call, "jmespath").public, 201)
+
+
+def get_subscription(call: Call) -> Response:
+    """Answer with a subscription as it is stored, without its secret."""
+    return json_response(_find(call).public)
+
+
+def delete_subscription(call: Call) -> Response:
+    """Delete a subscription; what is queued for it is not sent any more."""
+    call.service.subscriptions.remove(_find(call).uuid)
+    return json_response({"timeDeleted": create_version()})
+
+
+def _kind(call: Call) -> SubscriptionKind:
+    kind: SubscriptionKind = call.query("subscription_type")
+    return kind
+
+
+def _own(call: Call, kind: SubscriptionKind) -> list[Subscription]:
+    found = call.service.subscriptions.of(call.replica.name, kind)
+    return [each for each in found if each.owner == call.email]
+
+
+def _find(call: Call) -> Subscription:
+    found = call.service.subscriptions.get(call.uuid)
+    if found is not None and (found.kind, found.replica) == (_kind(call), call.replica.name):
+        if found.owner == call.email:
+            return found
+        if found.kind == "elasticsearch":
+            raise Problem(403, "Forbidden", "This subscription belongs to someone else.")
+    raise not_found("There is no such subscription of this kind in this replica.")
+
+
+def _added(call: Call, kind: SubscriptionKind) -> Subscription:
+    own: JsonObject = {"uuid": str(uuid4()), "owner": call.email, "replica": call.replica.name}
+    subscription = Subscription(kind, {**call.arguments.body, **own})
+    call.service.subscriptions.add(subscription)
+    return subscription
+
+
+def _check_callback(url: str) -> None:
+    """Refuse a URL that does not start with its scheme and a host, or has no real port (S9)."""
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        raise illegal_arguments(
+            "The callback_url must be http:// or https://, a host, and a port if any."
+        )
+
+
+def _check_limit(call: Call, kind: SubscriptionKind) -> None:
+    limit = call.service.settings.subscription_limit
+    if len(_own(call, kind)) >= limit:
+        title = f"You have {limit} subscriptions, and no more are allowed; delete one first."
+        raise Problem(406, "not_acceptable", title)
+
+
+def _check_jmespath_query(body: JsonObject) -> None:
+    if "jmespath_query" not in body:
+        return
+    try:
+        check_expression(body["jmespath_query"])
+    except ExpressionError as error:
+        title = f"The jmespath_query is no JMESPath expression: {error}"
+        raise Problem(400, "invalid_jmespath", title) from error
+
+
+def _check_attachments(body: JsonObject) -> None:
+    for name, attachment in (as_object(body.get("attachments")) or {}).items():
+        if name.startswith("_"):
+            title = f"The name of attachment {name!r} must not start with an underscore."
+            raise Problem(400, "invalid_attachment_name", title)
+        try:
+            check_expression(attachment["expression"])
+        except ExpressionError as error:
+            title = f"The expression of attachment {name!r} is no JMESPath expression: {error}"
+            raise Problem(400, "invalid_attachment_expression", title) from error
+
+
+def _check_es_query(es_query: JsonObject) -> None:
+    try:
+        compile_es_query(es_query)
+    except (QueryError, RecursionError) as error:
+        # The original says 500, which makes clients send the same refused query again and again.
+        raise Problem(400, "elasticsearch_error", f"The es_query is refused: {error}.") from error

@@ -1,0 +1,1 @@
+"""Search: the index of a replica, and the queries it understands."""

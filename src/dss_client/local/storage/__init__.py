@@ -1,0 +1,1 @@
+"""What lies in the buckets: objects, their documents, and how they come and go."""

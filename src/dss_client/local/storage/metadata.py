@@ -1,0 +1,33 @@
+"""The metadata document of a bundle, which events and subscriptions see (§12.1)."""
+
+import json
+from typing import Any
+
+from ..search.search_documents import file_key
+from .documents import JsonObject, blob_key
+from .store import Replica
+
+
+def metadata_document(replica: Replica, uuid: str, version: str) -> JsonObject | None:
+    """Return the document of a stored bundle version, dead or not; None when there is none.
+
+    Other than the search document it takes every JSON file, indexed or not.
+    """
+    manifest = replica.manifest(uuid, version)
+    if manifest is None:
+        return None
+    files: dict[str, list[Any]] = {}
+    for file in manifest["files"]:
+        if file["content-type"].startswith("application/json"):
+            content = replica.main.get(blob_key(file))
+            try:
+                parsed = json.loads(content or b"")
+            except (ValueError, RecursionError):
+                continue
+            files.setdefault(file_key(file["name"]), []).append(parsed)
+    return {
+        "event_type": "CREATE",
+        "bundle_info": {"uuid": uuid, "version": version},
+        "manifest": manifest,
+        "files": files,
+    }

@@ -1,0 +1,123 @@
+"""Where PUT /files copies from: objects named by `s3://` and `gs://` URLs (§8.3).
+
+An object needs its content type and its four `hca-dss-*` checksums. A directory has no place for
+them, so an object `<key>` may have a file `<key>.metadata.json` beside it:
+
+    {"content-type": "text/plain", "hca-dss-sha256": "...", "hca-dss-sha1": "...",
+     "hca-dss-s3_etag": "...", "hca-dss-crc32c": "..."}
+
+With such a file the object has what that says and nothing else, so a checksum can be missing or
+wrong; without `content-type` it is `application/octet-stream`. Without such a file the checksums
+are computed, and the type is told by the name: a plain directory of files can be put as it is.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from attrs import asdict, frozen
+
+from ..loader import content_type_of
+from . import documents
+from .bucket import STAGING, Bucket, DirectoryBucket
+from .checksums import checksums_of, pieces_of
+from .store import Storage
+
+SIDECAR = ".metadata.json"
+PREFIX = "hca-dss-"
+CHECKSUMS = ("sha256", "sha1", "s3_etag", "crc32c")
+_UNKNOWN_TYPE = "application/octet-stream"
+
+
+@frozen
+class SourceUrl:
+    """A URL such as `s3://bucket/some/key`, taken apart; the scheme is `s3` or `gs`."""
+
+    scheme: str
+    bucket: str
+    key: str
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.bucket}/{self.key}"
+
+
+class UnreadableSource(Exception):
+    """A source that is not there, or cannot be read; the message says why."""
+
+
+@frozen
+class SourceObject:
+    """An object that can be copied.
+
+    Attributes:
+        size: Its size in bytes.
+        content_type: Its content type.
+        checksums: What its metadata and tags claim, by name (`sha256`, `sha1`, `s3_etag`,
+            `crc32c`), as written; those that are missing are left out.
+        open: Opens its content.
+    """
+
+    size: int
+    content_type: str
+    checksums: Mapping[str, str]
+    open: Callable[[], BinaryIO]
+
+
+class Sources(Protocol):
+    """A place that knows some buckets."""
+
+    def find(self, url: SourceUrl) -> SourceObject | None:
+        """Return an object, None when the bucket is not one of this place.
+
+        Raises:
+            UnreadableSource: The bucket is known, but the object is not there or not readable.
+        """
+        ...
+
+
+@frozen
+class BucketSources:
+    """The directories of `LocalSettings.sources`, then the service's own buckets."""
+
+    directories: Mapping[str, Path]
+    storage: Storage
+
+    def find(self, url: SourceUrl) -> SourceObject | None:
+        """Return an object, see `Sources.find`. Both schemes lead to the same buckets."""
+        bucket, key = self._bucket(url.bucket), url.key
+        if bucket is None:
+            return None
+        info = bucket.info(key)
+        if info is None:
+            raise UnreadableSource(f"there is no object {url}")
+        sidecar = bucket.get(key + SIDECAR)
+        if sidecar is None:
+            content_type, checksums = content_type_of(key), _computed(bucket, url, info.size)
+        else:
+            content_type, checksums = _described(url, sidecar)
+        return SourceObject(info.size, content_type, checksums, lambda: bucket.open(key))
+
+    def _bucket(self, name: str) -> Bucket | None:
+        path = self.directories.get(name)
+        if path is None:
+            return self.storage.bucket(name)
+        return DirectoryBucket(name=name, path=path, staging=path / STAGING)
+
+
+def _described(url: SourceUrl, sidecar: bytes) -> tuple[str, dict[str, str]]:
+    metadata = documents.decode(sidecar)
+    if metadata is None:
+        raise UnreadableSource(f"{url}{SIDECAR} is no JSON object")
+    checksums = {name: metadata.get(PREFIX + name) for name in CHECKSUMS}
+    return (
+        str(metadata.get("content-type", _UNKNOWN_TYPE)),
+        {name: str(value) for name, value in checksums.items() if value is not None},
+    )
+
+
+def _computed(bucket: Bucket, url: SourceUrl, size: int) -> dict[str, str]:
+    try:
+        with bucket.open(url.key) as stream:
+            return asdict(checksums_of(pieces_of(stream), size))
+    except OSError as error:
+        raise UnreadableSource(f"{url}: {error.strerror or 'it is gone'}") from error
