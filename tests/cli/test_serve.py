@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from dss_client import FQID, DSSClient
+from dss_client import FQID, DSSClient, ServerError
+from dss_client.models import BundleFileDict
 
 from .conftest import Run, Spawn
 
@@ -155,3 +156,67 @@ def test_load_refuses_what_is_no_bundle(run: Run, tmp_path: Path) -> None:
     assert outcome.status == 1
     assert "has no files" in outcome.err
     assert run("load", tmp_path / "missing", "--root", tmp_path / "root").status == 2
+
+
+@posix
+def test_a_token_lets_everything_be_written(spawn: Spawn, tmp_path: Path) -> None:
+    (tmp_path / "staged").mkdir()
+    (tmp_path / "staged" / "cell_0.json").write_text('{"name": "one"}')
+    token_file = tmp_path / "token"
+    token_file.write_text("an older one")
+    process = spawn(
+        *("serve", "--root", str(tmp_path / "dss"), "--token-file", str(token_file), *FREE_PORTS),
+        *("--source", f"staging={tmp_path / 'staged'}", "--replication", "at once"),
+    )
+    url, _ = urls(process)
+    assert token_file.stat().st_mode & 0o777 == 0o600
+    version = "2020-01-01T000000.000000Z"
+    uuid = "3f1d2a5c-0000-4000-8000-000000000001"
+    with DSSClient(url, token=token_file.read_text()) as dss:
+        source = "s3://staging/cell_0.json"
+        dss.put_file(uuid=uuid, version=version, creator_uid=0, source_url=source)
+        file: BundleFileDict = {
+            "name": "cell_0.json",
+            "uuid": uuid,
+            "version": version,
+            "indexed": True,
+        }
+        dss.put_bundle(uuid=uuid, version=version, replica="aws", creator_uid=0, files=[file])
+        assert dss.get_file(uuid=uuid, replica="gcp") == b'{"name": "one"}'
+        dss.delete_bundle(uuid=uuid, replica="gcp", reason="a test")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=30) == 0
+    assert not token_file.exists()
+
+
+@posix
+def test_read_only_and_as_the_original(spawn: Spawn, tmp_path: Path) -> None:
+    token_file = tmp_path / "token"
+    process = spawn(
+        *("serve", "--sample", "--read-only", "--compat", "original", *FREE_PORTS),
+        *("--token-file", str(token_file)),
+    )
+    url, _ = urls(process)
+    with DSSClient(url, token=token_file.read_text(), retries=0) as dss:
+        with pytest.raises(ServerError) as refused:
+            dss.put_file(
+                uuid="3f1d2a5c-0000-4000-8000-000000000001",
+                version="2020-01-01T000000.000000Z",
+                creator_uid=0,
+                source_url="s3://bucket/key",
+            )
+        page = dss.get_bundle.raw(
+            uuid=dss.get_bundles_all(replica="aws").bundles[-1].uuid, replica="aws", per_page=10
+        )
+    assert refused.value.code == "read_only"
+    assert "rel='next'" in page.headers["link"]
+    assert "token=None" in page.headers["link"]
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=30) == 0
+
+
+@pytest.mark.parametrize("source", ["staging", "=.", "staging=", "staging=/no/such/directory"])
+def test_a_source_that_is_none_is_refused(run: Run, source: str) -> None:
+    outcome = run("serve", "--sample", "--source", source)
+    assert outcome.status == 2
+    assert f"{source!r} is not BUCKET=DIR" in outcome.err

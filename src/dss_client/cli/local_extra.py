@@ -1,7 +1,8 @@
 """The embedded DSS, for the commands that need its extra."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -26,8 +27,8 @@ def local_dss(
     host: str = "127.0.0.1",
     port: int = 0,
     storage_port: int = 0,
-    checkout_polls: int = 0,
     faults: Path | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> "LocalDSS":
     """Return an embedded DSS that is not started yet.
 
@@ -37,8 +38,8 @@ def local_dss(
         host: Address to listen on.
         port: Port of the API; 0 takes a free one.
         storage_port: Port of the storage; 0 takes a free one.
-        checkout_polls: How many times work that takes its time says that it still runs.
         faults: JSON file of a fault scenario.
+        settings: Fields of `LocalSettings`.
 
     Raises:
         MissingExtra: The packages it stands on are not installed.
@@ -52,6 +53,7 @@ def local_dss(
         raise MissingExtra(
             f"the embedded DSS needs {package}: pip install 'dss-client[local]'"
         ) from error
+    values: dict[str, Any] = {"retry_after": 0, **(settings or {})}
     try:
         return LocalDSS(
             root,
@@ -60,7 +62,7 @@ def local_dss(
             port=port,
             storage_port=storage_port,
             faults=faults,
-            settings=LocalSettings(checkout_polls=checkout_polls, retry_after=0),
+            settings=LocalSettings(**values),
         )
     except RuntimeError as error:  # the packages that read a root's URL
         raise MissingExtra(str(error)) from error

@@ -65,7 +65,7 @@ def demo(session: Session, directory: Path) -> None:
     """
     say = _Narrator(err=session.as_json)
     manifest = directory / _MANIFEST
-    server = local_dss(sample=True, checkout_polls=_POLLS)
+    server = local_dss(sample=True, settings={"checkout_polls": _POLLS})
     _claim(directory)
     with server, DSSClient(server.url) as client:
         say.step("Start a DSS", f"{server.url}, its storage {server.storage_url}")

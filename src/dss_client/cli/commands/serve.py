@@ -3,6 +3,7 @@
 import errno
 import ipaddress
 import json
+import os
 import signal
 import socket
 import sys
@@ -26,7 +27,22 @@ if TYPE_CHECKING:
 
 _PORT = click.IntRange(0, 65535)
 _LISTEN_ERRORS = frozenset({errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES})
+_OWNER = "owner@example.org"  # of the token in a --token-file; may delete bundles, too
+_TOKEN_LIFE = 365 * 86_400.0  # seconds; its key is gone when the service stops
 _TICK = 0.5  # seconds; a wait without end would not notice signals on Windows
+
+
+def _source_buckets(
+    _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
+) -> dict[str, Path]:
+    """Read ``BUCKET=DIR``, each a directory that stands for a bucket."""
+    sources: dict[str, Path] = {}
+    for value in values:
+        bucket, _, directory = value.partition("=")
+        if not (bucket and directory and Path(directory).is_dir()):
+            raise click.BadParameter(f"{value!r} is not BUCKET=DIR with a directory that exists")
+        sources[bucket] = Path(directory)
+    return sources
 
 
 @app.command()
@@ -55,6 +71,33 @@ _TICK = 0.5  # seconds; a wait without end would not notice signals on Windows
     metavar="FILE",
     help="Make requests go wrong as this JSON file says; SIGHUP reads it again.",
 )
+@click.option(
+    "--token-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write a token for all operations there, good while this runs; for DSS_TOKEN.",
+)
+@click.option(
+    "--source",
+    "sources",
+    multiple=True,
+    callback=_source_buckets,
+    metavar="BUCKET=DIR",
+    help="Directory that stands for a bucket when files are put from s3:// or gs:// URLs.",
+)
+@click.option(
+    "--replication",
+    type=click.Choice(["none", "at once", "delayed"]),
+    default="none",
+    show_default=True,
+    help="Whether what is stored in one replica comes to the other.",
+)
+@click.option("--read-only", is_flag=True, help="Refuse all that would change something.")
+@click.option(
+    "--compat",
+    type=click.Choice(["original"]),
+    help="Answer as the deployed service did where that was odd.",
+)
 @pass_session
 def serve(
     session: Session,
@@ -64,6 +107,11 @@ def serve(
     storage_port: int,
     sample: bool,
     faults: Path | None,
+    token_file: Path | None,
+    sources: dict[str, Path],
+    replication: str,
+    read_only: bool,
+    compat: str | None,
 ) -> None:
     """Run a DSS on this machine, over a directory.
 
@@ -75,12 +123,28 @@ def serve(
         click.echo(
             f"Warning: there are no accounts: whoever reaches {host} can read everything.", err=True
         )
+    settings = {
+        "admins": frozenset({_OWNER}),
+        "sources": sources,
+        "replication": replication,
+        "read_only": read_only,
+        "compat": compat,
+    }
     server = local_dss(
-        root, sample=sample, host=host, port=port, storage_port=storage_port, faults=faults
+        root,
+        sample=sample,
+        host=host,
+        port=port,
+        storage_port=storage_port,
+        faults=faults,
+        settings=settings,
     )
     with _stop_signal() as stop, _faults_signal(faults) as reload, ExitStack() as running:
         running.callback(server.stop)
         _start(server, host, port, storage_port)
+        if token_file is not None:
+            running.callback(token_file.unlink, missing_ok=True)
+            _write_token(token_file, server.mint_token(email=_OWNER, expires_in=_TOKEN_LIFE))
         document = {"url": server.url, "storage_url": server.storage_url}
         line = f"DSS ready: {server.url} (storage {server.storage_url}); Ctrl-C stops it"
         click.echo(json.dumps(document) if session.as_json else line)
@@ -102,6 +166,17 @@ def _start(server: "LocalDSS", host: str, *ports: int) -> None:
             f"cannot listen on {places}: {error.strerror};"
             " --host, --port and --storage-port choose another place"
         ) from error
+
+
+def _write_token(path: Path, token: str) -> None:
+    """Write a token so that only its owner can read it."""
+    path.unlink(missing_ok=True)
+    with open(path, "x", opener=_private) as file:
+        file.write(token)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _is_loopback(host: str) -> bool:
