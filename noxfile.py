@@ -5,7 +5,8 @@ nox -s generate      write the generated code anew (-- --check: only say what di
 nox -s peer          the reference client against the embedded DSS
 nox -s schemathesis  the specification's own questions to the embedded DSS
 nox -s compat        the tests on every supported Python that is installed
-nox -s bench         figures for the benchmarks' page; a report, not a gate
+nox -s bench         figures of the embedded DSS and of imports; a report, not a gate
+nox -s downloads     figures of downloads, for benchmarks/RESULTS.md; the same
 """
 
 import os
@@ -22,11 +23,11 @@ nox.options.sessions = [
     "drift",
     "lint",
     "types",
-    "tests",
-    "peer",
-    "schemathesis",
     "imports",
     "wheel",
+    "schemathesis",
+    "peer",
+    "tests",  # last, so that a run ends with the number of tests that passed
 ]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
@@ -100,14 +101,20 @@ def compat(session: nox.Session) -> None:
     session.run("pytest", "-n", "auto", *session.posargs)
 
 
-@nox.session(python="3.11")
-def peer(session: nox.Session) -> None:
-    """Run the reference client, in an environment of its own, against the embedded DSS."""
-    session.install("-e", ".[all,s3]", *group("test"))
+def reference_client(session: nox.Session) -> str:
+    """Install the reference client into an environment of its own; return its interpreter."""
     theirs = Path(session.create_tmp(), "hca").absolute()
     python = str(theirs / ("Scripts" if os.name == "nt" else "bin") / "python")
     session.run("python", "-m", "venv", str(theirs))
     session.run(python, "-m", "pip", "install", "-q", *group("peer"), external=True)
+    return python
+
+
+@nox.session(python="3.11")
+def peer(session: nox.Session) -> None:
+    """Run the reference client, in an environment of its own, against the embedded DSS."""
+    session.install("-e", ".[all,s3]", *group("test"))
+    python = reference_client(session)
     session.env["DSS_PEER_PYTHON"] = python
     session.run("pytest", "tests/peer", *session.posargs)
 
@@ -132,6 +139,14 @@ def bench(session: nox.Session) -> None:
     session.install(".[all]")
     session.run("python", "benchmarks/import_time.py", "--rounds", "40")
     session.run("python", "benchmarks/local_server.py")
+
+
+@nox.session
+def downloads(session: nox.Session) -> None:
+    """Measure downloads against the reference client, curl and plain sockets (needs nginx)."""
+    session.install(".[all]")
+    theirs = reference_client(session)
+    session.run("python", "-m", "benchmarks", "--hca", theirs, *session.posargs)
 
 
 @nox.session

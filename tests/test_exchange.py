@@ -199,7 +199,7 @@ class TestStorage:
         assert "location" not in headers
 
     def test_a_range_can_be_asked_for(self) -> None:
-        assert storage_hop(STORAGE, offset=5).headers["range"] == "bytes=5-"
+        assert storage_hop(STORAGE, first=5).headers["range"] == "bytes=5-"
         assert "range" not in storage_hop(STORAGE).headers
 
 

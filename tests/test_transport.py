@@ -305,7 +305,7 @@ class TestOpenStorage:
 
     def test_it_reads_from_an_offset(self, transport: Transport, origins: Origins) -> None:
         storage = origins(Reply(206, {"Content-Range": "bytes 2-4/5"}, CONTENT[2:]))
-        with transport.open_storage(f"{storage.url}/x?{SECRET}", offset=2) as response:
+        with transport.open_storage(f"{storage.url}/x?{SECRET}", first=2) as response:
             assert b"".join(response.iter_bytes()) == CONTENT[2:]
             assert response.status_code == 206
             assert response.headers["content-range"] == "bytes 2-4/5"

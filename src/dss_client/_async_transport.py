@@ -11,10 +11,23 @@ from contextlib import asynccontextmanager
 
 import httpx
 
-from ._exchange import Exchange, Hop, wrap_fault
-from ._options import Options
+from ._exchange import Exchange, Hop, storage_hop, wrap_fault
+from ._options import Options, Timeout
 from ._request import Request
-from ._transport import BLOCK, DIRECT, FAULTS, Answer, answer_of, begin, log_exchange, outgoing
+from ._storage import Connector
+from ._transport import (
+    BLOCK,
+    DIRECT,
+    FAULTS,
+    PIECE,
+    Answer,
+    answer_of,
+    begin,
+    log_exchange,
+    outgoing,
+    refuse_storage,
+    tls_context,
+)
 
 __all__ = ["AsyncStorageResponse", "AsyncTransport"]
 
@@ -32,6 +45,22 @@ class AsyncStorageResponse:
         self._hop = hop
         self.status_code: int = response.status_code
         self.headers: Mapping[str, str] = headers
+        self._pieces: AsyncIterator[bytes] | None = None
+        self._rest = b""
+
+    async def readinto(self, buffer: memoryview) -> int:
+        """Read into `buffer`; return the number of bytes, 0 at the end.
+
+        Raises:
+            DSSConnectionError, DSSTimeout: The connection broke or stalled.
+        """
+        if self._pieces is None:
+            self._pieces = self.iter_bytes(PIECE)
+        piece = self._rest or await anext(self._pieces, b"")
+        count = min(len(piece), len(buffer))
+        buffer[:count] = piece[:count]
+        self._rest = piece[count:]
+        return count
 
     async def iter_bytes(self, chunk_size: int = BLOCK) -> AsyncIterator[bytes]:
         """Yield the content in pieces of at most `chunk_size` bytes.
@@ -65,6 +94,9 @@ class AsyncTransport:
         self.options = options
         self._clients = _AsyncClients(http_client, storage_client)
         self._owns_clients = True
+        self.connector: Connector | None = None
+        if storage_client is None:
+            self.connector = Connector(options.timeout or Timeout(), tls_context)
 
     @property
     def has_custom_clients(self) -> bool:
@@ -76,10 +108,14 @@ class AsyncTransport:
         sibling = AsyncTransport(options)
         sibling._clients = self._clients
         sibling._owns_clients = False
+        if self.connector is None:
+            sibling.connector = None
         return sibling
 
     async def aclose(self) -> None:
         """Close the connections, unless they belong to someone else."""
+        if self.connector is not None:
+            self.connector.close()
         if self._owns_clients:
             await self._clients.aclose()
 
@@ -101,6 +137,38 @@ class AsyncTransport:
         exchange = await self._begin(request)
         async with self._final(exchange, read=False) as response:
             yield AsyncStorageResponse(response, exchange.hop, exchange.final_headers(response))
+
+    @asynccontextmanager
+    async def open_storage(
+        self, url: str, *, first: int = 0, last: int | None = None
+    ) -> AsyncGenerator[AsyncStorageResponse]:
+        """Ask storage once for the bytes from `first` to `last` (included).
+
+        No retry, no redirect; over the HTTP library, for a client that was handed in.
+
+        Raises:
+            DSSResponseError: Storage refused; `Forbidden` where a presigned URL has expired.
+            DSSConnectionError, DSSTimeout: It could not be reached.
+        """
+        hop = storage_hop(url, first=first, last=last)
+        client = self._clients.storage
+        started = time.monotonic()
+        try:
+            request = outgoing(client, hop, self.options.timeout)
+            response = await client.send(request, stream=True, follow_redirects=False)
+        except FAULTS as error:
+            raise wrap_fault(error, hop) from error
+        try:
+            log_exchange(hop, response, started)
+            if not response.is_success:
+                try:
+                    await response.aread()
+                except FAULTS as error:
+                    raise wrap_fault(error, hop) from error
+            refuse_storage(response, hop)
+            yield AsyncStorageResponse(response, hop, response.headers)
+        finally:
+            await response.aclose()
 
     async def _begin(self, request: Request, *, follow: bool = True) -> Exchange:
         token = await self._token() if request.secured else None
@@ -166,7 +234,7 @@ class _AsyncClients:
         return self._storage
 
     def _make(self) -> httpx.AsyncClient:
-        client = httpx.AsyncClient(follow_redirects=False, mounts=DIRECT)
+        client = httpx.AsyncClient(follow_redirects=False, mounts=DIRECT, verify=tls_context())
         self._own.append(client)
         return client
 

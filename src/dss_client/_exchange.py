@@ -14,9 +14,9 @@ from attrs import evolve, field, frozen
 
 from ._request import Request
 from ._retry import RetryPolicy, parse_retry_after
+from ._storage import refuse_coded
 from .errors import (
     DSSConnectionError,
-    DSSDecodeError,
     DSSError,
     DSSResponseError,
     DSSTimeout,
@@ -61,14 +61,14 @@ class Hop:
         return RequestInfo(self.method, redact_url(self.url, presigned=self.storage))
 
 
-def storage_hop(url: str, *, offset: int = 0) -> Hop:
-    """Return the request for the bytes behind a presigned URL, from `offset` on.
+def storage_hop(url: str, *, first: int = 0, last: int | None = None) -> Hop:
+    """Return the request for the bytes behind a presigned URL, from `first` to `last` (included).
 
     ``identity`` because a checksum is one of the stored bytes, not of a decoded form of them.
     """
     headers = {"accept-encoding": "identity"}
-    if offset:
-        headers["range"] = f"bytes={offset}-"
+    if first or last is not None:
+        headers["range"] = f"bytes={first}-{'' if last is None else last}"
     return Hop("GET", url, headers, storage=True)
 
 
@@ -84,14 +84,7 @@ def check_identity(response: httpx.Response, hop: Hop) -> None:
     Raises:
         DSSDecodeError: Names the encoding.
     """
-    encoding = response.headers.get("content-encoding", "identity")
-    if encoding.lower() != "identity":
-        raise DSSDecodeError(
-            f"storage sent the content encoded as {encoding!r} though identity was asked for;"
-            " its checksum could not be verified",
-            request=hop.info,
-            response=ResponseInfo(response.status_code, dict(response.headers)),
-        )
+    refuse_coded(response.status_code, response.headers, hop.info)
 
 
 def _is_hopeless(error: Exception) -> bool:

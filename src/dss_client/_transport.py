@@ -5,11 +5,14 @@ storage that never holds a credential, a cookie or a default header.
 """
 
 import logging
+import os
 import platform
+import ssl
 import threading
 import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from urllib.parse import urljoin
 
 import httpx
@@ -18,6 +21,7 @@ from attrs import field, frozen
 from ._exchange import Exchange, Hop, check_identity, response_info, storage_hop, wrap_fault
 from ._options import Options, Timeout
 from ._request import Request
+from ._storage import Connector
 from ._version import __version__
 from .errors import DSSResponseError, InvalidArgument, RequestInfo, redact_url
 
@@ -25,6 +29,7 @@ __all__ = [
     "BLOCK",
     "DIRECT",
     "FAULTS",
+    "PIECE",
     "Answer",
     "StorageResponse",
     "Transport",
@@ -32,6 +37,8 @@ __all__ = [
     "begin",
     "log_exchange",
     "outgoing",
+    "refuse_storage",
+    "tls_context",
 ]
 
 logger = logging.getLogger("dss_client")
@@ -53,9 +60,20 @@ logging.getLogger("httpx").addFilter(_RedactURLs())
 # What the HTTP library raises while it talks.
 FAULTS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError)
 BLOCK = 1 << 20
+PIECE = 1 << 17  # what a broken connection may take with it
 # Proxies of the environment are for other machines: an embedded DSS is reached directly.
 DIRECT: Mapping[str, None] = {f"all://{host}": None for host in ("localhost", "127.0.0.1", "[::1]")}
 _USER_AGENT = f"dss-client/{__version__} python/{platform.python_version()}"
+
+
+def tls_context() -> ssl.SSLContext:
+    """Return what connections of this process trust, as the HTTP library has it; made once."""
+    return _tls_context(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+
+
+@cache
+def _tls_context(_file: str | None, _directory: str | None) -> ssl.SSLContext:
+    return httpx.create_ssl_context()
 
 
 def begin(
@@ -145,6 +163,18 @@ def log_exchange(hop: Hop, response: httpx.Response, started: float) -> None:
     )
 
 
+def refuse_storage(response: httpx.Response, hop: Hop) -> None:
+    """Refuse an answer of storage that is not the content, uncoded.
+
+    Raises:
+        DSSResponseError: It is an error, or a redirect.
+        DSSDecodeError: It is encoded.
+    """
+    if not response.is_success:
+        raise DSSResponseError.for_response(request=hop.info, response=response_info(response))
+    check_identity(response, hop)
+
+
 class StorageResponse:
     """The bytes behind a presigned URL, as they come.
 
@@ -158,6 +188,22 @@ class StorageResponse:
         self._hop = hop
         self.status_code: int = response.status_code
         self.headers: Mapping[str, str] = headers
+        self._pieces: Iterator[bytes] | None = None
+        self._rest = b""
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Read into `buffer`; return the number of bytes, 0 at the end.
+
+        Raises:
+            DSSConnectionError, DSSTimeout: The connection broke or stalled.
+        """
+        if self._pieces is None:
+            self._pieces = self.iter_bytes(PIECE)
+        piece = self._rest or next(self._pieces, b"")
+        count = min(len(piece), len(buffer))
+        buffer[:count] = piece[:count]
+        self._rest = piece[count:]
+        return count
 
     def iter_bytes(self, chunk_size: int = BLOCK) -> Iterator[bytes]:
         """Yield the content in pieces of at most `chunk_size` bytes.
@@ -190,6 +236,9 @@ class Transport:
         self.options = options
         self._clients = _Clients(http_client, storage_client)
         self._owns_clients = True
+        self.connector: Connector | None = None
+        if storage_client is None:
+            self.connector = Connector(options.timeout or Timeout(), tls_context)
 
     @property
     def has_custom_clients(self) -> bool:
@@ -201,10 +250,14 @@ class Transport:
         sibling = Transport(options)
         sibling._clients = self._clients
         sibling._owns_clients = False
+        if self.connector is None:
+            sibling.connector = None
         return sibling
 
     def close(self) -> None:
         """Close the connections, unless they belong to someone else."""
+        if self.connector is not None:
+            self.connector.close()
         if self._owns_clients:
             self._clients.close()
 
@@ -228,14 +281,18 @@ class Transport:
             yield StorageResponse(response, exchange.hop, exchange.final_headers(response))
 
     @contextmanager
-    def open_storage(self, url: str, *, offset: int = 0) -> Generator[StorageResponse]:
-        """Ask storage once for the bytes from `offset` on; no retry, no redirect.
+    def open_storage(
+        self, url: str, *, first: int = 0, last: int | None = None
+    ) -> Generator[StorageResponse]:
+        """Ask storage once for the bytes from `first` to `last` (included).
+
+        No retry, no redirect; over the HTTP library, for a client that was handed in.
 
         Raises:
             DSSResponseError: Storage refused; `Forbidden` where a presigned URL has expired.
             DSSConnectionError, DSSTimeout: It could not be reached.
         """
-        hop = storage_hop(url, offset=offset)
+        hop = storage_hop(url, first=first, last=last)
         client = self._clients.storage
         started = time.monotonic()
         try:
@@ -250,10 +307,7 @@ class Transport:
                     response.read()
                 except FAULTS as error:
                     raise wrap_fault(error, hop) from error
-                raise DSSResponseError.for_response(
-                    request=hop.info, response=response_info(response)
-                )
-            check_identity(response, hop)
+            refuse_storage(response, hop)
             yield StorageResponse(response, hop, response.headers)
         finally:
             response.close()
@@ -325,7 +379,7 @@ class _Clients:
             return self._storage
 
     def _make(self) -> httpx.Client:
-        client = httpx.Client(follow_redirects=False, mounts=DIRECT)
+        client = httpx.Client(follow_redirects=False, mounts=DIRECT, verify=tls_context())
         self._own.append(client)
         return client
 

@@ -5,13 +5,14 @@ only names `DSSClient` does not pay for them.
 """
 
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from attrs import evolve
 
+from ._downloads import AsyncDownloads, Downloads
 from ._options import AnyToken, Options, Timeout
 from ._retry import RetryPolicy
 from .errors import InvalidArgument, redact_url
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from ._async_transport import AsyncTransport
     from ._transport import Transport
     from .checkout import AsyncCheckoutJob, CheckoutJob
-    from .download import DownloadReport, ManifestSource, ProgressCallback
 
 __all__ = ["AsyncDSSClient", "DSSClient"]
 
@@ -103,7 +103,7 @@ def _picklable(transport: "Transport | AsyncTransport") -> Options:
     return transport.options
 
 
-class DSSClient(Operations):
+class DSSClient(Operations, Downloads):
     """A client of one DSS deployment. Use it in a ``with`` statement, or `close` it.
 
     Safe to be shared by threads; clients of different deployments do not disturb each other. It
@@ -194,126 +194,6 @@ class DSSClient(Operations):
             email=email,
         )
 
-    def download(
-        self,
-        *,
-        bundle_uuid: str,
-        replica: Replica,
-        version: str | None = None,
-        download_dir: str | os.PathLike[str] = "",
-        metadata_filter: Sequence[str] = ("*",),
-        data_filter: Sequence[str] = ("*",),
-        no_metadata: bool = False,
-        no_data: bool = False,
-        num_retries: int = 10,
-        min_delay_seconds: float = 0.25,
-        threads: int | None = None,
-        progress: "ProgressCallback | None" = None,
-    ) -> "DownloadReport":
-        """Download the files of a bundle to ``<download_dir>/<uuid>.<version>/``.
-
-        Each file is verified, kept once in ``<download_dir>/.hca/v2/files_2_4`` under its sha256
-        and linked from there; ``bundle.json`` describes the bundle (behaviour reference, section
-        14.10).
-
-        Args:
-            bundle_uuid: Id of the bundle.
-            replica: Replica to download from.
-            version: Version of the bundle; the latest when not given.
-            download_dir: Where to; the current directory when not given.
-            metadata_filter: Shell patterns of the names of indexed files to take; ``*`` also
-                crosses ``/``.
-            data_filter: The same for all other files.
-            no_metadata: Take no indexed file.
-            no_data: Take indexed files only.
-            num_retries: Failures of one file to put up with; each MiB read makes good for one.
-            min_delay_seconds: First wait after a failure; it doubles with each.
-            threads: How many files are worked on at once; twice the processors, at most 16, when
-                not given.
-            progress: Called with each `ProgressEvent`.
-
-        Returns:
-            What became of each file.
-
-        Raises:
-            DownloadError: Some files failed; it holds every failure, and the report.
-            ValueError: Options that exclude each other.
-        """
-        from .download import download_bundle
-
-        return download_bundle(
-            self,
-            bundle_uuid=bundle_uuid,
-            replica=replica,
-            version=version,
-            download_dir=download_dir,
-            metadata_filter=metadata_filter,
-            data_filter=data_filter,
-            no_metadata=no_metadata,
-            no_data=no_data,
-            num_retries=num_retries,
-            min_delay_seconds=min_delay_seconds,
-            threads=threads,
-            progress=progress,
-        )
-
-    def download_manifest(
-        self,
-        *,
-        manifest: "ManifestSource",
-        replica: Replica,
-        layout: Literal["none", "bundle"] = "none",
-        no_metadata: bool = False,
-        no_data: bool = False,
-        num_retries: int = 10,
-        min_delay_seconds: float = 0.25,
-        download_dir: str | os.PathLike[str] = "",
-        threads: int | None = None,
-        progress: "ProgressCallback | None" = None,
-    ) -> "DownloadReport":
-        """Download the files that a manifest (TSV) lists.
-
-        A copy of the manifest with a column ``file_path`` is written to `download_dir` (behaviour
-        reference, section 14.11; wart C3).
-
-        Args:
-            manifest: Path of the manifest, an open text file, or its rows as mappings.
-            replica: Replica to download from.
-            layout: ``none`` keeps files under their sha256 only; ``bundle`` makes a directory per
-                bundle, as `download` does, with all metadata and the data files of the manifest.
-            no_metadata: With ``bundle``: take no indexed file.
-            no_data: With ``bundle``: take indexed files only.
-            num_retries: Failures of one file to put up with; each MiB read makes good for one.
-            min_delay_seconds: First wait after a failure; it doubles with each.
-            download_dir: Where to; the current directory when not given.
-            threads: How many files are worked on at once; twice the processors, at most 16, when
-                not given.
-            progress: Called with each `ProgressEvent`.
-
-        Returns:
-            What became of each file.
-
-        Raises:
-            ManifestError: The manifest is not one; names line and column.
-            DownloadError: Some files failed; it holds every failure, and the report.
-            ValueError: Options that exclude each other.
-        """
-        from .download import download_manifest
-
-        return download_manifest(
-            self,
-            manifest=manifest,
-            replica=replica,
-            layout=layout,
-            no_metadata=no_metadata,
-            no_data=no_data,
-            num_retries=num_retries,
-            min_delay_seconds=min_delay_seconds,
-            download_dir=download_dir,
-            threads=threads,
-            progress=progress,
-        )
-
     def create_version(self) -> str:
         """Return a new DSS_VERSION of now; see `dss_client.create_version`."""
         return create_version()
@@ -345,7 +225,7 @@ class DSSClient(Operations):
         self._transport = Transport(state["options"])
 
 
-class AsyncDSSClient(AsyncOperations):
+class AsyncDSSClient(AsyncOperations, AsyncDownloads):
     """The asynchronous client of one DSS deployment. Use it in an ``async with`` statement.
 
     It belongs to one event loop; clients of different deployments do not disturb each other.
@@ -404,6 +284,21 @@ class AsyncDSSClient(AsyncOperations):
         options = _changed(self._transport.options, timeout, retries)
         sibling._transport = self._transport.with_options(options)
         return sibling
+
+    def as_blocking(self) -> DSSClient:
+        """Return a blocking client with the same settings, to be closed by the caller.
+
+        Raises:
+            InvalidArgument: This one has HTTP clients that were handed in, which only it can use.
+        """
+        if self._transport.has_custom_clients:
+            raise InvalidArgument(
+                "a client made with http_client= or storage_client= cannot be made anew: use a"
+                " DSSClient for this"
+            )
+        blocking = DSSClient.__new__(DSSClient)
+        blocking.__setstate__({"options": self._transport.options})
+        return blocking
 
     async def checkout(
         self,

@@ -21,11 +21,18 @@ COMMANDS = (
     "create-version",
     "demo",
     "download",
+    "download-collection",
     "download-manifest",
+    "download-search",
+    "gc",
     "get-bundle",
     "load",
+    "merge",
+    "plan",
+    "run",
     "search",
     "serve",
+    "verify",
 )
 
 

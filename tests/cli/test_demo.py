@@ -38,7 +38,7 @@ def test_it_ends_with_what_is_on_disk_every_time(spawn: Spawn, tmp_path: Path) -
         assert "RUNNING" in out
         assert "SUCCEEDED: s3://" in out
         assert numbers(out.splitlines()[-1]) == on_disk(tmp_path / "dss-demo")
-    assert " reused)" in out
+    assert " reused; " in out
     for row in read_manifest(tmp_path / "dss-demo" / "manifest.tsv"):
         directory = tmp_path / "dss-demo" / f"{row.bundle_uuid}.{row.bundle_version}"
         content = (directory / row.file_name).read_bytes()

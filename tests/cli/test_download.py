@@ -1,19 +1,26 @@
-"""``dss download`` and ``dss download-manifest``."""
+"""``dss download``, ``dss download-manifest`` and their siblings."""
 
 import csv
 import hashlib
 import json
-from collections.abc import Callable
+import re
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from dss_client import DSSClient
+from dss_client import FQID, DSSClient, create_version
+from dss_client.cli import downloads
 from dss_client.local import LocalDSS
 from dss_client.manifest import manifest_rows, write_manifest
 from dss_client.models import BundleVersion, FileVersion
 
 from .conftest import ANSI, Run, Spawn
+
+LINK = "(hard link|reflink|copy)"
 
 
 def first_bundle(server: LocalDSS) -> BundleVersion:
@@ -53,12 +60,14 @@ def test_download_makes_a_directory(
     outcome = run("download", bundle.uuid, "--download-dir", tmp_path, "--url", local_dss.url)
     directory = tmp_path / f"{bundle.uuid}.{bundle.version}"
     assert (outcome.status, outcome.err) == (0, "")
-    assert outcome.out.endswith(f"({len(bundle.files) + 1} downloaded), in {directory}\n")
+    total = len(bundle.files) + 1
+    made = rf"\({total} downloaded; {total} by {LINK}\), in {re.escape(str(directory))}\n"
+    assert re.search(made, outcome.out)
     assert files_below(directory) == {file.name for file in bundle.files}
     for file in bundle.files:
         assert hashlib.sha256((directory / file.name).read_bytes()).hexdigest() == file.sha256
     again = run("download", bundle.uuid, "--download-dir", tmp_path, "--url", local_dss.url)
-    assert f"({len(bundle.files) + 1} reused)" in again.out
+    assert f"({total} reused; {total} by " in again.out
 
 
 def test_download_goes_to_the_current_directory_by_default(
@@ -160,6 +169,164 @@ def test_a_bad_manifest_is_one_line(run: Run, local_dss: LocalDSS, tmp_path: Pat
     assert outcome.err.count("\n") == 1
 
 
+def fqids(server: LocalDSS) -> list[str]:
+    with DSSClient(server.url) as dss:
+        hits = dss.post_search.iterate(replica="aws", es_query={})
+        return [hit.bundle_fqid for hit in hits]
+
+
+def test_several_bundles_with_or_without_a_version(
+    run: Run, local_dss: LocalDSS, tmp_path: Path
+) -> None:
+    first, second, third = fqids(local_dss)
+    words = ("download", first, second.partition(".")[0], "--download-dir", tmp_path)
+    outcome = run(*words, "--url", local_dss.url)
+    assert (outcome.status, outcome.err) == (0, "")
+    assert outcome.out.endswith(f", in {tmp_path}\n")
+    assert {path.name for path in tmp_path.iterdir()} == {".hca", first, second}
+    missing = run(*words, third, UUID, "--url", local_dss.url)
+    assert missing.status == 1
+    assert "404 not_found" in missing.err
+    assert not (tmp_path / third).exists()  # nothing is begun before all of them are known
+
+
+def test_what_a_search_finds(run: Run, local_dss: LocalDSS, tmp_path: Path) -> None:
+    words = ("download-search", "--url", local_dss.url, "--download-dir", tmp_path)
+    outcome = run(*words, "{}", "--no-data", "--json")
+    assert outcome.status == 0
+    assert {each["bundle"] for each in outcome.document["files"]} == set(fqids(local_dss))
+    assert outcome.document["files_skipped"] > 0
+    wrong = run(*words, "[]")
+    assert wrong.status == 2
+    assert "is not a JSON object" in wrong.err
+    assert "Missing argument 'QUERY'" in run(*words).err
+
+
+def test_what_a_collection_lists(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with LocalDSS(tmp_path / "root", sample=True) as server:
+        token = server.mint_token(email="me@example.org")
+        monkeypatch.setenv("DSS_TOKEN", token)
+        fqid = FQID.parse(fqids(server)[0])
+        with DSSClient(server.url) as dss:
+            made = dss.put_collection(
+                replica="aws",
+                uuid=UUID,
+                version=create_version(),
+                name="mine",
+                description="of the test",
+                details={},
+                contents=[{"type": "bundle", "uuid": fqid.uuid, "version": fqid.version}],
+            )
+        words = ("download-collection", "--url", server.url, "--download-dir", tmp_path / "d")
+        outcome = run(*words, made.uuid)
+        assert (outcome.status, outcome.err) == (0, "")
+        assert outcome.out.endswith(f", in {tmp_path / 'd'}\n")
+        assert (tmp_path / "d" / str(fqid) / "bundle.json").is_file()
+        assert run(*words, f"{made.uuid}.{made.version}", "--dry-run").status == 0
+
+
+@pytest.mark.parametrize("command", ["download", "download-manifest"])
+def test_a_dry_run_says_what_would_be_done(
+    run: Run,
+    local_dss: LocalDSS,
+    bundle: BundleVersion,
+    manifest: Path,
+    tmp_path: Path,
+    command: str,
+) -> None:
+    data = tmp_path / "data"
+    what = [bundle.uuid] if command == "download" else ["--manifest", manifest]
+    words = (command, *what, "--download-dir", data, "--url", local_dss.url)
+    outcome = run(*words, "--dry-run")
+    count = len(bundle.files) + (command == "download")
+    assert (outcome.status, outcome.err) == (0, "")
+    assert re.match(rf"to be downloaded +{count} +[0-9.]+ kB\nthere already +0 ", outcome.out)
+    assert not data.exists()
+    listed = run(*words, "--dry-run", "-v").out.splitlines()
+    assert len(listed) == count + 4
+    assert re.fullmatch(r"planned +[0-9.]+ \w+  \S+  \(not in the store\)", listed[0])
+    document = run(*words, "--dry-run", "--json").document
+    assert {each["reason"] for each in document["files"]} == {"not in the store"}
+
+    assert run(*words).status == 0
+    again = run(*words, "--dry-run", "-v").out
+    assert command == "download-manifest" or "(in the store, and verified)" in again
+    assert re.search(rf"there already +{count} ", again)
+
+
+def test_each_file_can_be_listed(
+    run: Run, local_dss: LocalDSS, bundle: BundleVersion, tmp_path: Path
+) -> None:
+    words = ("download", bundle.uuid, "--download-dir", tmp_path, "--url", local_dss.url)
+    *lines, _ = run(*words, "-v", "--no-data").out.splitlines()
+    assert len(lines) == len(bundle.files) + 1
+    assert any(re.match(rf"downloaded .*/links.json  \({LINK}\)$", line) for line in lines)
+    assert any(re.match(r"skipped .*  \(left out by the filters\)$", line) for line in lines)
+
+
+@pytest.mark.parametrize(("clash", "status"), [("error", 1), ("rename", 0), ("skip", 0)])
+def test_options_reach_the_download(
+    run: Run, empty_dss: LocalDSS, tmp_path: Path, clash: str, status: int
+) -> None:
+    (tmp_path / "source").mkdir()
+    for name in ("read", "READ"):
+        (tmp_path / "source" / name).write_text(name)
+    fqid = empty_dss.load_bundle(tmp_path / "source").fqid
+    words = ("download", fqid, "--download-dir", tmp_path / "data", "--url", empty_dss.url)
+    more = ("--verify", "size", "--no-durable", "--threads", 2, "--num-retries", 0)
+    outcome = run(*words, *more, "--clash", clash)
+    assert outcome.status == status
+    if clash == "error":
+        assert "clashes with 'READ'" in outcome.err or "clashes with 'read'" in outcome.err
+
+
+def test_processes_share_the_work(
+    spawn: Spawn, local_dss: LocalDSS, bundle: BundleVersion, tmp_path: Path
+) -> None:
+    process = spawn("download", bundle.uuid, "--processes", 2, cwd=tmp_path, DSS_URL=local_dss.url)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
+    assert f"({len(bundle.files) + 1} downloaded" in out
+
+
+@pytest.fixture
+def held_up(tmp_path: Path) -> Iterator[LocalDSS]:
+    """A DSS whose storage does not get beyond the first bytes of an answer."""
+    with LocalDSS(sample=True, faults=[{"on": "storage", "stall": 0}]) as server:
+        yield server
+
+
+@pytest.mark.skipif(
+    sys.platform == "win32" or signal.getsignal(signal.SIGINT) is signal.SIG_IGN,
+    reason="needs an interrupt that is not ignored",
+)
+@pytest.mark.parametrize("more", [[], ["--processes", "2"]])
+def test_an_interrupt_says_how_to_go_on(
+    spawn: Spawn, held_up: LocalDSS, tmp_path: Path, more: list[str]
+) -> None:
+    words = ("download", fqids(held_up)[0], *more)
+    process = spawn(*words, cwd=tmp_path, DSS_URL=held_up.url)
+    while not held_up.faults.counts[0].fired:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    message = "interrupted; run the same command again to continue\n"
+    assert (process.returncode, out, err) == (130, "", message)
+    held_up.faults = None
+    again = spawn(*words, cwd=tmp_path, DSS_URL=held_up.url)
+    assert again.communicate(timeout=60)[1] == ""
+    assert again.returncode == 0
+
+
+def test_workers_leave_an_interrupt_to_who_started_them() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        downloads._ignore_interrupts()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 UUID = "00000000-0000-4000-8000-000000000000"
 
 
@@ -169,6 +336,8 @@ UUID = "00000000-0000-4000-8000-000000000000"
         (["download", UUID, "--no-data", "--data-filter", "*"], "--no-data and --data-filter"),
         (["download", UUID, "--no-metadata", "--metadata-filter", "*"], "exclude each other"),
         (["download"], "Missing argument"),
+        (["download", UUID, UUID, "--version", "2019-01-01T000000.000000Z"], "for one bundle"),
+        (["download", UUID, "--threads", "0"], "--threads"),
         (["download-manifest", "--manifest", "missing.tsv"], "'missing.tsv' does not exist"),
         (["download-manifest", "--manifest", __file__, "--no-data"], "need --layout bundle"),
         (["download-manifest", "--manifest", __file__, "--layout", "tree"], "'tree'"),

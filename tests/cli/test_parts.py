@@ -2,19 +2,12 @@
 
 from pathlib import Path
 
-import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dss_client.cli.output import human_size, one_line, plain, table
 from dss_client.cli.tree import tree
-from dss_client.cli.verify import Verified, refuse_faults, verify
-from dss_client.manifest import ManifestRow, write_manifest
-
-UUID = "0a6f2b1c-3d4e-4f50-8a61-72b3c4d5e6f7"
-VERSION = "2019-01-01T000000.000000Z"
-SHA256 = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"  # of b"hello"
 
 
 @pytest.mark.parametrize(
@@ -74,47 +67,3 @@ def test_a_tree_does_not_count_one_left_entry(tmp_path: Path) -> None:
     for number in range(6):
         (tmp_path / f"file_{number}").touch()
     assert "more" not in "\n".join(tree(tmp_path))
-
-
-@pytest.mark.parametrize(
-    ("content", "fault"),
-    [
-        (b"hello", None),
-        (None, "is not there"),
-        (b"hell", "has 4 bytes, the manifest says 5"),
-        (b"hallo", "has sha256 "),
-    ],
-)
-def test_verify(
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    content: bytes | None,
-    fault: str | None,
-) -> None:
-    row = ManifestRow(
-        bundle_uuid=UUID,
-        bundle_version=VERSION,
-        file_name="dir/file",
-        file_uuid=UUID,
-        file_version=VERSION,
-        file_sha256=SHA256,
-        file_size=5,
-    )
-    write_manifest(tmp_path / "manifest.tsv", [row])
-    path = tmp_path / f"{UUID}.{VERSION}" / "dir" / "file"
-    path.parent.mkdir(parents=True)
-    if content is not None:
-        path.write_bytes(content)
-    verified = verify(tmp_path / "manifest.tsv", tmp_path)
-    if fault is None:
-        refuse_faults(verified)
-        assert capsys.readouterr().err == ""
-        assert verified == Verified(bundles=1, files=1, bytes=5, faults=())
-    else:
-        assert (verified.bundles, verified.files, verified.bytes) == (1, 0, 0)
-        assert len(verified.faults) == 1
-        assert verified.faults[0].startswith(f"{path} ")
-        assert fault in verified.faults[0]
-        with pytest.raises(click.ClickException, match="not as the manifest says: 1 file"):
-            refuse_faults(verified)
-        assert capsys.readouterr().err == f"failed: {verified.faults[0]}\n"

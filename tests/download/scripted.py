@@ -1,13 +1,16 @@
 """A source of bundles and contents that does, try by try, what a test tells it to."""
 
 import hashlib
+import io
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Literal
 
 from attrs import Factory, define, field, frozen
 
-from dss_client.download.plan import FileTask
+from dss_client._storage import Connector
+from dss_client.download.source import Content, FileFacts
+from dss_client.download.task import FileTask
 from dss_client.errors import (
     DSSConnectionError,
     DSSResponseError,
@@ -16,7 +19,7 @@ from dss_client.errors import (
     RequestInfo,
     ResponseInfo,
 )
-from dss_client.models import FileVersion, GetBundleResponse
+from dss_client.models import CollectionItem, FileVersion, GetBundleResponse
 from dss_client.versions import FQID
 
 BUNDLE = "aaaaaaaa-0000-4000-8000-000000000001"
@@ -68,19 +71,37 @@ class Try:
     before: Callable[[], object] | None = None
 
 
-@frozen
 class Served:
-    status_code: int
-    headers: Mapping[str, str]
-    content: bytes
-    fault: Exception | None
+    """An answer whose content comes in eight pieces or fewer."""
 
-    def iter_bytes(self, chunk_size: int = 4, /) -> Iterator[bytes]:
-        step = min(chunk_size, max(4, len(self.content) // 8))
-        for start in range(0, len(self.content), step):
-            yield self.content[start : start + step]
-        if self.fault is not None:
-            raise self.fault
+    def __init__(
+        self,
+        status_code: int,
+        headers: Mapping[str, str],
+        content: bytes,
+        fault: Exception | None,
+    ) -> None:
+        self.status_code = status_code
+        self.headers = headers
+        self._content = io.BytesIO(content)
+        self._step = max(4, len(content) // 8)
+        self._fault = fault
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        piece = self._content.read(min(len(buffer), self._step))
+        buffer[: len(piece)] = piece
+        if not piece and self._fault is not None:
+            raise self._fault
+        return len(piece)
+
+
+@frozen
+class Opened:
+    """A request for content, as it came."""
+
+    url: str
+    first: int
+    last: int | None
 
 
 @define
@@ -90,9 +111,17 @@ class ScriptedSource:
     contents: dict[str, bytes] = Factory(dict)
     bundles: dict[tuple[str, str | None], list[GetBundleResponse]] = Factory(dict)
     tries: dict[str, list[Try]] = Factory(dict)
+    tries_of: Callable[[Opened], Try] | None = None
     located: list[tuple[str, str | None, str]] = Factory(list)
-    opened: list[tuple[str, int]] = Factory(list)
+    opened: list[Opened] = Factory(list)
     asked: list[tuple[str, str | None, str]] = Factory(list)
+    presigned: list[bool] = Factory(list)
+    presigns: bool = True
+    collections: dict[str, list[CollectionItem]] = Factory(dict)
+    found: list[str] = Factory(list)
+    base: str = "http://storage"
+    bases: dict[str, str] = Factory(dict)
+    connector: Connector | None = None
     made: int = 0
 
     def add_file(
@@ -138,44 +167,90 @@ class ScriptedSource:
             self.bundles[uuid, None] = answers
 
     def bundle_pages(
-        self, *, uuid: str, version: str | None, replica: Replica
+        self, *, uuid: str, version: str | None, replica: Replica, presigned: bool = False
     ) -> Iterator[GetBundleResponse]:
         self.asked.append((uuid, version, replica))
+        self.presigned.append(presigned)
         if (uuid, version) not in self.bundles:
             raise refusal(404)
-        yield from self.bundles[uuid, version]
+        for page in self.bundles[uuid, version]:
+            if not (presigned and self.presigns):
+                yield page
+                continue
+            files = [
+                file.model_copy(update={"url": f"{self.url_of(file.uuid)}b{len(self.asked)}"})
+                for file in page.bundle.files
+            ]
+            yield page_of(files, uuid=page.bundle.uuid, version=page.bundle.version)
 
     def locate(self, *, uuid: str, version: str | None, replica: Replica) -> str:
         self.located.append((uuid, version, replica))
         if uuid not in self.contents:
             raise NotFound(request=INFO, response=ResponseInfo(404))
-        return f"http://storage/{uuid}?signature={len(self.located)}"
+        return f"{self.url_of(uuid)}{len(self.located)}"
+
+    def file_facts(self, *, uuid: str, version: str, replica: Replica) -> FileFacts:
+        if uuid not in self.contents:
+            raise NotFound(request=INFO, response=ResponseInfo(404))
+        return FileFacts(sha256(self.contents[uuid]), len(self.contents[uuid]))
+
+    def collection_items(
+        self, *, uuid: str, version: str | None, replica: Replica
+    ) -> list[CollectionItem]:
+        if uuid not in self.collections:
+            raise NotFound(request=INFO, response=ResponseInfo(404))
+        return self.collections[uuid]
+
+    def bundles_found(self, *, es_query: Mapping[str, object], replica: Replica) -> Iterator[str]:
+        yield from self.found
+
+    def allows(self, url: str) -> bool:
+        return url.startswith("http")
+
+    def url_of(self, uuid: str) -> str:
+        """Return the URL of a content, but for the end of its signature."""
+        return f"{self.bases.get(uuid, self.base)}/{uuid}?signature="
+
+    def open(
+        self, url: str, *, first: int = 0, last: int | None = None
+    ) -> AbstractContextManager[Content]:
+        self.opened.append(Opened(url, first, last))
+        if self.connector is not None:
+            return self.connector.open(url, first=first, last=last)
+        return self._serve(url, first, last)
 
     @contextmanager
-    def open(self, url: str, *, offset: int) -> Generator[Served]:
+    def _serve(self, url: str, first: int, last: int | None) -> Generator[Served]:
         uuid = url.rpartition("/")[2].partition("?")[0]
-        self.opened.append((url, offset))
         plan = self.tries.get(uuid)
         how = plan.pop(0) if plan else Try()
+        if self.tries_of is not None:
+            how = self.tries_of(Opened(url, first, last))
         if how.before is not None:
             how.before()
         if how.refuse is not None:
             raise how.refuse
-        content = self.contents[uuid] if how.content is None else how.content
+        content = self.contents.get(uuid) if how.content is None else how.content
+        if content is None:
+            raise refusal(404)
         total = len(content)
         headers = {"content-length": str(total)}
         status = 200
-        if offset and how.ranges:
-            if offset >= total:
+        if (first or last is not None) and how.ranges:
+            if first >= total:
                 raise refusal(416, {"content-range": f"bytes */{total}"})
             status = 206
-            content = content[offset:]
-            headers = {"content-range": f"bytes {offset}-{total - 1}/{total}"}
+            content = content[first : None if last is None else last + 1]
+            headers = {
+                "content-range": f"bytes {first}-{first + len(content) - 1}/{total}",
+                "content-length": str(len(content)),
+            }
         yield Served(status, {**headers, **how.headers}, content[: how.cut], how.fault)
 
     @property
     def offsets(self) -> list[int]:
-        return [offset for _, offset in self.opened]
+        """Where each request for content began."""
+        return [each.first for each in self.opened]
 
 
 def page_of(
@@ -196,14 +271,14 @@ def page_of(
     )
 
 
-def task_of(file: FileVersion, *, linked: bool = False) -> FileTask:
+def task_of(file: FileVersion, *, number: int = 0, target: str | None = None) -> FileTask:
     return FileTask(
+        number=number,
         bundle=FQ,
         name=file.name,
         uuid=file.uuid,
         version=file.version,
         sha256=file.sha256,
         size=file.size,
-        linked=linked,
-        content=None if file.size else b"",
+        target=target,
     )

@@ -1,9 +1,11 @@
 """Parameters that several commands share."""
 
+import json
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 from attrs import frozen
@@ -15,10 +17,15 @@ __all__ = [
     "RootPath",
     "bundle_argument",
     "bundle_version_option",
+    "bundles_argument",
+    "collection_argument",
+    "query_argument",
     "replica_option",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_STDIN = "-"
 
 
 class RootPath(click.Path):
@@ -80,6 +87,12 @@ def _bundle_id(_ctx: click.Context, _param: click.Parameter, text: str | None) -
         raise click.BadParameter(str(error)) from error
 
 
+def _bundle_ids(
+    ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]
+) -> tuple[BundleId | None, ...]:
+    return tuple(_bundle_id(ctx, param, text) for text in texts)
+
+
 def _version(_ctx: click.Context, _param: click.Parameter, text: str | None) -> str | None:
     try:
         if text is not None:
@@ -99,8 +112,53 @@ def bundle_argument(*, required: bool = True) -> Callable[[F], F]:
     )
 
 
+def bundles_argument(command: F) -> F:
+    """Take bundles, one at least, as argument `bundles`."""
+    return click.argument(
+        "bundles", metavar="UUID[.VERSION]...", required=True, nargs=-1, callback=_bundle_ids
+    )(command)
+
+
+def collection_argument(command: F) -> F:
+    """Take a collection, by uuid or by uuid and version, as argument `collection`."""
+    return click.argument("collection", metavar="UUID[.VERSION]", callback=_bundle_id)(command)
+
+
+def query_argument(*, required: bool) -> Callable[[F], F]:
+    """Take a query of a search, as argument `query`; without one all is found."""
+    if required:
+        return click.argument("query", metavar="QUERY", callback=_query)
+    return click.argument("query", metavar="[QUERY]", default="{}", callback=_query)
+
+
+def _query(_ctx: click.Context, _param: click.Parameter, text: str) -> Mapping[str, object]:
+    place, text = _query_text(text)
+    try:
+        document: object = json.loads(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{place} is not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise click.BadParameter(f"{place} is not a JSON object, such as {{}} (matches all)")
+    return cast("dict[str, object]", document)
+
+
+def _query_text(text: str) -> tuple[str, str]:
+    """Return where a query is from, and its text."""
+    if text == _STDIN:
+        return "standard input", sys.stdin.read()
+    if not text.startswith("@"):
+        return "the query", text
+    path = Path(text[1:])
+    try:
+        return str(path), path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise click.BadParameter(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise click.BadParameter(f"{path} is not UTF-8 text: {error}") from error
+
+
 def bundle_version_option(command: F) -> F:
-    """Take the version of a bundle."""
+    """Take the version of a bundle or collection."""
     return click.option(
         "--version",
         metavar="VERSION",

@@ -1,4 +1,4 @@
-"""Progress bars: drawn with rich on a terminal, not at all elsewhere."""
+"""Progress bars: drawn on a terminal, not at all elsewhere."""
 
 import sys
 from collections.abc import Generator
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dss_client.download import ProgressCallback, ProgressEvent
+    from dss_client.download import ProgressCallback
 
 __all__ = ["progress_bar"]
 
@@ -17,32 +17,7 @@ def progress_bar() -> "Generator[ProgressCallback | None]":
     if not sys.stderr.isatty():
         yield None
         return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
+    from dss_client.progress import rich_progress
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("asking what to download", total=None)
-
-        def draw(event: "ProgressEvent") -> None:
-            bar.update(
-                task,
-                description=f"{event.files_done} of {event.files_total} files",
-                completed=event.bytes_done,
-                total=event.bytes_total,
-            )
-
-        yield draw
+    with rich_progress() as progress:
+        yield progress

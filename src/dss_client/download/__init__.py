@@ -1,13 +1,15 @@
 """Downloads: plan -> source -> transfer -> filestore -> layout -> report.
 
-`download_bundle` and `download_manifest` are what `DSSClient.download` and
-`DSSClient.download_manifest` call.
+The functions are what the methods of `DSSClient` call; `Source` is what they need of a client.
 """
 
 from dss_client.manifest import ManifestError, ManifestSource
 
+from .check import Fault, VerifyReport, verify_tree
+from .collection import download_collection, download_search
 from .errors import (
     ChecksumMismatch,
+    DiskFull,
     DownloadError,
     FileDownloadError,
     InvalidChecksum,
@@ -16,30 +18,59 @@ from .errors import (
     SizeMismatch,
     UnsafeName,
 )
+from .garbage import DownloadUnderWay, Garbage, GarbageReport, collect_garbage
+from .job_plan import JobError, JobPlan, JobSettings
+from .job_report import MergeReport, MissingShards, ShardResult
+from .jobs import JobOptions, merge_jobs, plan_jobs, run_job, shard_of_environment
 from .paths import resolve_under, safe_relative_path
 from .progress import ProgressCallback, ProgressEvent
 from .report import DownloadReport, FileReport
-from .run import download_bundle, download_manifest
+from .run import download_bundle, download_bundles, download_manifest
+from .settings import DownloadOptions, Settings
 from .source import Source
 
 __all__ = [
     "ChecksumMismatch",
+    "DiskFull",
     "DownloadError",
+    "DownloadOptions",
     "DownloadReport",
+    "DownloadUnderWay",
+    "Fault",
     "FileDownloadError",
     "FileReport",
+    "Garbage",
+    "GarbageReport",
     "InvalidChecksum",
+    "JobError",
+    "JobOptions",
+    "JobPlan",
+    "JobSettings",
     "ManifestError",
     "ManifestMismatch",
     "ManifestSource",
+    "MergeReport",
+    "MissingShards",
     "NameClash",
     "ProgressCallback",
     "ProgressEvent",
+    "Settings",
+    "ShardResult",
     "SizeMismatch",
     "Source",
     "UnsafeName",
+    "VerifyReport",
+    "collect_garbage",
     "download_bundle",
+    "download_bundles",
+    "download_collection",
     "download_manifest",
+    "download_search",
+    "merge_jobs",
+    "plan_jobs",
     "resolve_under",
+    "run_job",
     "safe_relative_path",
+    "shard_of_environment",
+    "verify_tree",
 ]

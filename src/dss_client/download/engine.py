@@ -1,216 +1,491 @@
-"""Runs tasks: each content is fetched once, then put under all of its names."""
+"""Runs a download: bundles are planned, contents located, fetched, stored, and put in their places.
+
+One thread, the caller's, decides and keeps the books; it takes up what is next only while few
+enough files are under way, so a download of any length needs the same memory. Around it are threads
+that ask the service, one loop for small contents, and a crew for all others. They hand what they
+have back over one queue.
+"""
 
 import hashlib
+import shutil
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Generic, TypeVar
 
 from attrs import frozen
 
 from dss_client.errors import DSSError
 
-from .errors import ChecksumMismatch, FileDownloadError, SizeMismatch
-from .filestore import FileStore
-from .layout import place
-from .plan import FileTask
+from . import journal
+from .crew import Crew
+from .errors import ChecksumMismatch, DiskFull, FileDownloadError, SizeMismatch, Stopped, file_error
+from .fetch import Fetch, How, Urls
+from .filestore import FileStore, Verify
+from .layout import Placer
+from .ledger import Ledger, LedgerExport
 from .progress import FileProgress, Progress
-from .report import FileReport, Link, State
-from .transfer import Stopped, Transfer
+from .report import State
+from .resolve import BundleUrls
+from .small import SMALL, Job, SmallFiles
+from .source import Source
+from .task import FileResult, FileTask
+from .threads import Threads
+from .want import BundleRule, Expanded, Order
 
-_GRACE = 5.0  # seconds that threads get to end after an interrupt
-_STEP = 0.05
+__all__ = ["Engine", "Limits", "check_room"]
 
-T = TypeVar("T")
-R = TypeVar("R")
-_Numbered = tuple[int, FileTask]
+_UNDER_WAY = 4096  # files
+_FIRST_ASKERS = 3
+_MORE_ASKERS = 16
+_ASKERS = 64
+_SLOW_ANSWER = 0.01  # seconds
+_WRITERS = 8
+_STEP = 0.05  # seconds between two looks for an interrupt
+_TICK = 0.01  # seconds without news after which more questions may be asked at once
+_LONG_QUIET = 10  # ticks
+_PART = 1 << 25
 
-
-def in_threads(
-    function: Callable[[T], R], items: Sequence[T], *, threads: int, stop: threading.Event
-) -> list[R]:
-    """Call `function` with each item, in a number of threads, and return the results in order.
-
-    On an interrupt or an exception `stop` is set, and the exception raised. The threads are
-    daemons: one that is stuck in a dead connection holds up neither Ctrl-C nor the interpreter.
-    """
-    crew = _Crew(function, items, stop)
-    workers = [
-        threading.Thread(target=crew.work, name=f"dss-download-{number}", daemon=True)
-        for number in range(min(threads, len(items)))
-    ]
-    try:
-        for worker in workers:
-            worker.start()
-        for _ in workers:
-            crew.wait_for_one()
-    except BaseException:
-        stop.set()
-        deadline = time.monotonic() + _GRACE
-        for worker in workers:
-            if worker.is_alive():
-                worker.join(max(0.0, deadline - time.monotonic()))
-        raise
-    if crew.errors:
-        raise crew.errors[0]
-    return [crew.results[index] for index in range(len(items))]
-
-
-class _Crew(Generic[T, R]):
-    """What the threads of one `in_threads` share."""
-
-    def __init__(
-        self, function: Callable[[T], R], items: Sequence[T], stop: threading.Event
-    ) -> None:
-        self.results: dict[int, R] = {}
-        self.errors: list[BaseException] = []
-        self._function = function
-        self._stop = stop
-        self._todo: SimpleQueue[tuple[int, T]] = SimpleQueue()
-        self._finished: SimpleQueue[None] = SimpleQueue()
-        for numbered in enumerate(items):
-            self._todo.put(numbered)
-
-    def work(self) -> None:
-        try:
-            while not self._stop.is_set() and (numbered := self._next()) is not None:
-                index, item = numbered
-                self.results[index] = self._function(item)
-        except BaseException as error:  # noqa: BLE001 - raised again by the calling thread
-            self.errors.append(error)
-            self._stop.set()
-        finally:
-            self._finished.put(None)
-
-    def _next(self) -> tuple[int, T] | None:
-        try:
-            return self._todo.get_nowait()
-        except Empty:
-            return None
-
-    def wait_for_one(self) -> None:
-        """Wait until one more thread has finished.
-
-        In short steps, since a signal that comes just before a wait does not end it; and not by
-        join(), since an interrupted one takes a running thread for a finished one (Python 3.11).
-        """
-        while True:
-            with suppress(Empty):
-                return self._finished.get(timeout=_STEP)
+_News = list[FileResult] | tuple[Order, Expanded] | BaseException
 
 
 @frozen(kw_only=True)
-class Engine:
-    """What it takes to run tasks.
+class Limits:
+    """How much is done at once, and how often it is tried.
 
     Attributes:
-        transfer: Fetches contents.
-        download_dir: Where to.
-        threads: How many files are worked on at once.
-        progress: Told of each step.
-        store: The contents below `download_dir`.
+        threads: Contents that the crew fetches at once.
+        connections: Connections of the loop for small contents.
+        num_retries: Failures of one file to put up with.
+        min_delay_seconds: First wait after a failure.
+        part_size: Bytes of a large content that one thread takes at a time.
     """
 
-    transfer: Transfer
-    download_dir: Path
     threads: int
-    progress: Progress
-    store: FileStore
+    connections: int
+    num_retries: int
+    min_delay_seconds: float
+    part_size: int = _PART
 
-    def each(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
-        """Call `function` with each item in the engine's threads."""
-        return in_threads(function, items, threads=self.threads, stop=self.transfer.stop)
 
-    def run(self, tasks: Sequence[FileTask]) -> list[FileReport]:
-        """Run the tasks; one that fails does not stop the others. Return a report for each."""
-        groups: dict[str, list[_Numbered]] = {}
-        for number, task in enumerate(tasks):
-            groups.setdefault(task.sha256, []).append((number, task))
-        self.progress.planned(len(tasks), sum(task.size for task in tasks))
-        reports: dict[int, FileReport] = {}
-        for part in self.each(self._run_group, list(groups.values())):
-            reports.update(part)
-        return [reports[number] for number in range(len(tasks))]
+class Engine:
+    """One download. Use it once, and `close` it.
 
-    def _run_group(self, group: Sequence[_Numbered]) -> dict[int, FileReport]:
-        """Run the tasks that want one content, one after the other, so that it comes once."""
-        failures: dict[tuple[str | None, str | None, int], FileDownloadError] = {}
-        return {number: self._run(task, failures) for number, task in group}
+    Args:
+        source: Whom to ask.
+        rule: Which copy, where to, and how bundles are planned.
+        limits: How much at once.
+        progress: Told of each step.
+        verify: What is looked at before a stored file is trusted.
+        durable: Bring contents to the disk before they get their names.
+        dry_run: Say what would be done, and do nothing.
+        stop: Set by others to end soon, with `Stopped`.
 
-    def _run(
+    Attributes:
+        ledger: What is to be done, and what became of it.
+        store: The contents below the directory.
+        stop: Set to end soon.
+    """
+
+    def __init__(
         self,
-        task: FileTask,
-        failures: dict[tuple[str | None, str | None, int], FileDownloadError],
-    ) -> FileReport:
-        started = time.monotonic()
-        progress = self.progress.file(task.name, task.bundle, task.size)
-        path: Path | None = None
-        link: Link | None = None
-        error: FileDownloadError | None = None
-        state: State = "failed"
-        key = task.uuid, task.version, task.size
+        source: Source,
+        *,
+        rule: BundleRule,
+        limits: Limits,
+        progress: Progress,
+        verify: Verify = "sha256",
+        durable: bool = True,
+        dry_run: bool = False,
+        stop: threading.Event | None = None,
+    ) -> None:
+        download_dir = rule.download_dir
+        self.source = source
+        self.rule = rule
+        self.progress = progress
+        self.dry_run = dry_run
+        self.store = FileStore(download_dir, verify=verify, durable=durable)
+        self.ledger = Ledger(self.store.place)
+        self.limits = limits
+        self.stop = stop or threading.Event()
+        if not dry_run:
+            journal.tidy(self.store.partials, self.store.place)
+        self._placer = Placer(download_dir)
+        self._how = How(
+            source=source,
+            store=self.store,
+            left=journal.leftovers(self.store.partials),
+            place=self._place,
+            num_retries=limits.num_retries,
+            min_delay_seconds=limits.min_delay_seconds,
+            part_size=limits.part_size,
+            stop=self.stop,
+        )
+        self._news: SimpleQueue[_News] = SimpleQueue()
+        self._batch: list[FileResult] = []
+        self._tasks: dict[int, FileTask] = {}
+        self._waiting: dict[str, list[tuple[FileTask, BundleUrls]]] = {}
+        self._progress_of: dict[int, FileProgress] = {}
+        self._under_way = 0
+        self._slow: bool | None = None
+        self._fastest: float | None = None  # of all answers, in seconds
+        self._quiet = 0  # ticks without news
+
+    def run(self, orders: Iterable[Order]) -> None:
+        """Do what is wanted; one file that fails does not stop the others.
+
+        On an interrupt or an exception all threads are told to end, and the exception is raised.
+        What was fetched of large files stays, for the next run to go on from.
+        """
+        lanes = self._lanes = _Lanes(self)
         try:
-            if key in failures:
-                raise FileDownloadError(task.name, failures[key].reason, cause=failures[key])
-            try:
-                state = self._obtain(task, progress)
-            except (DSSError, OSError) as fault:
-                failures[key] = _file_error(task, fault)
-                raise
-            path = self.store.path(task.sha256)
-            if task.linked:
-                path, link = place(path, self.download_dir, f"{task.bundle}/{task.name}")
-        except (DSSError, OSError) as fault:
-            progress.fail()
-            state, path, error = "failed", None, _file_error(task, fault)
-        else:
-            progress.finish()
-        return FileReport(
-            bundle=task.bundle,
-            name=task.name,
-            uuid=task.uuid,
-            version=task.version,
-            sha256=task.sha256,
-            size=task.size,
-            path=path,
-            state=state,
-            link=link,
-            tries=progress.tries,
-            seconds=time.monotonic() - started,
-            error=error,
+            for order in orders:
+                while self._under_way and self._under_way + order.files > _UNDER_WAY:
+                    self._take_in()
+                self._begin(order)
+            while self._under_way:
+                self._take_in()
+        except BaseException:
+            self.stop.set()
+            raise
+        finally:
+            lanes.end()
+
+    # The books: in the calling thread
+
+    def _begin(self, order: Order) -> None:
+        if order.is_entered:
+            expanded = order.expand(self.source, self.rule)
+            self._admit(expanded.wanted, self._urls(expanded))
+            return
+        self._under_way += 1
+        self._ask(lambda: (order, order.expand(self.source, self.rule)))
+
+    def _urls(self, expanded: Expanded) -> BundleUrls:
+        return BundleUrls(
+            self.source,
+            expanded.bundle,
+            self.rule.replica,
+            expanded.wanted,
+            whole=expanded.whole,
+            known=expanded.known,
         )
 
-    def _obtain(self, task: FileTask, progress: FileProgress) -> State:
-        """See to it that the content is in the store; a bad one there is replaced (C1, C21)."""
-        if self.transfer.stop.is_set():
+    def _ask(self, question: Callable[[], _News]) -> None:
+        """Have a question answered by a thread of its own."""
+
+        def answer() -> None:
+            started = time.monotonic()
+            try:
+                self._news.put(question())
+                took = time.monotonic() - started
+                self._fastest = min(took, self._fastest or took)
+            except BaseException as error:  # noqa: BLE001 - raised again by the calling thread
+                self._news.put(error)
+
+        self._lanes.askers.submit(answer)
+
+    def _take_in(self) -> None:
+        """Wait for news, and enter them.
+
+        In short steps, since a signal that comes just before a wait does not end it.
+        """
+        if self.stop.is_set():
             raise Stopped
-        stored = self.store.find(task.sha256, task.size)
-        if stored is not None:
-            if stored != task.size:
-                raise SizeMismatch(task.name, task.size, stored)
-            return "reused"
-        with self.store.temporary(task.sha256) as file:
-            if task.content is None:
-                self.transfer.fetch(task, file, progress)
+        askers = self._lanes.askers
+        behind = askers.is_behind
+        try:
+            news = self._news.get(timeout=_TICK if behind else _STEP)
+        except Empty:
+            if behind:
+                self._quiet += 1
+                self._ask_more()
+            return
+        self._quiet = 0
+        if isinstance(news, BaseException):
+            raise news
+        if isinstance(news, tuple):
+            self._enter(*news)
+        else:
+            self._settle(news)
+
+    def _ask_more(self) -> None:
+        """Ask more questions at once, where the time goes into waiting for the service.
+
+        Where it answers quickly, more threads would only take the interpreter from each other.
+        """
+        slow = self._fastest is None or self._fastest > _SLOW_ANSWER
+        if slow or self._quiet >= _LONG_QUIET:
+            self._lanes.askers.grow(_MORE_ASKERS)
+
+    def _enter(self, order: Order, expanded: Expanded) -> None:
+        """Enter the files of a bundle."""
+        self._under_way -= 1
+        if expanded.bundle is not None:
+            self.ledger.add_bundle(order.number, expanded.bundle)
+        number = None if expanded.bundle is None else order.number
+        self.ledger.add(number, expanded.wanted, "planned")
+        self.ledger.add(number, [task for task, _ in expanded.others], "skipped")
+        self.ledger.settle([result for _, result in expanded.others])
+        failed = [task for task, result in expanded.others if result.state == "failed"]
+        self.progress.plan(
+            len(expanded.wanted) + len(failed),
+            sum(task.size for task in (*expanded.wanted, *failed)),
+        )
+        for task in failed:
+            self.progress.file(task.name, task.bundle, task.size).fail()
+        self._admit(expanded.wanted, self._urls(expanded))
+
+    def enter(self, export: LedgerExport, *, planned: bool) -> None:
+        """Enter what was done elsewhere.
+
+        Args:
+            export: The books of whoever did it.
+            planned: The files are in these books already.
+        """
+        self.ledger.take_over(export)
+        if not planned:
+            wanted = [file for file in export.outcomes if file.state != "skipped"]
+            self.progress.plan(len(wanted), sum(file.size for file in wanted))
+        if self.progress.is_watched:
+            for file in export.outcomes:
+                if file.state == "skipped":
+                    continue
+                progress = self.progress.file(file.name, None, file.size)
+                progress.fail() if file.state == "failed" else progress.finish()
+
+    def _admit(self, tasks: Sequence[FileTask], urls: BundleUrls) -> None:
+        """Have contents fetched, each of them once however many files want it."""
+        mine: list[FileTask] = []
+        for task in tasks:
+            others = self._waiting.get(task.sha256)
+            if others is not None and not self.dry_run:
+                others.append((task, urls))
+                continue
+            self._waiting[task.sha256] = []
+            self._tasks[task.number] = task
+            mine.append(task)
+        self._under_way += len(tasks)
+        if self.dry_run:
+            self._settle([self._foresee(task) for task in mine])
+        elif mine:
+            self._ask(lambda: self._send_out(mine, urls))
+
+    def _settle(self, results: Sequence[FileResult]) -> None:
+        """Enter results, and see to the files that wanted the same content."""
+        for result in results:
+            task = self._tasks.pop(result.number)
+            self._tell(task, result)
+            waiting = self._waiting.pop(task.sha256, [])
+            if waiting:
+                self._follow(task, result, waiting)
+        self._under_way -= len(results)
+        self.ledger.settle(results)
+
+    def _tell(self, task: FileTask, result: FileResult) -> None:
+        if not self.progress.is_watched or self.dry_run:
+            return
+        progress = self._progress_of.pop(task.number, None)
+        progress = progress or self.progress.file(task.name, task.bundle, task.size)
+        if result.state == "failed":
+            progress.fail()
+        else:
+            progress.finish()
+
+    def _follow(
+        self, first: FileTask, result: FileResult, waiting: Sequence[tuple[FileTask, BundleUrls]]
+    ) -> None:
+        """See to the files that wanted the same content as one that is done."""
+        again: list[tuple[FileTask, BundleUrls]] = []
+        results: list[FileResult] = []
+        for task, urls in waiting:
+            self._tasks[task.number] = task
+            try:
+                there = self.store.look(task.sha256, first.size) == "good"
+            except (DSSError, OSError) as error:
+                results.append(_failed(task, error))
+                continue
+            if there:
+                if task.size == first.size:
+                    results.append(self._place(task, downloaded=False))
+                else:
+                    mismatch = SizeMismatch(task.name, task.size, first.size)
+                    results.append(_failed(task, mismatch))
+            elif _key(task) == _key(first) and result.error is not None:
+                shared = FileDownloadError(task.name, result.error.reason, cause=result.error)
+                results.append(_failed(task, shared))
             else:
-                file.write(_verified(task, task.content))
-            self.store.publish(file, task.sha256, task.size)
-        return "downloaded"
+                del self._tasks[task.number]
+                again.append((task, urls))
+        self._settle(results)
+        self._under_way -= len(again)
+        for task, urls in again:
+            self._admit([task], urls)
+
+    def _foresee(self, task: FileTask) -> FileResult:
+        """Say what would become of a file."""
+        try:
+            found = self.store.look(task.sha256, task.size)
+        except (DSSError, OSError) as error:
+            return _failed(task, error)
+        if found == "good":
+            return FileResult(task.number, "reused", reason="in the store, and verified")
+        if found == "unsure":
+            reason = "in the store; it is read before it is trusted"
+            return FileResult(task.number, "reused", reason=reason)
+        return FileResult(task.number, "planned", reason="not in the store")
+
+    # The work: in other threads
+
+    def take_result(self, result: FileResult) -> None:
+        """Take what became of a file that the crew had."""
+        self._news.put([result])
+
+    def crashed(self, error: BaseException) -> None:
+        """Take what nobody thought of; it is raised by `run`."""
+        self._news.put(error)
+
+    def _send_out(self, tasks: Sequence[FileTask], urls: BundleUrls) -> list[FileResult]:
+        """Do at once what needs no transfer, and give the rest to who can."""
+        results: list[FileResult] = []
+        jobs: list[Job] = []
+        fetches: list[Fetch] = []
+        missing = 0
+        for task in tasks:
+            if self.stop.is_set():
+                break
+            try:
+                found = self.store.look(task.sha256, task.size)
+                if found == "good":
+                    results.append(self._place(task, downloaded=False))
+                elif task.content is not None or not task.size:
+                    self.store.put(task.sha256, _verified(task))
+                    results.append(self._place(task, downloaded=True))
+                elif found == "unsure" or self._lanes.small is None or task.size > SMALL:
+                    missing += self.needs(task.sha256, task.size)
+                    fetches.append(self._fetch(task, urls, unsure=found == "unsure"))
+                else:
+                    missing += task.size
+                    jobs.append(Job(task, urls.url(task), urls))
+            except (DSSError, OSError) as error:
+                results.append(_failed(task, error))
+        check_room(self.rule.download_dir, missing)
+        for fetch in fetches:
+            self._lanes.crew.add(fetch)
+        if jobs and self._lanes.small is not None:
+            self._lanes.small.add(jobs)
+        return results
+
+    def needs(self, key: str, size: int) -> int:
+        """Return the bytes that a content which is not in the store still needs room for."""
+        return max(0, size - sum(map(journal.room_of, self._how.left.get(key, []))))
+
+    def _fetch(self, task: FileTask, urls: Urls, *, unsure: bool = False) -> Fetch:
+        progress = self.progress.file(task.name, task.bundle, task.size)
+        self._progress_of[task.number] = progress
+        return Fetch(task, urls, self._how, progress, unsure=unsure)
+
+    def hand_over(self, job: Job, error: Exception | None) -> None:
+        """Give the crew what went wrong on the short path."""
+        fetch = self._fetch(job.task, job.urls)
+        if error is not None:
+            fetch.failed_before(error, job.url)
+        self._lanes.crew.add(fetch)
+
+    def store_small(self, job: Job, content: memoryview, seconds: float) -> None:
+        """Store a small content that was verified."""
+        if self._slow is None:
+            self._slow = self.store.syncs_slowly
+        if self._slow:
+            self._store_slowly(job, bytes(content), seconds)
+        else:
+            self._batch.append(self._stored(job, content, seconds))
+
+    def _store_slowly(self, job: Job, content: bytes, seconds: float) -> None:
+        self._lanes.writers.submit(lambda: self._news.put([self._stored(job, content, seconds)]))
+
+    def _stored(self, job: Job, content: bytes | memoryview, seconds: float) -> FileResult:
+        task = job.task
+        try:
+            self.store.put(task.sha256, content)
+        except OSError as error:
+            return _failed(task, error, tries=1, seconds=seconds)
+        return self._place(task, downloaded=True, tries=1, seconds=seconds)
+
+    def pass_on(self) -> None:
+        """Hand on what became of small files since the last time."""
+        if self._batch:
+            self._news.put(self._batch)
+            self._batch = []
+
+    def _place(
+        self, task: FileTask, *, downloaded: bool, tries: int = 0, seconds: float = 0.0
+    ) -> FileResult:
+        """Put a stored content under its name, where it has one."""
+        state: State = "downloaded" if downloaded else "reused"
+        stored = self.store.place(task.sha256)
+        if task.target is None:
+            return FileResult(task.number, state, stored, None, tries, seconds)
+        try:
+            path, link = self._placer.place(stored, task.target)
+        except (DSSError, OSError) as error:
+            return _failed(task, error, tries=tries, seconds=seconds)
+        return FileResult(task.number, state, path, link, tries, seconds)
 
 
-def _verified(task: FileTask, content: bytes) -> bytes:
+class _Lanes:
+    """The threads of a download that runs."""
+
+    def __init__(self, engine: Engine) -> None:
+        limits = engine.limits
+        self.crew = Crew(limits.threads, engine.take_result, engine.crashed)
+        self.askers = Threads("dss-ask", _ASKERS, first=_FIRST_ASKERS)
+        self.writers = Threads("dss-write", _WRITERS, first=_WRITERS)
+        connector = engine.source.connector
+        self.small: SmallFiles | None = None
+        if connector is not None:
+            self.small = SmallFiles(connector, limits.connections, engine)
+
+    def end(self) -> None:
+        """Let all threads end."""
+        self.askers.end()
+        self.writers.end()
+        if self.small is not None:
+            self.small.end()
+        self.crew.end()
+
+
+def check_room(directory: Path, needed: int) -> None:
+    """Make sure that there is room for what is to be written.
+
+    Raises:
+        DiskFull: There is not.
+    """
+    if not needed:
+        return
+    place = directory.absolute()
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    if needed > free:
+        raise DiskFull(str(directory), needed, free)
+
+
+def _failed(
+    task: FileTask, error: Exception, *, tries: int = 0, seconds: float = 0.0
+) -> FileResult:
+    named = file_error(task, error)
+    return FileResult(task.number, "failed", None, None, tries, seconds, error=named)
+
+
+def _key(task: FileTask) -> tuple[str | None, str | None, int]:
+    return task.uuid, task.version, task.size
+
+
+def _verified(task: FileTask) -> bytes:
+    content = task.content or b""
     actual = hashlib.sha256(content).hexdigest()
     if actual != task.sha256:
         raise ChecksumMismatch(task.name, task.sha256, actual)
     return content
-
-
-def _file_error(task: FileTask, error: Exception) -> FileDownloadError:
-    """Return the error as one that says which file it belongs to."""
-    if not isinstance(error, FileDownloadError):
-        return FileDownloadError(task.name, str(error), bundle=task.bundle, cause=error)
-    error.name, error.bundle = task.name, task.bundle
-    return error

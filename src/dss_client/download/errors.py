@@ -7,6 +7,7 @@ from dss_client.versions import FQID
 
 if TYPE_CHECKING:
     from .report import DownloadReport
+    from .task import FileTask
 
 _NAMED = 5
 
@@ -92,6 +93,44 @@ class ChecksumMismatch(FileDownloadError):
         super().__init__(name, f"expected sha256 {expected}, found {actual}")
         self.expected = expected
         self.actual = actual
+
+
+class ShortBody(FileDownloadError):
+    """The content ended before its size; worth a retry."""
+
+
+class WrongRange(FileDownloadError):
+    """Storage sent another part than the one asked for, or the content changed meanwhile."""
+
+
+class DiskFull(FileDownloadError):
+    """There is not enough room for what is wanted.
+
+    Attributes:
+        needed: Bytes that are still to be written.
+        free: Bytes that are free where they would go.
+    """
+
+    def __init__(self, name: str, needed: int, free: int) -> None:
+        super().__init__(
+            name,
+            f"{needed} bytes are to be written and {free} are free: make room, or choose another"
+            " directory",
+        )
+        self.needed = needed
+        self.free = free
+
+
+class Stopped(Exception):
+    """The download was given up, by an interrupt or an error elsewhere."""
+
+
+def file_error(task: "FileTask", error: Exception) -> FileDownloadError:
+    """Return the error as one that says which file it belongs to."""
+    if not isinstance(error, FileDownloadError):
+        return FileDownloadError(task.name, str(error), bundle=task.bundle, cause=error)
+    error.name, error.bundle = task.name, task.bundle
+    return error
 
 
 class DownloadError(DSSError, ExceptionGroup[FileDownloadError]):

@@ -1,33 +1,59 @@
 """The store of contents by their sha256, byte-compatible with the reference client's (§14.10).
 
 ``<download_dir>/.hca/v2/files_2_4/<first 2>/<next 4>/<sha256>``, in lower case. A file under its
-final name is whole and verified: it is written under another name beside it, and then linked.
+final name is whole and verified: it is written in ``.hca/v2/partials``, and then renamed.
+
+That a stored file was verified is remembered in the file itself: the fraction of a second of its
+modification time is a seal over its sha256, inode, size and time. Writing to the file, replacing or
+copying it breaks the seal, and a file without one is read before it is trusted. So there is no
+index to be kept, locked, shared or lost, and a million files cost no memory.
 """
 
 import hashlib
 import os
-import re
 import secrets
 import stat
+import time
 from collections.abc import Generator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from itertools import count
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
+from . import journal
 from .errors import InvalidChecksum
 
+__all__ = [
+    "FileStore",
+    "Found",
+    "Verify",
+    "close_synced",
+    "is_regular",
+    "sha256_of",
+    "sync",
+    "temporary_beside",
+    "write_all",
+]
+
+Verify = Literal["size", "sha256"]
+Found = Literal["good", "unsure", "absent"]
+
 _PLACE = (".hca", "v2", "files_2_4")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+_HEX = "0123456789abcdef"
 _BLOCK = 1 << 20
+_SLOW = 0.0003  # seconds
+_SECOND = 10**9
+_STEPS = 9_999_991  # of a second; a prime, so that every bit counts
+_TICK = 100  # nanoseconds: the finest time that NTFS keeps
+_CREATE = os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_BINARY", 0)
+_BY_FD = os.utime in os.supports_fd
 
 
-def sha256_of(path: Path) -> str:
+def sha256_of(path: str | os.PathLike[str]) -> str:
     """Return the sha256 of a file's content, in lower case."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+    with open(path, "rb", buffering=0) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def is_regular(path: Path) -> bool:
@@ -36,6 +62,19 @@ def is_regular(path: Path) -> bool:
         return stat.S_ISREG(path.stat(follow_symlinks=False).st_mode)
     except FileNotFoundError:
         return False
+
+
+def write_all(descriptor: int, data: bytes | memoryview) -> None:
+    """Write all of `data` to an open file."""
+    written = os.write(descriptor, data)
+    while written < len(data):
+        data = memoryview(data)[written:]
+        written = os.write(descriptor, data)
+
+
+# Without the file's times, where the system can leave those out.
+sync = getattr(os, "fdatasync", os.fsync)
+"""Bring an open file to the disk, so that no crash leaves a hole under a final name."""
 
 
 @contextmanager
@@ -54,26 +93,40 @@ def temporary_beside(path: Path) -> Generator[IO[bytes]]:
 
 
 def close_synced(file: IO[bytes]) -> Path:
-    """Bring a file to the disk, so that no crash leaves a hole under a final name; return its path.
-
-    It is closed, because Windows renames no open file.
-    """
+    """Bring a file to the disk and close it, because Windows renames no open file."""
     file.flush()
-    os.fsync(file.fileno())
+    sync(file.fileno())
     file.close()
     return Path(file.name)
 
 
 class FileStore:
-    """The contents below one download directory.
+    """The contents below one download directory. Safe to be used by threads and processes.
 
-    A file that is there from earlier is verified when it is first asked for, and remembered for
-    the life of this object (C1). Calls for one sha256 must not overlap; others may.
+    Args:
+        download_dir: The directory.
+        verify: ``sha256`` to read a file that has no seal before it is trusted (C1); ``size`` to
+            trust any file of the right size.
+        durable: Bring each content to the disk before it gets its name, as the reference client
+            does.
     """
 
-    def __init__(self, download_dir: Path) -> None:
-        self.root: Path = download_dir.joinpath(*_PLACE)
-        self._good: dict[str, int] = {}
+    def __init__(
+        self,
+        download_dir: str | os.PathLike[str],
+        *,
+        verify: Verify = "sha256",
+        durable: bool = True,
+    ) -> None:
+        self.root: Path = Path(download_dir).joinpath(*_PLACE)
+        self.verify: Verify = verify
+        self.durable: bool = durable
+        # Beside the real store, so that a rename never has to cross file systems.
+        self.partials: Path = self.root.resolve().parent / "partials"
+        self._base = f"{self.root}{os.sep}"
+        token = f"{journal.tag()}-{secrets.token_hex(6)}"
+        self._temporary = f"{self.partials}{os.sep}{token}-"
+        self._numbers = count()
 
     def path(self, sha256: str) -> Path:
         """Return the place of a content, whether it is there or not.
@@ -81,49 +134,204 @@ class FileStore:
         Raises:
             InvalidChecksum: The text is no sha256.
         """
-        key = sha256.lower()
-        if _SHA256.fullmatch(key) is None:
-            raise InvalidChecksum("", f"{sha256!r} is no sha256: expected 64 hexadecimal digits")
-        return self.root / key[:2] / key[2:6] / key
+        return Path(self.place(sha256.lower()))
 
-    def find(self, sha256: str, size: int) -> int | None:
-        """Return the size of a content that is there and good, or None.
+    def place(self, key: str) -> str:
+        """Return the place of a content as text; `key` is its sha256 in lower case.
 
-        Args:
-            sha256: The content's checksum.
-            size: Its size in bytes. A file not verified yet is not even read if it differs.
+        Raises:
+            InvalidChecksum: The text is no sha256 in lower case.
         """
-        path = self.path(sha256)
-        known = self._good.get(path.name)
-        if known is not None:
-            return known
-        if not is_regular(path) or path.stat().st_size != size or sha256_of(path) != path.name:
-            return None
-        self._good[path.name] = size
-        return size
+        if len(key) != 64 or key.strip(_HEX):
+            raise InvalidChecksum("", f"{key!r} is no sha256: expected 64 hexadecimal digits")
+        return f"{self._base}{key[:2]}{os.sep}{key[2:6]}{os.sep}{key}"
 
-    def has(self, sha256: str) -> bool:
-        """Tell whether a content was found or published by this object."""
-        return sha256.lower() in self._good
+    def look(self, key: str, size: int) -> Found:
+        """Tell, without reading it, what is known of a content that may be there.
 
-    def temporary(self, sha256: str) -> AbstractContextManager[IO[bytes]]:
-        """Return a context with a new file to be filled and published, or else removed."""
-        return temporary_beside(self.path(sha256))
+        ``good`` means that it can be trusted, ``unsure`` that it has the right size only.
 
-    def publish(self, file: IO[bytes], sha256: str, size: int) -> Path:
-        """Give a filled and verified temporary file its final name.
-
-        A good file that someone else put there meanwhile is kept, a bad one replaced (C1).
+        Raises:
+            InvalidChecksum: `key` is no sha256 in lower case.
         """
-        path = self.path(sha256)
-        temporary = close_synced(file)
+        return self.look_at(self.place(key), key, size)
+
+    def look_at(self, place: str, key: str, size: int) -> Found:
+        """Do as `look` does, where the content's place is known."""
         try:
-            path.hardlink_to(temporary)
+            status = os.lstat(place)
+        except FileNotFoundError:
+            return "absent"
+        if status.st_size != size or not stat.S_ISREG(status.st_mode):
+            return "absent"
+        if self.verify == "size":
+            return "good"
+        seconds, fraction = divmod(status.st_mtime_ns, _SECOND)
+        sealed = fraction == _fraction(key, status.st_ino, size, seconds)
+        return "good" if sealed else "unsure"
+
+    def all_good(self, places: list[str], keys: list[str], sizes: list[int]) -> bool:
+        """Tell whether `look_at` would find all of many contents good; much faster than to ask."""
+        try:
+            statuses = list(map(os.lstat, places))
+        except FileNotFoundError:
+            return False
+        if sizes != [status.st_size for status in statuses]:
+            return False
+        if not all(stat.S_ISREG(status.st_mode) for status in statuses):
+            return False
+        if self.verify == "size":
+            return True
+        return all(
+            status.st_mtime_ns % _SECOND
+            == _fraction(key, status.st_ino, size, status.st_mtime_ns // _SECOND)
+            for key, size, status in zip(keys, sizes, statuses, strict=True)
+        )
+
+    def find(self, key: str, size: int) -> bool:
+        """Tell whether a content is there and good; read it where that is not known yet."""
+        found = self.look(key, size)
+        if found != "unsure":
+            return found == "good"
+        place = self.place(key)
+        try:
+            with open(place, "rb", buffering=0) as file:
+                before = os.fstat(file.fileno())
+                if hashlib.file_digest(file, "sha256").hexdigest() != key:
+                    return False
+                if os.fstat(file.fileno()).st_mtime_ns == before.st_mtime_ns:
+                    self._seal(place, key, before)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def seal(self, key: str, status: os.stat_result) -> bool:
+        """Remember that a content was verified, if it is not; `status` is from before that.
+
+        Returns:
+            Whether it has its seal now.
+        """
+        if _is_sealed(key, status):
+            return True
+        place = self.place(key)
+        with suppress(OSError):
+            if os.stat(place).st_mtime_ns == status.st_mtime_ns:
+                self._seal(place, key, status)
+            return _is_sealed(key, os.stat(place))
+        return False
+
+    def unseal(self, key: str, status: os.stat_result) -> bool:
+        """Forget that a content was verified: it is bad all the same.
+
+        Returns:
+            Whether it has no seal now.
+        """
+        if not _is_sealed(key, status):
+            return True
+        place = self.place(key)
+        stamp = status.st_mtime_ns + _TICK
+        with suppress(OSError):
+            os.utime(place, ns=(stamp, stamp))
+            return not _is_sealed(key, os.stat(place))
+        return False
+
+    def put(self, key: str, content: bytes | memoryview) -> None:
+        """Store a content whose sha256 was checked to be `key`.
+
+        Raises:
+            OSError: It cannot be written; nothing is left behind.
+        """
+        temporary = self.new_temporary()
+        descriptor = self.create(temporary)
+        try:
+            try:
+                write_all(descriptor, content)
+                self.finish(descriptor, temporary, key)
+            finally:
+                os.close(descriptor)
+            self.publish(temporary, key)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                os.unlink(temporary)
+            raise
+
+    @cached_property
+    def syncs_slowly(self) -> bool:
+        """Whether the disk takes so long that it pays to have several threads wait for it."""
+        if not self.durable:
+            return False
+        temporary = self.new_temporary()
+        descriptor = self.create(temporary)
+        try:
+            return min(_time_of_sync(descriptor) for _ in range(3)) > _SLOW
+        finally:
+            os.close(descriptor)
+            os.unlink(temporary)
+
+    def new_temporary(self) -> str:
+        """Return a name in ``partials`` that nobody else uses."""
+        return f"{self._temporary}{next(self._numbers)}.tmp"
+
+    def create(self, path: str) -> int:
+        """Make a file and the directories above it; return its descriptor."""
+        try:
+            return os.open(path, _CREATE, 0o666)
+        except FileNotFoundError:
+            self.partials.mkdir(parents=True, exist_ok=True)
+            return os.open(path, _CREATE, 0o666)
+
+    def finish(self, descriptor: int, path: str, key: str) -> None:
+        """Bring a written file to the disk, if that is wanted, and seal it."""
+        if self.durable:
+            sync(descriptor)
+        self._seal(descriptor if _BY_FD else path, key, os.fstat(descriptor))
+
+    def publish(self, temporary: str, key: str) -> None:
+        """Give a finished and closed file its final name, at once and whole."""
+        place = self.place(key)
+        folder = place[: -len(key) - 1]
+        try:
+            os.mkdir(folder)  # there is one for each file or two: as a rule it is not there yet
         except FileExistsError:
-            if self.find(sha256, size) is None:
-                temporary.replace(path)
-        except OSError:
-            # No hard links here. A rename is as atomic; at worst it replaces the same content.
-            temporary.replace(path)
-        self._good[path.name] = size
-        return path
+            pass
+        except FileNotFoundError:
+            os.makedirs(folder, exist_ok=True)
+        try:
+            os.replace(temporary, place)
+        except PermissionError:
+            # Windows replaces no open file; what another process put there may be as good.
+            if os.name != "nt" or _size(place) != _size(temporary):
+                raise
+            os.unlink(temporary)
+
+    def _seal(self, target: int | str, key: str, status: os.stat_result) -> None:
+        """Remember in the file itself that it was verified.
+
+        A file of someone else stays as it is, and so does one of a file system that keeps no times
+        or can only be read.
+        """
+        now = int(time.time())
+        stamp = now * _SECOND + _fraction(key, status.st_ino, status.st_size, now)
+        with suppress(OSError):
+            os.utime(target, ns=(stamp, stamp))
+
+
+def _is_sealed(key: str, status: os.stat_result) -> bool:
+    seconds, fraction = divmod(status.st_mtime_ns, _SECOND)
+    return fraction == _fraction(key, status.st_ino, status.st_size, seconds)
+
+
+def _fraction(key: str, inode: int, size: int, seconds: int) -> int:
+    mixed = inode * 0x9E3779B97F4A7C15 ^ size * 0xC2B2AE3D27D4EB4F ^ seconds * 0x165667B19E3779F9
+    return (mixed ^ int(key[:16], 16)) % _STEPS * _TICK
+
+
+def _time_of_sync(descriptor: int) -> float:
+    os.write(descriptor, b"?")
+    started = time.perf_counter()
+    sync(descriptor)
+    return time.perf_counter() - started
+
+
+def _size(path: str) -> int:
+    return os.stat(path).st_size

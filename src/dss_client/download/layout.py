@@ -1,14 +1,22 @@
-"""From the store into the directory of a bundle: hard links, or copies where there are none."""
+"""From the store into the directory of a bundle: reflinks, hard links, or copies.
+
+A reflink shares the blocks until one of the two files is changed; a hard link, which the reference
+client makes, is the same file under another name; a copy needs room of its own. What a file system
+does not know is found out once for each download, not once for each file.
+"""
 
 import errno
 import os
 import shutil
+import sys
 from pathlib import Path
 
 from .errors import FileDownloadError
 from .filestore import close_synced, is_regular, sha256_of, temporary_beside
-from .paths import resolve_under
+from .paths import SafeDirectory
 from .report import Link
+
+__all__ = ["Placer"]
 
 # Another device, a file system without links or with too many, or a file of someone else's.
 _NO_LINKS = frozenset(
@@ -21,33 +29,70 @@ _NO_LINKS = frozenset(
         errno.ENOSYS,
     }
 )
+_NEVER = _NO_LINKS - {errno.EMLINK}
+_NO_REFLINKS = frozenset({*_NEVER, errno.EINVAL, errno.ENOTTY})
+_FICLONE = 0x40049409  # share the blocks of another file, from linux/fs.h
+_FOLDERS = 10_000  # names after which the memory of directories begins anew
 
 
-def place(stored: Path, root: Path, name: str) -> tuple[Path, Link]:
-    """Put a stored file under its name below `root`, and say where and how.
+class Placer:
+    """Puts stored files under their names. Safe to be used by threads.
 
-    Raises:
-        UnsafeName: The name cannot be trusted, or leads through a symbolic link.
-        FileDownloadError: Another file has that name.
-        OSError: The file system refuses.
+    Args:
+        root: The download directory.
     """
-    target = resolve_under(root, name)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        return target, _link(stored, target)
-    except FileExistsError:
-        return target, _kind_of_existing(stored, target, name)
 
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._folders = SafeDirectory(root)
+        self._placed = 0
+        self._reflinks = sys.platform == "linux"
+        self._hardlinks = True
 
-def _link(stored: Path, target: Path) -> Link:
-    try:
-        target.hardlink_to(stored)
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        _copy(stored, target)
+    def place(self, stored: str, name: str) -> tuple[Path, Link]:
+        """Put a stored file under its name below the root, and say where and how.
+
+        Raises:
+            UnsafeName: The name cannot be trusted, or leads through a symbolic link.
+            FileDownloadError: Another file has that name.
+            OSError: The file system refuses.
+        """
+        self._placed += 1
+        if self._placed % _FOLDERS == 0:
+            self._folders = SafeDirectory(self._root)
+        target = self._folders.prepare(name)
+        try:
+            return target, self._link(stored, target)
+        except FileExistsError:
+            return target, _kind_of_existing(Path(stored), target, name)
+
+    def _link(self, stored: str, target: Path) -> Link:
+        if self._reflinks and self._reflink(stored, target):
+            return "reflink"
+        if self._hardlinks:
+            try:
+                os.link(stored, target)
+            except OSError as error:
+                if error.errno not in _NO_LINKS:
+                    raise
+                self._hardlinks = error.errno not in _NEVER
+            else:
+                return "hardlink"
+        _copy(Path(stored), target)
         return "copy"
-    return "hardlink"
+
+    def _reflink(self, stored: str, target: Path) -> bool:
+        """Share the stored file's blocks; False where the file system cannot."""
+        import fcntl
+
+        with temporary_beside(target) as clone, open(stored, "rb") as source:
+            try:
+                fcntl.ioctl(clone.fileno(), _FICLONE, source.fileno())
+            except OSError as error:
+                self._reflinks = error.errno not in _NO_REFLINKS
+                return False
+            os.link(clone.name, target)  # unlike a rename, it replaces no file that is there
+        return True
 
 
 def _copy(stored: Path, target: Path) -> None:

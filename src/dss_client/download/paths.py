@@ -2,31 +2,74 @@
 
 The service's own rule for names (behaviour reference §4.3) is not enough: older bundles predate it,
 and it says nothing of Windows, of other people's files, or of links planted in the directory.
+
+A name is taken as it is, or refused, by what Linux, macOS and Windows can all store, so that a
+directory can be moved between them: the verdict is the same everywhere. Not judged are the length
+of the root (the system says so itself), Windows' limit of 260 characters (it can be lifted) and its
+8.3 aliases. ``~``, a leading dash and a leading dot mean nothing below a root, and are taken.
 """
 
 import re
+import stat
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import accumulate, count
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
-from .errors import NameClash, UnsafeName
+from attrs import frozen
+
+from .errors import FileDownloadError, NameClash, UnsafeName
 
 BUNDLE_JSON = "bundle.json"
 
+ClashPolicy = Literal["error", "rename", "skip"]
+
 _MAX_PART = 255
-_RESERVED = re.compile(r"(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9¹²³])", re.IGNORECASE)
+_MAX_PATH = 1024 - 1  # PATH_MAX of macOS with its NUL; Linux has 4096
+_MAX_NAME = _MAX_PATH - 63  # as it is below `<uuid>.<version>/`
+_JUNCTION = 0xA0000003
+
+_NONCHARACTERS = "".join(rf"\U{plane:04x}fffe\U{plane:04x}ffff" for plane in range(17))
+# Listed, not asked of `unicodedata`, whose answers change with the version of Python. Format
+# characters (Cf) that one can see, such as the Arabic number sign, are not among the invisible.
+_INVISIBLE = (
+    r"\xad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0001\U000e0020-\U000e007f"
+)
+_FORBIDDEN = {
+    "a backslash": re.compile(r"\\"),
+    "a colon: a drive or a stream on Windows": re.compile(":"),
+    "which Windows forbids": re.compile(r'[<>"|?*]'),
+    "a control character": re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]"),
+    "which cannot be written in UTF-8": re.compile(r"[\ud800-\udfff]"),
+    "an invisible character, which can make names look alike": re.compile(f"[{_INVISIBLE}]"),
+    "which stands for another one on macOS and WSL": re.compile(r"[\uf000-\uf07f]"),
+    "which is no character to macOS": re.compile(rf"[\ufdd0-\ufdef{_NONCHARACTERS}]"),
+}
+_DEVICE = re.compile(r"(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9¹²³])", re.IGNORECASE)
+
+# Takes most names there are at a glance; what it does not match is looked at in full.
+_PLAIN_PART = (
+    r"(?!(?i:CON|PRN|AUX|NUL|COM[0-9]|LPT[0-9]) *(?:[./]|\Z))"
+    r"[\w .,;=+@#%&!()~-]{0,254}[\w,;=+@#%&!()~-]"
+)
+_PLAIN = re.compile(f"{_PLAIN_PART}(?:/{_PLAIN_PART})*", re.ASCII)
+
+# Up to two extensions, as of `a.fastq.gz`; a number such as the 2 of `v1.2` is none.
+_STEM_AND_EXTENSIONS = re.compile(r"(.+?)((?:\.[A-Za-z][A-Za-z0-9]{0,9}){0,2})\Z")
+_ROOM_FOR_NUMBER = "~9999999"
 
 
 def safe_relative_path(name: str) -> PurePosixPath:
     """Return a name from the service as a path that stays below any directory it is joined to.
 
     Raises:
-        UnsafeName: It is empty or absolute; has an empty part, ``.`` or ``..``, a backslash, a
-            colon or a control character; or a part that some system cannot store.
+        UnsafeName: It is empty, absolute or too long; has an empty part, ``.`` or ``..``; has a
+            character that Windows forbids, a control character, or one that cannot be seen; or a
+            part that some system cannot store.
     """
-    reason = _fault_of_name(name)
-    if reason is not None:
-        raise UnsafeName(name, f"refused as a file name: {reason}")
+    _refuse_unsafe(name, _MAX_NAME)
     return PurePosixPath(name)
 
 
@@ -40,9 +83,66 @@ def resolve_under(root: Path, name: str) -> Path:
     path = root
     for part in relative.parts[:-1]:
         path /= part
-        if path.is_symlink():
-            raise UnsafeName(name, f"refused: {path} is a symbolic link; remove it and run again")
+        _refuse_link(path, name)
     return path / relative.name
+
+
+class SafeDirectory:
+    """A directory to put files into by their names from the service.
+
+    It looks at each directory below the root once: a link planted there before is refused, one
+    that takes its place afterwards is not noticed. Nor is a link at the place of the file itself;
+    make files there by ways that follow none, such as `os.link`, `os.replace` or mode ``x``. The
+    root may be a link: it is the user's. Threads may share an instance.
+
+    Attributes:
+        root: The directory, which need not be there yet.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._ready: set[str] = set()
+
+    def path(self, name: str) -> Path:
+        """Return the path of a name, without a look at the disk.
+
+        The name may have the directory of its bundle in front, and be longer by that.
+
+        Raises:
+            UnsafeName: As `safe_relative_path` says.
+        """
+        _refuse_unsafe(name, _MAX_PATH)
+        return self.root / name
+
+    def prepare(self, name: str) -> Path:
+        """Return the path of a name, with the directories on the way made and no links.
+
+        Raises:
+            UnsafeName: As `safe_relative_path` says, or a directory on the way is a link.
+            FileDownloadError: A file is in the place of a directory.
+            OSError: The file system refuses.
+        """
+        path = self.path(name)
+        if name.rpartition("/")[0] not in self._ready:
+            self._make_folders(name)
+        return path
+
+    def _make_folders(self, name: str) -> None:
+        self.root.mkdir(parents=True, exist_ok=True)
+        self._ready.add("")
+        for folder in accumulate(name.split("/")[:-1], "{}/{}".format):
+            if folder in self._ready:
+                continue
+            path = self.root / folder
+            try:
+                path.mkdir(exist_ok=True)
+            except FileExistsError:
+                reason = f"another file is at {path}; move it out of the way and run again"
+                raise FileDownloadError(name, reason) from None
+            finally:
+                # Not before: to mkdir a link to a directory is one.
+                _refuse_link(path, name)
+            self._ready.add(folder)
 
 
 def check_clashes(names: Iterable[str]) -> None:
@@ -54,24 +154,144 @@ def check_clashes(names: Iterable[str]) -> None:
     Raises:
         NameClash: Two names clash; it says which and why.
     """
-    files = {_key(BUNDLE_JSON): BUNDLE_JSON}
-    folders: dict[str, str] = {}
+    claims = _Claims()
     for name in names:
+        clash = claims.claim(name)
+        if clash is not None:
+            raise clash
+
+
+@frozen
+class Settled:
+    """What becomes of one name of a bundle.
+
+    Attributes:
+        name: The name in the bundle.
+        target: The name of the file to write; None when there is to be none.
+        reason: Why `target` is not `name`, or None when it is.
+        unsafe: Whether the name is refused: if its file is wanted it fails, whatever the policy.
+    """
+
+    name: str
+    target: str | None
+    reason: str | None = None
+    unsafe: bool = False
+
+
+def settle_names(names: Sequence[str], policy: ClashPolicy) -> list[Settled]:
+    """Settle which files the names of a bundle become, where some clash as in `check_clashes`.
+
+    A name that clashes with none before it is kept. A later one is an error, is left out, or gets
+    a number: ``a~2.txt``, or ``a~2/b`` where ``a`` is a file. The outcome depends on nothing but
+    the names and their order, so give all names of the bundle, wanted or not.
+
+    Args:
+        names: All names of the bundle, in its order.
+        policy: What to do with a name that clashes.
+
+    Raises:
+        NameClash: The policy is ``error``, and two names clash.
+    """
+    claims = _Claims()
+    settled: list[Settled] = []
+    clashing: list[int] = []
+    for index, name in enumerate(names):
+        reason = _fault(name, _MAX_NAME)
+        if reason is not None:
+            settled.append(Settled(name, None, reason, unsafe=True))
+        elif (clash := claims.claim(name)) is None:
+            settled.append(Settled(name, name))
+        elif policy == "error":
+            raise clash
+        else:
+            settled.append(Settled(name, None, clash.reason))
+            clashing.append(index)
+    if policy == "rename":
+        # Last, so that no new name is one that another file of the bundle has by right.
+        for index in clashing:
+            settled[index] = _renamed(settled[index], claims)
+    return settled
+
+
+def _renamed(skipped: Settled, claims: "_Claims") -> Settled:
+    target = claims.free_name(skipped.name)
+    fault = _fault(target, _MAX_NAME)
+    if fault is not None:
+        reason = f"{skipped.reason}; as {target!r} {fault}"
+        return Settled(skipped.name, None, reason, unsafe=True)
+    claims.claim(target)
+    return Settled(skipped.name, target, skipped.reason)
+
+
+class _Claims:
+    """The names taken in one directory; ``bundle.json`` is from the start."""
+
+    def __init__(self) -> None:
+        self._files = {_key(BUNDLE_JSON): BUNDLE_JSON}
+        self._folders: dict[str, str] = {}
+        self._moved: dict[str, str] = {}
+        self._numbers: dict[str, count[int]] = {}
+
+    def claim(self, name: str) -> NameClash | None:
+        """Take a name, or say with which it clashes."""
         key = _key(name)
-        if key in files:
-            raise NameClash(name, files[key], _why_same(name, files[key]))
-        files[key] = name
-        while "/" in key:
-            key = key.rpartition("/")[0]
-            folders.setdefault(key, name)
-    for key, name in files.items():
-        if key in folders:
-            reason = "one is a file where the other needs a directory"
-            raise NameClash(name, folders[key], reason)
+        if key in self._files:
+            other = self._files[key]
+            return NameClash(name, other, _why_same(name, other))
+        within = self._folders.get(key)
+        folders: list[str] = []
+        folder = key.rpartition("/")[0]
+        while within is None and folder and folder not in self._folders:
+            within = self._files.get(folder)
+            folders.append(folder)
+            folder = folder.rpartition("/")[0]
+        if within is not None:
+            return NameClash(name, within, "one is a file where the other needs a directory")
+        self._files[key] = name
+        self._folders.update(dict.fromkeys(folders, name))
+        return None
+
+    def free_name(self, name: str) -> str:
+        """Return a name like this one that clashes with none taken."""
+        *folders, last = name.split("/")
+        path = ""
+        for folder in folders:
+            path += folder
+            key = _key(path)
+            if key in self._files:
+                # All files of the directory go to the same new one.
+                if key not in self._moved:
+                    self._moved[key] = self._numbered(path)
+                path = self._moved[key]
+            path += "/"
+        path += last
+        return path if self._is_free(path) else self._numbered(path)
+
+    def _is_free(self, path: str) -> bool:
+        key = _key(path)
+        return key not in self._files and key not in self._folders
+
+    def _numbered(self, path: str) -> str:
+        folder, slash, part = path.rpartition("/")
+        stem, extensions = _STEM_AND_EXTENSIONS.findall(part)[0]
+        while _fault_of_length(stem + _ROOM_FOR_NUMBER + extensions):
+            stem = stem[:-1]
+        # Counted on from the last: a real bundle has 250 files of one name.
+        numbers = self._numbers.setdefault(_key(folder + slash + stem + extensions), count(2))
+        new_names = (f"{folder}{slash}{stem}~{number}{extensions}" for number in numbers)
+        return next(filter(self._is_free, new_names))
 
 
 def _key(name: str) -> str:
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
+    if name.isascii():
+        return name.lower()
+    decomposed = unicodedata.normalize("NFD", _without_joiners(name))
+    return unicodedata.normalize("NFC", decomposed.casefold())
+
+
+def _without_joiners(text: str) -> str:
+    # Persian, Indic scripts and emoji need these two; HFS+ does not tell names apart by them.
+    return text.replace("\u200c", "").replace("\u200d", "")
 
 
 def _why_same(name: str, other: str) -> str:
@@ -82,32 +302,65 @@ def _why_same(name: str, other: str) -> str:
     return "they differ only in letter case or Unicode normalisation"
 
 
-def _fault_of_name(name: str) -> str | None:
+def _refuse_link(path: Path, name: str) -> None:
+    """Refuse a symbolic link, or a junction of Windows; what is not there is fine."""
+    try:
+        info = path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    if stat.S_ISLNK(info.st_mode) or getattr(info, "st_reparse_tag", 0) == _JUNCTION:
+        raise UnsafeName(name, f"refused: {path} is a symbolic link; remove it and run again")
+
+
+def _refuse_unsafe(name: str, longest: int) -> None:
+    reason = _fault(name, longest)
+    if reason is not None:
+        raise UnsafeName(name, reason)
+
+
+def _fault(name: str, longest: int) -> str | None:
+    if len(name) <= longest and _PLAIN.fullmatch(name):
+        return None
+    fault = _fault_of_name(name, longest)
+    return None if fault is None else f"refused as a file name: {fault}"
+
+
+def _fault_of_name(name: str, longest: int) -> str | None:
     if not name:
         return "it is empty"
     if name.startswith("/"):
         return "it is absolute"
-    if "\\" in name:
-        return "it has a backslash"
-    if ":" in name:
-        return "it has a colon"
-    if any(unicodedata.category(character) == "Cc" for character in name):
-        return "it has a control character"
-    faults = (_fault_of_part(part) for part in name.split("/"))
-    return next((fault for fault in faults if fault is not None), None)
+    for why, characters in _FORBIDDEN.items():
+        found = characters.search(name)
+        if found is not None:
+            return f"it has {found[0]!r}, {why}"
+    for part in name.split("/"):
+        fault = _fault_of_part(part)
+        if fault is not None:
+            return fault
+    length = len(name.encode())
+    return f"it is {length} bytes long, over {longest}" if length > longest else None
 
 
 def _fault_of_part(part: str) -> str | None:
-    if not part:
+    bare = _without_joiners(part)
+    if not bare:
         return "it has an empty part"
-    if part in {".", ".."}:
+    if bare in {".", ".."}:
         return f"it has the part {part!r}"
-    if part[-1] in ". ":
+    if bare[-1] in ". ":
         return f"its part {part!r} ends with a dot or a blank"
-    if _RESERVED.fullmatch(part.partition(".")[0].rstrip(" ")):
+    if _DEVICE.fullmatch(bare.partition(".")[0].rstrip(" ")):
         return f"its part {part!r} is the name of a device on Windows"
-    try:
-        length = len(part.encode())
-    except UnicodeEncodeError:
-        return "it cannot be written in UTF-8"
-    return f"a part is {length} bytes long, over {_MAX_PART}" if length > _MAX_PART else None
+    return _fault_of_length(part)
+
+
+def _fault_of_length(part: str) -> str | None:
+    # No name has more UTF-16 units, which NTFS counts, than bytes; decomposed as on HFS+, it may.
+    length = len(part.encode())
+    if length > _MAX_PART:
+        return f"a part is {length} bytes long, over {_MAX_PART}"
+    units = len(unicodedata.normalize("NFD", part).encode("utf-16-le")) // 2
+    if units > _MAX_PART:
+        return f"a part is {units} UTF-16 units long on macOS, over {_MAX_PART}"
+    return None

@@ -1,68 +1,49 @@
-"""What is to be downloaded: bundles and manifest rows become tasks, one for each file."""
+"""What is to be downloaded of a bundle: its answer becomes tasks, one for each file."""
 
 import hashlib
-import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from attrs import field, frozen
+from attrs import frozen
 
 from dss_client._operation import JSONObject
-from dss_client.errors import InvalidArgument
+from dss_client.errors import DSSError, DSSResponseError, DSSTimeout, InvalidArgument, NotFound
 from dss_client.versions import FQID
 
-from .errors import FileDownloadError
-from .paths import BUNDLE_JSON, check_clashes, safe_relative_path
+from .errors import FileDownloadError, ManifestMismatch, NameClash, UnsafeName
+from .indented import indented
+from .ledger import ManifestEntry
+from .paths import BUNDLE_JSON, settle_names
+from .resolve import Extent
 from .source import Replica, Source
+from .task import FileResult, FileTask
+from .want import FILES_OF_A_BUNDLE, BundleRule, Expanded
 
 if TYPE_CHECKING:
-    from dss_client.manifest import ManifestRow
     from dss_client.models import FileVersion
+
+__all__ = ["Filter", "Wanted", "expand_bundle", "expand_rows", "filters", "none_of"]
 
 Wanted = Callable[["FileVersion"], bool]
 
 
-@frozen(kw_only=True)
-class FileTask:
-    """One file to be in the store, and maybe in a bundle's directory, at the end.
-
-    Attributes:
-        bundle: The bundle it is wanted for, if any.
-        name: Its name there, or in the manifest.
-        uuid: Its id; None for ``bundle.json``.
-        version: Its version; None for ``bundle.json``.
-        sha256: Its checksum, in lower case.
-        size: Its size in bytes.
-        linked: Whether it is to be put under its name into the bundle's directory.
-        content: The content itself where it is known without asking for it, else None.
-    """
-
-    bundle: FQID | None
-    name: str
-    uuid: str | None
-    version: str | None
-    sha256: str
-    size: int
-    linked: bool
-    content: bytes | None = field(default=None, repr=False)
-
-
 @frozen
-class BundlePlan:
-    """The tasks of one version of a bundle.
+class Filter:
+    """Tells which files of a bundle are wanted: shell patterns of their names (§14.10).
 
     Attributes:
-        fqid: The bundle, its version pinned.
-        tasks: The files wanted, ``bundle.json`` first.
-        skipped: The others.
-        files: All files of the bundle by their names.
+        metadata: For indexed files.
+        data: For all others.
     """
 
-    fqid: FQID
-    tasks: tuple[FileTask, ...]
-    skipped: tuple[FileTask, ...]
-    files: "dict[str, FileVersion]"
+    metadata: tuple[str, ...] = ("*",)
+    data: tuple[str, ...] = ("*",)
+
+    def __call__(self, file: "FileVersion") -> bool:
+        """Tell whether a file is wanted."""
+        patterns = self.metadata if file.indexed else self.data
+        return any(fnmatchcase(file.name, pattern) for pattern in patterns)
 
 
 def filters(
@@ -71,7 +52,7 @@ def filters(
     *,
     no_metadata: bool = False,
     no_data: bool = False,
-) -> Wanted:
+) -> Filter:
     """Return the rule that says which files of a bundle are wanted.
 
     A filter is a set of shell patterns, matched against the whole name with regard to letter case;
@@ -82,14 +63,10 @@ def filters(
         InvalidArgument: A filter is given along with the switch that turns its files off.
         TypeError: A filter is one text.
     """
-    metadata = _patterns("metadata_filter", metadata_filter, "no_metadata", no_metadata)
-    data = _patterns("data_filter", data_filter, "no_data", no_data)
-
-    def wanted(file: "FileVersion") -> bool:
-        patterns = metadata if file.indexed else data
-        return any(fnmatchcase(file.name, pattern) for pattern in patterns)
-
-    return wanted
+    return Filter(
+        _patterns("metadata_filter", metadata_filter, "no_metadata", no_metadata),
+        _patterns("data_filter", data_filter, "no_data", no_data),
+    )
 
 
 def _patterns(name: str, patterns: Iterable[str], switch: str, off: bool) -> tuple[str, ...]:
@@ -103,40 +80,94 @@ def _patterns(name: str, patterns: Iterable[str], switch: str, off: bool) -> tup
     return ()
 
 
-def plan_bundle(
-    source: Source, *, uuid: str, version: str | None, replica: Replica, wanted: Wanted
-) -> BundlePlan:
+def expand_bundle(
+    source: Source,
+    rule: BundleRule,
+    number: int,
+    uuid: str,
+    version: str | None,
+    wanted: Wanted,
+    *,
+    many: bool = True,
+) -> Expanded:
     """Ask for a bundle and plan its files.
+
+    Args:
+        source: Whom to ask.
+        rule: How to plan it.
+        number: Its place in the report.
+        uuid: Its id.
+        version: Its version; None for the latest.
+        wanted: Which of its files.
+        many: So many of its files are wanted that it pays to ask for their URLs at once.
 
     Raises:
         DSSError: The service has no such bundle, or failed.
-        NameClash, UnsafeName: Its names cannot be files.
+        NameClash: Two of its names cannot both be files, and the rule says to stop then.
     """
-    fqid, document, files = _ask(source, uuid, version, replica)
+    there = version is not None and (rule.download_dir / f"{uuid}.{version}").exists()
+    answer = _ask(source, uuid, version, rule.replica, urls=rule.ask_urls and many and not there)
     try:
-        for file in files:
-            if wanted(file):
-                safe_relative_path(file.name)
-        check_clashes(file.name for file in files)
-    except FileDownloadError as error:
-        error.bundle = fqid
+        return _expand(answer, rule, number * FILES_OF_A_BUNDLE, wanted)
+    except NameClash as error:
+        error.bundle = answer.fqid
         raise
-    return BundlePlan(
-        fqid,
-        (_bundle_json(fqid, document), *(_task(fqid, file) for file in files if wanted(file))),
-        tuple(_task(fqid, file) for file in files if not wanted(file)),
-        {file.name: file for file in files},
-    )
+
+
+@frozen
+class _Answer:
+    """A bundle, all pages put together (§8.4): its id, its answer as JSON, and its files."""
+
+    fqid: FQID
+    document: JSONObject
+    files: "list[FileVersion]"
+    urls: dict[tuple[str, str], str]
+
+
+def _expand(answer: _Answer, rule: BundleRule, first: int, wanted: Wanted) -> Expanded:
+    fqid = answer.fqid
+    # All names of the bundle take part, so that the outcome does not hang on what is wanted of it.
+    targets = settle_names([file.name for file in answer.files], rule.clash)
+    tasks: list[FileTask] = [_bundle_json(fqid, answer.document, first)]
+    others: list[tuple[FileTask, FileResult]] = []
+    for index, (file, settled) in enumerate(zip(answer.files, targets, strict=True), first + 1):
+        task = _task(index, fqid, file, settled.target)
+        if not wanted(file):
+            others.append((task, FileResult(index, "skipped", reason="left out by the filters")))
+        elif settled.unsafe:
+            error = UnsafeName(file.name, settled.reason or "", bundle=fqid)
+            others.append((task, FileResult(index, "failed", error=error)))
+        elif settled.target is None:
+            others.append((task, FileResult(index, "skipped", reason=settled.reason or "")))
+        else:
+            tasks.append(task)
+    whole = Extent(len(answer.files), sum(file.size for file in answer.files))
+    return Expanded(bundle=fqid, wanted=tasks, others=others, whole=whole, known=answer.urls)
 
 
 def _ask(
-    source: Source, uuid: str, version: str | None, replica: Replica
-) -> "tuple[FQID, JSONObject, list[FileVersion]]":
-    """Return a bundle's id, its answer as JSON and its files, all pages put together (§8.4)."""
+    source: Source, uuid: str, version: str | None, replica: Replica, *, urls: bool
+) -> _Answer:
+    """Ask for a bundle, with the URLs of its contents if they can be had."""
+    if urls:
+        try:
+            return _read(source, uuid, version, replica, presigned=True)
+        except NotFound:
+            raise
+        except (DSSResponseError, DSSTimeout):
+            pass  # it cannot be checked out as a whole now; its files may be there one by one
+    return _read(source, uuid, version, replica, presigned=False)
+
+
+def _read(
+    source: Source, uuid: str, version: str | None, replica: Replica, *, presigned: bool
+) -> _Answer:
     fqid = None if version is None else FQID(uuid, version)
     document: JSONObject = {}
     files: list[FileVersion] = []
-    for page in source.bundle_pages(uuid=uuid, version=version, replica=replica):
+    urls: dict[tuple[str, str], str] = {}
+    pages = source.bundle_pages(uuid=uuid, version=version, replica=replica, presigned=presigned)
+    for page in pages:
         answered = FQID(page.bundle.uuid, page.bundle.version)
         if answered != (fqid or FQID(uuid, answered.version)):
             raise FileDownloadError(
@@ -147,52 +178,159 @@ def _ask(
         fqid = answered
         files += page.bundle.files
         wire = page.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        for file in wire["bundle"]["files"]:
+            url = file.pop("url", None)  # it is not part of the bundle's description
+            if url and source.allows(url):
+                urls[file["uuid"].lower(), file["version"]] = url
         if document:
             document["bundle"]["files"] += wire["bundle"]["files"]
         else:
             document = wire
     if fqid is None or not document:
         raise FileDownloadError(BUNDLE_JSON, f"the service sent no page of bundle {uuid}")
-    return fqid, document, files
+    return _Answer(fqid, document, files, urls)
 
 
-def plan_row(row: "ManifestRow") -> FileTask:
-    """Plan the file of a manifest's row for the store alone."""
+def _task(number: int, fqid: FQID, file: "FileVersion", target: str | None) -> FileTask:
     return FileTask(
-        bundle=FQID(row.bundle_uuid, row.bundle_version),
-        name=row.file_name,
-        uuid=row.file_uuid.lower(),
-        version=row.file_version,
-        sha256=row.file_sha256.lower(),
-        size=row.file_size,
-        linked=False,
-        content=None if row.file_size else b"",
-    )
-
-
-def _task(fqid: FQID, file: "FileVersion") -> FileTask:
-    return FileTask(
+        number=number,
         bundle=fqid,
         name=file.name,
-        uuid=file.uuid,
+        uuid=file.uuid.lower(),
         version=file.version,
         sha256=file.sha256.lower(),
         size=file.size,
-        linked=True,
-        content=None if file.size else b"",
+        target=None if target is None else f"{fqid}/{target}",
     )
 
 
-def _bundle_json(fqid: FQID, document: JSONObject) -> FileTask:
+def _bundle_json(fqid: FQID, document: JSONObject, number: int) -> FileTask:
     """Describe the bundle byte for byte as the reference client does (§14.10)."""
-    content = json.dumps(document, indent=4, sort_keys=True).encode()
+    content = indented(document).encode()
     return FileTask(
+        number=number,
         bundle=fqid,
         name=BUNDLE_JSON,
         uuid=None,
         version=None,
         sha256=hashlib.sha256(content).hexdigest(),
         size=len(content),
-        linked=True,
+        target=f"{fqid}/{BUNDLE_JSON}",
         content=content,
     )
+
+
+def expand_rows(
+    source: Source,
+    rule: BundleRule,
+    number: int,
+    fqid: FQID,
+    rows: Sequence[ManifestEntry],
+    *,
+    no_metadata: bool,
+    no_data: bool,
+) -> Expanded:
+    """Plan all metadata of a bundle, and the data files that rows of a manifest name (§14.11).
+
+    A bundle that cannot be planned fails its rows, and no others.
+    """
+    named = [row for row in rows if row.name]
+    names = {row.name for row in named}
+
+    def wanted(file: "FileVersion") -> bool:
+        return not no_metadata if file.indexed else not no_data and file.name in names
+
+    try:
+        # The version is pinned; the reference client took the latest (C2).
+        found = expand_bundle(
+            source, rule, number, fqid.uuid, fqid.version, wanted, many=len(named) > 1
+        )
+    except DSSError as error:
+        return _all_failed(number, fqid, named, error)
+    return _checked(found, fqid, named)
+
+
+def _checked(found: Expanded, fqid: FQID, rows: Sequence[ManifestEntry]) -> Expanded:
+    """Take out the files of which the manifest says something else than the bundle."""
+    files = {task.name: task for task in found.wanted}
+    files |= {task.name: task for task, _ in found.others}
+    wrong = {row.name: why for row in rows if (why := _contradiction(row, files.get(row.name)))}
+    if not wrong:
+        return found
+    free = max((task.number for task in files.values()), default=0) + 1
+    failed: list[tuple[FileTask, FileResult]] = []
+    for index, row in enumerate((row for row in rows if row.name in wrong), free):
+        error = ManifestMismatch(row.name, wrong[row.name], bundle=fqid)
+        failed.append(_failed_row(index, fqid, row, error))
+    return Expanded(
+        bundle=found.bundle,
+        wanted=[task for task in found.wanted if task.name not in wrong],
+        others=[*failed, *(each for each in found.others if each[0].name not in wrong)],
+        whole=found.whole,
+        known=found.known,
+    )
+
+
+def _contradiction(row: ManifestEntry, task: FileTask | None) -> str | None:
+    if task is None:
+        return "the bundle has no file of that name"
+    pairs = {
+        "uuid": (row.uuid, task.uuid),
+        "version": (row.version, task.version),
+        "sha256": (row.sha256, task.sha256),
+        "size": (row.size, task.size),
+    }
+    wrong = [
+        f"{name} {ours} in the manifest, {theirs} in the bundle"
+        for name, (ours, theirs) in pairs.items()
+        if ours != theirs
+    ]
+    return "; ".join(wrong) or None
+
+
+def _all_failed(
+    number: int, fqid: FQID, rows: Sequence[ManifestEntry], error: DSSError
+) -> Expanded:
+    """Report a bundle, and all rows of it, that failed before any transfer."""
+    first = number * FILES_OF_A_BUNDLE
+    others = list(none_of(number, fqid, error).others)
+    for index, row in enumerate(rows, first + 1):
+        others.append(_failed_row(index, fqid, row, _named(row.name, fqid, error)))
+    return Expanded(bundle=fqid, others=others)
+
+
+def none_of(number: int, fqid: FQID, error: DSSError, *, skip: str = "") -> Expanded:
+    """Report a bundle as a whole as failed, or as left out for a reason."""
+    first = number * FILES_OF_A_BUNDLE
+    itself = FileTask(
+        number=first, bundle=fqid, name=BUNDLE_JSON, uuid=None, version=None, sha256="", size=0
+    )
+    result = FileResult(first, "failed", error=_named(BUNDLE_JSON, fqid, error))
+    if skip:
+        result = FileResult(first, "skipped", reason=skip)
+    return Expanded(bundle=fqid, others=[(itself, result)])
+
+
+def _failed_row(
+    number: int, fqid: FQID, row: ManifestEntry, error: FileDownloadError
+) -> tuple[FileTask, FileResult]:
+    task = FileTask(
+        number=number,
+        bundle=fqid,
+        name=row.name,
+        uuid=row.uuid,
+        version=row.version,
+        sha256=row.sha256,
+        size=row.size,
+    )
+    return task, FileResult(number, "failed", error=error)
+
+
+def _named(name: str, fqid: FQID, error: DSSError) -> FileDownloadError:
+    """Return the error of a bundle as that of one of its files."""
+    if not isinstance(error, FileDownloadError) or error.name != name:
+        error = FileDownloadError(
+            name, f"its bundle cannot be downloaded: {error}", bundle=fqid, cause=error
+        )
+    error.bundle = fqid
+    return error

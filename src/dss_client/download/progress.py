@@ -19,8 +19,9 @@ class ProgressEvent:
     """One step of a download.
 
     Attributes:
-        kind: ``planned`` comes once and first, with the totals; then for each file ``started``,
-            any number of ``advanced``, and ``finished`` or ``failed``.
+        kind: ``planned`` comes first, with the totals and what is there already, and again
+            whenever more becomes known; then for each file ``started``, any number of
+            ``advanced``, and ``finished`` or ``failed``.
         name: The file; empty for ``planned``.
         bundle: The bundle it is wanted for, if any.
         file_bytes_done: Bytes of this file so far. It shrinks when a file starts over.
@@ -57,25 +58,34 @@ class Progress:
         self._files_done = self._files_total = 0
         self._bytes_done = self._bytes_total = 0
 
-    def planned(self, files: int, size: int) -> None:
-        """Say how much there is to do, in files and bytes."""
+    @property
+    def is_watched(self) -> bool:
+        """Whether there is anybody to be told."""
+        return self._callback is not None
+
+    def plan(self, files: int, size: int, *, files_there: int = 0, bytes_there: int = 0) -> None:
+        """Say how much more there is to do, in files and bytes, and how much of it is there."""
         with self._lock:
-            self._files_total, self._bytes_total = files, size
+            self._files_total += files
+            self._bytes_total += size
+            self._files_done += files_there
+            self._bytes_done += bytes_there
             self._emit("planned", "", None, 0, 0)
 
     def file(self, name: str, bundle: FQID | None, size: int) -> "FileProgress":
         """Say that a file is started."""
         progress = FileProgress(self, name, bundle, size)
-        self.move(progress, "started", 0)
+        if self._callback is not None:
+            self.move(progress, "started", 0)
         return progress
 
-    def move(self, file: "FileProgress", kind: Kind, done: int) -> None:
-        """Take note of what became of a file, and of how many of its bytes are there."""
+    def move(self, file: "FileProgress", kind: Kind, more: int) -> None:
+        """Take note of what became of a file, and of how many more of its bytes are there."""
         with self._lock:
-            self._bytes_done += done - file.done
-            file.done = done
+            file.done += more
+            self._bytes_done += more
             self._files_done += kind in {"finished", "failed"}
-            self._emit(kind, file.name, file.bundle, done, file.size)
+            self._emit(kind, file.name, file.bundle, file.done, file.size)
 
     def _emit(self, kind: Kind, name: str, bundle: FQID | None, done: int, size: int) -> None:
         if self._callback is None:
@@ -114,14 +124,15 @@ class FileProgress:
         self.done = 0
         self.tries = 0
 
-    def advance_to(self, done: int) -> None:
-        """Say how many bytes of the file are there."""
-        self._progress.move(self, "advanced", done)
+    def advance(self, more: int) -> None:
+        """Say how many more bytes of the file are there; fewer where it starts over."""
+        if self._progress.is_watched:
+            self._progress.move(self, "advanced", more)
 
     def finish(self) -> None:
         """Say that the file is in place."""
-        self._progress.move(self, "finished", self.size)
+        self._progress.move(self, "finished", self.size - self.done)
 
     def fail(self) -> None:
         """Say that the file failed; its bytes no longer count."""
-        self._progress.move(self, "failed", 0)
+        self._progress.move(self, "failed", -self.done)

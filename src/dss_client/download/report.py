@@ -1,8 +1,10 @@
 """What became of every file of a download."""
 
 import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol, overload
 
 from attrs import field, frozen
 
@@ -10,8 +12,8 @@ from dss_client.versions import FQID
 
 from .errors import FileDownloadError
 
-Link = Literal["hardlink", "copy"]
-State = Literal["downloaded", "reused", "failed", "skipped"]
+Link = Literal["reflink", "hardlink", "copy"]
+State = Literal["planned", "downloaded", "reused", "failed", "skipped"]
 
 
 @frozen(kw_only=True)
@@ -27,10 +29,11 @@ class FileReport:
         size: Its size in bytes, as above.
         path: Where it is now, or None.
         state: ``downloaded`` now; ``reused``, was there and verified; ``failed``; ``skipped`` by
-            the filters.
+            the filters or for its name; ``planned``, which a dry run would download.
         link: How it came from the store into the bundle's directory; None where it did not.
         tries: Requests for its content.
         seconds: Time it took.
+        reason: Why it is in its state, where that is not plain.
         error: Why it failed, or None.
     """
 
@@ -45,6 +48,7 @@ class FileReport:
     link: Link | None = None
     tries: int = 0
     seconds: float = 0.0
+    reason: str = ""
     error: FileDownloadError | None = field(default=None, eq=False)
 
     def to_dict(self) -> dict[str, object]:
@@ -61,8 +65,79 @@ class FileReport:
             "link": self.link,
             "tries": self.tries,
             "seconds": round(self.seconds, 3),
+            "reason": self.reason or None,
             "error": str(self.error) if self.error else None,
         }
+
+
+class Entries(Protocol):
+    """Reports of files that are kept elsewhere than in memory."""
+
+    def __len__(self) -> int:
+        """Return their number."""
+        ...
+
+    def report(self, index: int) -> FileReport:
+        """Return one, by its place in the order."""
+        ...
+
+    def reports(self, state: State | None = None) -> Iterator[FileReport]:
+        """Yield all, or those in one state."""
+        ...
+
+    def totals(self) -> "Totals":
+        """Return their numbers and bytes."""
+        ...
+
+
+@frozen
+class Totals:
+    """Numbers of files, and of their bytes, by state."""
+
+    files: Mapping[str, int]
+    bytes: Mapping[str, int]
+
+    @classmethod
+    def of(cls, entries: Iterable[FileReport]) -> "Totals":
+        """Count reports."""
+        files: Counter[str] = Counter()
+        size: Counter[str] = Counter()
+        for entry in entries:
+            files[entry.state] += 1
+            size[entry.state] += entry.size
+        return cls(files, size)
+
+
+class StoredEntries(Sequence[FileReport]):
+    """The reports of a download too long for memory, read as they are asked for."""
+
+    def __init__(self, kept: Entries) -> None:
+        self.kept = kept
+        self._length = len(kept)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[FileReport]:
+        return self.kept.reports()
+
+    @overload
+    def __getitem__(self, index: int) -> FileReport: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[FileReport]: ...
+
+    def __getitem__(self, index: int | slice) -> FileReport | Sequence[FileReport]:
+        if isinstance(index, slice):
+            start, stop, step = index.indices(self._length)
+            return [self.kept.report(each) for each in range(start, stop, step)]
+        place = index + self._length if index < 0 else index
+        if not 0 <= place < self._length:
+            raise IndexError(f"the report has no entry {index}: it has {self._length}")
+        return self.kept.report(place)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return tuple, (list(self),)
 
 
 @frozen
@@ -70,16 +145,29 @@ class DownloadReport:
     """What became of a download.
 
     Attributes:
-        entries: One report for each file, in the order of the bundle or manifest.
+        entries: One report for each file, in the order of the bundle or manifest. Those of a long
+            download are read from a temporary file as they are asked for.
         manifest_path: Where the output manifest was written, if there is one.
     """
 
-    entries: tuple[FileReport, ...]
+    entries: Sequence[FileReport]
     manifest_path: Path | None = None
+    _totals: Totals = field(init=False, eq=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        kept = self.entries.kept if isinstance(self.entries, StoredEntries) else None
+        totals = Totals.of(self.entries) if kept is None else kept.totals()
+        object.__setattr__(self, "_totals", totals)
 
     def in_state(self, state: State) -> tuple[FileReport, ...]:
         """Return the files in a given state."""
+        if isinstance(self.entries, StoredEntries):
+            return tuple(self.entries.kept.reports(state))
         return tuple(entry for entry in self.entries if entry.state == state)
+
+    def count(self, state: State) -> int:
+        """Return the number of files in a given state."""
+        return self._totals.files.get(state, 0)
 
     @property
     def failed(self) -> tuple[FileReport, ...]:
@@ -89,45 +177,62 @@ class DownloadReport:
     @property
     def errors(self) -> tuple[FileDownloadError, ...]:
         """Why they failed."""
-        return tuple(entry.error for entry in self.entries if entry.error is not None)
+        return tuple(entry.error for entry in self.failed if entry.error is not None)
 
     @property
     def ok(self) -> bool:
         """Whether no file failed."""
-        return not self.failed
+        return not self.count("failed")
 
     @property
     def files_total(self) -> int:
         """Number of files wanted: all but the skipped."""
-        return len(self.entries) - len(self.in_state("skipped"))
+        return len(self.entries) - self.count("skipped")
 
     @property
     def files_done(self) -> int:
         """Number of files in place and verified."""
-        return self.files_total - len(self.failed)
+        return self.count("downloaded") + self.count("reused")
+
+    @property
+    def bytes_total(self) -> int:
+        """Bytes wanted, shared content counted each time."""
+        return sum(self._totals.bytes.values()) - self._totals.bytes.get("skipped", 0)
 
     @property
     def bytes_done(self) -> int:
         """Bytes in place and verified, shared content counted each time."""
-        return sum(entry.size for entry in self.entries if entry.state in {"downloaded", "reused"})
+        return self.bytes_downloaded + self._totals.bytes.get("reused", 0)
 
     @property
     def bytes_downloaded(self) -> int:
         """Bytes of the files that were downloaded now."""
-        return sum(entry.size for entry in self.in_state("downloaded"))
+        return self._totals.bytes.get("downloaded", 0)
 
-    def to_dict(self) -> dict[str, object]:
-        """Return totals and files as plain JSON values."""
+    @property
+    def bytes_planned(self) -> int:
+        """Bytes that a dry run would have downloaded."""
+        return self._totals.bytes.get("planned", 0)
+
+    def totals(self) -> dict[str, object]:
+        """Return the totals as plain JSON values, without the files."""
         return {
             "ok": self.ok,
             "files_total": self.files_total,
             "files_done": self.files_done,
-            "files_failed": len(self.failed),
+            "files_planned": self.count("planned"),
+            "files_failed": self.count("failed"),
+            "files_skipped": self.count("skipped"),
+            "bytes_total": self.bytes_total,
             "bytes_done": self.bytes_done,
             "bytes_downloaded": self.bytes_downloaded,
+            "bytes_planned": self.bytes_planned,
             "manifest_path": str(self.manifest_path) if self.manifest_path else None,
-            "files": [entry.to_dict() for entry in self.entries],
         }
+
+    def to_dict(self) -> dict[str, object]:
+        """Return totals and files as plain JSON values."""
+        return {**self.totals(), "files": [entry.to_dict() for entry in self.entries]}
 
     def to_json(self, *, indent: int | None = 2) -> str:
         """Return the report as a JSON text."""

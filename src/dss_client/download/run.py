@@ -1,138 +1,156 @@
-"""The two downloads that a user asks for: a bundle, and a manifest."""
+"""The downloads that a user asks for: a bundle, several, and a manifest."""
 
-import os
-from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby, islice
+from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Unpack
 
-from attrs import frozen
-
-from dss_client.errors import DSSError, InvalidArgument
-from dss_client.manifest import (
-    ManifestLine,
-    ManifestReader,
-    ManifestRow,
-    ManifestSource,
-    write_cells,
-)
+from dss_client.errors import InvalidArgument
+from dss_client.manifest import ManifestReader, ManifestSource
 from dss_client.versions import FQID, normal_uuid, parse_version
 
-from .engine import Engine
-from .errors import DownloadError, FileDownloadError, ManifestMismatch
-from .filestore import FileStore
-from .paths import BUNDLE_JSON
-from .plan import FileTask, filters, plan_bundle, plan_row
-from .progress import Progress, ProgressCallback
-from .report import DownloadReport, FileReport
-from .source import Replica, Source, as_source
-from .transfer import Transfer
+from .engine import Engine, check_room
+from .errors import DiskFull, DownloadError
+from .orders import BundleOrder, KnownFiles, PlannedBundle, RowsOrder
+from .plan import expand_bundle, filters
+from .report import DownloadReport, Entries, StoredEntries
+from .rows import ListedBundles, ListedFiles
+from .settings import DownloadOptions, Settings
+from .shards import run_in
+from .source import Source
+from .want import Order
 
 if TYPE_CHECKING:
     from dss_client.client import DSSClient
-    from dss_client.models import FileVersion
+
+__all__ = [
+    "Layout",
+    "download_bundle",
+    "download_bundles",
+    "download_manifest",
+    "run_orders",
+]
 
 ALL = ("*",)
-THREADS = min(16, 2 * (os.cpu_count() or 1))
 LAYOUTS = ("none", "bundle")
+Layout = Literal["none", "bundle"]
+_IN_MEMORY = 1_000  # reports of files
+_GROUP = 20_000  # files of one bundle that are taken up at once
 
 
 def download_bundle(
     source: "Source | DSSClient",
     *,
     bundle_uuid: str,
-    replica: Replica,
     version: str | None = None,
-    download_dir: str | os.PathLike[str] = "",
     metadata_filter: Sequence[str] = ALL,
     data_filter: Sequence[str] = ALL,
     no_metadata: bool = False,
     no_data: bool = False,
-    num_retries: int = 10,
-    min_delay_seconds: float = 0.25,
-    threads: int | None = None,
-    progress: ProgressCallback | None = None,
+    **options: Unpack[DownloadOptions],
 ) -> DownloadReport:
     """Download the files of a bundle to ``<download_dir>/<uuid>.<version>/``; see `DSSClient`.
 
     Args:
-        source: A client, or anything else that can find and open contents.
+        source: A client, or whatever can list bundles and open contents.
         bundle_uuid: Id of the bundle.
-        replica: Replica to download from.
-        version: Version of the bundle; the latest when not given.
-        download_dir: Where to; the current directory when not given.
-        metadata_filter: Shell patterns of the names of indexed files to take.
+        version: Its version; the latest when not given.
+        metadata_filter: Shell patterns of the names of indexed files to take; ``*`` crosses ``/``.
         data_filter: The same for all other files.
         no_metadata: Take no indexed file.
         no_data: Take indexed files only.
-        num_retries: Failures of one file to put up with; each MiB read makes good for one.
-        min_delay_seconds: First wait after a failure; it doubles with each, up to 60 s.
-        threads: How many files are worked on at once (C23); twice the processors, at most 16, when
-            not given.
-        progress: Called with each `ProgressEvent`.
+        **options: How to download; see `Settings`.
 
     Raises:
+        DSSError: The bundle itself cannot be had.
         DownloadError: Some files failed; the others are in place. It carries the report.
-        DSSError: The bundle cannot be had, or its names cannot be files: nothing was downloaded.
-        ValueError: The arguments contradict each other, or one has a wrong form.
     """
-    wanted = filters(metadata_filter, data_filter, no_metadata=no_metadata, no_data=no_data)
     uuid = normal_uuid(bundle_uuid)
     if version is not None:
         parse_version(version)
-    engine = _engine(
-        source,
-        replica,
-        download_dir,
-        num_retries,
-        min_delay_seconds,
-        THREADS if threads is None else threads,
-        progress,
+    settings = Settings(**options)
+    wanted = filters(metadata_filter, data_filter, no_metadata=no_metadata, no_data=no_data)
+    engine = settings.engine(source)
+    # Before anything else: what is wrong with the bundle as a whole is raised as it is.
+    found = expand_bundle(engine.source, settings.rule, 0, uuid, version, wanted)
+    _run(source, settings, engine, [PlannedBundle(number=0, expanded=found)])
+    return finish(engine, engine.ledger)
+
+
+def download_bundles(
+    source: "Source | DSSClient",
+    *,
+    bundles: Iterable[FQID | str],
+    metadata_filter: Sequence[str] = ALL,
+    data_filter: Sequence[str] = ALL,
+    no_metadata: bool = False,
+    no_data: bool = False,
+    **options: Unpack[DownloadOptions],
+) -> DownloadReport:
+    """Download several bundles, each to its directory; see `DSSClient`.
+
+    Args:
+        source: A client, or whatever can list bundles and open contents.
+        bundles: The bundles, their versions pinned; texts are read as ``<uuid>.<version>``.
+        metadata_filter: Shell patterns of the names of indexed files to take; ``*`` crosses ``/``.
+        data_filter: The same for all other files.
+        no_metadata: Take no indexed file.
+        no_data: Take indexed files only.
+        **options: How to download; see `Settings`.
+
+    Raises:
+        DownloadError: Some files failed; the others are in place. It carries the report. A bundle
+            that cannot be had fails by itself.
+        ValueError: A bundle is none, or the options contradict each other.
+    """
+    wanted = filters(metadata_filter, data_filter, no_metadata=no_metadata, no_data=no_data)
+    orders = (
+        BundleOrder(number=number, bundle=fqid, wanted=wanted)
+        for number, fqid in enumerate(dict.fromkeys(map(_fqid, bundles)))
     )
-    plan = plan_bundle(
-        engine.transfer.source, uuid=uuid, version=version, replica=replica, wanted=wanted
-    )
-    reports = engine.run(plan.tasks)
-    return _finish(DownloadReport((*reports, *map(_skipped, plan.skipped))))
+    return run_orders(source, orders, Settings(**options))
+
+
+def run_orders(
+    source: "Source | DSSClient", orders: Iterable[Order], settings: Settings
+) -> DownloadReport:
+    """Do orders, and return what became of them.
+
+    Raises:
+        DownloadError: Some files failed.
+    """
+    engine = settings.engine(source)
+    _run(source, settings, engine, orders)
+    return finish(engine, engine.ledger)
+
+
+def _fqid(bundle: FQID | str) -> FQID:
+    return bundle if isinstance(bundle, FQID) else FQID.parse(bundle)
 
 
 def download_manifest(
     source: "Source | DSSClient",
     *,
     manifest: ManifestSource,
-    replica: Replica,
-    layout: Literal["none", "bundle"] = "none",
+    layout: Layout = "none",
     no_metadata: bool = False,
     no_data: bool = False,
-    num_retries: int = 10,
-    min_delay_seconds: float = 0.25,
-    download_dir: str | os.PathLike[str] = "",
-    threads: int | None = None,
-    progress: ProgressCallback | None = None,
+    **options: Unpack[DownloadOptions],
 ) -> DownloadReport:
-    """Download the files that a manifest lists; see `DSSClient.download_manifest`.
-
-    Each row is checked before the first byte is asked for. At the end, whether files failed or
-    not, ``<download_dir>/<base name of the manifest>`` has the same rows with a ``file_path`` that
-    is empty where there is no verified file (C3). The manifest itself is never overwritten: if it
-    lies there, the output is named ``<stem>.downloaded.tsv``.
+    """Download the files that a manifest lists; see `DSSClient`.
 
     Args:
-        source: A client, or anything else that can find and open contents.
+        source: A client, or whatever can list bundles and open contents.
         manifest: Path of the manifest, an open text file, or its rows as mappings.
-        replica: Replica to download from.
         layout: ``none`` for the store alone; ``bundle`` for a directory per bundle.
         no_metadata: With ``bundle``: take no indexed file.
         no_data: With ``bundle``: take indexed files only.
-        num_retries: Failures of one file to put up with; each MiB read makes good for one.
-        min_delay_seconds: First wait after a failure; it doubles with each, up to 60 s.
-        download_dir: Where to; the current directory when not given.
-        threads: How many files are worked on at once (C23); twice the processors, at most 16, when
-            not given.
-        progress: Called with each `ProgressEvent`.
+        **options: How to download; see `Settings`.
 
     Raises:
         ManifestError: The manifest is not one.
+        DiskFull: There is no room for it.
         DownloadError: Some files failed; the others are in place. It carries the report.
         ValueError: The arguments contradict each other, or one has a wrong form.
     """
@@ -143,186 +161,107 @@ def download_manifest(
             "no_data and no_metadata work with layout='bundle' only: a manifest does not say"
             " which of its files are metadata"
         )
-    engine = _engine(
-        source,
-        replica,
-        download_dir,
-        num_retries,
-        min_delay_seconds,
-        THREADS if threads is None else threads,
-        progress,
-    )
+    settings = Settings(**options)
+    engine = settings.engine(source)
     with ManifestReader(manifest, allow_unnamed=layout == "bundle") as reader:
-        lines = list(reader)
-    rows = [line.row for line in lines]
-    if layout == "none":
-        reports = engine.run([plan_row(row) for row in rows])
-    else:
-        reports = _run_bundles(engine, rows, no_metadata=no_metadata, no_data=no_data)
-    output = _write_output(reader, lines, engine.store, Path(download_dir))
-    return _finish(DownloadReport(tuple(reports), output))
+        if layout == "none":
+            return _download_files(source, reader, engine, settings)
+        listed = ListedBundles(reader, engine.ledger, engine.store)
+        listed.enter()
+    orders = _bundles(engine, no_metadata=no_metadata, no_data=no_data)
+    output = _run_listed(source, listed, engine, settings, orders)
+    return finish(engine, engine.ledger, output)
 
 
-def _engine(
-    source: "Source | DSSClient",
-    replica: Replica,
-    download_dir: str | os.PathLike[str],
-    num_retries: int,
-    min_delay_seconds: float,
-    threads: int,
-    progress: ProgressCallback | None,
-) -> Engine:
-    for name, value, least in (
-        ("num_retries", num_retries, 0),
-        ("min_delay_seconds", min_delay_seconds, 0),
-        ("threads", threads, 1),
-    ):
-        if value < least:
-            raise InvalidArgument(f"{name}={value} is too small: the least is {least}")
-    return Engine(
-        transfer=Transfer(
-            source=as_source(source),
-            replica=replica,
-            num_retries=num_retries,
-            min_delay_seconds=min_delay_seconds,
-        ),
-        download_dir=Path(download_dir),
-        threads=threads,
-        progress=Progress(progress),
-        store=FileStore(Path(download_dir)),
+def _download_files(
+    source: "Source | DSSClient", reader: ManifestReader, engine: Engine, settings: Settings
+) -> DownloadReport:
+    listed = ListedFiles(reader, engine.ledger, engine.store)
+    listed.enter()
+    totals = listed.totals()
+    engine.progress.plan(
+        sum(totals.files.values()),
+        sum(totals.bytes.values()),
+        files_there=totals.files["reused"],
+        bytes_there=totals.bytes["reused"],
     )
+    output = _run_listed(source, listed, engine, settings, _files(engine))
+    return finish(engine, listed, output)
 
 
-def _finish(report: DownloadReport) -> DownloadReport:
+def _run_listed(
+    source: "Source | DSSClient",
+    listed: ListedBundles | ListedFiles,
+    engine: Engine,
+    settings: Settings,
+    orders: Iterable[Order],
+) -> Path | None:
+    """Do what a manifest asks for, and return where the output manifest is."""
+    if not settings.dry_run:
+        _check_room(engine)
+    _run(source, settings, engine, orders)
+    return None if settings.dry_run else listed.write(settings.output_path)
+
+
+def _run(
+    source: "Source | DSSClient", settings: Settings, engine: Engine, orders: Iterable[Order]
+) -> None:
+    if settings.executor is None or settings.dry_run:
+        engine.run(orders)
+    elif isinstance(source, Source):
+        raise InvalidArgument("executor= needs a DSSClient: another source cannot be sent along")
+    else:
+        run_in(settings.executor, source, engine, settings, orders)
+
+
+def _check_room(engine: Engine) -> None:
+    """Make sure that what a manifest lists has room, before its first byte."""
+    try:
+        check_room(engine.rule.download_dir, engine.ledger.listed_bytes())
+    except DiskFull:  # some of it may be there already, or listed twice
+        missing = (
+            engine.needs(key, size)
+            for key, size in engine.ledger.contents()
+            if engine.store.look(key, size) == "absent"
+        )
+        check_room(engine.rule.download_dir, sum(missing))
+
+
+def _files(engine: Engine) -> Iterator[Order]:
+    """Yield the files that are not there, those of a bundle together."""
+    for bundle, tasks in groupby(engine.ledger.pending(), key=attrgetter("bundle")):
+        while part := tuple(islice(tasks, _GROUP)):
+            yield KnownFiles(number=0, bundle=bundle, tasks=part)
+
+
+def _bundles(engine: Engine, *, no_metadata: bool, no_data: bool) -> Iterator[Order]:
+    """Yield the bundles of a manifest."""
+    for number, bundle in engine.ledger.bundles():
+        yield RowsOrder(
+            number=number,
+            bundle=bundle,
+            rows=tuple(engine.ledger.entries_of(number)),
+            no_metadata=no_metadata,
+            no_data=no_data,
+        )
+
+
+def finish(engine: Engine, kept: Entries, output: Path | None = None) -> DownloadReport:
+    """Return the report of a download that has run.
+
+    Args:
+        engine: Who has run it.
+        kept: Where its entries are.
+        output: Where the output manifest is, if there is one.
+
+    Raises:
+        DownloadError: Some files failed.
+    """
+    if len(kept) > _IN_MEMORY:
+        report = DownloadReport(StoredEntries(kept), output)
+    else:
+        report = DownloadReport(tuple(kept.reports()), output)
+        engine.ledger.close()
     if not report.ok:
         raise DownloadError(report)
     return report
-
-
-def _run_bundles(
-    engine: Engine, rows: Iterable[ManifestRow], *, no_metadata: bool, no_data: bool
-) -> list[FileReport]:
-    """Download all metadata of the rows' bundles, and the data files that the rows name (§14.11).
-
-    A bundle that cannot be planned fails its rows; the others go on.
-    """
-    bundles: dict[FQID, list[ManifestRow]] = {}
-    for row in rows:
-        bundles.setdefault(FQID(row.bundle_uuid, row.bundle_version), []).append(row)
-    plan = partial(_plan_rows, engine.transfer, no_metadata=no_metadata, no_data=no_data)
-    plans = engine.each(plan, list(bundles.items()))
-    done = engine.run([task for plan in plans for task in plan.tasks])
-    others = [report for plan in plans for report in plan.reports]
-    return [*done, *others]
-
-
-@frozen
-class _RowsPlan:
-    """What one bundle's rows ask for, and what is known to fail or to be left out."""
-
-    tasks: tuple[FileTask, ...]
-    reports: tuple[FileReport, ...]
-
-
-def _plan_rows(
-    transfer: Transfer,
-    bundle: tuple[FQID, list[ManifestRow]],
-    *,
-    no_metadata: bool,
-    no_data: bool,
-) -> _RowsPlan:
-    fqid, rows = bundle
-    named = [row for row in rows if row.file_name]
-    names = {row.file_name for row in named}
-
-    def wanted(file: "FileVersion") -> bool:
-        return not no_metadata if file.indexed else not no_data and file.name in names
-
-    try:
-        plan = plan_bundle(
-            transfer.source,
-            uuid=fqid.uuid,
-            version=fqid.version,  # pinned: the reference client took the latest (C2)
-            replica=transfer.replica,
-            wanted=wanted,
-        )
-    except DSSError as error:
-        return _RowsPlan((), (_failed(fqid, error), *(_failed(fqid, error, r) for r in named)))
-    wrong = [(row, why) for row in named if (why := _contradiction(row, plan.files))]
-    bad = {row.file_name for row, _ in wrong}
-    return _RowsPlan(
-        tuple(task for task in plan.tasks if task.name not in bad),
-        (
-            *(_failed(fqid, ManifestMismatch(row.file_name, why), row) for row, why in wrong),
-            *(_skipped(task) for task in plan.skipped if task.name not in bad),
-        ),
-    )
-
-
-def _contradiction(row: ManifestRow, files: "Mapping[str, FileVersion]") -> str | None:
-    file = files.get(row.file_name)
-    if file is None:
-        return "the bundle has no file of that name"
-    pairs = {
-        "uuid": (row.file_uuid.lower(), file.uuid.lower()),
-        "version": (row.file_version, file.version),
-        "sha256": (row.file_sha256.lower(), file.sha256.lower()),
-        "size": (row.file_size, file.size),
-    }
-    wrong = [
-        f"{name} {ours} in the manifest, {theirs} in the bundle"
-        for name, (ours, theirs) in pairs.items()
-        if ours != theirs
-    ]
-    return "; ".join(wrong) or None
-
-
-def _failed(fqid: FQID, error: DSSError, row: ManifestRow | None = None) -> FileReport:
-    """Report a row that failed before any transfer; or, without a row, its bundle itself."""
-    name = BUNDLE_JSON if row is None else row.file_name
-    if not isinstance(error, FileDownloadError) or (row is not None and error.name != name):
-        reason = f"its bundle cannot be downloaded: {error}"
-        error = FileDownloadError(name, reason, cause=error)
-    error.bundle = fqid
-    if row is None:
-        return FileReport(bundle=fqid, name=name, state="failed", error=error)
-    return FileReport(
-        bundle=fqid,
-        name=name,
-        uuid=row.file_uuid,
-        version=row.file_version,
-        sha256=row.file_sha256,
-        size=row.file_size,
-        state="failed",
-        error=error,
-    )
-
-
-def _skipped(task: FileTask) -> FileReport:
-    return FileReport(
-        bundle=task.bundle,
-        name=task.name,
-        uuid=task.uuid,
-        version=task.version,
-        sha256=task.sha256,
-        size=task.size,
-        state="skipped",
-    )
-
-
-def _write_output(
-    reader: ManifestReader, lines: Iterable[ManifestLine], store: FileStore, directory: Path
-) -> Path:
-    """Write the manifest with the paths of the files that are there (C3)."""
-    path = directory / (reader.path.name if reader.path else "manifest.tsv")
-    if reader.path and path.exists() and path.samefile(reader.path):
-        path = path.with_name(f"{path.stem}.downloaded.tsv")
-    columns = tuple(dict.fromkeys((*reader.columns, "file_path")))
-    write_cells(path, columns, (_with_path(line, store) for line in lines))
-    return path
-
-
-def _with_path(line: ManifestLine, store: FileStore) -> dict[str, str]:
-    sha256 = line.row.file_sha256
-    there = line.row.file_name and store.has(sha256)
-    return {**line.cells, "file_path": store.path(sha256).as_posix() if there else ""}

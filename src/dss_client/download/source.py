@@ -4,11 +4,27 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
+from attrs import frozen
+
 if TYPE_CHECKING:
+    from dss_client._storage import Connector
     from dss_client.client import DSSClient
-    from dss_client.models import GetBundleResponse
+    from dss_client.models import CollectionItem, GetBundleResponse
 
 Replica = Literal["aws", "gcp"]
+
+
+@frozen
+class FileFacts:
+    """What is to be known of a file before it is downloaded.
+
+    Attributes:
+        sha256: Its checksum.
+        size: Its size, in bytes.
+    """
+
+    sha256: str
+    size: int
 
 
 class Content(Protocol):
@@ -21,11 +37,11 @@ class Content(Protocol):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The headers, whatever their letter case."""
+        """The headers, names in lower case."""
         ...
 
-    def iter_bytes(self, chunk_size: int = ..., /) -> Iterator[bytes]:
-        """Yield the content as it comes, undecoded."""
+    def readinto(self, buffer: memoryview, /) -> int:
+        """Read into a buffer, undecoded; return the number of bytes, 0 at the end."""
         ...
 
 
@@ -34,17 +50,49 @@ class Source(Protocol):
     """Where bundles and contents come from."""
 
     def bundle_pages(
-        self, *, uuid: str, version: str | None, replica: Replica
+        self, *, uuid: str, version: str | None, replica: Replica, presigned: bool = False
     ) -> "Iterator[GetBundleResponse]":
-        """Yield the pages of a bundle; without a version, of its latest."""
+        """Yield the pages of a bundle; without a version, of its latest.
+
+        Args:
+            uuid: Id of the bundle.
+            version: Its version, or None.
+            replica: Replica it is in.
+            presigned: Ask for a URL of each content, good without any credential.
+        """
         ...
 
     def locate(self, *, uuid: str, version: str | None, replica: Replica) -> str:
         """Return a fresh URL of a file's content, good without any credential."""
         ...
 
-    def open(self, url: str, *, offset: int) -> AbstractContextManager[Content]:
-        """Ask once for the bytes behind a URL, from `offset` on."""
+    def file_facts(self, *, uuid: str, version: str, replica: Replica) -> FileFacts:
+        """Return the checksum and size of a file."""
+        ...
+
+    def collection_items(
+        self, *, uuid: str, version: str | None, replica: Replica
+    ) -> "list[CollectionItem]":
+        """Return what a collection lists; without a version, its latest."""
+        ...
+
+    def bundles_found(self, *, es_query: Mapping[str, object], replica: Replica) -> Iterator[str]:
+        """Yield the fully qualified ids of the bundles that a search finds."""
+        ...
+
+    def allows(self, url: str) -> bool:
+        """Tell whether a URL that came with a bundle may be followed."""
+        ...
+
+    def open(
+        self, url: str, *, first: int = 0, last: int | None = None
+    ) -> AbstractContextManager[Content]:
+        """Ask once for the bytes behind a URL, from `first` to `last` (included)."""
+        ...
+
+    @property
+    def connector(self) -> "Connector | None":
+        """What opens connections to storage; None where contents must come through `open`."""
         ...
 
 
@@ -57,21 +105,54 @@ class ClientSource:
 
     def __init__(self, client: "DSSClient") -> None:
         self._client = client
+        self._transport = client._transport  # pyright: ignore[reportPrivateUsage] - same package
+        self.connector: Connector | None = self._transport.connector
 
     def bundle_pages(
-        self, *, uuid: str, version: str | None, replica: Replica
+        self, *, uuid: str, version: str | None, replica: Replica, presigned: bool = False
     ) -> "Iterator[GetBundleResponse]":
         """Yield the pages of a bundle; without a version, of its latest."""
-        return self._client.get_bundle.paginate(uuid=uuid, version=version, replica=replica)
+        return self._client.get_bundle.paginate(
+            uuid=uuid, version=version, replica=replica, presignedurls=presigned or None
+        )
 
     def locate(self, *, uuid: str, version: str | None, replica: Replica) -> str:
         """Return a fresh URL of a file's content, good without any credential."""
         return self._client.get_file.locate(uuid=uuid, version=version, replica=replica).url
 
-    def open(self, url: str, *, offset: int) -> AbstractContextManager[Content]:
-        """Ask once for the bytes behind a URL, from `offset` on."""
-        transport = self._client._transport  # pyright: ignore[reportPrivateUsage] - same package
-        return transport.open_storage(url, offset=offset)
+    def file_facts(self, *, uuid: str, version: str, replica: Replica) -> FileFacts:
+        """Return the checksum and size of a file."""
+        head = self._client.head_file(uuid=uuid, version=version, replica=replica)
+        return FileFacts(head.sha256, head.size)
+
+    def collection_items(
+        self, *, uuid: str, version: str | None, replica: Replica
+    ) -> "list[CollectionItem]":
+        """Return what a collection lists; without a version, its latest."""
+        answer = self._client.get_collection(uuid=uuid, version=version, replica=replica)
+        return answer.contents
+
+    def bundles_found(self, *, es_query: Mapping[str, object], replica: Replica) -> Iterator[str]:
+        """Yield the fully qualified ids of the bundles that a search finds."""
+        for hit in self._client.post_search.iterate(replica=replica, es_query=es_query):
+            yield hit.bundle_fqid
+
+    def allows(self, url: str) -> bool:
+        """Tell whether a URL is no step back from https to http, nor something else altogether."""
+        return no_downgrade(self._client.url, url)
+
+    def open(
+        self, url: str, *, first: int = 0, last: int | None = None
+    ) -> AbstractContextManager[Content]:
+        """Ask once for the bytes behind a URL, from `first` to `last` (included)."""
+        if self.connector is not None:
+            return self.connector.open(url, first=first, last=last)
+        return self._transport.open_storage(url, first=first, last=last)
+
+
+def no_downgrade(api: str, url: str) -> bool:
+    """Tell whether a URL that an API gives out is of https or, as the API itself, of http."""
+    return url.startswith("https:" if api.startswith("https:") else ("https:", "http:"))
 
 
 def as_source(source: "Source | DSSClient") -> Source:

@@ -11,13 +11,14 @@ from dss_client import DSSClient, Replica
 from dss_client.versions import FQID
 
 from .._app import Session, app, pass_session
+from ..downloads import refuse_failures, run_download, summary
 from ..local_extra import local_dss
 from ..output import emit, plain
 from ..tree import tree
-from ..verify import Verified, refuse_faults, verify
-from .download import refuse_failures, run_download, summary
+from ..verified import refuse_faults
 
 if TYPE_CHECKING:
+    from dss_client.download import VerifyReport
     from dss_client.manifest import ManifestRow
     from dss_client.models import SearchHit
 
@@ -171,7 +172,7 @@ def _write_manifest(
 def _download(client: DSSClient, manifest: Path, say: _Narrator) -> None:
     say.step("Download it: for each bundle a directory, with a bundle.json")
     report = run_download(
-        lambda progress: client.download_manifest(
+        lambda progress, _: client.download_manifest(
             manifest=manifest,
             replica=_REPLICA,
             layout="bundle",
@@ -183,9 +184,11 @@ def _download(client: DSSClient, manifest: Path, say: _Narrator) -> None:
     refuse_failures(report)
 
 
-def _verify(manifest: Path, say: _Narrator) -> Verified:
+def _verify(manifest: Path, say: _Narrator) -> "VerifyReport":
+    from dss_client.download import verify_tree
+
     say.step("Read every file again, and compare its size and sha256")
-    verified = verify(manifest, manifest.parent)
+    verified = verify_tree(manifest.parent, manifest=manifest, layout="bundle")
     say.line(f"{verified.files} files are as the manifest says")
     refuse_faults(verified)
     return verified

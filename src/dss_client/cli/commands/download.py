@@ -1,94 +1,94 @@
-"""``dss download`` and ``dss download-manifest``."""
+"""``dss download`` and its siblings: bundles, manifests, collections, what a search finds."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
-from dss_client import Replica
+from dss_client.versions import FQID
 
 from .._app import Session, app, pass_session
-from ..output import emit, human_size, one_line
+from ..downloads import (
+    Filters,
+    How,
+    Now,
+    filter_options,
+    finish,
+    layout_option,
+    no_data_option,
+    no_metadata_option,
+    now_options,
+    transfer_options,
+)
 from ..params import (
     BundleId,
-    bundle_argument,
     bundle_version_option,
-    replica_option,
+    bundles_argument,
+    collection_argument,
+    query_argument,
 )
-from ..progress import progress_bar
 
 if TYPE_CHECKING:
-    from dss_client.download import DownloadReport, ProgressCallback
+    from dss_client import DSSClient
 
-_EVERYTHING = ("*",)
-
-_directory_option = click.option(
-    "--download-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path(),
-    metavar="DIR",
-    help="Where to; the current directory when not given.",
-)
-_no_data_option = click.option("--no-data", is_flag=True, help="Take metadata files only.")
-_no_metadata_option = click.option("--no-metadata", is_flag=True, help="Take data files only.")
+_LEAST_PER_PAGE = 10
 
 
 @app.command()
-@bundle_argument()
-@replica_option
+@bundles_argument
 @bundle_version_option
-@_directory_option
-@click.option(
-    "--metadata-filter",
-    multiple=True,
-    metavar="PATTERN",
-    help="Take the metadata files whose names match; may be repeated.",
-)
-@click.option(
-    "--data-filter",
-    multiple=True,
-    metavar="PATTERN",
-    help="Take the data files whose names match; may be repeated.",
-)
-@_no_metadata_option
-@_no_data_option
+@transfer_options
+@filter_options
+@now_options
 @pass_session
 def download(
     session: Session,
-    bundle: BundleId,
-    replica: Replica,
+    bundles: tuple[BundleId, ...],
     version: str | None,
-    download_dir: Path,
-    metadata_filter: tuple[str, ...],
-    data_filter: tuple[str, ...],
-    no_metadata: bool,
-    no_data: bool,
+    how: How,
+    filters: Filters,
+    now: Now,
 ) -> None:
-    """Download a bundle, every file verified.
+    """Download bundles, every file verified.
 
-    It becomes the directory DIR/UUID.VERSION.
+    Each becomes the directory DIR/UUID.VERSION.
     """
-    if no_metadata and metadata_filter:
-        raise click.UsageError("--no-metadata and --metadata-filter exclude each other")
-    if no_data and data_filter:
-        raise click.UsageError("--no-data and --data-filter exclude each other")
-    bundle = bundle.at(version)
+    from dss_client.download import download_bundle, download_bundles
+
+    if version is not None and len(bundles) > 1:
+        raise click.UsageError("--version is for one bundle: name several as UUID.VERSION")
+    one = bundles[0].at(version) if len(bundles) == 1 else None
     with session.client() as client:
-        report = run_download(
-            lambda progress: client.download(
-                bundle_uuid=bundle.uuid,
-                replica=replica,
-                version=bundle.version,
-                download_dir=download_dir,
-                metadata_filter=metadata_filter or _EVERYTHING,
-                data_filter=data_filter or _EVERYTHING,
-                no_metadata=no_metadata,
-                no_data=no_data,
-                progress=progress,
+        if one is not None:
+            report = now.run(
+                how,
+                lambda options: download_bundle(
+                    client,
+                    bundle_uuid=one.uuid,
+                    version=one.version,
+                    **filters.options(),
+                    **options,
+                ),
             )
-        )
-    _finish(session, report, "in", download_dir / str(report.entries[0].bundle))
+        else:
+            pinned = [_pinned(client, bundle, how) for bundle in bundles]
+            report = now.run(
+                how,
+                lambda options: download_bundles(
+                    client, bundles=pinned, **filters.options(), **options
+                ),
+            )
+    place = how.download_dir if one is None else how.download_dir / str(report.entries[0].bundle)
+    finish(session, now, report, f"in {place}")
+
+
+def _pinned(client: "DSSClient", bundle: BundleId, how: How) -> FQID:
+    """Return a bundle with its version; the latest where none was said."""
+    if bundle.version is not None:
+        return FQID(bundle.uuid, bundle.version)
+    page = client.get_bundle(uuid=bundle.uuid, replica=how.replica, per_page=_LEAST_PER_PAGE)
+    return FQID(page.bundle.uuid, page.bundle.version)
 
 
 @app.command("download-manifest")
@@ -99,81 +99,90 @@ def download(
     metavar="TSV",
     help="The manifest: a tab-separated list of files.",
 )
-@replica_option
-@click.option(
-    "--layout",
-    type=click.Choice(["none", "bundle"]),
-    default="none",
-    show_default=True,
-    help="bundle makes a directory for each bundle; none keeps files by their sha256 only.",
-)
-@_directory_option
-@_no_metadata_option
-@_no_data_option
+@layout_option
+@transfer_options
+@no_metadata_option
+@no_data_option
+@now_options
 @pass_session
 def download_manifest(
     session: Session,
     manifest: Path,
-    replica: Replica,
     layout: Literal["none", "bundle"],
-    download_dir: Path,
+    how: How,
     no_metadata: bool,
     no_data: bool,
+    now: Now,
 ) -> None:
     """Download what a manifest lists.
 
     Every file is verified. A copy of the manifest with the places of the files is written to DIR.
     """
+    from dss_client.download import download_manifest
+
     if layout == "none" and (no_metadata or no_data):
         raise click.UsageError("--no-metadata and --no-data need --layout bundle")
     with session.client() as client:
-        report = run_download(
-            lambda progress: client.download_manifest(
+        report = now.run(
+            how,
+            lambda options: download_manifest(
+                client,
                 manifest=manifest,
-                replica=replica,
                 layout=layout,
-                download_dir=download_dir,
                 no_metadata=no_metadata,
                 no_data=no_data,
-                progress=progress,
-            )
+                **options,
+            ),
         )
-    _finish(session, report, "listed in", report.manifest_path)
+    finish(session, now, report, f"listed in {report.manifest_path}")
 
 
-def run_download(
-    download: "Callable[[ProgressCallback | None], DownloadReport]",
-) -> "DownloadReport":
-    """Run a download under a progress bar, and return its report even if files failed."""
-    from dss_client.download import DownloadError
+@app.command("download-collection")
+@collection_argument
+@bundle_version_option
+@transfer_options
+@now_options
+@pass_session
+def download_collection(
+    session: Session, collection: BundleId, version: str | None, how: How, now: Now
+) -> None:
+    """Download what a collection lists.
 
-    with progress_bar() as progress:
-        try:
-            return download(progress)
-        except DownloadError as error:
-            return error.report
-
-
-def refuse_failures(report: "DownloadReport") -> None:
-    """Name each file that failed on standard error.
-
-    Raises:
-        click.ClickException: There is one at least.
+    Nested collections are included. The service answers the owner of a collection only: set
+    DSS_TOKEN. Bundles become directories as of dss download, single files go to
+    DIR/collection-UUID.
     """
-    for error in report.errors:
-        click.echo(f"failed: {one_line(str(error))}", err=True)
-    if not report.ok:
-        raise click.ClickException(f"{len(report.failed)} of {report.files_total} files failed")
+    from dss_client.download import download_collection
+
+    asked = collection.at(version)
+    with session.client() as client:
+        report = now.run(
+            how,
+            lambda options: download_collection(
+                client, uuid=asked.uuid, version=asked.version, **options
+            ),
+        )
+    finish(session, now, report, f"in {how.download_dir}")
 
 
-def summary(report: "DownloadReport") -> str:
-    """Return one line that says what became of a download."""
-    counts = {state: len(report.in_state(state)) for state in ("downloaded", "reused", "skipped")}
-    states = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
-    size = human_size(report.bytes_done)
-    return f"{report.files_done} files, {size}" + (f" ({states})" if states else "")
+@app.command("download-search")
+@query_argument(required=True)
+@transfer_options
+@filter_options
+@now_options
+@pass_session
+def download_search(
+    session: Session, query: Mapping[str, object], how: How, filters: Filters, now: Now
+) -> None:
+    """Download the bundles that a search finds.
 
+    QUERY is as of dss search; {} finds every bundle. Each becomes the directory DIR/UUID.VERSION.
+    """
+    from dss_client.download import download_search
 
-def _finish(session: Session, report: "DownloadReport", word: str, place: Path | None) -> None:
-    emit(report.to_dict(), [f"{summary(report)}, {word} {place}"], as_json=session.as_json)
-    refuse_failures(report)
+    with session.client() as client:
+        report = now.run(
+            how,
+            lambda options: download_search(client, es_query=query, **filters.options(), **options),
+        )
+    finish(session, now, report, f"in {how.download_dir}")

@@ -1,11 +1,9 @@
 """``dss search`` and ``dss get-bundle``: ask what there is."""
 
 import json
-import sys
 from collections.abc import Mapping
 from itertools import islice
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -17,6 +15,7 @@ from ..params import (
     BundleId,
     bundle_argument,
     bundle_version_option,
+    query_argument,
     replica_option,
 )
 
@@ -25,37 +24,10 @@ if TYPE_CHECKING:
     from dss_client.models import SearchHit
 
 _LEAST_PER_PAGE, _MOST_PER_PAGE = 10, 500
-_STDIN = "-"
-
-
-def _query(_ctx: click.Context, _param: click.Parameter, text: str) -> Mapping[str, object]:
-    place, text = _query_text(text)
-    try:
-        document: object = json.loads(text)
-    except ValueError as error:
-        raise click.BadParameter(f"{place} is not JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise click.BadParameter(f"{place} is not a JSON object, such as {{}} (matches all)")
-    return cast("dict[str, object]", document)
-
-
-def _query_text(text: str) -> tuple[str, str]:
-    """Return where a query is from, and its text."""
-    if text == _STDIN:
-        return "standard input", sys.stdin.read()
-    if not text.startswith("@"):
-        return "the query", text
-    path = Path(text[1:])
-    try:
-        return str(path), path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise click.BadParameter(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise click.BadParameter(f"{path} is not UTF-8 text: {error}") from error
 
 
 @app.command()
-@click.argument("query", default="{}", metavar="[QUERY]", callback=_query)
+@query_argument(required=False)
 @replica_option
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Stop after N bundles.")
 @click.option(

@@ -1,0 +1,423 @@
+"""Bytes from storage, over the standard library's HTTP client: the fast way for bulk content.
+
+The HTTP library of the API costs several times more processor time for each byte and each request.
+Here a connection is one socket that belongs to one thread, a body is read straight into the
+caller's buffer, and nothing is ever sent along: no credential, no cookie, no default header.
+"""
+
+import http.client
+import logging
+import re
+import select
+import socket
+import ssl
+import threading
+import time
+from base64 import b64encode
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager, suppress
+from functools import cache, lru_cache
+from urllib.parse import quote, unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from attrs import frozen
+
+from ._options import Timeout
+from ._version import __version__
+from .errors import (
+    DSSConnectionError,
+    DSSDecodeError,
+    DSSError,
+    DSSResponseError,
+    DSSTimeout,
+    RequestInfo,
+    ResponseInfo,
+    redact_url,
+)
+
+__all__ = [
+    "FAULTS",
+    "Address",
+    "Connection",
+    "Connector",
+    "StorageContent",
+    "refuse_coded",
+    "request_head",
+    "storage_error",
+    "storage_request",
+]
+
+logger = logging.getLogger("dss_client")
+
+# What a connection raises while it talks; the last, where a host's name cannot be looked up.
+FAULTS = (OSError, http.client.HTTPException, UnicodeError)
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_UNSENDABLE = re.compile(r"[^!-~]")
+_PIECE = 1 << 17  # what a broken connection may take with it
+_MAX_REFUSAL = 1 << 16  # bytes of an error's body that are kept
+_USER_AGENT = f"dss-client/{__version__}"
+
+
+@frozen
+class Address:
+    """Where a URL leads, apart: whom to connect to, and what to ask for there.
+
+    Attributes:
+        scheme: ``http`` or ``https``.
+        host: Name or address, without brackets.
+        port: The port.
+        target: Path and query, quoted. Not part of what tells two origins apart.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    target: str
+
+    @classmethod
+    def of(cls, url: str) -> "Address":
+        """Take a URL apart.
+
+        Raises:
+            DSSConnectionError: It is no URL of http or https.
+        """
+        end = url.find("/", 8)  # where the path begins, of most URLs
+        base, target = (url, "/") if end < 0 else (url[:end], url[end:])
+        if "?" in base or "#" in url:
+            base, target = _split(url)
+        if _UNSENDABLE.search(target):
+            target = quote(target, safe="!#$%&'()*+,/:;=?@[]~")
+        try:
+            return cls(*_origin(base), target)
+        except ValueError:
+            raise DSSConnectionError(
+                "only http and https can be fetched; this is not a URL of either",
+                request=storage_request(url),
+            ) from None
+
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        """What a connection can be shared by."""
+        return self.scheme, self.host, self.port
+
+    @property
+    def authority(self) -> str:
+        """Host and port as a Host header says them."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        usual = self.port == (443 if self.scheme == "https" else 80)
+        return host if usual else f"{host}:{self.port}"
+
+
+def _split(url: str) -> tuple[str, str]:
+    """Return the origin of an unusual URL, and its path and query."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "", "/"
+    query = f"?{parts.query}" if parts.query else ""
+    return f"{parts.scheme}://{parts.netloc}", (parts.path or "/") + query
+
+
+@lru_cache(maxsize=256)
+def _origin(base: str) -> tuple[str, str, int]:
+    """Return scheme, host and port.
+
+    Raises:
+        ValueError: It is no origin of http or https.
+    """
+    parts = urlsplit(base)
+    if not parts.hostname or parts.scheme not in {"http", "https"}:
+        raise ValueError(base)
+    return parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def storage_request(url: str) -> RequestInfo:
+    """Return a request to storage as errors show it."""
+    return RequestInfo("GET", redact_url(url, presigned=True))
+
+
+def storage_error(error: Exception, url: str) -> DSSError:
+    """Turn a fault of a connection into one of ours."""
+    fault: DSSError
+    if isinstance(error, TimeoutError):
+        fault = DSSTimeout("no answer in time", request=storage_request(url))
+    else:
+        text = str(error) or type(error).__name__
+        fault = DSSConnectionError(text, request=storage_request(url))
+    fault.__cause__ = error
+    return fault
+
+
+def refuse_coded(status: int, headers: Mapping[str, str], request: RequestInfo) -> None:
+    """Refuse encoded content: its bytes are not the stored ones, which the checksums are of.
+
+    Args:
+        status: The HTTP status.
+        headers: The headers, names in lower case.
+        request: What was asked for.
+
+    Raises:
+        DSSDecodeError: Names the encoding.
+    """
+    encoding = headers.get("content-encoding", "identity")
+    if encoding.lower() != "identity":
+        raise DSSDecodeError(
+            f"storage sent the content encoded as {encoding!r} though identity was asked for;"
+            " its checksum could not be verified",
+            request=request,
+            response=ResponseInfo(status, dict(headers)),
+        )
+
+
+def request_head(address: Address, target: str, extra: str = "") -> bytes:
+    """Return a GET request as it is sent; ``identity``, since checksums are of stored bytes."""
+    return (
+        f"GET {target} HTTP/1.1\r\nHost: {address.authority}\r\nAccept-Encoding: identity\r\n"
+        f"Accept: */*\r\nUser-Agent: {_USER_AGENT}\r\n{extra}\r\n"
+    ).encode("ascii")
+
+
+@frozen(eq=False)
+class Connection:
+    """A connection that is open.
+
+    Attributes:
+        http: The connection as the standard library has it.
+        absolute: It leads to a proxy that wants whole URLs.
+        extra: Header lines for that proxy.
+    """
+
+    http: http.client.HTTPConnection
+    absolute: bool = False
+    extra: str = ""
+
+    @property
+    def socket(self) -> socket.socket:
+        """The socket."""
+        found: socket.socket = self.http.sock
+        return found
+
+    def head(self, address: Address, span: str | None = None) -> bytes:
+        """Return the request for a content as it is sent over this connection."""
+        target = address.target
+        if self.absolute:
+            target = f"{address.scheme}://{address.authority}{target}"
+        return request_head(
+            address, target, self.extra + (f"Range: {span}\r\n" if span is not None else "")
+        )
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the other side has closed it, or sent what nobody asked for."""
+        try:
+            return bool(select.select([self.socket], [], [], 0)[0])
+        except (OSError, ValueError):
+            return True
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.http.close()
+
+
+class StorageContent:
+    """The answer of storage, its content still to be read.
+
+    Attributes:
+        status_code: 200, or 206 for a range.
+        headers: The headers, names in lower case.
+    """
+
+    def __init__(self, response: http.client.HTTPResponse, url: str) -> None:
+        self._response = response
+        self._url = url
+        self.status_code: int = response.status
+        self.headers: Mapping[str, str] = {
+            name.lower(): value for name, value in response.headers.items()
+        }
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Read into `buffer`; return the number of bytes, 0 at the end.
+
+        Raises:
+            DSSConnectionError, DSSTimeout: The connection broke or stalled.
+        """
+        try:
+            count = self._response.readinto(buffer[:_PIECE])
+        except FAULTS as error:
+            raise storage_error(error, self._url) from error
+        if not count and self._response.length:
+            raise DSSConnectionError(
+                f"the connection ended {self._response.length} bytes before its content",
+                request=storage_request(self._url),
+            )
+        return count
+
+
+class Connector:
+    """Opens connections to storage, and keeps one of each origin for each thread.
+
+    Proxies of the environment are used, but never for this machine itself.
+
+    Args:
+        timeout: Limits of a connection and between two pieces of an answer.
+        tls: Makes the context for https when it is first needed.
+    """
+
+    def __init__(self, timeout: Timeout, tls: Callable[[], ssl.SSLContext]) -> None:
+        self._timeout = timeout
+        self._tls = tls
+        self._mine = threading.local()
+        self._kept: set[Connection] = set()
+        self._lock = threading.Lock()
+
+    @property
+    def read_timeout(self) -> float | None:
+        """Seconds between two pieces of an answer."""
+        return self._timeout.read
+
+    def connect(self, address: Address) -> Connection:
+        """Open a connection. It blocks; the caller closes it.
+
+        Raises:
+            OSError, http.client.HTTPException: It could not be opened.
+        """
+        proxy = None if address.host in _LOOPBACK else _proxy(address)
+        host, port = (proxy.host, proxy.port) if proxy else (address.host, address.port)
+        kind: http.client.HTTPConnection
+        if address.scheme == "https":
+            kind = http.client.HTTPSConnection(
+                host, port, timeout=self._timeout.connect, context=self._tls()
+            )
+            if proxy:
+                kind.set_tunnel(address.host, address.port, headers=dict(proxy.headers))
+        else:
+            kind = http.client.HTTPConnection(host, port, timeout=self._timeout.connect)
+        kind.connect()
+        kind.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        kind.sock.settimeout(self._timeout.read)
+        if proxy is None or address.scheme == "https":
+            return Connection(kind)
+        extra = "".join(f"{name}: {value}\r\n" for name, value in proxy.headers)
+        return Connection(kind, absolute=True, extra=extra)
+
+    @contextmanager
+    def open(
+        self, url: str, *, first: int = 0, last: int | None = None
+    ) -> Generator["StorageContent"]:
+        """Ask once for the bytes from `first` to `last` (included); no retry, no redirect.
+
+        Raises:
+            DSSResponseError: Storage refused; `Forbidden` where a presigned URL has expired.
+            DSSConnectionError, DSSTimeout: It could not be reached.
+            DSSDecodeError: It sent the content in an encoding.
+        """
+        address = Address.of(url)
+        span = (
+            None if not first and last is None else f"bytes={first}-{'' if last is None else last}"
+        )
+        started = time.monotonic()
+        connection, response = self._ask(address, span, url)
+        whole = False
+        try:
+            milliseconds = (time.monotonic() - started) * 1000
+            logger.debug("%s -> %d in %.0f ms", storage_request(url), response.status, milliseconds)
+            with response:
+                _refuse_failure(response, url)
+                content = StorageContent(response, url)
+                refuse_coded(response.status, content.headers, storage_request(url))
+                yield content
+                whole = response.length == 0 and not response.will_close
+        finally:
+            if whole:
+                self._idle()[address.origin] = connection
+            else:
+                self._drop(connection)
+
+    def _ask(
+        self, address: Address, span: str | None, url: str
+    ) -> tuple[Connection, http.client.HTTPResponse]:
+        """Send a request, and read the head of its answer."""
+        kept = self._idle().pop(address.origin, None)
+        try:
+            if kept is not None:
+                if not kept.is_stale:
+                    with suppress(ConnectionError):  # the other side closed it just now
+                        return kept, self._begin(kept, address, span)
+                self._drop(kept)
+            opened = self.connect(address)
+            with self._lock:
+                self._kept.add(opened)
+            return opened, self._begin(opened, address, span)
+        except FAULTS as error:
+            raise storage_error(error, url) from error
+
+    def _begin(
+        self, connection: Connection, address: Address, span: str | None
+    ) -> http.client.HTTPResponse:
+        response = http.client.HTTPResponse(connection.socket, method="GET")
+        try:
+            connection.socket.sendall(connection.head(address, span))
+            response.begin()
+        except BaseException:
+            response.close()
+            self._drop(connection)
+            raise
+        return response
+
+    def _idle(self) -> dict[tuple[str, str, int], Connection]:
+        """Return the connections of this thread that are not in use."""
+        idle: dict[tuple[str, str, int], Connection] | None = getattr(self._mine, "idle", None)
+        if idle is None:
+            idle = self._mine.idle = {}
+        return idle
+
+    def _drop(self, connection: Connection) -> None:
+        with self._lock:
+            self._kept.discard(connection)
+        with suppress(OSError):
+            connection.close()
+
+    def close(self) -> None:
+        """Close the connections of all threads."""
+        with self._lock:
+            kept, self._kept = self._kept, set()
+        for connection in kept:
+            with suppress(OSError):
+                connection.close()
+
+
+def _refuse_failure(response: http.client.HTTPResponse, url: str) -> None:
+    if 200 <= response.status < 300:
+        return
+    try:
+        body = response.read(_MAX_REFUSAL)
+    except FAULTS as error:
+        raise storage_error(error, url) from error
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    raise DSSResponseError.for_response(
+        request=storage_request(url), response=ResponseInfo(response.status, headers, body)
+    )
+
+
+@frozen
+class _Proxy:
+    host: str
+    port: int
+    headers: tuple[tuple[str, str], ...]
+
+
+def _proxy(address: Address) -> _Proxy | None:
+    url = getproxies().get(address.scheme) or getproxies().get("all")
+    if not url or proxy_bypass(address.host):
+        return None
+    return _proxy_of(url)
+
+
+@cache
+def _proxy_of(url: str) -> _Proxy:
+    parts = urlsplit(url if "://" in url else f"http://{url}")
+    headers: tuple[tuple[str, str], ...] = ()
+    if parts.username:
+        user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        headers = (("Proxy-Authorization", f"Basic {b64encode(user.encode()).decode()}"),)
+    return _Proxy(parts.hostname or "", parts.port or 80, headers)

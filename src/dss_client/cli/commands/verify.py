@@ -1,0 +1,86 @@
+"""``dss verify``: read again what was downloaded."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from .._app import Session, app, pass_session
+from ..output import emit, human_size, plain
+from ..progress import progress_bar
+from ..verified import refuse_faults
+
+if TYPE_CHECKING:
+    from dss_client.download import VerifyReport
+
+_SHOWN = 20
+
+
+@app.command()
+@click.argument("directory", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--manifest",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="TSV",
+    help="Look at what this manifest lists only.",
+)
+@click.option(
+    "--layout",
+    type=click.Choice(["none", "bundle"]),
+    help="How the manifest was downloaded; when not given, as its files are found.",
+)
+@click.option(
+    "--allow-missing",
+    is_flag=True,
+    help="It is no fault when a file of a bundle is not there, as after a download with filters.",
+)
+@click.option(
+    "--threads", type=click.IntRange(min=1), metavar="N", help="Files that are read at once."
+)
+@click.option("-v", "--verbose", is_flag=True, help="Name every file that nothing speaks of.")
+@pass_session
+def verify(
+    session: Session,
+    directory: Path,
+    manifest: Path | None,
+    layout: Literal["none", "bundle"] | None,
+    allow_missing: bool,
+    threads: int | None,
+    verbose: bool,
+) -> None:
+    """Read again what was downloaded to DIR.
+
+    Each content in the store and each file of a bundle is read, whether it was verified before or
+    not, and its size and checksum compared. What is wrong is named, with what to do about it. A
+    content that has gone bad no longer counts as verified, so that the next download replaces it.
+    """
+    from dss_client.download import verify_tree
+
+    if layout is not None and manifest is None:
+        raise click.UsageError("--layout says how a manifest was downloaded: it needs --manifest")
+    with progress_bar() as progress:
+        report = verify_tree(
+            directory,
+            manifest=manifest,
+            layout=layout,
+            allow_missing=allow_missing,
+            threads=threads,
+            progress=progress,
+        )
+    emit(report.to_dict(), _lines(report, verbose=verbose), as_json=session.as_json)
+    refuse_faults(report)
+
+
+def _lines(report: "VerifyReport", *, verbose: bool) -> Iterator[str]:
+    shown = report.extra if verbose else report.extra[:_SHOWN]
+    yield from (f"extra: {plain(str(path))}" for path in shown)
+    if len(shown) < len(report.extra):
+        yield f"extra: and {len(report.extra) - len(shown):,} more (-v names all)"
+    if report.absent:
+        yield f"{len(report.absent):,} files are not there, which was allowed"
+    yield (
+        f"good: {report.bundles:,} bundles with {report.files:,} files,"
+        f" {human_size(report.bytes)}; in the store {report.contents:,} contents,"
+        f" {human_size(report.content_bytes)}"
+    )

@@ -1,0 +1,121 @@
+"""Downloads of what a collection lists, and of what a search finds."""
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Unpack
+
+from dss_client.errors import DSSError
+from dss_client.versions import FQID, normal_uuid
+
+from .errors import FileDownloadError
+from .orders import BundleOrder, FileOrder, LostOrder
+from .plan import filters
+from .report import DownloadReport
+from .run import ALL, run_orders
+from .settings import DownloadOptions, Settings
+from .source import Source, as_source
+from .want import Order
+
+if TYPE_CHECKING:
+    from dss_client.client import DSSClient
+    from dss_client.models import CollectionItem
+
+__all__ = ["download_collection", "download_search"]
+
+_GONE = "the search found it, but it was deleted"
+_Item = tuple[str, str, str]
+
+
+def download_collection(
+    source: "Source | DSSClient",
+    *,
+    uuid: str,
+    version: str | None = None,
+    **options: Unpack[DownloadOptions],
+) -> DownloadReport:
+    """Download what a collection lists, nested collections included; see `DSSClient`.
+
+    Args:
+        source: A client, or whatever can list collections and open contents.
+        uuid: Id of the collection.
+        version: Its version; the latest when not given.
+        **options: How to download; see `Settings`.
+
+    Raises:
+        DSSError: The collection itself cannot be had.
+        DownloadError: Some files failed; the others are in place. It carries the report.
+    """
+    settings = Settings(**options)
+    asked = as_source(source)
+    items = asked.collection_items(
+        uuid=normal_uuid(uuid), version=version, replica=settings.replica
+    )
+    return run_orders(source, _orders(asked, uuid, items, settings), settings)
+
+
+def _orders(
+    source: Source, uuid: str, items: "list[CollectionItem]", settings: Settings
+) -> Iterator[Order]:
+    """Yield an order for each thing that is listed, once however often it is."""
+    seen: set[_Item] = set()
+    folder = f"collection-{uuid}"
+    todo = deque(items)
+    number = 0
+    while todo:
+        item = todo.popleft()
+        key = (item.type, item.uuid.lower(), item.version)
+        if key in seen:
+            continue
+        seen.add(key)
+        kind, item_uuid, version = key
+        try:
+            if kind == "collection":
+                todo += source.collection_items(
+                    uuid=item_uuid, version=version, replica=settings.replica
+                )
+                continue
+        except DSSError as error:
+            name = f"collection {item_uuid}.{version}"
+            lost = FileDownloadError(name, f"it cannot be read: {error}", cause=error)
+            yield LostOrder(number=number, name=name, error=lost)
+        else:
+            if kind == "bundle":
+                yield BundleOrder(number=number, bundle=FQID(item_uuid, version))
+            else:
+                yield FileOrder(number=number, uuid=item_uuid, version=version, folder=folder)
+        number += 1
+
+
+def download_search(
+    source: "Source | DSSClient",
+    *,
+    es_query: Mapping[str, object],
+    metadata_filter: Sequence[str] = ALL,
+    data_filter: Sequence[str] = ALL,
+    no_metadata: bool = False,
+    no_data: bool = False,
+    **options: Unpack[DownloadOptions],
+) -> DownloadReport:
+    """Download the bundles that a search finds, each to its directory; see `DSSClient`.
+
+    Args:
+        source: A client, or whatever can search and open contents.
+        es_query: The query.
+        metadata_filter: Shell patterns of the names of indexed files to take; ``*`` crosses ``/``.
+        data_filter: The same for all other files.
+        no_metadata: Take no indexed file.
+        no_data: Take indexed files only.
+        **options: How to download; see `Settings`.
+
+    Raises:
+        DSSError: The search failed.
+        DownloadError: Some files failed; the others are in place. It carries the report.
+    """
+    settings = Settings(**options)
+    wanted = filters(metadata_filter, data_filter, no_metadata=no_metadata, no_data=no_data)
+    found = as_source(source).bundles_found(es_query=es_query, replica=settings.replica)
+    orders = (
+        BundleOrder(number=number, bundle=FQID.parse(fqid), wanted=wanted, gone=_GONE)
+        for number, fqid in enumerate(found)
+    )
+    return run_orders(source, orders, settings)

@@ -1,0 +1,150 @@
+"""The threads that carry contents: one for each file, and several where files are fewer."""
+
+import heapq
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from itertools import count
+
+from .errors import Stopped
+from .fetch import Fetch
+from .task import FileResult
+
+__all__ = ["Crew"]
+
+_BUFFER = 1 << 20
+_MAX_WORKERS = 8  # for one file: what a single connection is limited by is met by then
+_GRACE = 5.0  # seconds that threads get to end after an interrupt
+
+
+class Crew:
+    """Threads that work on fetches until they are settled.
+
+    The threads are daemons: one that is stuck in a dead connection holds up neither Ctrl-C nor the
+    interpreter.
+
+    Args:
+        threads: How many there may be; they are started as they are needed.
+        report: Called with each result, by the thread that has it.
+        crashed: Called with what nobody thought of; the thread has ended then.
+    """
+
+    def __init__(
+        self,
+        threads: int,
+        report: Callable[[FileResult], object],
+        crashed: Callable[[BaseException], object],
+    ) -> None:
+        self._limit = threads
+        self._report = report
+        self._crashed = crashed
+        self._changed = threading.Condition()
+        self._threads: list[threading.Thread] = []
+        self._idle = 0
+        self._ended = False
+        self._waiting: deque[Fetch] = deque()
+        self._delayed: list[tuple[float, int, Fetch]] = []
+        self._active: list[Fetch] = []
+        self._numbers = count()
+
+    def add(self, fetch: Fetch) -> None:
+        """Have a content fetched."""
+        with self._changed:
+            self._put(fetch)
+
+    def _put(self, fetch: Fetch) -> None:
+        if fetch.ready_at > time.monotonic():
+            heapq.heappush(self._delayed, (fetch.ready_at, next(self._numbers), fetch))
+        else:
+            self._waiting.append(fetch)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._idle:
+            self._changed.notify()
+        elif len(self._threads) < self._limit and not self._ended:
+            name = f"dss-download-{len(self._threads)}"
+            thread = threading.Thread(target=self._run, name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def share(self, fetch: Fetch) -> None:
+        """See to it that somebody comes to help with a content that was begun, where that helps."""
+        with self._changed:
+            if not self._waiting and fetch.workers < _MAX_WORKERS and fetch.can_be_shared:
+                self._wake()
+
+    def end(self) -> None:
+        """Let the threads end once they have nothing more to do at once."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+        deadline = time.monotonic() + _GRACE
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        left = [*self._waiting, *(each for _, _, each in self._delayed)]
+        if not any(thread.is_alive() for thread in self._threads):
+            left += self._active  # of a thread that crashed
+        for fetch in left:
+            fetch.abandon()
+
+    def _run(self) -> None:
+        buffer = memoryview(bytearray(_BUFFER))
+        try:
+            while (fetch := self._take()) is not None:
+                fetch.work(buffer, self.share)
+                self._leave(fetch)
+        except BaseException as error:  # noqa: BLE001 - raised again by the calling thread
+            self._crashed(error)
+
+    def _take(self) -> Fetch | None:
+        """Wait for work and return it; None when there will be no more."""
+        with self._changed:
+            while True:
+                if self._ended:
+                    return None
+                fetch = self._next()
+                if fetch is not None:
+                    fetch.workers += 1
+                    if self._waiting:  # whoever was woken before may not have come yet
+                        self._wake()
+                    return fetch
+                due = self._delayed[0][0] - time.monotonic() if self._delayed else None
+                self._idle += 1
+                try:
+                    self._changed.wait(None if due is None else max(0.0, due))
+                finally:
+                    self._idle -= 1
+
+    def _next(self) -> Fetch | None:
+        now = time.monotonic()
+        while self._delayed and self._delayed[0][0] <= now:
+            self._waiting.append(heapq.heappop(self._delayed)[2])
+        if self._waiting:
+            fetch = self._waiting.popleft()
+            self._active.append(fetch)
+            return fetch
+        for fetch in self._active:
+            if not fetch.closed and 0 < fetch.workers < _MAX_WORKERS and fetch.can_be_shared:
+                return fetch
+        return None
+
+    def _leave(self, fetch: Fetch) -> None:
+        with self._changed:
+            fetch.workers -= 1
+            if fetch.workers:
+                return
+            fetch.closed = True
+        try:
+            result = fetch.settle()
+        except Stopped:
+            result = None
+        else:
+            if result is not None:
+                self._report(result)
+        with self._changed:
+            self._active.remove(fetch)
+            fetch.closed = False
+            if result is None and not fetch.is_stopped:
+                self._put(fetch)

@@ -1,0 +1,363 @@
+"""What is proven of a partial file, kept beside it, so that the next run can go on from there.
+
+``<sha256>.<run>.part`` holds bytes, ``<sha256>.<run>.journal`` says which of them count: a line for
+each range, with a checksum of its bytes and one of the line itself. Nothing is believed that the
+bytes do not confirm, so neither a torn line nor a block that never reached the disk does harm.
+
+No file locks, which lie on network file systems. A partial file is written by one run only: another
+run takes it over by renaming it, but only from an owner that is proven dead (same machine, no such
+process); from any other it copies what is proven.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from attrs import field, frozen
+
+__all__ = [
+    "Digest",
+    "Journal",
+    "Range",
+    "delete",
+    "entry",
+    "header",
+    "is_alive",
+    "leftovers",
+    "owner",
+    "proven",
+    "read_at",
+    "room_of",
+    "tag",
+    "tidy",
+    "write_at",
+]
+
+_FORMAT = 1
+_BLOCK = 1 << 20
+_NAME = re.compile(r"([0-9a-f]{64})\.[0-9a-z-]+\.journal")
+_TAGGED = re.compile(r"(?:([0-9a-f]{64})\.)?([0-9a-f]{8})-([0-9]+)-([0-9]*)-[0-9a-z-]+\.[a-z]+")
+_LINE = re.compile(rb"([0-9a-f]{8}) (.*)", re.DOTALL)
+
+
+class Digest(Protocol):
+    """A sha256 that is being computed."""
+
+    def update(self, data: Any, /) -> None:
+        """Go on with what comes next."""
+        ...
+
+    def copy(self) -> "Digest":
+        """Return another one that is as far."""
+        ...
+
+    def hexdigest(self) -> str:
+        """Return the sum so far, in lower case."""
+        ...
+
+
+@frozen
+class Range:
+    """Bytes that were received.
+
+    Attributes:
+        start: The first of them.
+        end: The one after the last.
+        sha256: Of all bytes from the file's first to `end`, where `start` is where the bytes
+            hashed before end; else None.
+        crc32: Of these bytes alone, where there is no sha256.
+    """
+
+    start: int
+    end: int
+    sha256: str | None = None
+    crc32: int | None = None
+
+
+@frozen
+class Journal:
+    """A journal that was read.
+
+    Attributes:
+        path: Where it is.
+        size: Size of the whole content, in bytes.
+        etag: What storage called the content, or empty.
+        owner: Who wrote it.
+        ranges: What it says, in its order.
+    """
+
+    path: Path
+    size: int
+    etag: str
+    owner: str
+    ranges: tuple[Range, ...] = field(repr=False)
+
+    @property
+    def part(self) -> Path:
+        """The file that it speaks of."""
+        return self.path.with_suffix(".part")
+
+    @classmethod
+    def read(cls, path: Path) -> "Journal | None":
+        """Read a journal up to its first line that is torn; None if that is its header."""
+        try:
+            text = path.read_bytes()
+        except OSError:
+            return None
+        records = list(_records(text))
+        if not records or records[0].get("format") != _FORMAT:
+            return None
+        try:
+            header = records[0]
+            ranges = tuple(_range(record) for record in records[1:])
+            return cls(path, int(header["size"]), str(header["etag"]), str(header["owner"]), ranges)
+        except (ArithmeticError, KeyError, TypeError, ValueError):
+            return None
+
+
+def header(size: int, etag: str) -> bytes:
+    """Return the first line of a journal."""
+    return line({"format": _FORMAT, "size": size, "etag": etag, "owner": owner()})
+
+
+def entry(range_: Range) -> bytes:
+    """Return the line for a range."""
+    proof: dict[str, object] = {"from": range_.start, "to": range_.end}
+    if range_.sha256 is not None:
+        proof["sha256"] = range_.sha256
+    else:
+        proof["crc32"] = range_.crc32
+    return line(proof)
+
+
+def line(record: dict[str, object]) -> bytes:
+    """Return a record as a line with its own checksum."""
+    text = json.dumps(record, separators=(",", ":")).encode()
+    return b"%08x %s\n" % (zlib.crc32(text), text)
+
+
+def _records(text: bytes) -> Iterator[dict[str, Any]]:
+    *lines, torn = text.split(b"\n")
+    for each in lines:
+        match = _LINE.fullmatch(each)
+        if match is None or zlib.crc32(match[2]) != int(match[1], 16):
+            return
+        try:
+            record: object = json.loads(match[2])
+        except ValueError:  # the checksum of nothing is 0
+            return
+        if not isinstance(record, dict):
+            return
+        yield cast("dict[str, Any]", record)
+    del torn  # a line without its end says nothing
+
+
+def _range(record: dict[str, Any]) -> Range:
+    start, end = int(record["from"]), int(record["to"])
+    if not 0 <= start < end:
+        raise ValueError("no range")
+    sha256 = record.get("sha256")
+    if sha256 is not None:
+        return Range(start, end, sha256=str(sha256))
+    return Range(start, end, crc32=int(record["crc32"]))
+
+
+def leftovers(partials: Path) -> dict[str, list[Path]]:
+    """Return the journals that are there, by the sha256 of their content."""
+    found: dict[str, list[Path]] = {}
+    with suppress(FileNotFoundError):
+        for name in sorted(os.listdir(partials)):
+            if match := _NAME.fullmatch(name):
+                found.setdefault(match[1], []).append(partials / name)
+    return found
+
+
+def tidy(partials: Path, place: Callable[[str], str]) -> None:
+    """Remove what dead runs left and nobody can go on from.
+
+    Args:
+        partials: Where partial files are.
+        place: Tells where a content is stored, by its sha256.
+    """
+    names: set[str] = set()
+    with suppress(FileNotFoundError):
+        names.update(os.listdir(partials))
+    for name in names:
+        match = _TAGGED.fullmatch(name)
+        if match is None or _may_run(*match.groups()[1:]):
+            continue
+        journal, part = ((partials / name).with_suffix(end) for end in (".journal", ".part"))
+        stored = match[1] is None or os.path.exists(place(match[1]))
+        if name.endswith(".tmp"):
+            (partials / name).unlink(missing_ok=True)
+        elif stored or not {journal.name, part.name} <= names or Journal.read(journal) is None:
+            delete(journal)
+
+
+def room_of(journal: Path) -> int:
+    """Return the bytes of the disk that the partial file of a journal has."""
+    try:
+        status = os.stat(journal.with_suffix(".part"))
+    except OSError:
+        return 0
+    return min(status.st_size, getattr(status, "st_blocks", 0) * 512)
+
+
+def proven(journal: Journal, source: int, copy_to: int | None) -> tuple[list[Range], Digest]:
+    """Read the bytes that a journal speaks of, and return what holds.
+
+    Args:
+        journal: The journal.
+        source: The open partial file.
+        copy_to: Where to write the bytes as well, or None.
+
+    Returns:
+        The ranges whose bytes are as the journal says, and a sha256 object over those of them that
+        begin at the first byte of the file.
+    """
+    good: list[Range] = []
+    digest: Digest = hashlib.sha256()
+    hashed = 0
+    for each in journal.ranges:
+        if each.end > journal.size:
+            break
+        if each.sha256 is None:
+            crc = _Crc()
+            if _read(source, each, crc, copy_to) and crc.value == each.crc32:
+                good.append(each)
+            continue
+        further = digest.copy()
+        # What was written further on was read back before the hash went on from there.
+        while hashed < each.start:
+            between = next((one for one in good if one.start == hashed), None)
+            if between is None or not _read(source, between, further, None):
+                return good, digest
+            hashed = between.end
+        if hashed != each.start or not _read(source, each, further, copy_to):
+            break
+        if further.hexdigest() != each.sha256:
+            break
+        digest, hashed = further, each.end
+        good.append(each)
+    return good, digest
+
+
+class _Crc:
+    def __init__(self) -> None:
+        self.value = 0
+
+    def update(self, data: bytes, /) -> None:
+        self.value = zlib.crc32(data, self.value)
+
+
+def _read(source: int, range_: Range, digest: "Digest | _Crc", copy_to: int | None) -> bool:
+    """Feed the bytes of a range to a digest; tell whether all of them are there."""
+    position = range_.start
+    while position < range_.end:
+        block = read_at(source, min(_BLOCK, range_.end - position), position)
+        if not block:
+            return False
+        digest.update(block)
+        if copy_to is not None:
+            write_at(copy_to, memoryview(block), position)
+        position += len(block)
+    return True
+
+
+if hasattr(os, "pread"):
+    read_at = os.pread
+
+    def write_at(descriptor: int, data: memoryview, position: int) -> None:
+        """Write all of `data` to a place in a file."""
+        while data:
+            written = os.pwrite(descriptor, data, position)
+            data, position = data[written:], position + written
+
+else:  # pragma: no cover - Windows
+    from threading import Lock
+
+    _seeking = Lock()
+
+    def read_at(descriptor: int, count: int, position: int, /) -> bytes:
+        """Read from a place in a file."""
+        with _seeking:
+            os.lseek(descriptor, position, os.SEEK_SET)
+            return os.read(descriptor, count)
+
+    def write_at(descriptor: int, data: memoryview, position: int) -> None:
+        """Write all of `data` to a place in a file."""
+        with _seeking:
+            os.lseek(descriptor, position, os.SEEK_SET)
+            while data:
+                data = data[os.write(descriptor, data) :]
+
+
+def delete(journal: Path) -> None:
+    """Remove a journal and its partial file."""
+    for path in (journal.with_suffix(".part"), journal):
+        path.unlink(missing_ok=True)
+
+
+@cache
+def _machine() -> str:
+    """Name what process ids are unique in: this boot of this machine, this container."""
+    parts = [platform.node()]
+    with suppress(OSError):
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip())
+        parts.append(str(os.stat("/proc/self/ns/pid").st_ino))
+    return "/".join(parts)
+
+
+def owner() -> str:
+    """Return who this process is, for others to tell whether it is still alive."""
+    return f"{_machine()}#{os.getpid()}#{_started(os.getpid())}"
+
+
+def is_alive(name: str) -> bool:
+    """Tell whether an owner may still be at work. Only what is certain makes it dead."""
+    machine, _, rest = name.partition("#")
+    pid, _, started = rest.partition("#")
+    return machine != _machine() or not pid.isdecimal() or _runs(pid, started)
+
+
+def tag() -> str:
+    """Return who this process is, for names of files."""
+    return f"{_machine_tag()}-{os.getpid()}-{_started(os.getpid())}"
+
+
+def _may_run(machine: str, pid: str, started: str) -> bool:
+    return machine != _machine_tag() or _runs(pid, started)
+
+
+@cache
+def _machine_tag() -> str:
+    return f"{zlib.crc32(_machine().encode()):08x}"
+
+
+def _runs(pid: str, started: str) -> bool:
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return not started or started == _started(int(pid))
+
+
+def _started(pid: int) -> str:
+    """Return when a process was started, in the system's own ticks; empty where it is not told."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
+    except OSError:
+        return ""
+    return text.rpartition(")")[2].split()[19]

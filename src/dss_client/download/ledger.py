@@ -1,0 +1,391 @@
+"""What is to be done and what became of it, row by row, in bounded memory.
+
+A manifest may have a million rows. So neither rows nor results are kept as objects: they are in a
+private database of SQLite, which holds it in memory while it is small and in an unnamed temporary
+file otherwise. It is gone with the object; nothing of it is in the download directory.
+"""
+
+import marshal
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import cast
+
+from attrs import frozen
+
+from dss_client.versions import FQID
+
+from .errors import FileDownloadError
+from .report import FileReport, Link, State, Totals
+from .task import FileResult, FileTask
+
+__all__ = ["Ledger", "ManifestEntry"]
+
+_BATCH = 1000
+_TABLES = """
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+PRAGMA locking_mode = EXCLUSIVE;
+PRAGMA cache_size = -8192;
+PRAGMA temp_store = FILE;
+CREATE TABLE bundles (number INTEGER PRIMARY KEY, uuid TEXT, version TEXT);
+CREATE INDEX bundles_by_id ON bundles (uuid, version);
+CREATE TABLE files (
+    number INTEGER PRIMARY KEY, bundle INTEGER, name TEXT, uuid TEXT, version TEXT, sha256 TEXT,
+    size INTEGER, target TEXT, state TEXT, path TEXT, link TEXT, tries INTEGER, seconds REAL,
+    reason TEXT
+);
+CREATE TABLE cells (
+    number INTEGER PRIMARY KEY, bundle INTEGER, name TEXT, uuid TEXT, version TEXT, sha256 TEXT,
+    size INTEGER, text TEXT
+);
+CREATE TABLE texts (first INTEGER PRIMARY KEY, texts BLOB);
+BEGIN;
+"""
+_FILE = f"INSERT OR REPLACE INTO files VALUES ({','.join('?' * 14)})"  # noqa: S608 - constants
+_TAKEN_OVER = _FILE.replace("INSERT OR REPLACE", "INSERT") + (
+    " ON CONFLICT (number) DO UPDATE SET state=excluded.state, path=excluded.path,"
+    " link=excluded.link, tries=excluded.tries, seconds=excluded.seconds, reason=excluded.reason"
+)
+_RESULT = "UPDATE files SET state=?, path=?, link=?, tries=?, seconds=?, reason=? WHERE number=?"
+_COLUMNS = (
+    "files.number, bundles.uuid, bundles.version, name, files.uuid, files.version, sha256, size,"
+    " target, state, path, link, tries, seconds, reason"
+)
+_JOINED = f"SELECT {_COLUMNS} FROM files LEFT JOIN bundles ON bundles.number = files.bundle"  # noqa: S608 - constants
+_LISTED = (
+    "SELECT sha256, size FROM cells"
+    " UNION ALL SELECT sha256, size FROM files WHERE state = 'planned'"
+)
+_LISTED_BYTES = f"SELECT sum(size) FROM ({_LISTED})"  # noqa: S608 - constants
+_CONTENTS = f"SELECT DISTINCT sha256, size FROM ({_LISTED})"  # noqa: S608 - constants
+_Row = tuple[object, ...]
+_Entry = tuple[int, str, str, str, str, int]
+
+
+@frozen
+class ManifestEntry:
+    """A row of a manifest as the ledger keeps it.
+
+    Attributes:
+        number: Its place, from 0.
+        name: Name of the file in its bundle; empty where the row stands for the bundle alone.
+        uuid: Id of the file, in lower case.
+        version: Its version.
+        sha256: Its checksum, in lower case.
+        size: Its size, in bytes.
+    """
+
+    number: int
+    name: str
+    uuid: str
+    version: str
+    sha256: str
+    size: int
+
+
+@frozen
+class LedgerExport:
+    """The files of a ledger.
+
+    Attributes:
+        files: Their rows.
+        bundles: Numbers, uuids and versions of their bundles.
+        errors: Why files failed, by their numbers.
+    """
+
+    files: list[_Row]
+    bundles: list[_Row]
+    errors: dict[int, FileDownloadError]
+
+    @property
+    def outcomes(self) -> "Iterator[Outcome]":
+        """Name, size and state of each file."""
+        for row in self.files:
+            yield Outcome(str(row[2]), _int(row[6]), _state(row[8]))
+
+
+@frozen
+class Outcome:
+    """What became of a file, in short."""
+
+    name: str
+    size: int
+    state: State
+
+
+class Ledger:
+    """The files of one download, in the order of their numbers. Safe to be used by threads.
+
+    Args:
+        stored: Returns the place of a content in the store.
+    """
+
+    def __init__(self, stored: Callable[[str], str] = str) -> None:
+        self._stored = stored
+        self._lock = threading.Lock()
+        self._errors: dict[int, FileDownloadError] = {}
+        self._db = sqlite3.connect("", check_same_thread=False, isolation_level=None)
+        self._db.executescript(_TABLES)
+
+    # Bundles
+
+    def add_bundle(self, number: int, bundle: FQID) -> None:
+        """Give a bundle its number."""
+        with self._lock:
+            self._db.execute(
+                "INSERT OR REPLACE INTO bundles VALUES (?,?,?)",
+                (number, bundle.uuid, bundle.version),
+            )
+
+    def number_of(self, bundle: FQID) -> int:
+        """Return the number of a bundle; a new one gets the next."""
+        with self._lock:
+            sql = "SELECT number FROM bundles WHERE uuid = ? AND version = ?"
+            found = self._db.execute(sql, (bundle.uuid, bundle.version)).fetchone()
+            if found is not None:
+                return _int(found[0])
+            sql = "INSERT INTO bundles (uuid, version) VALUES (?,?)"
+            return _int(self._db.execute(sql, (bundle.uuid, bundle.version)).lastrowid)
+
+    def bundles(self) -> Iterator[tuple[int, FQID]]:
+        """Yield the bundles by their numbers."""
+        for number, uuid, version in self._each("SELECT number, uuid, version FROM bundles"):
+            yield _int(number), FQID(str(uuid), str(version))
+
+    # Files
+
+    def add(
+        self, bundle: int | None, tasks: Iterable[FileTask], state: str, reason: str = ""
+    ) -> None:
+        """Take up files that are in some state."""
+        self.add_rows(
+            (
+                task.number,
+                bundle,
+                task.name,
+                task.uuid,
+                task.version,
+                task.sha256,
+                task.size,
+                task.target,
+                state,
+                None,
+                None,
+                0,
+                0.0,
+                reason,
+            )
+            for task in tasks
+        )
+
+    def add_rows(self, rows: Iterable[_Row]) -> None:
+        """Take up files as they are in the table."""
+        with self._lock:
+            self._db.executemany(_FILE, rows)
+
+    def settle(self, results: Iterable[FileResult]) -> None:
+        """Take note of what became of files."""
+        rows: list[_Row] = []
+        for result in results:
+            path = None if result.path is None else str(result.path)
+            rows.append(
+                (
+                    result.state,
+                    path,
+                    result.link,
+                    result.tries,
+                    result.seconds,
+                    result.reason,
+                    result.number,
+                )
+            )
+            if result.error is not None:
+                self._errors[result.number] = result.error
+        with self._lock:
+            self._db.executemany(_RESULT, rows)
+
+    def pending(self) -> Iterator[FileTask]:
+        """Yield the files that are still to be fetched, those of a bundle together."""
+        rows = self._each(f"{_JOINED} WHERE state = 'planned' ORDER BY bundle, files.number")
+        return map(_task, rows)
+
+    # Rows of a manifest
+
+    def add_cells(self, rows: Iterable[_Row]) -> None:
+        """Take up rows of a manifest as they are in the table."""
+        with self._lock:
+            self._db.executemany("INSERT INTO cells VALUES (?,?,?,?,?,?,?,?)", rows)
+
+    def index_cells(self) -> None:
+        """Make it quick to find the rows of a bundle."""
+        with self._lock:
+            self._db.execute("CREATE INDEX cells_by_bundle ON cells (bundle, number)")
+
+    def entries_of(self, bundle: int) -> list[ManifestEntry]:
+        """Return the rows of a bundle."""
+        sql = "SELECT number, name, uuid, version, sha256, size FROM cells WHERE bundle = ?"
+        return [ManifestEntry(*cast("_Entry", row)) for row in self._each(sql, (bundle,))]
+
+    def cells(self) -> Iterator[list[tuple[str, str, int, str]]]:
+        """Yield the rows in batches: name, sha256, size, and the text of the row."""
+        rows = self._each("SELECT name, sha256, size, text FROM cells ORDER BY number")
+        while batch := list(islice(rows, _BATCH)):
+            yield cast("list[tuple[str, str, int, str]]", batch)
+
+    # Texts of rows, in batches
+
+    def add_texts(self, first: int, texts: list[str]) -> None:
+        """Take up the texts of rows, from number `first` on."""
+        with self._lock:
+            self._db.execute("INSERT INTO texts VALUES (?,?)", (first, marshal.dumps(texts)))
+
+    def texts(self) -> Iterator[tuple[int, list[str]]]:
+        """Yield the batches of texts, each with the number of its first."""
+        for first, texts in self._each("SELECT first, texts FROM texts", size=1):
+            yield _int(first), marshal.loads(cast("bytes", texts))  # noqa: S302 - our own bytes
+
+    def text(self, number: int) -> str:
+        """Return one text."""
+        sql = "SELECT first, texts FROM texts WHERE first <= ? ORDER BY first DESC LIMIT 1"
+        first, texts = next(self._each(sql, (number,)))
+        found: list[str] = marshal.loads(cast("bytes", texts))  # noqa: S302 - our own bytes
+        return found[number - _int(first)]
+
+    def states(self, start: int, end: int) -> list[tuple[int, str, str]]:
+        """Return number, state and sha256 of the files with numbers in a range."""
+        sql = "SELECT number, state, sha256 FROM files WHERE number >= ? AND number < ?"
+        return [cast("tuple[int, str, str]", row) for row in self._each(sql, (start, end))]
+
+    def reports_between(self, start: int, end: int) -> dict[int, FileReport]:
+        """Return the reports of the files with numbers in a range, by their numbers."""
+        sql = f"{_JOINED} WHERE files.number >= ? AND files.number < ?"
+        return {_int(row[0]): self._report(row) for row in self._each(sql, (start, end))}
+
+    # From one ledger to another
+
+    def export(self) -> "LedgerExport":
+        """Return all files with what became of them, as one value that can be pickled."""
+        files = list(self._each("SELECT * FROM files"))
+        bundles = list(self._each("SELECT number, uuid, version FROM bundles"))
+        return LedgerExport(files, bundles, dict(self._errors))
+
+    def take_over(self, export: "LedgerExport") -> None:
+        """Take up files from another ledger; those that are known already get their results."""
+        with self._lock:
+            self._db.executemany("INSERT OR REPLACE INTO bundles VALUES (?,?,?)", export.bundles)
+            self._db.executemany(_TAKEN_OVER, export.files)
+        self._errors.update(export.errors)
+
+    # What became of it
+
+    def totals(self) -> Totals:
+        """Return numbers of files and bytes by state."""
+        sql = "SELECT state, count(*), sum(size) FROM files GROUP BY state"
+        rows = list(self._each(sql))
+        return Totals(
+            {str(state): _int(count) for state, count, _ in rows},
+            {str(state): _int(size) for state, _, size in rows},
+        )
+
+    def listed_bytes(self) -> int:
+        """Return the bytes of all rows of the manifest."""
+        return _int(next(self._each(_LISTED_BYTES))[0] or 0)
+
+    def contents(self) -> Iterator[tuple[str, int]]:
+        """Yield each content that the manifest lists once: its sha256 and size."""
+        for sha256, size in self._each(_CONTENTS):
+            yield str(sha256), _int(size)
+
+    @property
+    def errors(self) -> tuple[FileDownloadError, ...]:
+        """Why files failed, in their order."""
+        return tuple(error for _, error in sorted(self._errors.items()))
+
+    def __len__(self) -> int:
+        return _int(next(self._each("SELECT count(*) FROM files"))[0])
+
+    def reports(self, state: State | None = None) -> Iterator[FileReport]:
+        """Yield the reports of all files, or of those in one state."""
+        if state is None:
+            rows = self._each(f"{_JOINED} ORDER BY files.number")
+        else:
+            rows = self._each(f"{_JOINED} WHERE state = ? ORDER BY files.number", (state,))
+        return map(self._report, rows)
+
+    def report(self, index: int) -> FileReport:
+        """Return the report of one file, by its place in the order."""
+        sql = f"{_JOINED} ORDER BY files.number LIMIT 1 OFFSET ?"
+        return self._report(next(self._each(sql, (index,))))
+
+    def _report(self, row: _Row) -> FileReport:
+        task = _task(row)
+        state, path, link, tries, seconds, reason = row[9:]
+        if path is None and state == "reused":
+            path = self._stored(task.sha256)
+        return FileReport(
+            bundle=task.bundle,
+            name=task.name,
+            uuid=task.uuid,
+            version=task.version,
+            sha256=task.sha256,
+            size=task.size,
+            path=None if path is None else Path(str(path)),
+            state=_state(state),
+            link=_link(link),
+            tries=_int(tries),
+            seconds=float(str(seconds)),
+            reason=str(reason),
+            error=self._errors.get(task.number),
+        )
+
+    def _each(self, sql: str, values: _Row = (), *, size: int = _BATCH) -> Iterator[_Row]:
+        """Yield rows, fetched in batches: others may write in between."""
+        with self._lock:
+            cursor = self._db.execute(sql, values)
+            batch = cursor.fetchmany(size)
+        while batch:
+            yield from batch
+            with self._lock:
+                batch = cursor.fetchmany(size)
+
+    def close(self) -> None:
+        """Give the database up."""
+        with self._lock:
+            self._db.close()
+
+
+@lru_cache(maxsize=256)
+def _fqid(uuid: str, version: str) -> FQID:
+    return FQID(uuid, version)
+
+
+def _task(row: _Row) -> FileTask:
+    number, bundle_uuid, bundle_version, name, uuid, version, sha256, size, target = cast(
+        "tuple[int, str | None, str, str, str | None, str | None, str, int, str | None]", row[:9]
+    )
+    return FileTask(
+        number=number,
+        bundle=None if bundle_uuid is None else _fqid(bundle_uuid, bundle_version),
+        name=name,
+        uuid=uuid,
+        version=version,
+        sha256=sha256,
+        size=size,
+        target=target,
+    )
+
+
+def _int(value: object) -> int:
+    return cast("int", value)
+
+
+def _state(value: object) -> State:
+    return cast("State", value)
+
+
+def _link(value: object) -> Link | None:
+    return cast("Link | None", value)

@@ -1,0 +1,213 @@
+"""A manifest on its way into the ledger, and out again with the paths of its files."""
+
+import csv
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from dss_client.manifest import ManifestReader, RawRow, row_text, write_texts
+from dss_client.versions import FQID
+
+from .filestore import FileStore
+from .ledger import Ledger
+from .report import FileReport, State, Totals
+
+__all__ = ["ListedBundles", "ListedFiles"]
+
+_PATH = "file_path"
+_THERE = frozenset({"downloaded", "reused"})
+
+
+class _Listed:
+    """A manifest that is being downloaded.
+
+    Args:
+        reader: The manifest.
+        ledger: Where its rows are kept.
+        store: Where its files go.
+    """
+
+    def __init__(self, reader: ManifestReader, ledger: Ledger, store: FileStore) -> None:
+        self._reader = reader
+        self._ledger = ledger
+        self._store = store
+        self._appended = _PATH not in reader.columns
+        # Whether the place of a file can be put after the text of its row as it is.
+        root = str(store.root)
+        self._plain = os.sep == "/" and self._appended and row_text([root]) == root
+
+    def write(self, directory: Path) -> Path:
+        """Write the manifest with the paths of the files that are there (C3); return where."""
+        source = self._reader.path
+        path = directory / (source.name if source else "manifest.tsv")
+        if source and path.exists() and path.samefile(source):
+            path = path.with_name(f"{path.stem}.downloaded.tsv")
+        write_texts(path, self._texts())
+        return path
+
+    def _texts(self) -> Iterator[Sequence[str]]:
+        yield [row_text(tuple(dict.fromkeys((*self._reader.columns, _PATH))))]
+        yield from self._rows()
+
+    def _rows(self) -> Iterator[Sequence[str]]:
+        raise NotImplementedError
+
+    def _with_path(self, text: str, place: str) -> str:
+        """Return the text of a row with the place of its file."""
+        if self._plain:
+            return f"{text}\t{place}"
+        cell = row_text([place.replace(os.sep, "/")]) if place else ""
+        if self._appended:
+            return f"{text}\t{cell}"
+        cells = next(csv.reader([text], "excel-tab"))
+        cells[self._reader.columns.index(_PATH)] = place.replace(os.sep, "/")
+        return row_text(cells)
+
+
+class ListedFiles(_Listed):
+    """A manifest whose rows are files for the store.
+
+    A row whose file is there is done at once: what is kept of it is the text that is written at
+    the end. Only the others are kept as files.
+    """
+
+    _there = _there_bytes = _count = 0
+
+    def enter(self) -> None:
+        """Take up the rows, and look which files are there.
+
+        Raises:
+            ManifestError: A row is bad.
+        """
+        for batch in self._reader.batches():
+            self._ledger.add_texts(self._count, self._entered(batch))
+            self._count += len(batch)
+
+    def _entered(self, batch: Sequence[RawRow]) -> list[str]:
+        keys = [row[5].lower() for row in batch]
+        sizes = [int(row[6]) for row in batch]
+        # As `FileStore.place` does; here the sha256 was checked, and every call counts.
+        base = f"{self._store.root}{os.sep}"
+        places = [f"{base}{key[:2]}{os.sep}{key[2:6]}{os.sep}{key}" for key in keys]
+        if 0 not in sizes and self._store.all_good(places, keys, sizes):
+            self._there += len(batch)
+            self._there_bytes += sum(sizes)
+            if self._plain:
+                return [f"{row[7]}\t{place}" for row, place in zip(batch, places, strict=True)]
+            return [
+                self._with_path(row[7], place) for row, place in zip(batch, places, strict=True)
+            ]
+        return self._entered_one_by_one(batch, places, keys, sizes)
+
+    def _entered_one_by_one(
+        self, batch: Sequence[RawRow], places: list[str], keys: list[str], sizes: list[int]
+    ) -> list[str]:
+        texts: list[str] = []
+        missing: list[tuple[object, ...]] = []
+        look = self._store.look_at
+        last: tuple[str, str] = ("", "")
+        bundle = 0
+        rows = zip(batch, places, keys, sizes, strict=True)
+        for number, (row, place, key, size) in enumerate(rows, self._count):
+            if size and look(place, key, size) == "good":
+                self._there += 1
+                self._there_bytes += size
+                texts.append(self._with_path(row[7], place))
+                continue
+            texts.append(row[7])
+            if row[:2] != last:
+                last = row[:2]
+                bundle = self._ledger.number_of(FQID(*last))
+            known = (number, bundle, row[2], row[3].lower(), row[4], key, size, None)
+            missing.append((*known, "planned", None, None, 0, 0.0, ""))
+        self._ledger.add_rows(missing)
+        return texts
+
+    def _rows(self) -> Iterator[Sequence[str]]:
+        for first, texts in self._ledger.texts():
+            for number, state, sha256 in self._ledger.states(first, first + len(texts)):
+                place = self._store.place(sha256) if state in _THERE else ""
+                texts[number - first] = self._with_path(texts[number - first], place)
+            yield texts
+
+    # As the entries of a report
+
+    def __len__(self) -> int:
+        return self._count
+
+    def totals(self) -> Totals:
+        """Return numbers of files and bytes by state."""
+        known = self._ledger.totals()
+        return Totals(
+            _plus(known.files, "reused", self._there),
+            _plus(known.bytes, "reused", self._there_bytes),
+        )
+
+    def reports(self, state: State | None = None) -> Iterator[FileReport]:
+        """Yield the reports of all files, or of those in one state."""
+        if state not in {None, "reused"}:
+            yield from self._ledger.reports(state)
+            return
+        for first, texts in self._ledger.texts():
+            yield from self._reports(first, texts, state)
+
+    def _reports(
+        self, first: int, texts: Sequence[str], state: State | None
+    ) -> Iterator[FileReport]:
+        known = self._ledger.reports_between(first, first + len(texts))
+        for number, text in enumerate(texts, first):
+            report = known.get(number) or self._report(text)
+            if state is None or report.state == state:
+                yield report
+
+    def report(self, index: int) -> FileReport:
+        """Return the report of one file, by its place in the order."""
+        known = self._ledger.reports_between(index, index + 1)
+        return known.get(index) or self._report(self._ledger.text(index))
+
+    def _report(self, text: str) -> FileReport:
+        uuid, version, name, file, file_version, sha256, size = self._reader.fields(text)
+        return FileReport(
+            bundle=FQID(uuid, version),
+            name=name,
+            uuid=file.lower(),
+            version=file_version,
+            sha256=sha256.lower(),
+            size=int(size),
+            path=self._store.path(sha256),
+            state="reused",
+        )
+
+
+class ListedBundles(_Listed):
+    """A manifest whose rows name files of bundles, or bundles as a whole."""
+
+    def enter(self) -> None:
+        """Take up the rows.
+
+        Raises:
+            ManifestError: A row is bad.
+        """
+        count = 0
+        for batch in self._reader.batches():
+            rows: list[tuple[object, ...]] = []
+            for number, row in enumerate(batch, count):
+                uuid, version, name, file, file_version, sha256, size, text = row
+                bundle = self._ledger.number_of(FQID(uuid, version))
+                known = (file.lower(), file_version, sha256.lower(), int(size) if name else 0)
+                rows.append((number, bundle, name, *known, text))
+            self._ledger.add_cells(rows)
+            count += len(batch)
+        self._ledger.index_cells()
+
+    def _rows(self) -> Iterator[Sequence[str]]:
+        for batch in self._ledger.cells():
+            texts: list[str] = []
+            for name, sha256, size, text in batch:
+                there = name and self._store.look(sha256, size) != "absent"
+                texts.append(self._with_path(text, self._store.place(sha256) if there else ""))
+            yield texts
+
+
+def _plus(counts: Mapping[str, int], state: str, more: int) -> dict[str, int]:
+    return {**counts, state: counts.get(state, 0) + more}

@@ -1,0 +1,151 @@
+"""A download in parts, done elsewhere: by any executor of `concurrent.futures`.
+
+A shard is a value: who to ask, how, and what. Whoever gets it, a thread, a process, another machine
+with the same file system, runs an engine of its own on it and sends back what became of the files.
+A shard can be run twice: what the first run has put into the store, the second finds there.
+"""
+
+import logging
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from typing import TYPE_CHECKING
+
+from attrs import evolve, frozen
+
+from dss_client.errors import DSSError
+
+from .engine import Engine
+from .errors import Stopped
+from .ledger import LedgerExport
+from .orders import KnownFiles
+from .settings import Settings
+from .want import Order
+
+if TYPE_CHECKING:
+    from dss_client.client import DSSClient
+
+__all__ = ["Shard", "run_in", "run_shard", "shards_of"]
+
+_logger = logging.getLogger("dss_client")
+
+_FILES = 500
+_BYTES = 1 << 30
+_STEP = 0.05  # seconds
+_AHEAD = 4  # shards for each worker that are handed in at once
+
+
+@frozen(kw_only=True)
+class Shard:
+    """A part of a download.
+
+    Attributes:
+        client: Whom to ask.
+        settings: How to download.
+        orders: What.
+    """
+
+    client: "DSSClient"
+    settings: Settings
+    orders: tuple[Order, ...]
+
+
+def shards_of(client: "DSSClient", settings: Settings, orders: Iterable[Order]) -> Iterator[Shard]:
+    """Yield orders in shards of some hundred files, or about a GiB."""
+    quiet = evolve(settings, progress=None, executor=None, stop=None)
+    batch: list[Order] = []
+    files = size = 0
+    for order in _in_pieces(orders):
+        batch.append(order)
+        files, size = files + order.files, size + order.size
+        if files >= _FILES or size >= _BYTES:
+            yield Shard(client=client, settings=quiet, orders=tuple(batch))
+            batch, files, size = [], 0, 0
+    if batch:
+        yield Shard(client=client, settings=quiet, orders=tuple(batch))
+
+
+def _in_pieces(orders: Iterable[Order]) -> Iterator[Order]:
+    """Yield orders, large ones of known files in several pieces."""
+    for order in orders:
+        if not isinstance(order, KnownFiles):
+            yield order
+            continue
+        for start in range(0, len(order.tasks), _FILES):
+            yield evolve(order, tasks=order.tasks[start : start + _FILES])
+
+
+def run_shard(shard: Shard) -> LedgerExport:
+    """Run a shard here, and return what became of its files."""
+    # A client of its own: in a thread pool, the one of the shard is the caller's.
+    with shard.client.with_options() as client:
+        engine = shard.settings.engine(client)
+        for order in shard.orders:
+            if isinstance(order, KnownFiles):
+                engine.ledger.add(None, order.tasks, "planned")
+        engine.run(shard.orders)
+        try:
+            return engine.ledger.export()
+        finally:
+            engine.ledger.close()
+
+
+def run_in(
+    executor: Executor,
+    client: "DSSClient",
+    engine: Engine,
+    settings: Settings,
+    orders: Iterable[Order],
+) -> None:
+    """Have orders done by an executor, and enter what became of them.
+
+    Only so many shards are handed in at once as keep the workers busy. One that is lost, because
+    its worker died or the executor broke, is run here instead: what it had done is in the store.
+
+    Args:
+        executor: Runs shards.
+        client: Whom to ask.
+        engine: Whose books to keep; it fetches nothing itself.
+        settings: How to download.
+        orders: What.
+    """
+    workers: object = getattr(executor, "_max_workers", None)
+    limit = _AHEAD * (workers if isinstance(workers, int) else os.cpu_count() or 1)
+    running: dict[Future[LedgerExport], Shard] = {}
+    try:
+        for shard in shards_of(client, settings, orders):
+            while len(running) >= limit:
+                _collect(running, engine)
+            running[_submitted(executor, shard)] = shard
+        while running:
+            _collect(running, engine)
+    except BaseException:
+        for future in running:
+            future.cancel()
+        raise
+
+
+def _submitted(executor: Executor, shard: Shard) -> "Future[LedgerExport]":
+    try:
+        return executor.submit(run_shard, shard)
+    except RuntimeError as error:  # a pool that broke takes nothing more
+        lost: Future[LedgerExport] = Future()
+        lost.set_exception(error)
+        return lost
+
+
+def _collect(running: "dict[Future[LedgerExport], Shard]", engine: Engine) -> None:
+    # In short steps, since a signal that comes just before a wait does not end it.
+    done, _ = wait(running, timeout=_STEP, return_when=FIRST_COMPLETED)
+    if engine.stop.is_set():
+        raise Stopped
+    for future in done:
+        shard = running.pop(future)
+        try:
+            export = future.result()
+        except (DSSError, OSError, TypeError):
+            raise
+        except Exception as error:  # noqa: BLE001 - each executor has its own for a lost worker
+            _logger.warning("a worker was lost (%s); its part is done here", error)
+            export = run_shard(shard)
+        engine.enter(export, planned=isinstance(shard.orders[0], KnownFiles))

@@ -1,0 +1,83 @@
+"""What is wanted, bundle by bundle, before and after the service was asked about it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from attrs import field, frozen
+
+from dss_client.versions import FQID
+
+from .paths import ClashPolicy
+from .resolve import Extent
+from .source import Replica, Source
+from .task import FileResult, FileTask
+
+__all__ = ["FILES_OF_A_BUNDLE", "BundleRule", "Expanded", "Order"]
+
+FILES_OF_A_BUNDLE = 1 << 24
+"""Numbers that are kept for the files of one bundle; the service itself knows no such limit."""
+
+
+@frozen(kw_only=True)
+class BundleRule:
+    """How bundles are planned.
+
+    Attributes:
+        replica: Which copy.
+        download_dir: Where to.
+        clash: What to do about names that cannot both be files.
+        ask_urls: Ask for the contents' URLs along with a bundle whose directory is not there yet.
+    """
+
+    replica: Replica
+    download_dir: Path
+    clash: ClashPolicy = "error"
+    ask_urls: bool = True
+
+
+@frozen(kw_only=True)
+class Expanded:
+    """The files of a bundle that are wanted.
+
+    Attributes:
+        bundle: The bundle, its version pinned; None for files that belong to none.
+        wanted: Its files to be in place at the end.
+        others: Its other files, with what is to be said of them.
+        whole: How much it holds in all.
+        known: URLs that were given out with it, by uuid and version.
+    """
+
+    bundle: FQID | None
+    wanted: Sequence[FileTask] = ()
+    others: Sequence[tuple[FileTask, FileResult]] = ()
+    whole: Extent | None = None
+    known: Mapping[tuple[str, str], str] = field(factory=dict[tuple[str, str], str], repr=False)
+
+
+class Order(Protocol):
+    """Files of one bundle, known already or still to be asked for. It can be pickled."""
+
+    @property
+    def number(self) -> int:
+        """The bundle's place in the report."""
+        ...
+
+    @property
+    def files(self) -> int:
+        """About how many files it is, as far as that is known; at least 1."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """About how many bytes, as far as that is known."""
+        ...
+
+    @property
+    def is_entered(self) -> bool:
+        """Whether its files are in the ledger already."""
+        ...
+
+    def expand(self, source: Source, rule: BundleRule) -> Expanded:
+        """Return the files, asking the service for them where need be."""
+        ...
