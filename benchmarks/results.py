@@ -28,6 +28,9 @@ _NOTES = """\
   It asks no API, makes no store and no links, and checks nothing. It ran with the number of
   connections that was the fastest when tried out before.
 * After each run the number of files and the sha256 of a sample are checked (of curl: the number).
+* In rows `again`, `memory` and `memory-distinct` all contents are in the store before the clock
+  starts. In `again` ours has also run once, so that it may remember what it has verified.
+* Rows that take long get fewer rounds than the others; each row says how many it had.
 * 1 GiB is 2^30 bytes, 1 MB 10^6. Speed compares medians: 2 x means in half the time.
 """
 

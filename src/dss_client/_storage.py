@@ -241,15 +241,20 @@ class StorageContent:
         Raises:
             DSSConnectionError, DSSTimeout: The connection broke or stalled.
         """
+        response = self._response
         try:
-            count = self._response.readinto(buffer[:_PIECE])
+            if response.length is None:  # in chunks, or up to the end of the connection
+                return response.readinto(buffer[:_PIECE])
+            # What has come, in one piece: if the connection breaks next, nothing is lost.
+            count = response.fp.readinto1(buffer[: response.length]) if response.length else 0
         except FAULTS as error:
             raise storage_error(error, self._url) from error
-        if not count and self._response.length:
+        if not count and response.length:
             raise DSSConnectionError(
-                f"the connection ended {self._response.length} bytes before its content",
+                f"the connection ended {response.length} bytes before its content",
                 request=storage_request(self._url),
             )
+        response.length -= count
         return count
 
 

@@ -81,11 +81,16 @@ def fill(one: Partial, content: bytes = CONTENT) -> None:
 
 
 def take(one: Partial, *starts: int) -> None:
-    """Write whole ranges that start somewhere."""
+    """Write whole ranges that start somewhere, in this order."""
+    held: dict[int, Writer] = {}
     for start in starts:
-        writer = one.claim(start, alone=True)
-        assert writer is not None
-        write(writer)
+        while start not in held:
+            writer = one.claim()
+            assert writer is not None
+            held[writer.start] = writer
+        write(held[start])
+        held.pop(start).leave()
+    for writer in held.values():
         writer.leave()
 
 
@@ -165,6 +170,7 @@ class TestOneWriter:
         one = parts(store)
         take(one, 20)
         assert one.run_from(0) == 20
+        assert one.run_from(10) == 20
         assert one.run_from(30) == 100
         assert one.run_from(20) == 20
         assert one.run_from(5) == 5
@@ -184,10 +190,11 @@ class TestOneWriter:
 
     def test_only_the_writer_at_the_hash_hashes(self, store: FileStore, parts: Make) -> None:
         one = parts(store)
-        ahead = one.claim(10)
         first = one.claim()
-        assert ahead is not None
+        ahead = one.claim()
         assert first is not None
+        assert ahead is not None
+        assert ahead.start == 10
         write(ahead)
         write(first, 5)
         assert (first.crc32, ahead.crc32) == (0, zlib.crc32(CONTENT[10:20]))
@@ -685,6 +692,27 @@ class TestGoingOn:
         assert [each.bytes_done for each in both] == [10, 0]
         for each in both:
             finish(each, store)
+
+    def test_what_was_taken_over_is_not_lost_to_a_fault(
+        self, store: FileStore, parts: Make, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        one = parts(store)
+        take(one, 0, 10, 50)
+        one.suspend()
+        (left,) = journals(store)
+
+        def broken(*_: object) -> bytes:
+            raise OSError(errno.EIO, "Input/output error")
+
+        second = Partial(store, SHA, 100, PART)
+        with monkeypatch.context() as patch:
+            patch.setattr(journal, "read_at", broken)
+            with pytest.raises(OSError, match="Input/output"):
+                second.open([left])
+        third = parts(store, journals(store))
+        assert third.bytes_done == 30
+        finish(third, store)
+        assert files_of(store) == {}
 
     @pytest.mark.skipif(sys.platform != "linux", reason="counts open files as Linux tells them")
     def test_a_disk_that_is_too_full_for_a_copy(

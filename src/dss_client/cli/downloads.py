@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast
 
 import click
 from attrs import fields, frozen
@@ -47,22 +47,35 @@ _COUNT = click.IntRange(min=1)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-download_dir_option = click.option(
+
+class Decorator(Protocol):
+    """Adds something to a command."""
+
+    def __call__(self, command: F, /) -> F:
+        """Return the command with it."""
+        ...
+
+
+download_dir_option: Decorator = click.option(
     "--download-dir",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path(),
     metavar="DIR",
     help="Where to; the current directory when not given.",
 )
-layout_option = click.option(
+layout_option: Decorator = click.option(
     "--layout",
     type=click.Choice(["none", "bundle"]),
     default="none",
     show_default=True,
     help="bundle makes a directory for each bundle; none keeps files by their sha256 only.",
 )
-no_data_option = click.option("--no-data", is_flag=True, help="Take metadata files only.")
-no_metadata_option = click.option("--no-metadata", is_flag=True, help="Take data files only.")
+no_data_option: Decorator = click.option(
+    "--no-data", is_flag=True, help="Take metadata files only."
+)
+no_metadata_option: Decorator = click.option(
+    "--no-metadata", is_flag=True, help="Take data files only."
+)
 
 
 @frozen(kw_only=True)
@@ -142,7 +155,7 @@ class Filters:
 
 def _collected(
     kind: type[Any], name: str, *options: Callable[[Callable[..., Any]], Callable[..., Any]]
-) -> Callable[[F], F]:
+) -> Decorator:
     """Return a decorator that takes options and hands them on as one value."""
     names = [each.name for each in fields(kind)]
 
@@ -160,7 +173,7 @@ def _collected(
     return decorate
 
 
-transfer_options = _collected(
+transfer_options: Decorator = _collected(
     How,
     "how",
     replica_option,
@@ -197,7 +210,7 @@ transfer_options = _collected(
 )
 """Take how to download, as argument `how`."""
 
-now_options = _collected(
+now_options: Decorator = _collected(
     Now,
     "now",
     click.option(
@@ -214,7 +227,7 @@ now_options = _collected(
 )
 """Take what to do now, as argument `now`."""
 
-filter_options = _collected(
+filter_options: Decorator = _collected(
     Filters,
     "filters",
     click.option(

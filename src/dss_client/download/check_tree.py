@@ -53,7 +53,7 @@ class Checker:
         allow_missing: bool,
     ) -> None:
         self.root = root
-        self.store = FileStore(root)
+        self.store: FileStore = FileStore(root)
         self._threads = threads
         self._progress = Progress(progress)
         self._stop = threading.Event()

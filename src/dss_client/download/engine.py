@@ -11,6 +11,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
@@ -37,10 +38,10 @@ from .want import BundleRule, Expanded, Order
 __all__ = ["Engine", "Limits", "check_room"]
 
 _UNDER_WAY = 4096  # files
-_FIRST_ASKERS = 3
+_FIRST_ASKERS = 1
 _MORE_ASKERS = 16
 _ASKERS = 64
-_SLOW_ANSWER = 0.01  # seconds
+_BUSY = 0.5  # part of one processor
 _WRITERS = 8
 _STEP = 0.05  # seconds between two looks for an interrupt
 _TICK = 0.01  # seconds without news after which more questions may be asked at once
@@ -105,10 +106,10 @@ class Engine:
         self.rule = rule
         self.progress = progress
         self.dry_run = dry_run
-        self.store = FileStore(download_dir, verify=verify, durable=durable)
-        self.ledger = Ledger(self.store.place)
+        self.store: FileStore = FileStore(download_dir, verify=verify, durable=durable)
+        self.ledger: Ledger = Ledger(self.store.place)
         self.limits = limits
-        self.stop = stop or threading.Event()
+        self.stop: threading.Event = stop or threading.Event()
         if not dry_run:
             journal.tidy(self.store.partials, self.store.place)
         self._placer = Placer(download_dir)
@@ -129,7 +130,10 @@ class Engine:
         self._progress_of: dict[int, FileProgress] = {}
         self._under_way = 0
         self._slow: bool | None = None
-        self._fastest: float | None = None  # of all answers, in seconds
+        self._looked_at = (
+            time.monotonic(),
+            time.process_time(),
+        )  # by the clock, and in seconds of the processor
         self._quiet = 0  # ticks without news
 
     def run(self, orders: Iterable[Order]) -> None:
@@ -176,11 +180,8 @@ class Engine:
         """Have a question answered by a thread of its own."""
 
         def answer() -> None:
-            started = time.monotonic()
             try:
                 self._news.put(question())
-                took = time.monotonic() - started
-                self._fastest = min(took, self._fastest or took)
             except BaseException as error:  # noqa: BLE001 - raised again by the calling thread
                 self._news.put(error)
 
@@ -213,10 +214,13 @@ class Engine:
     def _ask_more(self) -> None:
         """Ask more questions at once, where the time goes into waiting for the service.
 
-        Where it answers quickly, more threads would only take the interpreter from each other.
+        Where this process is busy itself, more threads would only take the interpreter from each
+        other.
         """
-        slow = self._fastest is None or self._fastest > _SLOW_ANSWER
-        if slow or self._quiet >= _LONG_QUIET:
+        wall, cpu = time.monotonic(), time.process_time()
+        idle = cpu - self._looked_at[1] < _BUSY * (wall - self._looked_at[0])
+        self._looked_at = wall, cpu
+        if idle or self._quiet >= _LONG_QUIET:
             self._lanes.askers.grow(_MORE_ASKERS)
 
     def _enter(self, order: Order, expanded: Expanded) -> None:
@@ -349,7 +353,7 @@ class Engine:
     def _send_out(self, tasks: Sequence[FileTask], urls: BundleUrls) -> list[FileResult]:
         """Do at once what needs no transfer, and give the rest to who can."""
         results: list[FileResult] = []
-        jobs: list[Job] = []
+        small: list[FileTask] = []
         fetches: list[Fetch] = []
         missing = 0
         for task in tasks:
@@ -367,15 +371,33 @@ class Engine:
                     fetches.append(self._fetch(task, urls, unsure=found == "unsure"))
                 else:
                     missing += task.size
-                    jobs.append(Job(task, urls.url(task), urls))
+                    small.append(task)
             except (DSSError, OSError) as error:
                 results.append(_failed(task, error))
         check_room(self.rule.download_dir, missing)
         for fetch in fetches:
             self._lanes.crew.add(fetch)
-        if jobs and self._lanes.small is not None:
-            self._lanes.small.add(jobs)
+        self._send_small(small, urls)
         return results
+
+    def _send_small(self, tasks: Sequence[FileTask], urls: BundleUrls) -> None:
+        """Give small contents to the loop, as soon as it is known where they are."""
+        lane = self._lanes.small
+        if lane is None or not tasks:
+            return
+        known = urls.known(tasks)
+        lane.add([Job(task, known[task.number], urls) for task in tasks if task.number in known])
+
+        def locate(task: FileTask) -> list[FileResult]:
+            try:
+                lane.add([Job(task, urls.url(task), urls)])
+            except (DSSError, OSError) as error:
+                return [_failed(task, error)]
+            return []
+
+        for task in tasks:
+            if task.number not in known:  # by questions of their own, several at once
+                self._ask(partial(locate, task))
 
     def needs(self, key: str, size: int) -> int:
         """Return the bytes that a content which is not in the store still needs room for."""
@@ -383,7 +405,8 @@ class Engine:
 
     def _fetch(self, task: FileTask, urls: Urls, *, unsure: bool = False) -> Fetch:
         progress = self.progress.file(task.name, task.bundle, task.size)
-        self._progress_of[task.number] = progress
+        if self.progress.is_watched:
+            self._progress_of[task.number] = progress
         return Fetch(task, urls, self._how, progress, unsure=unsure)
 
     def hand_over(self, job: Job, error: Exception | None) -> None:

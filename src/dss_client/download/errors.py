@@ -1,5 +1,6 @@
 """What can go wrong with a download, file by file and as a whole."""
 
+import errno
 from typing import TYPE_CHECKING, Any, Self
 
 from dss_client.errors import DSSError
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from .task import FileTask
 
 _NAMED = 5
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class FileDownloadError(DSSError):
@@ -128,7 +130,10 @@ class Stopped(Exception):
 def file_error(task: "FileTask", error: Exception) -> FileDownloadError:
     """Return the error as one that says which file it belongs to."""
     if not isinstance(error, FileDownloadError):
-        return FileDownloadError(task.name, str(error), bundle=task.bundle, cause=error)
+        reason = str(error)
+        if isinstance(error, OSError) and error.errno in _FULL:
+            reason += "; make room and run again: what was fetched is kept"
+        return FileDownloadError(task.name, reason, bundle=task.bundle, cause=error)
     error.name, error.bundle = task.name, task.bundle
     return error
 

@@ -129,7 +129,7 @@ class Fetch:
         unsure: bool = False,
     ) -> None:
         self.task = task
-        self.ready_at = 0.0
+        self.ready_at: float = 0.0
         self.workers = 0
         self.closed = False
         self._urls = urls

@@ -14,7 +14,7 @@ import os
 import secrets
 import stat
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from itertools import count
@@ -73,7 +73,7 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
 
 
 # Without the file's times, where the system can leave those out.
-sync = getattr(os, "fdatasync", os.fsync)
+sync: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)
 """Bring an open file to the disk, so that no crash leaves a hole under a final name."""
 
 

@@ -63,8 +63,8 @@ class Splitter:
     """
 
     def __init__(self, store: FileStore) -> None:
-        self.totals = ShardTotals()
-        self.there = ShardTotals()
+        self.totals: ShardTotals = ShardTotals()
+        self.there: ShardTotals = ShardTotals()
         self._store = store
         self._db = sqlite3.connect("", isolation_level=None)
         self._db.executescript(_TABLES)

@@ -88,10 +88,12 @@ class Placer:
         with temporary_beside(target) as clone, open(stored, "rb") as source:
             try:
                 fcntl.ioctl(clone.fileno(), _FICLONE, source.fileno())
+                os.link(clone.name, target)  # unlike a rename, it replaces no file that is there
+            except FileExistsError:
+                raise
             except OSError as error:
                 self._reflinks = error.errno not in _NO_REFLINKS
                 return False
-            os.link(clone.name, target)  # unlike a rename, it replaces no file that is there
         return True
 
 

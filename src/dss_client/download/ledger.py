@@ -29,7 +29,7 @@ _TABLES = """
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
 PRAGMA locking_mode = EXCLUSIVE;
-PRAGMA cache_size = -8192;
+PRAGMA cache_size = -1024;
 PRAGMA temp_store = FILE;
 CREATE TABLE bundles (number INTEGER PRIMARY KEY, uuid TEXT, version TEXT);
 CREATE INDEX bundles_by_id ON bundles (uuid, version);

@@ -35,7 +35,7 @@ class Partial:
 
     def __init__(self, store: FileStore, key: str, size: int, part_size: int) -> None:
         self.size = size
-        self.etag = ""
+        self.etag: str = ""
         self._store = store
         self._key = key
         self._part_size = part_size
@@ -59,6 +59,15 @@ class Partial:
             left: Journals of this content.
         """
         _at_work.add(self._path)
+        try:
+            self._begin(left)
+        except BaseException:
+            # Where there is a journal, a file was taken over: it is left to a later run.
+            self._close() if self._journal.exists() else self.discard()
+            raise
+        return self.bytes_done
+
+    def _begin(self, left: list[Path]) -> None:
         for path in left:
             found = Journal.read(path)
             if found is None or found.size != self.size:
@@ -68,7 +77,6 @@ class Partial:
         if self._descriptor < 0:
             self._descriptor = self._store.create(self._path)
         self._catch_up()
-        return self.bytes_done
 
     def _adopt(self, found: Journal) -> bool:
         mine = found.owner == journal.owner()
@@ -80,18 +88,25 @@ class Partial:
             else:
                 source = os.open(found.part, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         except OSError:
+            self.etag = ""
             return False
-        target = source if dead else self._store.create(self._path)
-        good, self._digest = journal.proven(found, source, None if dead else target)
-        self._descriptor = target
-        if target != source:
-            os.close(source)
+        try:
+            self._descriptor = source if dead else self._store.create(self._path)
+            if dead and os.fstat(source).st_size > self.size:
+                os.ftruncate(source, self.size)
+            target = None if dead else self._descriptor
+            good, self._digest = journal.proven(found, source, target)
+        finally:
+            if not dead:
+                os.close(source)
         self.etag = found.etag
         for each in good:
             self._take((each.start, each.end))
             self._done.append((each.start, each.end))
             self._hashed = each.end if each.sha256 is not None else self._hashed
-        if not dead or len(good) < len(found.ranges):
+        if not good:  # the first record begins the journal
+            self._journal.unlink(missing_ok=True)
+        elif not dead or len(good) < len(found.ranges):
             self._write_journal(good)
         self._records = len(good)
         return True
@@ -172,7 +187,9 @@ class Partial:
     def run_from(self, start: int) -> int:
         """Return where the unclaimed bytes that begin at `start` end."""
         with self._lock:
-            return next((end for begin, end in self._todo if begin == start), start)
+            for begin, end in self._todo:  # in their order
+                start = end if begin == start else start
+            return start
 
     def _take(self, span: tuple[int, int]) -> None:
         start, end = span
@@ -225,8 +242,9 @@ class Partial:
         journal.write_at(self._descriptor, data, position)
 
     def _record(self, range_: Range) -> None:
-        # A journal for what comes in one piece would cost more than it saves.
-        if self.size <= self._part_size and range_.end - range_.start < _WORTH_KEEPING:
+        # A journal for what came in one piece would cost more than it saves.
+        count = range_.end - range_.start
+        if self.size <= self._part_size and (count < _WORTH_KEEPING or count == self.size):
             return
         text = journal.entry(range_)
         if not self._records:
@@ -291,9 +309,9 @@ class Writer:
     def __init__(self, partial: Partial, start: int, end: int, digest: Digest | None) -> None:
         self.start = start
         self.end = end
-        self.position = start
+        self.position: int = start
         self.digest = digest
-        self.crc32 = 0
+        self.crc32: int = 0
         self._partial = partial
         self._left = False
 

@@ -102,17 +102,24 @@ class BundleUrls:
             DSSError: The service has no such file, or failed.
         """
         key = _key(task)
-        found = self._known.get(key)
-        if found is None and self._together:
-            with self._lock:
-                if not self._asked:
-                    self._asked = True
-                    self._ask()
-            found = self._known.get(key)
+        found = self.known([task]).get(task.number)
         if found is None:
             found = self._source.locate(uuid=key[0], version=key[1], replica=self._replica)
             self._known[key] = found
         return found
+
+    def known(self, tasks: Sequence[FileTask]) -> dict[int, str]:
+        """Return the URLs of contents, by the numbers of their tasks, as far as they are known.
+
+        Asks for those of the whole bundle where that is worth it and was not done yet.
+        """
+        if self._together and not all(_key(task) in self._known for task in tasks):
+            with self._lock:
+                if not self._asked:
+                    self._asked = True
+                    self._ask()
+        keys = ((task.number, _key(task)) for task in tasks)
+        return {number: self._known[key] for number, key in keys if key in self._known}
 
     def renew(self, task: FileTask, stale: str) -> None:
         """Forget a URL that has expired, and those that were given out along with it.

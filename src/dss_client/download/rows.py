@@ -176,6 +176,7 @@ class ListedFiles(_Listed):
             size=int(size),
             path=self._store.path(sha256),
             state="reused",
+            reason="in the store, and verified",
         )
 
 

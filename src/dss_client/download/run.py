@@ -64,6 +64,7 @@ def download_bundle(
 
     Raises:
         DSSError: The bundle itself cannot be had.
+        DiskFull: There is no room for it.
         DownloadError: Some files failed; the others are in place. It carries the report.
     """
     uuid = normal_uuid(bundle_uuid)

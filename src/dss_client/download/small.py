@@ -42,9 +42,11 @@ SMALL = 1 << 18
 """Largest content, in bytes, that takes the short path."""
 
 _HEAD = 1 << 14
-_BURST = 8  # connections that are opened at once
+_BURST = 16  # connections that are opened at once
+_FIRST = 8  # and for the first contents
 _ROUNDS = 16  # after which results are passed on at the latest: each time costs a change of threads
-_TICK = 0.005  # seconds without any answer after which more connections are opened
+_TICK = 0.005  # seconds after which it is looked whether more connections would help
+_IDLE = 0.6  # part of that time
 _LINES = re.compile(rb"\r\n([^:\r\n]+):[ \t]*([^\r\n]*)")
 _FRAMING = re.compile(
     rb"\r\n(content-length|transfer-encoding|content-encoding|connection):[ \t]*([^\r\n]*)",
@@ -138,6 +140,7 @@ class SmallFiles:
         self._ended = False
         self._now = self._look_at = 0.0
         self._rounds = 0
+        self._looked_at = self._waited = 0.0
         self._patience = min(1.0, (connector.read_timeout or 4.0) / 4)
         self._thread: threading.Thread | None = None
         self._selector = selectors.DefaultSelector()
@@ -197,10 +200,16 @@ class SmallFiles:
         self._send_out()
         starved = bool(self._jobs) and self._busy > 0 and self._room > 0
         patience = self._patience if self._busy else None
+        before = time.monotonic()
         events = self._selector.select(_TICK if starved else patience)
         self._now = time.monotonic()
-        if not events and starved:
-            self._grow()
+        self._waited += self._now - before
+        if self._now - self._looked_at >= _TICK:
+            # Where this loop does nothing but wait, more connections bring more.
+            idle = self._waited > _IDLE * (self._now - self._looked_at)
+            if idle and starved and not self._coming:
+                self._grow()
+            self._looked_at, self._waited = self._now, 0.0
         for key, _ in events:
             if key.data is None:
                 self._hear()
@@ -257,7 +266,8 @@ class SmallFiles:
         address = Address.of(self._jobs[0].url)
         if self._room <= 0:
             self._close_idle()
-        for _ in range(min(_BURST, self._room, len(self._jobs))):
+        burst = _BURST if self._busy else _FIRST
+        for _ in range(min(burst, self._room, len(self._jobs))):
             self._coming += 1
             self._openers.submit(partial(self._open, address))
 
