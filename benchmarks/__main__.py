@@ -107,7 +107,7 @@ def _arguments() -> argparse.Namespace:
 
 def _chosen(only: str | None) -> list[Row]:
     if only is None:
-        return list(ROWS)
+        return [row for row in ROWS if not row.by_name]
     rows = {row.name: row for row in ROWS}
     unknown = [name for name in only.split(",") if name not in rows]
     if unknown:

@@ -73,6 +73,7 @@ class Row:
         serving: How storage and API answer.
         on_disk: The download directory is on a disk, not in memory.
         rounds: The most rounds it gets, where each takes long.
+        by_name: It is run only when it is named: it takes much memory and many minutes.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Row:
     serving: Serving = _PLAIN
     on_disk: bool = False
     rounds: int | None = None
+    by_name: bool = False
 
     @property
     def in_mib(self) -> bool:
@@ -120,6 +122,7 @@ def _memory(name: str, title: str, distinct: int | None) -> Row:
             Goal(contender="ours, all rows", figure="rss", against="ours, 1,000 rows", most=1.1),
         ),
         rounds=3,
+        by_name=distinct is None,
     )
 
 

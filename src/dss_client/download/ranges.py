@@ -12,8 +12,10 @@ from .task import FileTask
 
 __all__ = ["Answered", "Asked", "check_answer", "short_content"]
 
-_WHOLE = re.compile(r"bytes \*/([0-9]+)")
-_CONTENT_RANGE = re.compile(r"bytes ([0-9]+)-([0-9]+)/([0-9]+|\*)")
+_NUMBER = "[0-9]{1,32}"  # what is longer, int() may refuse
+_LENGTH = re.compile(_NUMBER)
+_WHOLE = re.compile(rf"bytes \*/({_NUMBER})")
+_CONTENT_RANGE = re.compile(rf"bytes ({_NUMBER})-({_NUMBER})/({_NUMBER}|\*)")
 
 
 @frozen
@@ -66,7 +68,7 @@ def check_answer(task: FileTask, asked: Asked, content: Content) -> Answered:
             raise SizeMismatch(task.name, task.size, int(match[3]))
         return Answered(whole=False, etag=etag)
     length = content.headers.get("content-length", "")
-    if length.isdigit() and int(length) > task.size:
+    if _LENGTH.fullmatch(length) and int(length) > task.size:
         raise SizeMismatch(task.name, task.size, int(length))
     return Answered(whole=True, etag=etag)
 

@@ -189,12 +189,15 @@ class ListedBundles(_Listed):
         Raises:
             ManifestError: A row is bad.
         """
-        count = 0
+        count = bundle = 0
+        last: tuple[str, str] = ("", "")
         for batch in self._reader.batches():
             rows: list[tuple[object, ...]] = []
             for number, row in enumerate(batch, count):
                 uuid, version, name, file, file_version, sha256, size, text = row
-                bundle = self._ledger.number_of(FQID(uuid, version))
+                if (uuid, version) != last:
+                    last = (uuid, version)
+                    bundle = self._ledger.number_of(FQID(uuid, version))
                 known = (file.lower(), file_version, sha256.lower(), int(size) if name else 0)
                 rows.append((number, bundle, name, *known, text))
             self._ledger.add_cells(rows)
