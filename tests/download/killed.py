@@ -16,7 +16,7 @@ from dss_client._options import Timeout
 from dss_client._storage import Connector
 from dss_client._transport import tls_context
 from dss_client.download import download_bundle
-from dss_client.download.engine import Limits
+from dss_client.download.lanes import Limits
 
 from .scripted import BUNDLE, ScriptedSource
 

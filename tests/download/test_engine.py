@@ -26,7 +26,7 @@ from dss_client.download import (
     download_manifest,
     journal,
 )
-from dss_client.download.engine import Limits
+from dss_client.download.lanes import Limits
 from dss_client.download.filestore import FileStore
 from dss_client.manifest import manifest_rows
 

@@ -21,7 +21,7 @@ from dss_client.download import (
     SizeMismatch,
     download_bundle,
 )
-from dss_client.download.engine import Limits
+from dss_client.download.lanes import Limits
 from dss_client.errors import NotFound
 from dss_client.local import LoadedBundle, LocalDSS, LocalSettings
 from dss_client.manifest import manifest_rows, write_manifest

@@ -252,28 +252,37 @@ def expand_rows(
 
 def _checked(found: Expanded, fqid: FQID, rows: Sequence[ManifestEntry]) -> Expanded:
     """Take out the files of which the manifest says something else than the bundle."""
-    files = {task.name: task for task in found.wanted}
-    files |= {task.name: task for task, _ in found.others}
-    wrong = {row.name: why for row in rows if (why := _contradiction(row, files.get(row.name)))}
+    tasks = [*found.wanted, *(task for task, _ in found.others)]
+    files: dict[str, list[FileTask]] = {}  # there may be several of one name
+    for task in tasks:
+        files.setdefault(task.name, []).append(task)
+    right: set[int] = set()
+    wrong: list[tuple[ManifestEntry, str]] = []
+    for row in rows:
+        faults = {task.number: _contradiction(row, task) for task in files.get(row.name, ())}
+        agreeing = {number for number, fault in faults.items() if not fault}
+        right |= agreeing
+        if not agreeing:
+            none = "the bundle has no file of that name"
+            wrong.append((row, min(faults.values(), key=len, default=none)))
     if not wrong:
         return found
-    free = max((task.number for task in files.values()), default=0) + 1
+    free = max((task.number for task in tasks), default=0) + 1
     failed: list[tuple[FileTask, FileResult]] = []
-    for index, row in enumerate((row for row in rows if row.name in wrong), free):
-        error = ManifestMismatch(row.name, wrong[row.name], bundle=fqid)
+    for index, (row, fault) in enumerate(wrong, free):
+        error = ManifestMismatch(row.name, fault, bundle=fqid)
         failed.append(_failed_row(index, fqid, row, error))
+    left_out = {task.number for row, _ in wrong for task in files.get(row.name, ())} - right
     return Expanded(
         bundle=found.bundle,
-        wanted=[task for task in found.wanted if task.name not in wrong],
-        others=[*failed, *(each for each in found.others if each[0].name not in wrong)],
+        wanted=[task for task in found.wanted if task.number not in left_out],
+        others=[*failed, *(each for each in found.others if each[0].number not in left_out)],
         whole=found.whole,
         known=found.known,
     )
 
 
-def _contradiction(row: ManifestEntry, task: FileTask | None) -> str | None:
-    if task is None:
-        return "the bundle has no file of that name"
+def _contradiction(row: ManifestEntry, task: FileTask) -> str:
     pairs = {
         "uuid": (row.uuid, task.uuid),
         "version": (row.version, task.version),
@@ -285,7 +294,7 @@ def _contradiction(row: ManifestEntry, task: FileTask | None) -> str | None:
         for name, (ours, theirs) in pairs.items()
         if ours != theirs
     ]
-    return "; ".join(wrong) or None
+    return "; ".join(wrong)
 
 
 def _all_failed(

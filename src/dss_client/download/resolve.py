@@ -118,8 +118,8 @@ class BundleUrls:
                 if not self._asked:
                     self._asked = True
                     self._ask()
-        keys = ((task.number, _key(task)) for task in tasks)
-        return {number: self._known[key] for number, key in keys if key in self._known}
+        found = {task.number: self._known.get(_key(task)) for task in tasks}
+        return {number: url for number, url in found.items() if url is not None}
 
     def renew(self, task: FileTask, stale: str) -> None:
         """Forget a URL that has expired, and those that were given out along with it.

@@ -10,8 +10,9 @@ from dss_client.errors import InvalidArgument
 from dss_client.manifest import ManifestReader, ManifestSource
 from dss_client.versions import FQID, normal_uuid, parse_version
 
-from .engine import Engine, check_room
+from .engine import Engine
 from .errors import DiskFull, DownloadError
+from .lanes import check_room
 from .orders import BundleOrder, KnownFiles, PlannedBundle, RowsOrder
 from .plan import expand_bundle, filters
 from .report import DownloadReport, Entries, StoredEntries

@@ -10,8 +10,9 @@ from attrs import field, frozen
 
 from dss_client.errors import InvalidArgument
 
-from .engine import Engine, Limits
+from .engine import Engine
 from .filestore import Verify
+from .lanes import Limits
 from .paths import ClashPolicy
 from .progress import Progress, ProgressCallback
 from .source import Replica, Source, as_source

@@ -1,0 +1,263 @@
+"""The threads of a download, and what they do with the files that they are given.
+
+Some ask the service, one loop fetches small contents, a crew all others, and where the disk is slow
+some wait for it. All of them hand what they have back over one queue, to the thread that keeps the
+books.
+"""
+
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from queue import SimpleQueue
+
+from attrs import frozen
+
+from dss_client.errors import DSSError
+
+from . import journal
+from .crew import Crew
+from .errors import DiskFull
+from .fetch import Fetch, How, Urls
+from .outcome import Finisher, failed, verified
+from .progress import FileProgress, Progress
+from .resolve import BundleUrls
+from .small import SMALL, Job, SmallFiles
+from .task import FileResult, FileTask
+from .threads import Threads
+from .want import Expanded, Order
+
+__all__ = ["Lanes", "Limits", "News", "check_room"]
+
+_FIRST_ASKERS = 1
+_MORE_ASKERS = 16
+_ASKERS = 64
+_BUSY = 0.5  # part of one processor
+_WRITERS = 8
+_PART = 1 << 25
+
+News = list[FileResult] | tuple[Order, Expanded] | BaseException
+
+
+@frozen(kw_only=True)
+class Limits:
+    """How much is done at once, and how often it is tried.
+
+    Attributes:
+        threads: Contents that the crew fetches at once.
+        connections: Connections of the loop for small contents.
+        num_retries: Failures of one file to put up with.
+        min_delay_seconds: First wait after a failure.
+        part_size: Bytes of a large content that one thread takes at a time.
+    """
+
+    threads: int
+    connections: int
+    num_retries: int
+    min_delay_seconds: float
+    part_size: int = _PART
+
+
+class Lanes:
+    """The threads of one download. `end` them.
+
+    Args:
+        how: How contents are fetched.
+        finisher: Gives stored contents their names.
+        limits: How much at once.
+        progress: Told of each step.
+        news: Takes what comes of it all.
+        root: Where to; there must be room.
+    """
+
+    def __init__(
+        self,
+        how: How,
+        finisher: Finisher,
+        limits: Limits,
+        progress: Progress,
+        news: SimpleQueue[News],
+        root: Path,
+    ) -> None:
+        self._how = how
+        self._finisher = finisher
+        self._progress = progress
+        self._news = news
+        self._root = root
+        self._batch: list[FileResult] = []
+        self._progress_of: dict[int, FileProgress] = {}
+        self._slow: bool | None = None
+        self._looked_at = time.monotonic(), time.process_time()
+        self._crew = Crew(limits.threads, lambda result: news.put([result]), news.put)
+        self._askers = Threads("dss-ask", _ASKERS, first=_FIRST_ASKERS)
+        self._writers = Threads("dss-write", _WRITERS, first=_WRITERS)
+        self._small: SmallFiles | None = None
+        if how.source.connector is not None:
+            self._small = SmallFiles(how.source.connector, limits.connections, self)
+
+    def end(self) -> None:
+        """Let all threads end."""
+        self._askers.end()
+        self._writers.end()
+        if self._small is not None:
+            self._small.end()
+        self._crew.end()
+
+    # Questions to the service
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether there are questions that nobody has asked yet."""
+        return self._askers.is_behind
+
+    def ask(self, question: Callable[[], News]) -> None:
+        """Have a question answered by another thread."""
+
+        def answer() -> None:
+            try:
+                self._news.put(question())
+            except BaseException as error:  # noqa: BLE001 - raised again by the calling thread
+                self._news.put(error)
+
+        self._askers.submit(answer)
+
+    def ask_more(self, *, at_any_rate: bool) -> None:
+        """Ask more questions at once, where the time goes into waiting for the service.
+
+        Where this process is busy itself, more threads would only take the interpreter from each
+        other.
+
+        Args:
+            at_any_rate: Nothing has come for so long that it does not matter.
+        """
+        wall, cpu = time.monotonic(), time.process_time()
+        idle = cpu - self._looked_at[1] < _BUSY * (wall - self._looked_at[0])
+        self._looked_at = wall, cpu
+        if idle or at_any_rate:
+            self._askers.grow(_MORE_ASKERS)
+
+    # Files
+
+    def send_out(self, tasks: Sequence[FileTask], urls: BundleUrls) -> None:
+        """Have files seen to; what becomes of them is news."""
+        self.ask(lambda: self._send_out(tasks, urls))
+
+    def _send_out(self, tasks: Sequence[FileTask], urls: BundleUrls) -> list[FileResult]:
+        """Do at once what needs no transfer, and give the rest to who can."""
+        results: list[FileResult] = []
+        small: list[FileTask] = []
+        fetches: list[Fetch] = []
+        missing = 0
+        for task in tasks:
+            if self._how.stop.is_set():
+                break
+            try:
+                found = self._how.store.look(task.sha256, task.size)
+                if found == "good":
+                    results.append(self._finisher.place(task, downloaded=False))
+                elif task.content is not None or not task.size:
+                    self._how.store.put(task.sha256, verified(task))
+                    results.append(self._finisher.place(task, downloaded=True))
+                elif found == "unsure" or self._small is None or task.size > SMALL:
+                    missing += room_for(self._how, task.sha256, task.size)
+                    fetches.append(self._fetch(task, urls, unsure=found == "unsure"))
+                else:
+                    missing += task.size
+                    small.append(task)
+            except (DSSError, OSError) as error:
+                results.append(failed(task, error))
+        check_room(self._root, missing)
+        for fetch in fetches:
+            self._crew.add(fetch)
+        self._send_small(small, urls)
+        return results
+
+    def _send_small(self, tasks: Sequence[FileTask], urls: BundleUrls) -> None:
+        """Give small contents to the loop, as soon as it is known where they are."""
+        lane = self._small
+        if lane is None or not tasks:
+            return
+        known = urls.known(tasks)
+        lane.add([Job(task, known[task.number], urls) for task in tasks if task.number in known])
+
+        def locate(task: FileTask) -> list[FileResult]:
+            try:
+                lane.add([Job(task, urls.url(task), urls)])
+            except (DSSError, OSError) as error:
+                return [failed(task, error)]
+            return []
+
+        for task in tasks:
+            if task.number not in known:  # by questions of their own, several at once
+                self.ask(partial(locate, task))
+
+    def _fetch(self, task: FileTask, urls: Urls, *, unsure: bool = False) -> Fetch:
+        progress = self._progress.file(task.name, task.bundle, task.size)
+        if self._progress.is_watched:
+            self._progress_of[task.number] = progress
+        return Fetch(task, urls, self._how, progress, unsure=unsure)
+
+    def hand_over(self, job: Job, error: Exception | None) -> None:
+        """Give the crew what went wrong on the short path."""
+        fetch = self._fetch(job.task, job.urls)
+        if error is not None:
+            fetch.failed_before(error, job.url)
+        self._crew.add(fetch)
+
+    def store_small(self, job: Job, content: memoryview, seconds: float) -> None:
+        """Store a small content that was verified."""
+        if self._slow is None:
+            self._slow = self._how.store.syncs_slowly
+        if self._slow:
+            self._store_slowly(job, bytes(content), seconds)
+        else:
+            self._batch.append(self._stored(job, content, seconds))
+
+    def _store_slowly(self, job: Job, content: bytes, seconds: float) -> None:
+        self._writers.submit(lambda: self._news.put([self._stored(job, content, seconds)]))
+
+    def _stored(self, job: Job, content: bytes | memoryview, seconds: float) -> FileResult:
+        task = job.task
+        try:
+            self._how.store.put(task.sha256, content)
+        except OSError as error:
+            return failed(task, error, tries=1, seconds=seconds)
+        return self._finisher.place(task, downloaded=True, tries=1, seconds=seconds)
+
+    def pass_on(self) -> None:
+        """Hand on what became of small files since the last time."""
+        if self._batch:
+            self._news.put(self._batch)
+            self._batch = []
+
+    # From other threads
+
+    def progress_of(self, number: int) -> FileProgress | None:
+        """Return the progress of a file that was begun, for the last time."""
+        return self._progress_of.pop(number, None)
+
+    def crashed(self, error: BaseException) -> None:
+        """Take what nobody thought of; it is raised by whoever keeps the books."""
+        self._news.put(error)
+
+
+def room_for(how: How, key: str, size: int) -> int:
+    """Return the bytes that a content which is not in the store still needs room for."""
+    return max(0, size - sum(map(journal.room_of, how.left.get(key, []))))
+
+
+def check_room(directory: Path, needed: int) -> None:
+    """Make sure that there is room for what is to be written.
+
+    Raises:
+        DiskFull: There is not.
+    """
+    if not needed:
+        return
+    place = directory.absolute()
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    if needed > free:
+        raise DiskFull(str(directory), needed, free)
