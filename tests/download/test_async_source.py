@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -13,6 +14,7 @@ from dss_client import AsyncDSSClient, DSSClient, ProgressEvent
 from dss_client.download import DownloadError
 from dss_client.download.async_source import in_thread
 from dss_client.download.errors import Stopped
+from dss_client.download.lanes import Limits
 from dss_client.errors import InvalidArgument, NotFound
 from dss_client.local import LoadedBundle, LocalDSS
 from dss_client.manifest import manifest_rows
@@ -118,7 +120,7 @@ async def test_a_cancelled_download_is_continued_by_the_next(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("dss_client.download.engine._PART", 1 << 18)
+    monkeypatch.setattr("dss_client.download.settings.Limits", partial(Limits, part_size=1 << 18))
     server.faults = [{"on": "storage", "key": "reads.bin", "stall": 1_500_000}]
     begun = asyncio.Event()
     loop = asyncio.get_running_loop()
