@@ -5,7 +5,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,7 @@ COMMANDS = [text for language, text in BLOCKS if language == "sh" and "sbatch" n
 
 
 @pytest.fixture
-def folder(local_dss: LocalDSS, tmp_path: Path) -> Iterator[Path]:
+def folder(local_dss: LocalDSS, tmp_path: Path) -> Path:
     """Return a directory with a manifest of the sample."""
     with DSSClient(local_dss.url) as dss:
         answers = [
@@ -30,7 +29,7 @@ def folder(local_dss: LocalDSS, tmp_path: Path) -> Iterator[Path]:
         ]
     rows = [row for answer in answers for row in manifest_rows(answer)]
     write_manifest(tmp_path / "manifest.tsv", rows)
-    yield tmp_path
+    return tmp_path
 
 
 def run(arguments: list[str], folder: Path, url: str) -> str:

@@ -76,7 +76,15 @@ def test_nothing_imports_the_generator(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [p for p in MODULES if not inside(p, "local", "cli")], ids=ids)
 def test_the_sdk_does_not_import_what_extras_bring(path: Path) -> None:
-    extras = ("click", "rich", "tqdm", "starlette", "uvicorn", "jsonschema", "google_crc32c")
+    extras: tuple[str, ...] = (
+        "click",
+        "rich",
+        "tqdm",
+        "starlette",
+        "uvicorn",
+        "jsonschema",
+        "google_crc32c",
+    )
     if path == SOURCE / "progress.py":
         assert {name.split(".")[0] for name in imports_at_once(path)}.isdisjoint(extras)
         extras = tuple(set(extras) - {"rich", "tqdm"})

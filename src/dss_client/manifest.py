@@ -53,6 +53,7 @@ _SIZE = re.compile(r"[0-9]+")
 _QUOTED = re.compile(r'["\r\n]')
 _HEX = "0123456789abcdefABCDEF"
 _BATCH = 1000
+_MAX_SIZE = 1 << 50  # bytes; no object of any storage is as large
 
 RawRow = tuple[str, str, str, str, str, str, str, str]
 """The cells of `COLUMNS`, and the text of the whole row."""
@@ -111,9 +112,11 @@ def _no_size(_value: object) -> int:
     return 0
 
 
-def _not_negative(size: int) -> int:
+def _in_bounds(size: int) -> int:
     if size < 0:
         raise ValueError(f"{size} is not a size: it is negative")
+    if size > _MAX_SIZE:
+        raise ValueError(f"{size} is not a size: no file is as large")
     return size
 
 
@@ -147,7 +150,7 @@ class ManifestRow(BaseModel):
     file_uuid: _Uuid
     file_version: _Version
     file_sha256: Annotated[str, AfterValidator(_sha256)]
-    file_size: Annotated[int, BeforeValidator(_size), AfterValidator(_not_negative)]
+    file_size: Annotated[int, BeforeValidator(_size), AfterValidator(_in_bounds)]
 
 
 class _BundleRow(ManifestRow):
@@ -278,6 +281,7 @@ class ManifestReader:
                 and not sha256.strip(_HEX)
                 and size.isdecimal()
                 and size.isascii()
+                and len(size) < 16
             ):
                 self._row(numbers[index], dict(zip(self.columns, row, strict=True)))
             bundle, version = uuid, bundle_version
@@ -326,10 +330,10 @@ class ManifestReader:
         start = first
         try:
             for cells in reader:
+                self._next = reader.line_num + first
                 if cells:
                     yield start, cells
                 start = reader.line_num + first
-                self._next = start
         except (csv.Error, UnicodeDecodeError) as error:
             raise ManifestError(
                 self.name, f"is not tab-separated UTF-8 text: {error}", line=start
@@ -406,8 +410,8 @@ def row_text(cells: Sequence[str]) -> str:
     if text and len(cells) == text.count("\t") + 1 and not _QUOTED.search(text):
         return text
     out = io.StringIO()
-    csv.writer(out, dialect="excel-tab", lineterminator="").writerow(cells)
-    return out.getvalue()
+    csv.writer(out, dialect="excel-tab").writerow(cells)  # quotes what is in its line end
+    return out.getvalue().removesuffix("\r\n")
 
 
 def read_manifest(source: ManifestSource, *, allow_unnamed: bool = False) -> Generator[ManifestRow]:

@@ -26,8 +26,8 @@ from dss_client.download import (
     download_manifest,
     journal,
 )
-from dss_client.download.lanes import Limits
 from dss_client.download.filestore import FileStore
+from dss_client.download.lanes import Limits
 from dss_client.manifest import manifest_rows
 
 from .scripted import BUNDLE, FQ, ScriptedSource, Try, broken, page_of, refusal, sha256

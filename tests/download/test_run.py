@@ -166,6 +166,20 @@ class TestBundle:
         assert states(report)["a"] == "downloaded"
         assert (tmp_path / str(FQ) / "a").read_bytes() == b"data"
 
+    def test_a_description_that_is_there_stays_the_same_file(
+        self, source: ScriptedSource, tmp_path: Path
+    ) -> None:
+        """As the reference client leaves it: in the store, and not known to be verified."""
+        source.add_bundle([source.add_file("empty", b"")])
+        first = get(source, tmp_path)
+        for entry in first.entries:
+            FileStore(tmp_path).path(entry.sha256).touch()
+        again = get(source, tmp_path)
+        assert set(states(again).values()) == {"reused"}
+        for entry in again.entries:
+            assert entry.path is not None
+            assert entry.path.samefile(FileStore(tmp_path).path(entry.sha256))
+
     def test_c21_the_size_of_a_stored_file_is_checked(
         self, source: ScriptedSource, tmp_path: Path
     ) -> None:

@@ -20,6 +20,7 @@ from . import journal
 from .crew import Crew
 from .errors import DiskFull
 from .fetch import Fetch, How, Urls
+from .filestore import Found
 from .outcome import Finisher, failed, verified
 from .progress import FileProgress, Progress
 from .resolve import BundleUrls
@@ -157,8 +158,7 @@ class Lanes:
                 if found == "good":
                     results.append(self._finisher.place(task, downloaded=False))
                 elif task.content is not None or not task.size:
-                    self._how.store.put(task.sha256, verified(task))
-                    results.append(self._finisher.place(task, downloaded=True))
+                    results.append(self._known(task, found))
                 elif found == "unsure" or self._small is None or task.size > SMALL:
                     missing += room_for(self._how, task.sha256, task.size)
                     fetches.append(self._fetch(task, urls, unsure=found == "unsure"))
@@ -172,6 +172,14 @@ class Lanes:
             self._crew.add(fetch)
         self._send_small(small, urls)
         return results
+
+    def _known(self, task: FileTask, found: Found) -> FileResult:
+        """Store a content that needs no transfer, unless it is there: others may link to it."""
+        content = verified(task)
+        there = found == "unsure" and self._how.store.find(task.sha256, task.size)
+        if not there:
+            self._how.store.put(task.sha256, content)
+        return self._finisher.place(task, downloaded=not there)
 
     def _send_small(self, tasks: Sequence[FileTask], urls: BundleUrls) -> None:
         """Give small contents to the loop, as soon as it is known where they are."""
