@@ -3,7 +3,7 @@
 import csv
 import io
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,13 @@ from dss_client.manifest import (
     ManifestError,
     ManifestReader,
     ManifestRow,
+    RawRow,
     manifest_rows,
     read_manifest,
+    row_text,
     write_cells,
     write_manifest,
+    write_texts,
 )
 from dss_client.models import BundleVersion
 
@@ -169,6 +172,9 @@ def test_other_encodings_are_refused(tmp_path: Path) -> None:
         ("file_size", " 1"),
         ("file_size", "1_000"),
         ("file_size", "٣"),
+        ("file_size", "²"),
+        ("file_size", str(2**63)),
+        ("file_size", "9" * 5000),
         ("file_size", ""),
         ("file_name", ""),
     ],
@@ -178,6 +184,10 @@ def test_bad_cells_name_line_and_column(column: str, value: str) -> None:
     with pytest.raises(ManifestError, match=f"line 3: {column}") as caught:
         list(ManifestReader(text_of(HEADER, LINE, line)))
     assert (caught.value.line, caught.value.columns) == (3, (column,))
+    with pytest.raises(ManifestError) as again:
+        list(ManifestReader(text_of(HEADER, LINE, line)).batches())
+    assert str(again.value) == str(caught.value)
+    assert (again.value.line, again.value.columns) == (3, (column,))
 
 
 def test_all_bad_cells_of_a_row_are_named() -> None:
@@ -198,6 +208,8 @@ def test_unnamed_rows_stand_for_their_bundle() -> None:
 def test_rows_made_by_hand_are_checked() -> None:
     with pytest.raises(ValidationError, match="negative"):
         ManifestRow.model_validate({**CELLS, "file_size": -1})
+    with pytest.raises(ValidationError, match="no file is as large"):
+        ManifestRow.model_validate({**CELLS, "file_size": 1 << 60})
 
 
 def test_lines_are_counted_across_quoted_line_ends() -> None:
@@ -205,6 +217,136 @@ def test_lines_are_counted_across_quoted_line_ends() -> None:
     lines = list(ManifestReader(text_of(HEADER, odd, LINE)))
     assert [line.number for line in lines] == [2, 4]
     assert lines[0].row.file_name == "two\nlines"
+
+
+def batched(text: io.StringIO | list[dict[str, str]], *, bare: bool = False) -> list[RawRow]:
+    with ManifestReader(text, allow_unnamed=bare) as reader:
+        return [row for batch in reader.batches() for row in batch]
+
+
+class TestBatches:
+    def test_rows_come_as_texts(self) -> None:
+        assert batched(text_of(HEADER, LINE, LINE)) == [(*CELLS.values(), LINE)] * 2
+        assert batched(text_of(HEADER)) == []
+
+    @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+    def test_lines_end_as_they_like(self, end: str) -> None:
+        text = io.StringIO(end.join([HEADER, LINE, LINE]), newline="")
+        assert batched(text) == [(*CELLS.values(), LINE)] * 2
+
+    def test_there_may_be_many(self) -> None:
+        lines = [LINE.replace("a/b", f"f{number}") for number in range(2_500)]
+        with ManifestReader(text_of(HEADER, *lines)) as reader:
+            batches = list(reader.batches())
+        assert [*map(len, batches)] == [1000, 1000, 500]
+        assert [row[7] for batch in batches for row in batch] == lines
+
+    @pytest.mark.parametrize("odd", [0, 1, 999, 1000, 1001, 2_499])
+    def test_a_quote_or_an_empty_line_changes_nothing(self, odd: int) -> None:
+        names = [f"f{number}" for number in range(2_500)]
+        names[odd] = 'a "name"\n'
+        lines = [row_text([*{**CELLS, "file_name": name}.values()]) for name in names]
+        for between in ([], [""]):
+            rows = batched(text_of(HEADER, *lines[:odd], *between, *lines[odd:]))
+            assert [row[2] for row in rows] == names
+            assert [row[7] for row in rows] == lines
+
+    def test_columns_come_in_any_order(self) -> None:
+        cells = {"species": "Homo sapiens", **dict(reversed(CELLS.items()))}
+        text = "\t".join(cells.values())
+        (row,) = batched(text_of("\t".join(cells), text))
+        assert row == (*CELLS.values(), text)
+
+    def test_mappings_have_texts_too(self) -> None:
+        assert batched([{**CELLS, "note": 'a "note"'}]) == [
+            (*CELLS.values(), LINE + '\t"a ""note"""')
+        ]
+
+    def test_rows_may_stand_for_bundles(self) -> None:
+        bare = "\t".join([UUID, VERSION, *[""] * 5])
+        assert batched(text_of(HEADER, bare), bare=True) == [(UUID, VERSION, *[""] * 5, bare)]
+        with pytest.raises(ManifestError, match="line 2: file_name is empty"):
+            batched(text_of(HEADER, bare))
+
+    @pytest.mark.parametrize(
+        ("lines", "line"),
+        [
+            ([LINE, "short"], 3),
+            ([LINE, "", "short"], 4),
+            (["", LINE, LINE, "short"], 5),
+            ([LINE] * 1_500 + ["short"], 1_502),
+            ([LINE] * 1_500 + ["", "short"], 1_503),
+            ([LINE.replace("a/b", '"x\ny"'), LINE, "short"], 5),
+            ([LINE] * 1_200 + [LINE.replace("a/b", '"x\ny"'), LINE, "short"], 1_205),
+        ],
+    )
+    @pytest.mark.parametrize("before", ["", "\n\n"])
+    def test_a_bad_one_is_named_by_its_line(self, lines: list[str], line: int, before: str) -> None:
+        lines = [each.replace('"x\ny".fastq.gz', '"x\ny"') for each in lines]
+        text = io.StringIO(before + text_of(HEADER, *lines).read(), newline="")
+        with pytest.raises(ManifestError, match="has 1 cells, the header 7") as caught:
+            batched(text)
+        assert caught.value.line == line + len(before)
+
+    def test_a_text_that_is_none_is_named_by_its_line(self, tmp_path: Path) -> None:
+        path = tmp_path / "m.tsv"
+        lines = [HEADER, *[LINE] * 20_000]
+        path.write_bytes("\n".join(lines).encode() + b"\n\xff\n")
+        with (
+            ManifestReader(path) as reader,
+            pytest.raises(ManifestError, match=r"line \d+: is not tab-separated UTF-8"),
+        ):
+            list(reader.batches())
+
+    def test_cells_can_be_had_of_a_text(self) -> None:
+        cells = {"note": 'a\t"note"', **dict(reversed(CELLS.items()))}
+        with ManifestReader([cells]) as reader:
+            ((row,),) = reader.batches()
+            assert reader.fields(row[7]) == [*CELLS.values()]
+            assert reader.fields(row[7] + "\t/and/more") == [*CELLS.values()]
+        with ManifestReader(text_of(HEADER)) as reader:
+            assert reader.fields(LINE + "\t/and/more") == [*CELLS.values()]
+
+    @given(st.lists(st.text(st.characters(codec="utf-8")), min_size=1, max_size=5))
+    def test_the_text_of_a_row_has_its_cells(self, cells: list[str]) -> None:
+        (again,) = csv.reader(io.StringIO(row_text(cells) + "\r\n", newline=""), "excel-tab")
+        assert again == cells
+
+    @pytest.mark.parametrize(
+        ("cells", "text"),
+        [
+            (["a", "b"], "a\tb"),
+            (["a", ""], "a\t"),
+            ([""], '""'),
+            (["a\nb"], '"a\nb"'),
+            (["a\rb", "c"], '"a\rb"\tc'),
+            (["a\r\n"], '"a\r\n"'),
+            (["a\tb"], '"a\tb"'),
+            (['"'], '""""'),
+        ],
+    )
+    def test_texts_are_quoted_where_need_be(self, cells: list[str], text: str) -> None:
+        assert row_text(cells) == text
+
+
+class TestTexts:
+    def test_they_are_written_as_they_are(self, tmp_path: Path) -> None:
+        path = tmp_path / "new" / "m.tsv"
+        write_texts(path, iter([["a\tb"], [], ["é", '"x"']]))
+        assert path.read_bytes() == 'a\tb\r\né\r\n"x"\r\n'.encode()
+        assert list(path.parent.iterdir()) == [path]
+
+    def test_a_failed_write_leaves_the_old_one(self, tmp_path: Path) -> None:
+        def texts() -> Iterator[list[str]]:
+            yield ["new"]
+            raise OSError("disk full")
+
+        path = tmp_path / "m.tsv"
+        path.write_text("old")
+        with pytest.raises(OSError, match="full"):
+            write_texts(path, texts())
+        assert path.read_text() == "old"
+        assert list(tmp_path.iterdir()) == [path]
 
 
 def test_written_manifests_have_crlf(tmp_path: Path) -> None:

@@ -259,7 +259,7 @@ class StorageContent:
 
 
 class Connector:
-    """Opens connections to storage, and keeps one of each origin for each thread.
+    """Opens connections to storage, and keeps those that are free. Safe to be used by threads.
 
     Proxies of the environment are used, but never for this machine itself.
 
@@ -271,8 +271,8 @@ class Connector:
     def __init__(self, timeout: Timeout, tls: Callable[[], ssl.SSLContext]) -> None:
         self._timeout = timeout
         self._tls = tls
-        self._mine = threading.local()
         self._kept: set[Connection] = set()
+        self._idle: dict[tuple[str, str, int], list[Connection]] = {}  # those of them that are free
         self._lock = threading.Lock()
 
     @property
@@ -333,16 +333,16 @@ class Connector:
                 yield content
                 whole = response.length == 0 and not response.will_close
         finally:
-            if whole:
-                self._idle()[address.origin] = connection
-            else:
+            if not (whole and self._keep(connection, address)):
                 self._drop(connection)
 
     def _ask(
         self, address: Address, span: str | None, url: str
     ) -> tuple[Connection, http.client.HTTPResponse]:
         """Send a request, and read the head of its answer."""
-        kept = self._idle().pop(address.origin, None)
+        with self._lock:
+            idle = self._idle.get(address.origin)
+            kept = idle.pop() if idle else None
         try:
             if kept is not None:
                 if not kept.is_stale:
@@ -369,12 +369,13 @@ class Connector:
             raise
         return response
 
-    def _idle(self) -> dict[tuple[str, str, int], Connection]:
-        """Return the connections of this thread that are not in use."""
-        idle: dict[tuple[str, str, int], Connection] | None = getattr(self._mine, "idle", None)
-        if idle is None:
-            idle = self._mine.idle = {}
-        return idle
+    def _keep(self, connection: Connection, address: Address) -> bool:
+        """Keep a connection for the next request; False where all were closed meanwhile."""
+        with self._lock:
+            if connection not in self._kept:
+                return False
+            self._idle.setdefault(address.origin, []).append(connection)
+            return True
 
     def _drop(self, connection: Connection) -> None:
         with self._lock:
@@ -383,9 +384,10 @@ class Connector:
             connection.close()
 
     def close(self) -> None:
-        """Close the connections of all threads."""
+        """Close the connections of all threads; new ones can be opened afterwards."""
         with self._lock:
             kept, self._kept = self._kept, set()
+            self._idle.clear()
         for connection in kept:
             with suppress(OSError):
                 connection.close()

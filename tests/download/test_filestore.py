@@ -59,9 +59,7 @@ def refuse(code: int) -> Callable[..., None]:
 
 
 class TestPlaces:
-    def test_they_are_those_of_the_reference_client(
-        self, store: FileStore, tmp_path: Path
-    ) -> None:
+    def test_they_are_those_of_the_reference_client(self, store: FileStore, tmp_path: Path) -> None:
         sha = "2CF24DBA5FB0A30E26E83B2AC5B9E29E1B161E5C1FA7425E73043362938B9824"
         relative = f".hca/v2/files_2_4/2c/f24d/{sha.lower()}"
         assert store.path(sha) == tmp_path / relative
@@ -412,7 +410,7 @@ class TestFind:
         path.unlink()
         path.symlink_to(tmp_path / "elsewhere")
         for verify in ("size", "sha256"):
-            store.verify = verify  # type: ignore[assignment] # one of the two
+            store.verify = verify
             size = path.lstat().st_size
             assert store.look(SHA, size) == "absent"
             assert not store.find(SHA, size)

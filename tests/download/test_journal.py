@@ -9,6 +9,7 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryFile
 
@@ -42,7 +43,7 @@ def tagged(pid: str) -> str:
 
 
 @frozen
-class True_:
+class Run:
     """A content on its way, and what a run that got so far has written of it."""
 
     content: bytes
@@ -55,12 +56,12 @@ class True_:
 
 
 @st.composite
-def runs(draw: st.DrawFn) -> True_:
+def runs(draw: st.DrawFn) -> Run:
     """Draw what a run leaves: ranges written in any order, the hash following where it can."""
     content = draw(st.binary(min_size=1, max_size=200))
     cuts = draw(st.sets(st.integers(1, max(1, len(content) - 1)), max_size=7))
     edges = sorted({0, len(content), *(cut for cut in cuts if cut < len(content))})
-    spans = draw(st.permutations([*zip(edges, edges[1:], strict=False)]))
+    spans = draw(st.permutations([*pairwise(edges)]))
     hashed = 0
     done: set[tuple[int, int]] = set()
     records: list[Range] = []
@@ -74,7 +75,7 @@ def runs(draw: st.DrawFn) -> True_:
             records.append(Range(start, end, crc32=zlib.crc32(content[start:end])))
         while further := next((span for span in done if span[0] == hashed), None):
             hashed = further[1]
-    return True_(content, tuple(records))
+    return Run(content, tuple(records))
 
 
 def flipped(data: bytes, bit: int) -> bytes:
@@ -124,7 +125,7 @@ def is_prefix(some: Sequence[Range], of: Sequence[Range]) -> bool:
 
 class TestReading:
     @given(runs())
-    def test_what_was_written_is_read(self, run: True_) -> None:
+    def test_what_was_written_is_read(self, run: Run) -> None:
         found = read(run.lines)
         assert found is not None
         assert found.ranges == run.records
@@ -139,7 +140,7 @@ class TestReading:
 
     @given(runs(), st.lists(HARMS, min_size=1, max_size=3))
     def test_of_a_damaged_one_only_what_is_true_is_believed(
-        self, run: True_, harms: list[Harm]
+        self, run: Run, harms: list[Harm]
     ) -> None:
         text = run.lines
         for harm in harms:
@@ -152,7 +153,7 @@ class TestReading:
 
     @given(runs(), st.data())
     def test_a_torn_one_is_read_up_to_its_last_whole_line(
-        self, run: True_, data: st.DataObject
+        self, run: Run, data: st.DataObject
     ) -> None:
         text = run.lines
         cut = data.draw(st.integers(0, len(text)))
@@ -165,7 +166,7 @@ class TestReading:
     @pytest.mark.parametrize("bit", range(8))
     def test_no_bit_of_any_byte_matters_not(self, bit: int) -> None:
         records = (Range(0, 3, sha256=SHA), Range(7, 9, crc32=77))
-        text = True_(b"content, more", records).lines
+        text = Run(b"content, more", records).lines
         for place in range(len(text)):
             damaged = flipped(text, place * 8 + bit)
             found = read(damaged)
@@ -234,7 +235,7 @@ class TestReading:
 
 
 def prove(
-    run: True_, part: bytes, records: Sequence[Range], *, copy: bool = False
+    run: Run, part: bytes, records: Sequence[Range], *, copy: bool = False
 ) -> tuple[list[Range], str, bytes]:
     """Return what is proven, the hash of its beginning, and what was copied."""
     with TemporaryFile(buffering=0) as source, TemporaryFile(buffering=0) as target:
@@ -251,7 +252,7 @@ def hashed_of(good: Sequence[Range]) -> int:
 
 class TestProof:
     @given(runs(), st.booleans())
-    def test_all_is_proven_of_a_whole_file(self, run: True_, copy: bool) -> None:
+    def test_all_is_proven_of_a_whole_file(self, run: Run, copy: bool) -> None:
         good, digest, copied = prove(run, run.content, run.records, copy=copy)
         assert tuple(good) == run.records
         assert digest == hashlib.sha256(run.content[: hashed_of(good)]).hexdigest()
@@ -261,7 +262,7 @@ class TestProof:
 
     @given(runs(), st.lists(HARMS, min_size=1, max_size=3), st.booleans())
     def test_nothing_is_believed_that_the_bytes_do_not_confirm(
-        self, run: True_, harms: list[Harm], copy: bool
+        self, run: Run, harms: list[Harm], copy: bool
     ) -> None:
         part = run.content
         for harm in harms:
@@ -277,7 +278,7 @@ class TestProof:
         assert part[:hashed] == run.content[:hashed]
 
     @given(runs(), st.data())
-    def test_a_bad_range_costs_no_range_before_it(self, run: True_, data: st.DataObject) -> None:
+    def test_a_bad_range_costs_no_range_before_it(self, run: Run, data: st.DataObject) -> None:
         if not run.records:
             return
         bad = data.draw(st.integers(0, len(run.records) - 1))
@@ -287,11 +288,13 @@ class TestProof:
         assert run.records[bad] not in good
         assert is_prefix(run.records[:bad], good)
         if run.records[bad].sha256 is None:
-            before = next((n for n, r in enumerate(run.records) if r.start > start and r.sha256), 99)
+            before = next(
+                (n for n, r in enumerate(run.records) if r.start > start and r.sha256), 99
+            )
             assert {r for r in run.records[bad + 1 : before] if r.sha256 is None} <= set(good)
 
     @given(runs(), st.integers(0, 300))
-    def test_a_hole_is_no_content(self, run: True_, start: int) -> None:
+    def test_a_hole_is_no_content(self, run: Run, start: int) -> None:
         content = bytes(byte or 1 for byte in run.content)
         part = zeroed(content, start, 50)
         records = [
@@ -306,7 +309,7 @@ class TestProof:
         ]
 
     @given(runs(), st.data())
-    def test_no_false_claim_is_believed(self, run: True_, data: st.DataObject) -> None:
+    def test_no_false_claim_is_believed(self, run: Run, data: st.DataObject) -> None:
         false = data.draw(
             st.builds(
                 Range,
@@ -326,18 +329,18 @@ class TestProof:
         assert is_prefix(run.records[:at], good)
 
     def test_ranges_beyond_the_content_end_it(self) -> None:
-        run = True_(b"content", ())
+        run = Run(b"content", ())
         beyond = Range(5, 9, crc32=zlib.crc32(b"nt!!"))
         after = Range(0, 3, crc32=zlib.crc32(b"con"))
         assert prove(run, b"content!!", [beyond, after])[0] == []
 
     def test_a_gap_ends_the_hash(self) -> None:
         sha256 = hashlib.sha256(b"content").hexdigest()
-        run = True_(b"content", ())
+        run = Run(b"content", ())
         assert prove(run, b"content", [Range(3, 7, sha256=sha256)])[0] == []
 
     def test_a_range_within_what_is_hashed_ends_the_hash(self) -> None:
-        run = True_(b"content", ())
+        run = Run(b"content", ())
         first = Range(0, 5, sha256=hashlib.sha256(b"conte").hexdigest())
         within = Range(3, 7, sha256=hashlib.sha256(b"content").hexdigest())
         assert prove(run, b"content", [first, within])[0] == [first]
@@ -346,7 +349,7 @@ class TestProof:
         monkeypatch.setattr(journal, "_BLOCK", 3)
         sha256 = hashlib.sha256(b"cont").hexdigest()
         records = [Range(0, 4, sha256=sha256), Range(4, 7, crc32=zlib.crc32(b"ent"))]
-        good, _, copied = prove(True_(b"content", ()), b"content", records, copy=True)
+        good, _, copied = prove(Run(b"content", ()), b"content", records, copy=True)
         assert (good, copied) == (records, b"content")
 
 
@@ -357,6 +360,12 @@ class TestOwners:
     def test_a_process_that_has_ended_is_dead(self, dead: str) -> None:
         assert not journal.is_alive(owned_by(dead))
         assert not journal.is_alive(owned_by(dead, ""))
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+    def test_so_is_one_that_nobody_has_waited_for(self) -> None:
+        with subprocess.Popen([sys.executable, "-c", ""]) as process:
+            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+            assert not journal.is_alive(owned_by(str(process.pid), ""))
 
     def test_nobody_knows_of_another_machine(self, dead: str) -> None:
         assert journal.is_alive(ELSEWHERE)
@@ -415,7 +424,9 @@ class TestWhatRunsLeave:
         store.partials.mkdir(parents=True)
         return store
 
-    def leave(self, store: FileStore, pid: str, *, key: str = SHA, text: bytes | None = None) -> Path:
+    def leave(
+        self, store: FileStore, pid: str, *, key: str = SHA, text: bytes | None = None
+    ) -> Path:
         path = store.partials / f"{key}.{tagged(pid)}-0a.journal"
         path.write_bytes(journal.header(7, "") if text is None else text)
         path.with_suffix(".part").write_bytes(b"content")
@@ -459,9 +470,7 @@ class TestWhatRunsLeave:
         assert self.left(store) == set()
 
     @pytest.mark.parametrize("gone", [".part", ".journal"])
-    def test_one_without_the_other_is_removed(
-        self, store: FileStore, dead: str, gone: str
-    ) -> None:
+    def test_one_without_the_other_is_removed(self, store: FileStore, dead: str, gone: str) -> None:
         self.leave(store, dead).with_suffix(gone).unlink()
         assert self.left(store) == set()
 

@@ -89,7 +89,7 @@ class TestHardLinks:
         placer.place(stored, "b/f")
         assert placer.place(stored, "b/f") == (tmp_path / "b/f", "hardlink")
         assert Placer(tmp_path).place(stored, "b/f") == (tmp_path / "b/f", "hardlink")
-        assert os.stat(stored).st_nlink == 2
+        assert Path(stored).stat().st_nlink == 2
 
     def test_it_leaves_the_seal_as_it_is(
         self, store: FileStore, stored: str, placer: Placer
@@ -129,14 +129,10 @@ class TestOtherFiles:
             links.errors = [errno.EXDEV]
         return str(request.param)
 
-    def test_the_way_is_the_one_that_is_meant(
-        self, stored: str, placer: Placer, way: str
-    ) -> None:
+    def test_the_way_is_the_one_that_is_meant(self, stored: str, placer: Placer, way: str) -> None:
         assert placer.place(stored, "b/f")[1] == way
 
-    def test_an_identical_one_is_fine(
-        self, stored: str, placer: Placer, tmp_path: Path
-    ) -> None:
+    def test_an_identical_one_is_fine(self, stored: str, placer: Placer, tmp_path: Path) -> None:
         (tmp_path / "f").write_bytes(CONTENT)
         inode = (tmp_path / "f").stat().st_ino
         assert placer.place(stored, "f") == (tmp_path / "f", "copy")
@@ -260,7 +256,7 @@ class TestReflinks:
         assert (target, link) == (tmp_path / "b/f", "reflink")
         assert target.read_bytes() == CONTENT
         assert not target.samefile(stored)
-        assert os.stat(stored).st_nlink == os.stat(target).st_nlink == 1
+        assert Path(stored).stat().st_nlink == target.stat().st_nlink == 1
         assert beside(target) == [target]
         assert placer.place(stored, "b/f") == (target, "copy")
         assert beside(target) == [target]

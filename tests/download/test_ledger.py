@@ -63,10 +63,12 @@ class TestBundles:
         assert list(ledger.bundles()) == [(0, OTHER)]
 
     def test_an_empty_one_has_nothing(self, ledger: Ledger) -> None:
-        assert list(ledger.bundles()) == list(ledger.pending()) == list(ledger.reports()) == []
+        for every in (ledger.bundles(), ledger.pending(), ledger.reports()):
+            assert list(every) == []
         assert (len(ledger), ledger.listed_bytes(), ledger.errors) == (0, 0, ())
         assert ledger.totals().files == ledger.totals().bytes == {}
-        assert list(ledger.cells()) == list(ledger.texts()) == list(ledger.contents()) == []
+        for rows in (ledger.cells(), ledger.texts(), ledger.contents()):
+            assert list(rows) == []
 
 
 class TestFiles:

@@ -153,7 +153,7 @@ class TestOneWriter:
         one = parts(store)
         writers = [one.claim() for _ in range(10)]
         assert one.claim() is None
-        assert not one.can_be_shared
+        assert [one.can_be_shared] == [False]
         for writer in writers[::2]:
             assert writer is not None
             write(writer, 4)
@@ -223,9 +223,7 @@ class TestOneWriter:
         again.leave()
         finish(one, store)
 
-    def test_a_file_that_somebody_cut_has_another_hash(
-        self, store: FileStore, parts: Make
-    ) -> None:
+    def test_a_file_that_somebody_cut_has_another_hash(self, store: FileStore, parts: Make) -> None:
         one = parts(store)
         take(one, 90)
         (path,) = store.partials.glob("*.part")
@@ -290,9 +288,7 @@ class TestJournals:
             sha256(CONTENT[:end]) for end in range(10, 101, 10)
         ]
 
-    def test_ranges_ahead_have_checksums_of_their_own(
-        self, store: FileStore, parts: Make
-    ) -> None:
+    def test_ranges_ahead_have_checksums_of_their_own(self, store: FileStore, parts: Make) -> None:
         one = parts(store)
         take(one, 50)
         found = Journal.read(journals(store)[0])
@@ -315,9 +311,7 @@ class TestJournals:
         first.leave()
         assert ranges(store, sha256(content)) == [(0, MIB)]
         one.suspend()
-        again = parts(
-            store, journals(store, sha256(content)), content=content, part_size=32 * MIB
-        )
+        again = parts(store, journals(store, sha256(content)), content=content, part_size=32 * MIB)
         assert again.bytes_done == MIB
         finish(again, store, content)
 
@@ -476,16 +470,10 @@ class TestAnySchedule:
                 left = journals(store, key)
                 if end != "at work":
                     first._close()  # as it is when a process is killed
-                if left and end in {"dead", "elsewhere"}:
-                    own(left[0], ELSEWHERE if end == "elsewhere" else _dead())
-                if left and torn:
-                    os.truncate(left[0], max(0, left[0].stat().st_size - torn))
-                if left and harm is not None:
-                    path = left[0].with_suffix(harm[0])
-                    data = bytearray(path.read_bytes())
-                    if data:
-                        data[harm[1] % len(data)] ^= 1 << harm[1] % 8
-                        path.write_bytes(data)
+                for path in left:
+                    if end in {"dead", "elsewhere"}:
+                        own(path, ELSEWHERE if end == "elsewhere" else _dead())
+                    do_harm(path, torn, harm)
                 recorded = sum(
                     each.end - each.start
                     for path in left
@@ -509,13 +497,30 @@ class TestAnySchedule:
                     assert max(schedule.written) <= 1
                     assert sum(schedule.written) == size - there
                     for path in {*journals(store, key)} - {*left}:
-                        found = Journal.read(path)
-                        assert found is not None
-                        assert len(found.ranges) == second._records
-                        with path.with_suffix(".part").open("rb", buffering=0) as source:
-                            good, _ = journal.proven(found, source.fileno(), None)
-                        assert tuple(good) == found.ranges
+                        assert proven(path) == second._records
                     finish(second, store, content)
+
+
+def do_harm(left: Path, torn: int, harm: tuple[str, int] | None) -> None:
+    """Cut bytes off a journal, and flip a bit of it or of its partial file."""
+    os.truncate(left, max(0, left.stat().st_size - torn))
+    if harm is None:
+        return
+    path = left.with_suffix(harm[0])
+    data = bytearray(path.read_bytes())
+    if data:
+        data[harm[1] % len(data)] ^= 1 << harm[1] % 8
+        path.write_bytes(data)
+
+
+def proven(path: Path) -> int:
+    """Make sure that all of a journal is true, and return the number of its ranges."""
+    found = Journal.read(path)
+    assert found is not None
+    with path.with_suffix(".part").open("rb", buffering=0) as source:
+        good, _ = journal.proven(found, source.fileno(), None)
+    assert tuple(good) == found.ranges
+    return len(good)
 
 
 def _dead() -> str:
@@ -665,9 +670,7 @@ class TestGoingOn:
         assert journals(store) == [left]
         finish(second, store)
 
-    def test_of_several_the_first_that_fits_is_taken(
-        self, store: FileStore, parts: Make
-    ) -> None:
+    def test_of_several_the_first_that_fits_is_taken(self, store: FileStore, parts: Make) -> None:
         (store.partials).mkdir(parents=True)
         unreadable = store.partials / f"{SHA}.a.journal"
         unreadable.write_bytes(b"torn")
@@ -727,14 +730,14 @@ class TestGoingOn:
         def full(*_: object) -> None:
             raise OSError(errno.ENOSPC, "No space")
 
-        count = len(os.listdir("/proc/self/fd"))
+        count = len([*Path("/proc/self/fd").iterdir()])
         second = Partial(store, SHA, 100, PART)
         with monkeypatch.context() as patch:
             patch.setattr(journal, "write_at", full)
             with pytest.raises(OSError, match="No space"):
                 second.open([left])
         second.discard()
-        assert len(os.listdir("/proc/self/fd")) == count
+        assert len([*Path("/proc/self/fd").iterdir()]) == count
         assert [*store.partials.glob("*.part")] == [left.with_suffix(".part")]
 
 

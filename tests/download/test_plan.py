@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import evolve
@@ -53,7 +54,7 @@ def plan(source: ScriptedSource, rule: BundleRule) -> Plan:
         *,
         wanted: Filter | None = None,
         many: bool = True,
-        **changes: object,
+        **changes: Any,
     ) -> Expanded:
         return expand_bundle(
             source,
@@ -339,7 +340,7 @@ class TestUrls:
         assert calls == [True]
 
 
-def row_of(number: int, file: FileVersion, **changes: str | int) -> ManifestEntry:
+def row_of(number: int, file: FileVersion, **changes: Any) -> ManifestEntry:
     row = ManifestEntry(number, file.name, file.uuid, file.version, file.sha256, file.size)
     return evolve(row, **changes)
 
@@ -362,7 +363,7 @@ class TestRows:
             *rows: ManifestEntry,
             no_metadata: bool = False,
             no_data: bool = False,
-            **changes: object,
+            **changes: Any,
         ) -> Expanded:
             return expand_rows(
                 source,

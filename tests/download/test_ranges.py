@@ -54,7 +54,7 @@ def test_the_range_that_was_asked_for_is_fine(given: str) -> None:
         "bytes 5-19",
         "",
         "bytes 5-19/20, bytes 5-19/20",
-        "bytes ٥-19/20",
+        "bytes \u0665-19/20",
         f"bytes {'5' * 5000}-19/20",
     ],
 )
@@ -80,9 +80,7 @@ def test_a_part_of_a_content_without_end_is_refused() -> None:
         check(5, 206, content_range=f"bytes 5-9/{'2' * 5000}")
 
 
-@pytest.mark.parametrize(
-    "length", ["20", "19", "0", "", "x", "-5", "²", "\xb2\xb3"], ids=ascii
-)
+@pytest.mark.parametrize("length", ["20", "19", "0", "", "x", "-5", "²", "\xb2\xb3"], ids=ascii)
 @pytest.mark.parametrize("first", [0, 5])
 def test_the_whole_content_may_come_instead(first: int, length: str) -> None:
     assert check(first, 200, content_length=length) == Answered(whole=True, etag="")

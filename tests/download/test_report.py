@@ -1,25 +1,30 @@
-"""Reports, errors and progress as values."""
+"""Reports and errors as values."""
 
+import errno
 import json
-import logging
 import pickle
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from dss_client.download import (
     ChecksumMismatch,
+    DiskFull,
     DownloadError,
     DownloadReport,
     FileDownloadError,
     FileReport,
     InvalidChecksum,
     NameClash,
-    ProgressEvent,
     SizeMismatch,
     UnsafeName,
 )
-from dss_client.download.progress import Progress
+from dss_client.download.errors import file_error
+from dss_client.download.ledger import Ledger
+from dss_client.download.report import State, StoredEntries
+from dss_client.download.task import FileResult, FileTask
 from dss_client.errors import DSSError
 
 from .scripted import FQ, broken
@@ -42,125 +47,181 @@ REPORT = DownloadReport(
         FileReport(name="old", size=7, path=Path("d/old"), state="reused", link="copy"),
         FileReport(name="gone", size=11, state="failed", error=GONE),
         FileReport(name="a", size=13, state="failed", error=CLASH),
-        FileReport(name="left", size=17, state="skipped"),
+        FileReport(name="left", size=17, state="skipped", reason="left out"),
+        FileReport(name="later", size=19, state="planned"),
     ),
     Path("d/m.tsv"),
 )
+STATES: list[State] = ["downloaded", "reused", "failed", "skipped", "planned"]
 
 
-def test_totals() -> None:
-    assert [entry.name for entry in REPORT.failed] == ["gone", "a"]
-    assert REPORT.errors == (GONE, CLASH)
-    assert not REPORT.ok
-    assert (REPORT.files_total, REPORT.files_done) == (4, 2)
-    assert (REPORT.bytes_done, REPORT.bytes_downloaded) == (12, 5)
-    assert DownloadReport(()).ok
+@pytest.fixture
+def stored() -> Iterator[DownloadReport]:
+    """Return the same report, its files in a ledger."""
+    ledger = Ledger()
+    ledger.add_bundle(0, FQ)
+    for number, entry in enumerate(REPORT.entries):
+        task = FileTask(
+            number=number,
+            bundle=entry.bundle,
+            name=entry.name,
+            uuid=None,
+            version=None,
+            sha256=entry.sha256,
+            size=entry.size,
+        )
+        ledger.add(0 if entry.bundle else None, [task], "planned")
+        ledger.settle(
+            [
+                FileResult(
+                    number,
+                    entry.state,
+                    entry.path,
+                    entry.link,
+                    entry.tries,
+                    entry.seconds,
+                    entry.reason,
+                    entry.error,
+                )
+            ]
+        )
+    yield DownloadReport(StoredEntries(ledger), REPORT.manifest_path)
+    ledger.close()
 
 
-def test_json() -> None:
-    document = json.loads(REPORT.to_json())
-    assert document["manifest_path"] == "d/m.tsv"
-    assert (document["ok"], document["files_failed"]) == (False, 2)
-    assert document["files"][0] == {
-        "bundle": str(FQ),
-        "name": "new",
-        "uuid": None,
-        "version": None,
-        "sha256": "0" * 64,
-        "size": 5,
-        "path": "d/new",
-        "state": "downloaded",
-        "link": "hardlink",
-        "tries": 2,
-        "seconds": 1.235,
-        "error": None,
-    }
-    assert document["files"][2]["error"] == f"'gone' of bundle {FQ}: broken"
-    assert json.loads(DownloadReport(()).to_json(indent=None))["manifest_path"] is None
+class TestReports:
+    def test_totals(self) -> None:
+        assert [entry.name for entry in REPORT.failed] == ["gone", "a"]
+        assert REPORT.errors == (GONE, CLASH)
+        assert not REPORT.ok
+        assert (REPORT.files_total, REPORT.files_done) == (5, 2)
+        assert (REPORT.bytes_total, REPORT.bytes_done) == (55, 12)
+        assert (REPORT.bytes_downloaded, REPORT.bytes_planned) == (5, 19)
+
+    def test_an_empty_one_is_fine(self) -> None:
+        empty = DownloadReport(())
+        assert empty.ok
+        assert (empty.files_total, empty.bytes_total, empty.errors) == (0, 0, ())
+
+    def test_json(self) -> None:
+        document = json.loads(REPORT.to_json())
+        assert list(document)[-1] == "files"
+        assert document["manifest_path"] == "d/m.tsv"
+        assert (document["ok"], document["files_failed"]) == (False, 2)
+        assert (document["files_planned"], document["files_skipped"]) == (1, 1)
+        assert document["files"][0] == {
+            "bundle": str(FQ),
+            "name": "new",
+            "uuid": None,
+            "version": None,
+            "sha256": "0" * 64,
+            "size": 5,
+            "path": "d/new",
+            "state": "downloaded",
+            "link": "hardlink",
+            "tries": 2,
+            "seconds": 1.235,
+            "reason": None,
+            "error": None,
+        }
+        assert document["files"][2]["error"] == f"'gone' of bundle {FQ}: broken"
+        assert document["files"][4]["reason"] == "left out"
+        assert json.loads(DownloadReport(()).to_json(indent=None))["manifest_path"] is None
 
 
-def test_the_error_holds_every_failure() -> None:
-    error = DownloadError(REPORT)
-    assert isinstance(error, DSSError)
-    assert error.exceptions == (GONE, CLASH)
-    assert error.report is REPORT
-    assert "2 of 4 files failed" in str(error)
-    assert "'gone'" in str(error)
-    clashes = error.subgroup(NameClash)
-    assert clashes is not None
-    assert clashes.exceptions == (CLASH,)
+class TestStoredReports:
+    def test_they_are_as_others(self, stored: DownloadReport) -> None:
+        assert list(stored.entries) == list(REPORT.entries)
+        assert stored.to_dict() == REPORT.to_dict()
+        assert stored.totals() == REPORT.totals()
+        assert (stored.failed, stored.errors) == (REPORT.failed, REPORT.errors)
+        for state in STATES:
+            assert stored.in_state(state) == REPORT.in_state(state)
+            assert stored.count(state) == REPORT.count(state)
+
+    def test_entries_can_be_picked(self, stored: DownloadReport) -> None:
+        entries, others = stored.entries, REPORT.entries
+        assert len(entries) == 6
+        for index in range(-6, 6):
+            assert entries[index] == others[index]
+        for some in (slice(1, 3), slice(None), slice(None, None, -2), slice(-2, 99), slice(5, 1)):
+            assert list(entries[some]) == list(others[some])
+        for index in (6, -7, 10**9):
+            with pytest.raises(IndexError, match=f"no entry {index}: it has 6"):
+                entries[index]
+
+    def test_they_can_be_read_again_and_at_once(self, stored: DownloadReport) -> None:
+        names = [(one.name, two.name) for one in stored.entries for two in stored.entries]
+        assert len(set(names)) == 36
+        assert evolve(stored.entries[0]) in stored.entries
+        assert next(reversed(stored.entries)).name == "later"
+
+    def test_they_pickle_as_values(self, stored: DownloadReport) -> None:
+        again = pickle.loads(pickle.dumps(stored))
+        assert again == REPORT
+        assert again.totals() == REPORT.totals()
+        assert isinstance(again.entries, tuple)
 
 
-def test_the_error_names_only_some() -> None:
-    entries = [
-        FileReport(name=f"f{n}", state="failed", error=FileDownloadError(f"f{n}", "x"))
-        for n in range(8)
-    ]
-    text = str(DownloadError(DownloadReport(tuple(entries))))
-    assert "'f4'" in text
-    assert "'f5'" not in text
-    assert "and 3 more" in text
+class TestErrors:
+    def test_the_error_holds_every_failure(self) -> None:
+        error = DownloadError(REPORT)
+        assert isinstance(error, DSSError)
+        assert error.exceptions == (GONE, CLASH)
+        assert error.report is REPORT
+        assert "2 of 5 files failed" in str(error)
+        assert "'gone'" in str(error)
+        clashes = error.subgroup(NameClash)
+        assert clashes is not None
+        assert clashes.exceptions == (CLASH,)
 
+    def test_so_does_that_of_a_stored_one(self, stored: DownloadReport) -> None:
+        assert DownloadError(stored).exceptions == (GONE, CLASH)
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        GONE,
-        CLASH,
-        UnsafeName("../x", "no"),
-        InvalidChecksum("", "no"),
-        SizeMismatch("f", 3, None),
-        ChecksumMismatch("f", "a", "b"),
-        DownloadError(REPORT),
-    ],
-    ids=lambda error: type(error).__name__,
-)
-def test_errors_pickle(error: DSSError) -> None:
-    again = pickle.loads(pickle.dumps(error))
-    assert (type(again), str(again)) == (type(error), str(error))
-    if isinstance(error, DownloadError):
-        assert again.report == REPORT
-        assert [str(one) for one in again.exceptions] == [str(GONE), str(CLASH)]
-    else:
-        assert again.__dict__.keys() == error.__dict__.keys()
+    def test_it_names_only_some(self) -> None:
+        entries = [
+            FileReport(name=f"f{n}", state="failed", error=FileDownloadError(f"f{n}", "x"))
+            for n in range(8)
+        ]
+        text = str(DownloadError(DownloadReport(tuple(entries))))
+        assert "'f4'" in text
+        assert "'f5'" not in text
+        assert "and 3 more" in text
 
+    @pytest.mark.parametrize(
+        "error",
+        [
+            GONE,
+            CLASH,
+            UnsafeName("../x", "no"),
+            InvalidChecksum("", "no"),
+            SizeMismatch("f", 3, None),
+            ChecksumMismatch("f", "a", "b"),
+            DiskFull("d", 9, 3),
+            DownloadError(REPORT),
+        ],
+        ids=lambda error: type(error).__name__,
+    )
+    def test_errors_pickle(self, error: DSSError) -> None:
+        again = pickle.loads(pickle.dumps(error))
+        assert (type(again), str(again)) == (type(error), str(error))
+        if isinstance(error, DownloadError):
+            assert again.report == REPORT
+            assert [str(one) for one in again.exceptions] == [str(GONE), str(CLASH)]
+        else:
+            assert again.__dict__.keys() == error.__dict__.keys()
 
-def test_progress_counts() -> None:
-    events: list[ProgressEvent] = []
-    progress = Progress(events.append)
-    progress.planned(2, 30)
-    one = progress.file("one", FQ, 10)
-    one.advance_to(4)
-    two = progress.file("two", None, 20)
-    two.advance_to(20)
-    one.finish()
-    two.fail()
-    assert [
-        (event.kind, event.name, event.file_bytes_done, event.bytes_done, event.files_done)
-        for event in events
-    ] == [
-        ("planned", "", 0, 0, 0),
-        ("started", "one", 0, 0, 0),
-        ("advanced", "one", 4, 4, 0),
-        ("started", "two", 0, 4, 0),
-        ("advanced", "two", 20, 24, 0),
-        ("finished", "one", 10, 30, 1),
-        ("failed", "two", 0, 10, 2),
-    ]
-    assert {(event.files_total, event.bytes_total) for event in events} == {(2, 30)}
-    assert (events[1].bundle, events[1].file_bytes_total) == (FQ, 10)
+    def test_any_error_becomes_that_of_its_file(self) -> None:
+        task = FileTask(bundle=FQ, name="f", uuid=None, version=None, sha256="", size=0)
+        cause = broken()
+        error = file_error(task, cause)
+        assert (error.name, error.bundle, error.cause) == ("f", FQ, cause)
+        mismatch = SizeMismatch("other", 3, 4)
+        assert file_error(task, mismatch) is mismatch
+        assert (mismatch.name, mismatch.bundle) == ("f", FQ)
 
-
-def test_a_failing_callback_is_logged_and_left_alone(caplog: pytest.LogCaptureFixture) -> None:
-    calls: list[ProgressEvent] = []
-
-    def fail(event: ProgressEvent) -> None:
-        calls.append(event)
-        raise RuntimeError("no terminal")
-
-    progress = Progress(fail)
-    with caplog.at_level(logging.ERROR, logger="dss_client"):
-        progress.planned(1, 1)
-        progress.file("f", None, 1).finish()
-    assert len(calls) == 1
-    assert "not called again" in caplog.text
+    def test_a_full_disk_says_what_to_do(self) -> None:
+        task = FileTask(bundle=FQ, name="f", uuid=None, version=None, sha256="", size=0)
+        error = file_error(task, OSError(errno.ENOSPC, "No space left on device"))
+        assert "make room and run again" in str(error)
+        assert "make room" not in str(file_error(task, OSError(errno.EIO, "broken")))

@@ -18,7 +18,7 @@ from attrs import frozen
 
 from dss_client import DSSClient, DSSError, RetryPolicy, Timeout
 from dss_client.download import DownloadError
-from dss_client.download.engine import Limits
+from dss_client.download.lanes import Limits
 from dss_client.local import LoadedBundle, LocalDSS
 
 

@@ -351,13 +351,21 @@ def _runs(pid: str, started: str) -> bool:
         return False
     except (OSError, OverflowError):
         return True
+    if _facts(int(pid))[:1] in (["Z"], ["X"]):
+        return False  # it has ended, and only its parent has not taken note
     return not started or started == _started(int(pid))
 
 
 def _started(pid: int) -> str:
     """Return when a process was started, in the system's own ticks; empty where it is not told."""
+    facts = _facts(pid)
+    return facts[19] if facts else ""
+
+
+def _facts(pid: int) -> list[str]:
+    """Return what the system tells of a process, from its state on; empty where it tells none."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
     except OSError:
-        return ""
-    return text.rpartition(")")[2].split()[19]
+        return []
+    return text.rpartition(")")[2].split()

@@ -2,6 +2,7 @@
 
 import csv
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -18,7 +19,7 @@ _PATH = "file_path"
 _THERE = frozenset({"downloaded", "reused"})
 
 
-class _Listed:
+class _Listed(ABC):
     """A manifest that is being downloaded.
 
     Args:
@@ -49,8 +50,8 @@ class _Listed:
         yield [row_text(tuple(dict.fromkeys((*self._reader.columns, _PATH))))]
         yield from self._rows()
 
-    def _rows(self) -> Iterator[Sequence[str]]:
-        raise NotImplementedError
+    @abstractmethod
+    def _rows(self) -> Iterator[Sequence[str]]: ...
 
     def _with_path(self, text: str, place: str) -> str:
         """Return the text of a row with the place of its file."""
