@@ -85,6 +85,20 @@ class TestTogether:
         assert source.located == []
         assert len(set(found)) == len(tasks)
 
+    def test_the_workers_of_one_file_ask_once(
+        self, source: ScriptedSource, tasks: list[FileTask]
+    ) -> None:
+        urls = BundleUrls(source, FQ, "aws", tasks[:1])
+        together = threading.Barrier(8)
+
+        def ask(_: int) -> str:
+            together.wait(10)
+            return urls.url(tasks[0])
+
+        with ThreadPoolExecutor(8) as pool:
+            assert len(set(pool.map(ask, range(8)))) == 1
+        assert len(source.located) == 1
+
     def test_what_is_known_is_not_asked_for(
         self, source: ScriptedSource, tasks: list[FileTask]
     ) -> None:

@@ -94,6 +94,7 @@ class BundleUrls:
         self._lock = threading.Lock()
         self._known: dict[_Key, str] = dict(known or {})
         self._asked = bool(known)
+        self._locating: dict[_Key, threading.Lock] = {}
 
     def url(self, task: FileTask) -> str:
         """Return the URL of a content.
@@ -103,9 +104,15 @@ class BundleUrls:
         """
         key = _key(task)
         found = self.known([task]).get(task.number)
-        if found is None:
-            found = self._source.locate(uuid=key[0], version=key[1], replica=self._replica)
-            self._known[key] = found
+        if found is not None:
+            return found
+        with self._lock:
+            mine = self._locating.setdefault(key, threading.Lock())
+        with mine:  # the workers of one large file ask once
+            found = self._known.get(key)
+            if found is None:
+                found = self._source.locate(uuid=key[0], version=key[1], replica=self._replica)
+                self._known[key] = found
         return found
 
     def known(self, tasks: Sequence[FileTask]) -> dict[int, str]:
