@@ -755,6 +755,33 @@ class TestTLS:
         for _ in range(2):
             assert get(connector, f"{storage.url}/x") == CONTENT
 
+    def test_a_fault_after_some_pieces_is_told_after_them(
+        self,
+        connect: Connect,
+        storages: Storages,
+        contexts: tuple[ssl.SSLContext, ssl.SSLContext],
+    ) -> None:
+        content = bytes(range(256)) * 400
+
+        def script(asked: Asked) -> Iterator[bytes | End]:
+            head, body = answer(content, asked)
+            yield head + body[:100]
+            yield body[100:40_000]
+            yield "reset"
+
+        storage = storages(script, contexts[0])
+        came = bytearray()
+        buffer = memoryview(bytearray(1 << 20))
+        with connect(contexts[1]).open(f"{storage.url}/x") as opened:
+
+            def read_all() -> None:
+                while count := opened.readinto(buffer):
+                    came.extend(buffer[:count])
+
+            with pytest.raises(DSSConnectionError):
+                read_all()
+        assert content.startswith(bytes(came))
+
 
 def test_an_address_of_ipv6(connector: Connector, resources: ExitStack) -> None:
     storage = Storage(right)
@@ -976,7 +1003,7 @@ class TestProxies:
             assert asked.headers["host"] == HOST
 
     @pytest.mark.skipif(
-        sys.version_info < (3, 12), reason="Python leaves out the brackets, and proxies may guess"
+        sys.version_info < (3, 13), reason="Python leaves out the brackets, and proxies may guess"
     )
     def test_so_does_an_address_of_ipv6(
         self,

@@ -53,6 +53,8 @@ logger = logging.getLogger("dss_client")
 FAULTS = (OSError, http.client.HTTPException, UnicodeError)
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _UNSENDABLE = re.compile(r"[^!-~]")
+_BLOCK = 1 << 18
+_PATIENCE = 0.05  # seconds for a block
 _PIECE = 1 << 17  # what a broken connection may take with it
 _MAX_REFUSAL = 1 << 16  # bytes of an error's body that are kept
 _USER_AGENT = f"dss-client/{__version__}"
@@ -230,6 +232,8 @@ class StorageContent:
     def __init__(self, response: http.client.HTTPResponse, url: str) -> None:
         self._response = response
         self._url = url
+        self._fault: Exception | None = None
+        self._in_pieces = url.startswith("https:")
         self.status_code: int = response.status
         self.headers: Mapping[str, str] = {
             name.lower(): value for name, value in response.headers.items()
@@ -241,12 +245,14 @@ class StorageContent:
         Raises:
             DSSConnectionError, DSSTimeout: The connection broke or stalled.
         """
+        if self._fault is not None:
+            raise storage_error(self._fault, self._url) from self._fault
         response = self._response
         try:
             if response.length is None:  # in chunks, or up to the end of the connection
                 return response.readinto(buffer[:_PIECE])
-            # What has come, in one piece: if the connection breaks next, nothing is lost.
-            count = response.fp.readinto1(buffer[: response.length]) if response.length else 0
+            most = min(response.length, _BLOCK) if self._in_pieces else response.length
+            count = self._fill(buffer[:most])
         except FAULTS as error:
             raise storage_error(error, self._url) from error
         if not count and response.length:
@@ -255,6 +261,25 @@ class StorageContent:
                 request=storage_request(self._url),
             )
         response.length -= count
+        return count
+
+    def _fill(self, buffer: memoryview) -> int:
+        """Read what comes; over TLS, where it comes in small pieces, a block if it comes quickly.
+
+        A fault after the first piece is kept for the next call, so that nothing is lost to it.
+        """
+        count, started = 0, time.monotonic()
+        while count < len(buffer):
+            try:
+                more = self._response.fp.readinto1(buffer[count:])
+            except FAULTS as error:
+                if not count:
+                    raise
+                self._fault = error
+                break
+            count += more
+            if not (more and self._in_pieces) or time.monotonic() - started > _PATIENCE:
+                break
         return count
 
 
