@@ -4,6 +4,7 @@ import base64
 import datetime as dt
 import ipaddress
 import logging
+import random
 import select
 import socket
 import ssl
@@ -711,6 +712,56 @@ class TestTLS:
         for _ in range(3):
             assert get(connector, f"{storage.url}/x", first=3) == CONTENT[3:]
         assert storage.connections == 1
+
+    @pytest.mark.parametrize("size", [100, 300_000, 3_000_000])
+    @pytest.mark.parametrize("step", [999, 1 << 20])
+    def test_any_content_comes_whole(
+        self,
+        connect: Connect,
+        storages: Storages,
+        contexts: tuple[ssl.SSLContext, ssl.SSLContext],
+        size: int,
+        step: int,
+    ) -> None:
+        content = random.Random(size).randbytes(size)
+        storage = storages(lambda asked: iter(answer(content, asked)), contexts[0])
+        assert get(connect(contexts[1]), f"{storage.url}/x", step=step) == content
+
+    @pytest.mark.parametrize(
+        ("end", "kind"),
+        [
+            ("close", DSSConnectionError),
+            ("reset", DSSConnectionError),
+            ("stall", DSSTimeout),
+        ],
+    )
+    @pytest.mark.parametrize("pieces", [1, 5])
+    def test_nothing_is_lost_of_what_came_before_a_break(
+        self,
+        connect: Connect,
+        storages: Storages,
+        contexts: tuple[ssl.SSLContext, ssl.SSLContext],
+        end: str,
+        kind: type[DSSError],
+        pieces: int,
+    ) -> None:
+        def script(_: Asked) -> Iterator[bytes | End]:
+            yield HEAD
+            for number in range(pieces):
+                yield CONTENT[1000 * number : 1000 * (number + 1)]
+            if end == "stall":
+                done.wait(10)
+            else:
+                yield "close" if end == "close" else "reset"
+
+        done = threading.Event()
+        storage = storages(script, contexts[0])
+        came = bytearray()
+        connector = connect(contexts[1], timeout=0.1 if end == "stall" else 10.0)
+        with pytest.raises(kind):
+            get(connector, f"{storage.url}/x", into=came)
+        assert came == CONTENT[: 1000 * pieces]
+        done.set()
 
     def test_who_is_not_trusted_is_told_nothing(
         self,

@@ -3,7 +3,8 @@
 Each `assert_type` is what an editor shows; `errors.py` holds what must be refused.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, assert_type
@@ -266,7 +267,7 @@ def downloads(dss: DSSClient, where: Path) -> None:
     assert_type(report, DownloadReport)
     assert_type(report.ok, bool)
     assert_type(report.bytes_done, int)
-    assert_type(report.entries, tuple[FileReport, ...])
+    assert_type(report.entries, Sequence[FileReport])
     assert_type(report.entries[0].path, Path | None)
     same = dss.download_manifest(manifest="m.tsv", replica="aws", layout="bundle", no_data=True)
     assert_type(same, DownloadReport)
@@ -274,6 +275,11 @@ def downloads(dss: DSSClient, where: Path) -> None:
     with where.open() as text:
         dss.download_manifest(manifest=text, replica="aws")
     dss.download_manifest(manifest=[{"bundle_uuid": U}], replica="aws", layout="none")
+    planned = dss.download_bundles(bundles=[f"{U}.{V}", FQID(U, V)], replica="aws", dry_run=True)
+    assert_type(planned.bytes_planned, int)
+    dss.download_collection(uuid=U, replica="aws", verify="size", durable=False)
+    with ProcessPoolExecutor(2) as pool:
+        dss.download_search(es_query={}, replica="gcp", clash="rename", executor=pool)
 
 
 def versions(now: datetime) -> None:

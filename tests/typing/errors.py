@@ -102,6 +102,9 @@ def higher(dss: DSSClient) -> None:
     print(dss.checkout(uuid=U, replica="aws").location)  # error
     dss.download(uuid=U, replica="aws")  # error
     dss.download(bundle_uuid=U, replica="aws", data_filter=5)  # error
+    dss.download(bundle_uuid=U, replica="aws", verify="md5")  # error
+    dss.download_manifest(manifest="m", replica="aws", clash="ignore")  # error
+    dss.download_bundles(bundles=[5], replica="aws")  # error
     dss.download_manifest(manifest="m.tsv", replica="aws", layout="flat")  # error
     dss.download_manifest(manifest=5, replica="aws")  # error
     entry: FileReport = dss.download(bundle_uuid=U, replica="aws").entries  # error
