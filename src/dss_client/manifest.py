@@ -482,7 +482,8 @@ def _written(path: str | os.PathLike[str]) -> Generator[TextIO]:
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.parent / f".{secrets.token_hex(8)}.part"
     try:
-        with temporary.open("x", encoding="utf-8", newline="") as file:
+        # The path of a directory may be any bytes; so it is written as it is.
+        with temporary.open("x", encoding="utf-8", errors="surrogateescape", newline="") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

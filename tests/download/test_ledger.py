@@ -154,6 +154,17 @@ class TestFiles:
         assert four.state == "planned"
         assert ledger.errors == (error,)
 
+    @pytest.mark.parametrize("path", ["/d/\udcff", "/d/é", Path("/d/\udc80/f"), ""])
+    def test_a_path_need_not_be_text(self, ledger: Ledger, path: str | Path) -> None:
+        """On Linux, the name of a directory may be any bytes."""
+        ledger.add(None, [task(0, None)], "planned")
+        ledger.settle([FileResult(0, "downloaded", path)])
+        other = Ledger()
+        other.take_over(pickle.loads(pickle.dumps(ledger.export())))
+        assert [each.path for each in ledger.reports()] == [Path(path)]
+        assert [each.path for each in other.reports()] == [Path(path)]
+        other.close()
+
     def test_errors_come_by_their_numbers(self, ledger: Ledger) -> None:
         errors = [FileDownloadError(f"f{number}", "gone") for number in range(3)]
         ledger.settle([FileResult(n, "failed", error=errors[n]) for n in (2, 0, 1)])

@@ -14,7 +14,7 @@ from dss_client.download.task import FileTask
 from dss_client.errors import DSSError, NotFound
 from dss_client.models import FileVersion, GetBundleResponse
 
-from .scripted import BUNDLE, FQ, VERSION, ScriptedSource, broken, refusal, task_of
+from .scripted import BUNDLE, FQ, VERSION, Replica, ScriptedSource, broken, refusal, task_of
 
 LARGE = SMALL_BUNDLE + 16
 
@@ -167,6 +167,52 @@ class TestTogether:
             with pytest.raises(NotFound):
                 urls.url(lost)
         assert len(source.asked) == 1
+
+
+class TestOneByOne:
+    def test_the_workers_of_one_file_ask_once(
+        self, source: ScriptedSource, tasks: list[FileTask], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        locate = source.locate
+        asked = threading.Barrier(4)
+
+        def slowly(_: object, *, uuid: str, version: str | None, replica: Replica) -> str:
+            asked.wait()  # for the others to begin
+            threading.Event().wait(0.02)
+            return locate(uuid=uuid, version=version, replica=replica)
+
+        def ask(_: int) -> str:
+            if threading.current_thread() is not first:
+                asked.wait()
+            return urls.url(tasks[0])
+
+        urls = BundleUrls(source, FQ, "aws", tasks[:1])
+        monkeypatch.setattr(ScriptedSource, "locate", slowly)
+        found: list[str] = []
+        first = threading.Thread(target=lambda: found.append(urls.url(tasks[0])))
+        first.start()
+        with ThreadPoolExecutor(3) as pool:
+            found += pool.map(ask, range(3))
+        first.join()
+        assert len(source.located) == 1
+        assert len(set(found)) == 1
+
+    def test_what_somebody_has_found_meanwhile_is_taken(
+        self, source: ScriptedSource, tasks: list[FileTask]
+    ) -> None:
+        class Busy:
+            """A lock that somebody else has held, and found the URL."""
+
+            def __enter__(self) -> None:
+                urls._known[str(tasks[0].uuid), VERSION] = "http://found"
+
+            def __exit__(self, *_: object) -> None:
+                """Let go."""
+
+        urls = BundleUrls(source, FQ, "aws", tasks[:1])
+        urls._locating[str(tasks[0].uuid), VERSION] = Busy()  # type: ignore[assignment]
+        assert urls.url(tasks[0]) == "http://found"
+        assert source.located == []
 
 
 class TestFailures:

@@ -2,6 +2,8 @@
 
 import csv
 import io
+import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -313,6 +315,16 @@ class TestTexts:
         if isinstance(made.listed, ListedFiles):
             assert {str(each.path) for each in reports(made)} == {place}
             assert [each.name for each in reports(made)] == ["f0", "f1", "f2"]
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="names are texts elsewhere")
+    def test_even_one_that_is_no_text(self, make: Make, tmp_path: Path) -> None:
+        made = make(text_of([row(0)]), tmp_path / "\udcff", enter=False)
+        made.store.put(sha256(CONTENT), CONTENT)
+        made.listed.enter()
+        written = made.listed.write(tmp_path)
+        place = os.fsencode(made.store.place(sha256(CONTENT)))
+        assert b"/\xff/" in place
+        assert written.read_bytes().split(b"\r\n")[1].split(b"\t")[-1] == place
 
     @given(names=st.lists(st.text(st.characters(codec="utf-8"), min_size=1), max_size=5))
     @pytest.mark.parametrize("kind", KINDS)

@@ -6,6 +6,7 @@ file otherwise. It is gone with the object; nothing of it is in the download dir
 """
 
 import marshal
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -191,7 +192,7 @@ class Ledger:
         """Take note of what became of files."""
         rows: list[_Row] = []
         for result in results:
-            path = None if result.path is None else str(result.path)
+            path = None if result.path is None else os.fsencode(result.path)  # it may be no text
             rows.append(
                 (
                     result.state,
@@ -333,7 +334,7 @@ class Ledger:
             version=task.version,
             sha256=task.sha256,
             size=task.size,
-            path=None if path is None else Path(str(path)),
+            path=None if path is None else Path(os.fsdecode(cast("str | bytes", path))),
             state=_state(state),
             link=_link(link),
             tries=_int(tries),
