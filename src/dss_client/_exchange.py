@@ -183,6 +183,8 @@ class Exchange:
 
         The X-DSS headers of a file come with the redirect, not from storage (section 8.2).
         """
+        if not self._api_headers:
+            return response.headers
         headers = httpx.Headers(response.headers)
         headers.update(self._api_headers)
         return headers

@@ -6,6 +6,7 @@ caller's buffer, and nothing is ever sent along: no credential, no cookie, no de
 """
 
 import http.client
+import io
 import logging
 import re
 import select
@@ -229,8 +230,12 @@ class StorageContent:
         headers: The headers, names in lower case.
     """
 
-    def __init__(self, response: http.client.HTTPResponse, url: str) -> None:
+    def __init__(
+        self, response: http.client.HTTPResponse, url: str, connection: Connection
+    ) -> None:
         self._response = response
+        self._socket = connection.socket
+        self._read: Callable[[memoryview], int] = response.fp.readinto1
         self._url = url
         self._fault: Exception | None = None
         self._in_pieces = url.startswith("https:")
@@ -271,12 +276,15 @@ class StorageContent:
         count, started = 0, time.monotonic()
         while count < len(buffer):
             try:
-                more = self._response.fp.readinto1(buffer[count:])
+                more = self._read(buffer[count:])
             except FAULTS as error:
                 if not count:
                     raise
                 self._fault = error
                 break
+            if len(buffer) - count > io.DEFAULT_BUFFER_SIZE:
+                # What the head was read with has nothing left: it is a detour from now on.
+                self._read = self._socket.recv_into
             count += more
             if not (more and self._in_pieces) or time.monotonic() - started > _PATIENCE:
                 break
@@ -353,7 +361,7 @@ class Connector:
             logger.debug("%s -> %d in %.0f ms", storage_request(url), response.status, milliseconds)
             with response:
                 _refuse_failure(response, url)
-                content = StorageContent(response, url)
+                content = StorageContent(response, url, connection)
                 refuse_coded(response.status, content.headers, storage_request(url))
                 yield content
                 whole = response.length == 0 and not response.will_close

@@ -154,6 +154,8 @@ def outgoing(
 
 def log_exchange(hop: Hop, response: httpx.Response, started: float) -> None:
     """Say one line about a response; never a token or a presigned query."""
+    if not logger.isEnabledFor(logging.DEBUG):
+        return  # redacting costs more than all the rest
     logger.debug(
         "%s %s -> %d in %.0f ms",
         hop.method,

@@ -53,6 +53,14 @@ _SIZE = re.compile(r"[0-9]+")
 _QUOTED = re.compile(r'["\r\n]')
 _HEX = "0123456789abcdefABCDEF"
 _BATCH = 1000
+# A row as nearly all are. What it takes for a version is still to be looked at.
+_ROW = re.compile(
+    r"({uuid})\t({version})\t([^\t\"]+)\t({uuid})\t({version})\t({hexes}{{64}})\t([0-9]{{1,15}})".format(
+        uuid="-".join(f"[A-Za-z0-9]{{{count}}}" for count in (8, 4, 4, 4, 12)),
+        version="[0-9TZ.-]{25}",
+        hexes="[0-9A-Fa-f]",
+    )
+)
 _MAX_SIZE = 1 << 50  # bytes; no object of any storage is as large
 
 RawRow = tuple[str, str, str, str, str, str, str, str]
@@ -248,7 +256,11 @@ class ManifestReader:
         """
         while lines := list(islice(self._plain, _BATCH)):
             texts = [line.rstrip("\r\n") for line in lines]
-            if all(texts) and '"' not in "".join(texts):
+            usual = self._usual(texts)
+            if usual is not None:
+                yield usual
+                self._next += len(lines)
+            elif all(texts) and '"' not in "".join(texts):
                 rows = [text.split("\t") for text in texts]
                 yield self._checked(rows, texts, range(self._next, self._next + len(rows)))
                 self._next += len(rows)
@@ -258,6 +270,21 @@ class ManifestReader:
         while numbered := list(islice(self._lists, _BATCH)):
             rows = [row for _, row in numbered]
             yield self._checked(rows, map(row_text, rows), [number for number, _ in numbered])
+
+    def _usual(self, texts: list[str]) -> list[RawRow] | None:
+        """Return rows that hold the usual columns and no fault, None if that cannot be said."""
+        if self.columns != COLUMNS:
+            return None
+        found = list(map(_ROW.fullmatch, texts))
+        if None in found:
+            return None
+        rows = [
+            cast("RawRow", (*match.groups(), text))
+            for match, text in zip(found, texts, strict=True)
+            if match
+        ]
+        versions = {row[1] for row in rows} | {row[4] for row in rows}
+        return rows if all(map(_is_version, versions)) else None
 
     def _checked(
         self, rows: list[list[str]], texts: Iterable[str], numbers: Sequence[int]

@@ -1,6 +1,7 @@
 """The threads that carry contents: one for each file, and several where files are fewer."""
 
 import heapq
+import os
 import threading
 import time
 from collections import deque
@@ -16,13 +17,15 @@ __all__ = ["Crew"]
 _BUFFER = 1 << 20
 _MAX_WORKERS = 8  # for one file: what a single connection is limited by is met by then
 _GRACE = 5.0  # seconds that threads get to end after an interrupt
+_FIRST = (os.cpu_count() or 1) + 1  # threads that can be of use before any is known to wait
 
 
 class Crew:
     """Threads that work on fetches until they are settled.
 
     The threads are daemons: one that is stuck in a dead connection holds up neither Ctrl-C nor the
-    interpreter.
+    interpreter. More of them than there are processors only help to wait; where there is no waiting
+    they take the interpreter from each other. So there are few at first: see `grow`.
 
     Args:
         threads: How many there may be; they are started as they are needed.
@@ -37,6 +40,7 @@ class Crew:
         crashed: Callable[[BaseException], object],
     ) -> None:
         self._limit = threads
+        self._allowed = min(_FIRST, threads)
         self._report = report
         self._crashed = crashed
         self._changed = threading.Condition()
@@ -63,11 +67,20 @@ class Crew:
     def _wake(self) -> None:
         if self._idle:
             self._changed.notify()
-        elif len(self._threads) < self._limit and not self._ended:
+        elif len(self._threads) < self._allowed and not self._ended:
             name = f"dss-download-{len(self._threads)}"
             thread = threading.Thread(target=self._run, name=name, daemon=True)
             self._threads.append(thread)
             thread.start()
+
+    def grow(self) -> None:
+        """Allow twice as many threads, up to the limit, where there is work for them."""
+        with self._changed:
+            if self._allowed == self._limit or len(self._threads) < self._allowed or self._idle:
+                return
+            self._allowed = min(2 * self._allowed, self._limit)
+            for _ in range(self._allowed - len(self._threads)):
+                self._wake()
 
     def share(self, fetch: Fetch) -> None:
         """See to it that somebody comes to help with a content that was begun, where that helps."""

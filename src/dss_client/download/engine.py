@@ -7,6 +7,7 @@ have back over one queue.
 """
 
 import threading
+import time
 from collections.abc import Iterable, Sequence
 from queue import Empty, SimpleQueue
 
@@ -92,6 +93,7 @@ class Engine:
         self._waiting: dict[str, list[tuple[FileTask, BundleUrls]]] = {}
         self._under_way = 0
         self._quiet = 0  # ticks without news
+        self._look_at = time.monotonic() + _STEP
 
     def run(self, orders: Iterable[Order]) -> None:
         """Do what is wanted; one file that fails does not stop the others.
@@ -147,6 +149,10 @@ class Engine:
         """
         if self.stop.is_set():
             raise Stopped
+        now = time.monotonic()
+        if now >= self._look_at:
+            self._look_at = now + _STEP
+            self._lanes.carry_more()
         behind = self._lanes.is_behind
         try:
             news = self._news.get(timeout=_TICK if behind else _STEP)

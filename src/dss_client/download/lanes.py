@@ -6,7 +6,6 @@ books.
 """
 
 import shutil
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -21,6 +20,7 @@ from .crew import Crew
 from .errors import DiskFull
 from .fetch import Fetch, How, Urls
 from .filestore import Found
+from .load import Load
 from .outcome import Finisher, failed, verified
 from .progress import FileProgress, Progress
 from .resolve import BundleUrls
@@ -34,7 +34,6 @@ __all__ = ["Lanes", "Limits", "News", "check_room"]
 _FIRST_ASKERS = 1
 _MORE_ASKERS = 16
 _ASKERS = 64
-_BUSY = 0.5  # part of one processor
 _WRITERS = 8
 _PART = 1 << 25
 
@@ -89,7 +88,7 @@ class Lanes:
         self._batch: list[FileResult] = []
         self._progress_of: dict[int, FileProgress] = {}
         self._slow: bool | None = None
-        self._looked_at = time.monotonic(), time.process_time()
+        self._asking, self._carrying = Load(), Load()
         self._crew = Crew(limits.threads, lambda result: news.put([result]), news.put)
         self._askers = Threads("dss-ask", _ASKERS, first=_FIRST_ASKERS)
         self._writers = Threads("dss-write", _WRITERS, first=_WRITERS)
@@ -132,11 +131,13 @@ class Lanes:
         Args:
             at_any_rate: Nothing has come for so long that it does not matter.
         """
-        wall, cpu = time.monotonic(), time.process_time()
-        idle = cpu - self._looked_at[1] < _BUSY * (wall - self._looked_at[0])
-        self._looked_at = wall, cpu
-        if idle or at_any_rate:
+        if self._asking.is_light() or at_any_rate:
             self._askers.grow(_MORE_ASKERS)
+
+    def carry_more(self) -> None:
+        """Carry more contents at once, where the time goes into waiting for storage."""
+        if self._carrying.is_light():
+            self._crew.grow()
 
     # Files
 
