@@ -86,6 +86,13 @@ def test_paths_are_opened_and_closed(tmp_path: Path) -> None:
     assert [row.file_size for row in read_manifest(str(path))] == [12]
 
 
+def test_standard_input_is_no_path() -> None:
+    text = io.StringIO("\t".join(COLUMNS) + "\n")
+    text.name = "<stdin>"  # as the interpreter's own has it
+    with ManifestReader(text) as reader:
+        assert (reader.path, reader.name) == (None, "manifest")
+
+
 def test_open_files_tell_where_they_are(tmp_path: Path) -> None:
     path = tmp_path / "m.tsv"
     path.write_text(f"{HEADER}\n{LINE}\n")

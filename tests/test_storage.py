@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from dss_client._options import Timeout
-from dss_client._storage import Address, Connector, request_head, storage_error
+from dss_client._storage import LASTING, Address, Connector, request_head, storage_error
 from dss_client._version import __version__
 from dss_client.errors import (
     DSSConnectionError,
@@ -641,7 +641,7 @@ class TestKeptConnections:
 
         storage = origins(Reply(body=CONTENT))
         get(connector, storage.url)
-        monkeypatch.setattr(select, "select", fail)
+        monkeypatch.setattr(select, "poll", fail)
         assert get(connector, storage.url) == CONTENT
         assert storage.connections == 2
 
@@ -1108,6 +1108,18 @@ class TestProxies:
         monkeypatch.setenv(f"{scheme}_proxy", f"http://user:pa55@127.0.0.1:{dead_port()}")
         with pytest.raises(DSSConnectionError, match="refused") as caught:
             get(connector, f"{scheme}://{HOST}/x?{SECRET}")
+        assert "pa55" not in str(caught.value)
+
+    @pytest.mark.parametrize("scheme", ["socks5", "https"])
+    def test_one_of_another_kind_is_refused_at_once(
+        self, connector: Connector, monkeypatch: pytest.MonkeyPatch, scheme: str
+    ) -> None:
+        monkeypatch.setenv("all_proxy", f"{scheme}://user:pa55@proxy.example:1080")
+        with pytest.raises(DSSConnectionError) as caught:
+            get(connector, f"http://{HOST}/x?{SECRET}")
+        assert isinstance(caught.value.__cause__, LASTING)
+        assert f"{scheme}://proxy.example:1080 of the environment" in str(caught.value)
+        assert "storage_client=" in str(caught.value)
         assert "pa55" not in str(caught.value)
 
     @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])

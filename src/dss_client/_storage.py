@@ -38,10 +38,12 @@ from .errors import (
 
 __all__ = [
     "FAULTS",
+    "LASTING",
     "Address",
     "Connection",
     "Connector",
     "StorageContent",
+    "UnusableProxy",
     "refuse_coded",
     "request_head",
     "storage_error",
@@ -50,8 +52,15 @@ __all__ = [
 
 logger = logging.getLogger("dss_client")
 
+
+class UnusableProxy(OSError):
+    """The environment names a proxy of a kind that is not spoken here."""
+
+
 # What a connection raises while it talks; the last, where a host's name cannot be looked up.
 FAULTS = (OSError, http.client.HTTPException, UnicodeError)
+# Of those, what would be no better the next time; it is the cause of the error that is raised.
+LASTING = (ssl.SSLCertVerificationError, UnusableProxy)
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _UNSENDABLE = re.compile(r"[^!-~]")
 _BLOCK = 1 << 18
@@ -213,13 +222,22 @@ class Connection:
     def is_stale(self) -> bool:
         """Whether the other side has closed it, or sent what nobody asked for."""
         try:
-            return bool(select.select([self.socket], [], [], 0)[0])
+            return _is_readable(self.socket)
         except (OSError, ValueError):
             return True
 
     def close(self) -> None:
         """Close the socket."""
         self.http.close()
+
+
+def _is_readable(sock: socket.socket) -> bool:
+    """Tell whether there is something to read, or the end. Without poll, as on Windows: select."""
+    if not hasattr(select, "poll"):
+        return bool(select.select([sock], [], [], 0)[0])
+    poll = select.poll()  # select() knows no descriptor above 1,023
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 class StorageContent:
@@ -456,6 +474,11 @@ def _proxy(address: Address) -> _Proxy | None:
 @cache
 def _proxy_of(url: str) -> _Proxy:
     parts = urlsplit(url if "://" in url else f"http://{url}")
+    if parts.scheme != "http":
+        raise UnusableProxy(
+            f"the proxy {redact_url(url)} of the environment speaks {parts.scheme}, and only http"
+            " proxies can be used for content; give a storage_client= that knows yours"
+        )
     headers: tuple[tuple[str, str], ...] = ()
     if parts.username:
         user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"

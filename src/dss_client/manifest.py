@@ -61,7 +61,8 @@ _ROW = re.compile(
         hexes="[0-9A-Fa-f]",
     )
 )
-_MAX_SIZE = 1 << 50  # bytes; no object of any storage is as large
+MAX_SIZE = 1 << 50
+"""Bytes; no object of any storage is as large."""
 
 RawRow = tuple[str, str, str, str, str, str, str, str]
 """The cells of `COLUMNS`, and the text of the whole row."""
@@ -123,7 +124,7 @@ def _no_size(_value: object) -> int:
 def _in_bounds(size: int) -> int:
     if size < 0:
         raise ValueError(f"{size} is not a size: it is negative")
-    if size > _MAX_SIZE:
+    if size > MAX_SIZE:
         raise ValueError(f"{size} is not a size: no file is as large")
     return size
 
@@ -522,8 +523,8 @@ def _written(path: str | os.PathLike[str]) -> Generator[TextIO]:
 def _path_of(source: ManifestSource) -> Path | None:
     if isinstance(source, str | os.PathLike):
         return Path(source)
-    name = getattr(source, "name", None)
-    return Path(name) if isinstance(name, str) else None
+    name = getattr(source, "name", None)  # "<stdin>" is the name of no file
+    return Path(name) if isinstance(name, str) and not name.startswith("<") else None
 
 
 def _cell(value: object) -> str:

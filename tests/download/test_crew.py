@@ -1,5 +1,6 @@
 """Several threads at work on several contents, and on one."""
 
+import os
 import queue
 import tempfile
 import threading
@@ -24,6 +25,7 @@ from .scripted import FQ, ScriptedSource, Try, broken, refusal, sha256, task_of
 
 CONTENT = bytes(range(256)) * 8
 PART = 256
+FIRST = (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture
@@ -86,14 +88,53 @@ class TestThreads:
     def test_as_many_work_as_there_is_work_for(
         self, source: ScriptedSource, tmp_path: Path
     ) -> None:
-        with working(source, tmp_path, threads=4) as work:
+        with working(source, tmp_path, threads=FIRST) as work:
             for _ in range(2):  # at first no thread is there, then one is idle
                 work.add(b"first" + bytes([work.numbers]))
                 assert work.take().state == "downloaded"
-                together = threading.Barrier(4, timeout=10)
-                for _ in range(4):
+                together = threading.Barrier(FIRST, timeout=10)
+                for _ in range(FIRST):
                     work.add(bytes([work.numbers]), [Try(before=together.wait)])
-                assert [work.take().state for _ in range(4)] == ["downloaded"] * 4
+                assert [work.take().state for _ in range(FIRST)] == ["downloaded"] * FIRST
+
+    def test_there_are_few_at_first(self, source: ScriptedSource, tmp_path: Path) -> None:
+        free = threading.Event()
+        with working(source, tmp_path, threads=FIRST + 3) as work:
+            for _ in range(FIRST + 3):
+                work.add(bytes([work.numbers]), [Try(before=free.wait)])
+            assert len(work.crew._threads) == FIRST
+            free.set()
+            assert [work.take().state for _ in range(FIRST + 3)] == ["downloaded"] * (FIRST + 3)
+            assert len(work.crew._threads) == FIRST
+
+    def test_more_come_where_all_wait(self, source: ScriptedSource, tmp_path: Path) -> None:
+        together = threading.Barrier(2 * FIRST, timeout=10)
+        with working(source, tmp_path, threads=2 * FIRST) as work:
+            for _ in range(2 * FIRST):
+                work.add(bytes([work.numbers]), [Try(before=together.wait)])
+            while len(work.crew._threads) < 2 * FIRST:  # one that was woken counts as idle a while
+                work.crew.grow()
+            states = [work.take().state for _ in range(2 * FIRST)]
+        assert states == ["downloaded"] * (2 * FIRST)
+
+    def test_but_no_more_than_the_limit(self, source: ScriptedSource, tmp_path: Path) -> None:
+        free = threading.Event()
+        with working(source, tmp_path, threads=FIRST + 1) as work:
+            for _ in range(FIRST + 5):
+                work.add(bytes([work.numbers]), [Try(before=free.wait)])
+            while len(work.crew._threads) < FIRST + 1:
+                work.crew.grow()
+            for _ in range(3):
+                work.crew.grow()
+            assert len(work.crew._threads) == FIRST + 1
+            free.set()
+
+    def test_and_none_where_one_is_idle(self, source: ScriptedSource, tmp_path: Path) -> None:
+        with working(source, tmp_path, threads=FIRST + 3) as work:
+            work.add(b"only")
+            assert work.take().state == "downloaded"
+            work.crew.grow()
+            assert len(work.crew._threads) == 1
 
     def test_no_more_than_the_limit(self, source: ScriptedSource, tmp_path: Path) -> None:
         names = set[str]()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from attrs import Factory, define
 
-from dss_client.download import FileDownloadError, UnsafeName, layout
+from dss_client.download import FileDownloadError, UnsafeName, filestore, layout
 from dss_client.download.filestore import FileStore
 from dss_client.download.layout import Placer
 
@@ -201,6 +201,21 @@ class TestOtherFiles:
 
 
 class TestCopies:
+    @pytest.mark.parametrize("durable", [True, False])
+    def test_they_are_brought_to_the_disk_where_that_is_wanted(
+        self,
+        stored: str,
+        tmp_path: Path,
+        links: Calls,
+        monkeypatch: pytest.MonkeyPatch,
+        durable: bool,
+    ) -> None:
+        synced: list[int] = []
+        monkeypatch.setattr(filestore, "sync", synced.append)
+        links.errors = [errno.EPERM]
+        assert Placer(tmp_path, durable=durable).place(stored, "b/f")[1] == "copy"
+        assert len(synced) == durable
+
     @pytest.mark.parametrize(
         "code", [errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS]
     )

@@ -232,6 +232,18 @@ class TestBundles:
         made = plan(wanted=filters((), ("[!.]*",)))
         assert [(task.name, result.state) for task, result in made.others] == [("../x", "skipped")]
 
+    @pytest.mark.parametrize("size", [(1 << 50) + 1, 10**30])
+    def test_a_size_that_cannot_be_fails_alone(
+        self, source: ScriptedSource, plan: Plan, size: int
+    ) -> None:
+        odd = source.add_file("odd", b"2").model_copy(update={"size": size})
+        source.add_bundle([source.add_file("a", b"1"), odd])
+        made = plan()
+        assert [task.name for task in made.wanted] == ["bundle.json", "a"]
+        ((task, result),) = made.others
+        assert (task.name, task.size, result.state) == ("odd", 0, "failed")
+        assert f"{size} bytes" in str(result.error)
+
     def test_clashes_count_whether_wanted_or_not(self, source: ScriptedSource, plan: Plan) -> None:
         source.add_bundle([source.add_file("a", b"1")], [source.add_file("A", b"2")])
         with pytest.raises(NameClash, match=r"'A' of bundle .*'a'"):

@@ -438,6 +438,13 @@ class TestBundles:
             "" if n % 7 else made.store.place(sha256(b"%d" % n)) for n in range(2_100)
         ]
 
+    def test_what_cannot_be_trusted_has_no_path(self, bundles: Make) -> None:
+        made = bundles(text_of([row(1)]))
+        stored = made.store.path(sha256(CONTENT))
+        stored.parent.mkdir(parents=True)
+        stored.write_bytes(CONTENT[:-1] + b"?")
+        assert [each["file_path"] for each in made.table()] == [""]
+
     def test_upper_case_is_kept_in_the_text_only(self, bundles: Make) -> None:
         upper = row(0, file_sha256=sha256(CONTENT).upper())
         made = bundles(text_of([upper]))

@@ -213,6 +213,32 @@ def test_a_content_that_is_announced_longer(source: ScriptedSource, tmp_path: Pa
     assert len(storage.asked) == 1
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 2\xb20 OK\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: \xb2\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: %b\r\n\r\n" % (b"9" * 5000),
+    ],
+    ids=["status", "length", "long"],
+)
+def test_digits_that_are_no_number_fail_one_try(
+    source: ScriptedSource, tmp_path: Path, head: bytes
+) -> None:
+    """Python takes some characters for digits that it cannot read, and refuses too many of them."""
+
+    def script(asked: Asked) -> Iterator[bytes | End]:
+        if len(storage.asked) == 1:
+            yield head
+            yield "close"
+        yield from answer(CONTENT, asked)
+
+    source.add_bundle([source.add_file("f", CONTENT)])
+    with Storage(script) as storage:
+        connect(source, storage)
+        assert get(source, tmp_path).ok
+
+
 def test_what_is_no_http_is_a_fault_of_the_connection(
     source: ScriptedSource, tmp_path: Path
 ) -> None:

@@ -77,7 +77,7 @@ class Engine:
         self.stop: threading.Event = stop or threading.Event()
         if not dry_run:
             journal.tidy(self.store.partials, self.store.place)
-        self._finisher = Finisher(self.store, Placer(download_dir))
+        self._finisher = Finisher(self.store, Placer(download_dir, durable=durable))
         self._how = How(
             source=source,
             store=self.store,

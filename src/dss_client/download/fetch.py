@@ -4,7 +4,6 @@ Several threads may work on a `Fetch` at once, each on a range of its own. What 
 in one place: go on, wait, ask for a new URL, start over once, or give up.
 """
 
-import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from typing import Protocol
 from attrs import evolve, field, frozen
 
 from dss_client._retry import RetryPolicy, parse_retry_after
+from dss_client._storage import LASTING
 from dss_client.errors import (
     DSSConnectionError,
     DSSError,
@@ -360,8 +360,8 @@ class Fetch:
             retry_after = error.response.headers.get("retry-after")
         elif not isinstance(error, DSSConnectionError | DSSTimeout | ShortBody):
             raise error
-        if isinstance(error.__cause__, ssl.SSLCertVerificationError):
-            raise error  # it would be no better the next time
+        if isinstance(error.__cause__, LASTING):
+            raise error
         with self._lock:
             self._budget -= 1
             if self._budget < 0:

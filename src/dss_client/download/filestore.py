@@ -92,10 +92,11 @@ def temporary_beside(path: Path) -> Generator[IO[bytes]]:
         temporary.unlink(missing_ok=True)
 
 
-def close_synced(file: IO[bytes]) -> Path:
-    """Bring a file to the disk and close it, because Windows renames no open file."""
+def close_synced(file: IO[bytes], *, durable: bool = True) -> Path:
+    """Bring a file to the disk, if that is wanted, and close it: Windows renames no open file."""
     file.flush()
-    sync(file.fileno())
+    if durable:
+        sync(file.fileno())
     file.close()
     return Path(file.name)
 

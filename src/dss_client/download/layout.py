@@ -40,9 +40,11 @@ class Placer:
 
     Args:
         root: The download directory.
+        durable: Bring copies to the disk before they get their names.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, durable: bool = True) -> None:
+        self._durable = durable
         self._root = root
         self._folders = SafeDirectory(root)
         self._placed = 0
@@ -78,7 +80,7 @@ class Placer:
                 self._hardlinks = error.errno not in _NEVER
             else:
                 return "hardlink"
-        _copy(Path(stored), target)
+        _copy(Path(stored), target, durable=self._durable)
         return "copy"
 
     def _reflink(self, stored: str, target: Path) -> bool:
@@ -97,14 +99,14 @@ class Placer:
         return True
 
 
-def _copy(stored: Path, target: Path) -> None:
+def _copy(stored: Path, target: Path, *, durable: bool) -> None:
     """Copy by way of a temporary file, so that the name never stands for half a file."""
     if os.path.lexists(target):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
     with temporary_beside(target) as file:
         with stored.open("rb") as source:
             shutil.copyfileobj(source, file, 1 << 20)
-        close_synced(file).replace(target)
+        close_synced(file, durable=durable).replace(target)
 
 
 def _kind_of_existing(stored: Path, target: Path, name: str) -> Link:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from attrs import field, frozen
 
 from dss_client.errors import DSSError, NotFound
+from dss_client.manifest import MAX_SIZE
 from dss_client.versions import FQID
 
 from .errors import FileDownloadError
@@ -181,6 +182,8 @@ class FileOrder:
         name = f"{self.uuid}.{self.version}"
         try:
             facts = source.file_facts(uuid=self.uuid, version=self.version, replica=rule.replica)
+            if facts.size > MAX_SIZE:
+                raise FileDownloadError(name, f"{facts.size} bytes are more than storage can hold")
         except DSSError as error:
             named = FileDownloadError(name, f"it cannot be had: {error}", cause=error)
             task = self._task(number, name, None)

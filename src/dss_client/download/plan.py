@@ -9,6 +9,7 @@ from attrs import frozen
 
 from dss_client._operation import JSONObject
 from dss_client.errors import DSSError, DSSResponseError, DSSTimeout, InvalidArgument, NotFound
+from dss_client.manifest import MAX_SIZE
 from dss_client.versions import FQID
 
 from .errors import FileDownloadError, ManifestMismatch, NameClash, UnsafeName
@@ -139,6 +140,8 @@ def _expand(answer: _Answer, rule: BundleRule, first: int, wanted: Wanted) -> Ex
             others.append((task, FileResult(index, "failed", error=error)))
         elif settled.target is None:
             others.append((task, FileResult(index, "skipped", reason=settled.reason or "")))
+        elif task.size != file.size:
+            others.append((task, FileResult(index, "failed", error=_too_large(file, fqid))))
         else:
             tasks.append(task)
     whole = Extent(len(answer.files), sum(file.size for file in answer.files))
@@ -199,9 +202,14 @@ def _task(number: int, fqid: FQID, file: "FileVersion", target: str | None) -> F
         uuid=file.uuid.lower(),
         version=file.version,
         sha256=file.sha256.lower(),
-        size=file.size,
+        size=file.size if file.size <= MAX_SIZE else 0,
         target=None if target is None else f"{fqid}/{target}",
     )
+
+
+def _too_large(file: "FileVersion", fqid: FQID) -> FileDownloadError:
+    reason = f"the service says that it has {file.size} bytes, which no storage can hold"
+    return FileDownloadError(file.name, reason, bundle=fqid)
 
 
 def _bundle_json(fqid: FQID, document: JSONObject, number: int) -> FileTask:

@@ -209,7 +209,7 @@ class ListedBundles(_Listed):
         for batch in self._ledger.cells():
             texts: list[str] = []
             for name, sha256, size, text in batch:
-                there = name and self._store.look(sha256, size) != "absent"
+                there = name and self._store.find(sha256, size)
                 texts.append(self._with_path(text, self._store.place(sha256) if there else ""))
             yield texts
 

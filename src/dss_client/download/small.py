@@ -47,6 +47,8 @@ _FIRST = 8  # and for the first contents
 _ROUNDS = 16  # after which results are passed on at the latest: each time costs a change of threads
 _TICK = 0.005  # seconds after which it is looked whether more connections would help
 _IDLE = 0.6  # part of that time
+_STATUS = re.compile(rb"HTTP/1\.[0-9] ([0-9]{3})[ \r]")
+_LENGTH = re.compile("[0-9]{1,32}")  # what is longer, int() may refuse
 _LINES = re.compile(rb"\r\n([^:\r\n]+):[ \t]*([^\r\n]*)")
 _FRAMING = re.compile(
     rb"\r\n(content-length|transfer-encoding|content-encoding|connection):[ \t]*([^\r\n]*)",
@@ -419,7 +421,8 @@ def _is_plain(head: bytes, size: int) -> bool:
 def _fault(job: Job, head: bytes, line: _Line) -> Exception | None:
     """Return what is wrong with an answer that is not plain; None where it is only framed so."""
     task = job.task
-    status = int(head[9:12]) if head[9:12].isdigit() else 0
+    found = _STATUS.match(head)
+    status = int(found[1]) if found else 0
     if status < 200:  # another answer follows
         return None
     headers = {
@@ -436,8 +439,9 @@ def _fault(job: Job, head: bytes, line: _Line) -> Exception | None:
     except DSSError as error:
         return error
     length = headers.get("content-length", "")
-    if length.isdigit() and int(length) > task.size:
-        return SizeMismatch(task.name, task.size, int(length))
-    if length.isdigit() and int(length) < task.size:
-        return ShortBody(task.name, f"storage announces {length} bytes of {task.size}")
+    announced = int(length) if _LENGTH.fullmatch(length) else task.size
+    if announced > task.size:
+        return SizeMismatch(task.name, task.size, announced)
+    if announced < task.size:
+        return ShortBody(task.name, f"storage announces {announced} bytes of {task.size}")
     return None
