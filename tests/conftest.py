@@ -33,8 +33,9 @@ def empty_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch, empty_config: Path) -> None:
     """Keep the settings of whoever runs the tests out of them."""
-    for name in ("DSS_URL", "DSS_TOKEN"):
+    for name in ("DSS_URL", "DSS_TOKEN", "GOOGLE_APPLICATION_CREDENTIALS", "HCA_CONFIG_FILE"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(empty_config.parent))
     monkeypatch.setenv("DSS_CONFIG_FILE", str(empty_config))
 
 

@@ -177,6 +177,7 @@ def test_http_is_spoken_in_few_places() -> None:
         "dss_client._exchange",
         "dss_client._operation",
         "dss_client._transport",
+        "dss_client.auth.plain_http",
         "dss_client.client",
     }
 

@@ -21,7 +21,9 @@ from ._transport import (
     FAULTS,
     PIECE,
     Answer,
+    Tokens,
     answer_of,
+    bearer,
     begin,
     log_exchange,
     outgoing,
@@ -92,6 +94,7 @@ class AsyncTransport:
         storage_client: httpx.AsyncClient | None = None,
     ) -> None:
         self.options = options
+        self.tokens = Tokens(options)
         self._clients = _AsyncClients(http_client, storage_client)
         self._owns_clients = True
         self.connector: Connector | None = None
@@ -107,6 +110,7 @@ class AsyncTransport:
         """Return a transport with other settings over the same connections."""
         sibling = AsyncTransport(options)
         sibling._clients = self._clients
+        sibling.tokens = self.tokens
         sibling._owns_clients = False
         if self.connector is None:
             sibling.connector = None
@@ -176,10 +180,25 @@ class AsyncTransport:
 
     async def _token(self) -> str | None:
         token = self.options.token
-        if token is None or isinstance(token, str):
+        if token is None:
+            return await asyncio.to_thread(self.tokens.token) if self._looks_for_tokens else None
+        if isinstance(token, str):
             return token
         value = token()
         return await value if inspect.isawaitable(value) else value
+
+    @property
+    def _looks_for_tokens(self) -> bool:
+        return self.options.find_tokens is not None
+
+    async def _another_token(self, refused: str | None) -> str | None:
+        """Return another token than the one that was refused, if one was and there is another."""
+        if refused is None or isinstance(self.options.token, str):
+            return None
+        if self.options.token is None:
+            return await asyncio.to_thread(self.tokens.renew, refused)
+        value = await self._token()  # the function may have noticed meanwhile
+        return value if value != refused else None
 
     @asynccontextmanager
     async def _final(
@@ -204,6 +223,10 @@ class AsyncTransport:
                 delay = exchange.failed(error)
             else:
                 try:
+                    token = await self._another_token(exchange.refused_token(response))
+                    if token is not None:
+                        exchange.authorize(bearer(token))
+                        continue
                     delay = exchange.answered(response)
                     if delay is None:
                         yield response

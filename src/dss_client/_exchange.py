@@ -139,8 +139,24 @@ class Exchange:
         self._failures = 0
         self._redirects = 0
         self._unready = 0
+        self._renewed = False
         self._api_headers: dict[str, str] = {}
         self.hop = Hop(request.method, request.url(base_url), headers, request.body)
+
+    def refused_token(self, response: httpx.Response) -> str | None:
+        """Return the token that an answer refuses; None if it does not, or for the second time.
+
+        A refusal proves that nothing was done, so any request can be sent again.
+        """
+        if response.status_code != 401 or self.hop.storage or self._renewed:
+            return None
+        value = self.hop.headers.get("authorization")
+        return None if value is None else value.removeprefix("Bearer ")
+
+    def authorize(self, header: str) -> None:
+        """Have the request sent again with another token."""
+        self._renewed = True
+        self.hop = evolve(self.hop, headers={**self.hop.headers, "authorization": header})
 
     def failed(self, error: Exception) -> float:
         """Take note of a fault; return the seconds to wait before `hop` is tried again.
@@ -255,7 +271,7 @@ class Exchange:
     def _refusal(self, response: httpx.Response, hint: str = "") -> DSSResponseError:
         tokenless = self._request.secured and "authorization" not in self.hop.headers
         if response.status_code == 401 and tokenless and not self.hop.storage:
-            hint = "No token was sent: pass token=... to the client or set DSS_TOKEN"
+            hint = "No token was sent: run dss login, pass token=... to the client or set DSS_TOKEN"
         return DSSResponseError.for_response(
             request=self.hop.info, response=response_info(response), hint=hint
         )

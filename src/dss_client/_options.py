@@ -1,12 +1,27 @@
 """The settings of a client: where to, with which limits, and as whom."""
 
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from attrs import field, frozen
 
 from ._retry import RetryPolicy
 
-__all__ = ["AnyToken", "Options", "Timeout"]
+__all__ = ["AnyToken", "Options", "Timeout", "TokenGiver"]
+
+
+
+class TokenGiver(Protocol):
+    """Gives tokens. Safe to be used by threads; it may block."""
+
+    def token(self) -> str:
+        """Return the token to send."""
+        ...
+
+    def renew(self, refused: str) -> str | None:
+        """Return another token than one that was refused; None where there is none."""
+        ...
+
 
 AnyToken = str | Callable[[], str] | Callable[[], Awaitable[str]]
 
@@ -46,6 +61,7 @@ class Options:
         timeout: Limits of one try; None leaves them to the given HTTP client.
         retries: The retry policy.
         token: The bearer token, or a function that returns one for each request.
+        find_tokens: Finds what gives tokens for a base URL where none was given.
         unreachable_hint: What to tell a user whose service cannot be reached.
     """
 
@@ -53,4 +69,5 @@ class Options:
     timeout: Timeout | None = Timeout()
     retries: RetryPolicy = field(factory=RetryPolicy)
     token: AnyToken | None = field(default=None, repr=False)
+    find_tokens: Callable[[str], TokenGiver | None] | None = field(default=None, repr=False)
     unreachable_hint: str = ""

@@ -10,7 +10,7 @@ import platform
 import ssl
 import threading
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from urllib.parse import urljoin
@@ -19,7 +19,7 @@ import httpx
 from attrs import field, frozen
 
 from ._exchange import Exchange, Hop, check_identity, response_info, storage_hop, wrap_fault
-from ._options import Options, Timeout
+from ._options import Options, Timeout, TokenGiver
 from ._request import Request
 from ._storage import Connector
 from ._version import __version__
@@ -32,8 +32,10 @@ __all__ = [
     "PIECE",
     "Answer",
     "StorageResponse",
+    "Tokens",
     "Transport",
     "answer_of",
+    "bearer",
     "begin",
     "log_exchange",
     "outgoing",
@@ -86,7 +88,7 @@ def begin(
     if request.body is not None:
         headers["content-type"] = "application/json"
     if token is not None:
-        headers["authorization"] = f"Bearer {_checked(token)}"
+        headers["authorization"] = bearer(token)
     return Exchange(
         request,
         base_url=options.base_url,
@@ -97,13 +99,52 @@ def begin(
     )
 
 
-def _checked(token: str) -> str:
+def bearer(token: str) -> str:
+    """Return the header that carries a token.
+
+    Raises:
+        InvalidArgument: A header cannot.
+    """
     if not (token and token.isascii() and token.isprintable()) or " " in token:
         raise InvalidArgument(
             "the token is empty or holds what an Authorization header cannot carry, such as a blank"
             " or the end of a line: take that off the token, which is not shown here"
         )
-    return token
+    return f"Bearer {token}"
+
+
+class Tokens:
+    """The token of a transport whose caller gave none, looked for when it is first needed."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._lock = threading.Lock()
+        self._giver: TokenGiver | None = None
+        self._looked = False
+
+    def forget(self) -> None:
+        """Look again the next time: somebody has logged in, or out."""
+        with self._lock:
+            self._looked = False
+
+    def giver(self) -> TokenGiver | None:
+        """Return what gives tokens, if anything does."""
+        with self._lock:
+            find = self._options.find_tokens
+            if not self._looked and find is not None:
+                self._giver = find(self._options.base_url)
+                self._looked = True
+            return self._giver
+
+    def token(self) -> str | None:
+        """Return the token to send, if there is one."""
+        giver = self.giver()
+        return None if giver is None else giver.token()
+
+    def renew(self, refused: str) -> str | None:
+        """Return another token than one that was refused, if there is one."""
+        giver = self.giver()
+        return None if giver is None else giver.renew(refused)
 
 
 @frozen
@@ -236,6 +277,7 @@ class Transport:
         storage_client: httpx.Client | None = None,
     ) -> None:
         self.options = options
+        self.tokens = Tokens(options)
         self._clients = _Clients(http_client, storage_client)
         self._owns_clients = True
         self.connector: Connector | None = None
@@ -251,6 +293,7 @@ class Transport:
         """Return a transport with other settings over the same connections."""
         sibling = Transport(options)
         sibling._clients = self._clients
+        sibling.tokens = self.tokens
         sibling._owns_clients = False
         if self.connector is None:
             sibling.connector = None
@@ -320,12 +363,19 @@ class Transport:
 
     def _token(self) -> str | None:
         token = self.options.token
-        if token is None or isinstance(token, str):
-            return token
-        value = token()
-        if not isinstance(value, str):
-            raise TypeError("DSSClient needs a token function that returns str, not an awaitable")
-        return value
+        if token is None:
+            return self.tokens.token()
+        return token if isinstance(token, str) else _provided(token)
+
+    def _another_token(self, refused: str | None) -> str | None:
+        """Return another token than the one that was refused, if one was and there is another."""
+        given = self.options.token
+        if refused is None or isinstance(given, str):
+            return None
+        if given is None:
+            return self.tokens.renew(refused)
+        value = _provided(given)  # the function may have noticed meanwhile
+        return value if value != refused else None
 
     @contextmanager
     def _final(self, exchange: Exchange, *, read: bool = True) -> Generator[httpx.Response]:
@@ -348,6 +398,10 @@ class Transport:
                 delay = exchange.failed(error)
             else:
                 try:
+                    token = self._another_token(exchange.refused_token(response))
+                    if token is not None:
+                        exchange.authorize(bearer(token))
+                        continue
                     delay = exchange.answered(response)
                     if delay is None:
                         yield response
@@ -356,6 +410,13 @@ class Transport:
                     response.close()
             if delay:
                 time.sleep(delay)
+
+
+def _provided(function: Callable[[], object]) -> str:
+    value = function()
+    if not isinstance(value, str):
+        raise TypeError("DSSClient needs a token function that returns str, not an awaitable")
+    return value
 
 
 class _Clients:

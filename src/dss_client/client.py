@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 from attrs import evolve
 
 from ._downloads import AsyncDownloads, Downloads
-from ._options import AnyToken, Options, Timeout
+from ._options import AnyToken, Options, Timeout, TokenGiver
 from ._retry import RetryPolicy
+from ._session import AsyncSession, Session
 from .errors import InvalidArgument, redact_url
 from .operations import DEFAULT_URL, AsyncOperations, Operations
 from .versions import create_version
@@ -45,7 +46,7 @@ def _base_url(url: str | None) -> str:
     if url is None:
         from .settings import load_settings
 
-        url = load_settings().url or DEFAULT_URL
+        url = load_settings().url or _url_of_hca() or DEFAULT_URL
     text = url.strip().rstrip("/").removesuffix("/swagger.json").rstrip("/")
     shown = redact_url(text, presigned=True)
     refusal = f"{shown!r} is not the URL of a DSS: it must be http(s)://HOST[:PORT]/v1"
@@ -59,6 +60,13 @@ def _base_url(url: str | None) -> str:
     if parts.query or parts.fragment or "@" in parts.netloc:
         raise InvalidArgument("the URL of a DSS has no query, fragment or user: give a token apart")
     return text if parts.path else text + urlsplit(DEFAULT_URL).path
+
+
+def _url_of_hca() -> str | None:
+    """Return the deployment that the reference client is configured with."""
+    from .auth.hca_config import read_hca_config
+
+    return read_hca_config().swagger_url
 
 
 def _options(
@@ -80,8 +88,15 @@ def _options(
         timeout=limits,
         retries=RetryPolicy() if retries is None else RetryPolicy.of(retries),
         token=token if token is not None else os.environ.get("DSS_TOKEN") or None,
+        find_tokens=_find_tokens,
         unreachable_hint=_RETIRED if base_url == DEFAULT_URL else "",
     )
+
+
+def _find_tokens(base_url: str) -> TokenGiver | None:
+    from .auth.sources import find_token_source
+
+    return find_token_source(base_url)
 
 
 def _changed(
@@ -103,7 +118,7 @@ def _picklable(transport: "Transport | AsyncTransport") -> Options:
     return transport.options
 
 
-class DSSClient(Operations, Downloads):
+class DSSClient(Operations, Session, Downloads):
     """A client of one DSS deployment. Use it in a ``with`` statement, or `close` it.
 
     Safe to be shared by threads; clients of different deployments do not disturb each other. It
@@ -111,9 +126,12 @@ class DSSClient(Operations, Downloads):
 
     Args:
         url: Base URL of the deployment, such as ``http://127.0.0.1:8010/v1``. When not given:
-            ``DSS_URL``, then ``url`` of the config file, then the host of the specification.
+            ``DSS_URL``, then ``url`` of the config file, then the reference client's deployment,
+            then the host of the specification.
         token: Bearer token for the operations that ask for one, or a function that returns it.
-            When not given: ``DSS_TOKEN``.
+            When not given: ``DSS_TOKEN``, then the service account that
+            ``GOOGLE_APPLICATION_CREDENTIALS`` names, then the login of `login`, then that of the
+            reference client.
         timeout: Limits of one try, in seconds; one number holds for all phases.
         retries: The retry policy, or the number of tries after the first.
         http_client: The httpx client for the API, with its own proxies, certificates or transport.
@@ -225,16 +243,19 @@ class DSSClient(Operations, Downloads):
         self._transport = Transport(state["options"])
 
 
-class AsyncDSSClient(AsyncOperations, AsyncDownloads):
+class AsyncDSSClient(AsyncOperations, AsyncSession, AsyncDownloads):
     """The asynchronous client of one DSS deployment. Use it in an ``async with`` statement.
 
     It belongs to one event loop; clients of different deployments do not disturb each other.
 
     Args:
         url: Base URL of the deployment, such as ``http://127.0.0.1:8010/v1``. When not given:
-            ``DSS_URL``, then ``url`` of the config file, then the host of the specification.
+            ``DSS_URL``, then ``url`` of the config file, then the reference client's deployment,
+            then the host of the specification.
         token: Bearer token for the operations that ask for one, or a function that returns it, or
-            an async one. When not given: ``DSS_TOKEN``.
+            an async one. When not given: ``DSS_TOKEN``, then the service account that
+            ``GOOGLE_APPLICATION_CREDENTIALS`` names, then the login of `login`, then that of the
+            reference client.
         timeout: Limits of one try, in seconds; one number holds for all phases.
         retries: The retry policy, or the number of tries after the first.
         http_client: The httpx client for the API, with its own proxies, certificates or transport.

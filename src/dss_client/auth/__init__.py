@@ -1,0 +1,6 @@
+"""As whom a client speaks: tokens, service accounts and logins."""
+
+from .credential import Credential, Origin
+from .errors import LoginError
+
+__all__ = ["Credential", "LoginError", "Origin"]

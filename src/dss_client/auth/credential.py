@@ -1,0 +1,70 @@
+"""What can be told of a credential without showing it."""
+
+import base64
+import json
+from typing import Any, Literal, cast
+
+from attrs import asdict, frozen
+
+__all__ = ["Credential", "Origin", "describe"]
+
+Origin = Literal[
+    "token argument",
+    "token function",
+    "DSS_TOKEN",
+    "service account",
+    "stored login",
+    "configuration of hca",
+]
+"""Where a token comes from."""
+
+_CLAIMS = "https://auth.data.humancellatlas.org"
+
+
+@frozen
+class Credential:
+    """As whom a client speaks. The claims are what the token says; nothing here verifies it.
+
+    Attributes:
+        origin: Where the token comes from.
+        email: Whom it was made out to.
+        group: That person's group.
+        issuer: Who made it.
+        expires_at: When it ends, in seconds since 1970.
+    """
+
+    origin: Origin
+    email: str | None = None
+    group: str | None = None
+    issuer: str | None = None
+    expires_at: float | None = None
+
+    def to_dict(self) -> dict[str, object]:
+        """Return it as JSON values."""
+        return asdict(self)
+
+
+def describe(token: str, origin: Origin, *, expires_at: float | None = None) -> Credential:
+    """Return what a token says of itself; of one that is no JWT only where it comes from."""
+    claims = _claims(token)
+    ends = claims.get("exp")
+    return Credential(
+        origin,
+        _text(claims.get(f"{_CLAIMS}/email")) or _text(claims.get("email")),
+        _text(claims.get(f"{_CLAIMS}/group")),
+        _text(claims.get("iss")),
+        float(ends) if isinstance(ends, int | float) else expires_at,
+    )
+
+
+def _claims(token: str) -> dict[str, Any]:
+    part = [*token.split("."), ""][1]
+    try:
+        document: object = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    except (ValueError, RecursionError):
+        return {}
+    return cast("dict[str, Any]", document) if isinstance(document, dict) else {}
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

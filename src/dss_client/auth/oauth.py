@@ -1,0 +1,252 @@
+"""The login of an installed application: OAuth 2.0 with PKCE (RFC 7636, RFC 8252).
+
+A browser asks the person, and comes back to a listener on this machine; or, on a machine without
+one, the person brings the code by hand.
+"""
+
+import base64
+import hashlib
+import secrets
+import threading
+import webbrowser
+from collections.abc import Callable, Mapping
+from html import escape
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any, Self, cast
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from attrs import field, frozen
+
+from .errors import LoginError
+from .plain_http import get_object, post_form
+from .sources import token_fields
+from .stored import StoredLogin
+
+__all__ = ["LOGIN_TIMEOUT", "Application", "Dialogue", "log_in"]
+
+LOGIN_TIMEOUT = 300.0
+"""Seconds that a person gets for the browser."""
+_SCOPES = "openid email offline_access"
+_TICK = 0.1
+
+
+@frozen
+class Dialogue:
+    """How a person is talked to.
+
+    Attributes:
+        say: Shows a line.
+        ask: Asks for a line.
+        browse: Opens a URL in a browser; tells whether there is one.
+    """
+
+    say: Callable[[str], object]
+    ask: Callable[[str], str]
+    browse: Callable[[str], bool] = webbrowser.open
+
+
+@frozen
+class Application:
+    """As which application to log in, as a deployment tells (§6)."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+    auth_uri: str
+    token_uri: str
+
+    @classmethod
+    def of(cls, deployment: str) -> "Application":
+        """Ask a deployment.
+
+        Raises:
+            LoginError: It has no application to log in with.
+        """
+        parts = urlsplit(deployment)
+        url = f"{parts.scheme}://{parts.netloc}/internal/application_secrets"
+        document = get_object(url)
+        found: object = document.get("installed")
+        installed = cast("Mapping[str, Any]", found) if isinstance(found, dict) else {}
+        texts = [installed.get(name) for name in ("client_id", "auth_uri", "token_uri")]
+        if not all(isinstance(text, str) and text for text in texts):
+            raise LoginError(f"{url} names no installed application to log in with")
+        for uri in map(str, texts[1:]):
+            _need_protection(uri)
+        client_id, auth_uri, token_uri = map(str, texts)
+        return cls(client_id, str(installed.get("client_secret") or ""), auth_uri, token_uri)
+
+
+def _need_protection(uri: str) -> None:
+    """Make sure that what is secret does not go over a network in the clear."""
+    parts = urlsplit(uri)
+    if parts.scheme != "https" and parts.hostname not in {"127.0.0.1", "localhost", "::1"}:
+        raise LoginError(f"{parts.scheme}://{parts.netloc} is not https: no login goes there")
+
+
+def log_in(
+    application: Application,
+    dialogue: Dialogue,
+    *,
+    remote: bool = False,
+    timeout: float = LOGIN_TIMEOUT,
+) -> StoredLogin:
+    """Have a person log in, and return what it brought.
+
+    Args:
+        application: As which application.
+        dialogue: How to talk to the person.
+        remote: There is no browser here: show the URL, and ask for the code.
+        timeout: Seconds that the browser gets.
+
+    Raises:
+        LoginError: It was refused, took too long, or the answer is not to this question.
+    """
+    verifier, state = secrets.token_urlsafe(64), secrets.token_urlsafe(32)
+    if remote:
+        parts = urlsplit(application.auth_uri)
+        redirect = f"{parts.scheme}://{parts.netloc}/echo"
+        dialogue.say(f"Open this URL: {_question(application, redirect, verifier, state)}")
+        code = _code_of(dialogue.ask("Code, or the URL that you were led to: ").strip(), state)
+    else:
+        with _Listener(state) as listener:
+            redirect = listener.url
+            url = _question(application, redirect, verifier, state)
+            if not dialogue.browse(url):
+                dialogue.say(f"No browser could be opened. Open this URL yourself: {url}")
+            code = listener.wait(timeout)
+    answer = post_form(
+        application.token_uri,
+        {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": redirect,
+            "client_id": application.client_id,
+            "client_secret": application.client_secret,
+            "code_verifier": verifier,
+        },
+    )
+    return StoredLogin.model_validate(
+        {
+            "token_uri": application.token_uri,
+            "client_id": application.client_id,
+            "client_secret": application.client_secret or None,
+            **token_fields(answer),
+        }
+    )
+
+
+def _question(application: Application, redirect: str, verifier: str, state: str) -> str:
+    digest = hashlib.sha256(verifier.encode()).digest()
+    query = {
+        "response_type": "code",
+        "client_id": application.client_id,
+        "redirect_uri": redirect,
+        "scope": _SCOPES,
+        "state": state,
+        "code_challenge": base64.urlsafe_b64encode(digest).decode().rstrip("="),
+        "code_challenge_method": "S256",
+    }
+    separator = "&" if urlsplit(application.auth_uri).query else "?"
+    return f"{application.auth_uri}{separator}{urlencode(query)}"
+
+
+def _code_of(text: str, state: str) -> str:
+    """Return the code that a person brought, by itself or within the URL it came in."""
+    if "://" in text:
+        return _code_in(urlsplit(text).query, state)
+    if not text:
+        raise LoginError("no code was given: log in again")
+    return text
+
+
+def _code_in(query: str, state: str) -> str:
+    """Return the code of an answer.
+
+    Raises:
+        LoginError: It is a refusal, or the answer to another question.
+    """
+    fields = {name: values[0] for name, values in parse_qs(query).items()}
+    if not secrets.compare_digest(fields.get("state", "").encode(), state.encode()):
+        raise LoginError("the answer belongs to another login: log in again")
+    if "error" in fields:
+        reason = ": ".join(
+            fields[name] for name in ("error", "error_description") if name in fields
+        )
+        raise LoginError(f"the login was refused: {reason}")
+    if not fields.get("code"):
+        raise LoginError("the answer holds no code: log in again")
+    return fields["code"]
+
+
+class _Listener:
+    """Waits on this machine for the browser to come back."""
+
+    def __init__(self, state: str) -> None:
+        self._state = state
+        self._answered = threading.Event()
+        self._code = ""
+        self._error: LoginError | None = None
+        self._server = HTTPServer(("127.0.0.1", 0), _handler(self))
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(_TICK,), name="dss-login", daemon=True
+        )
+        self.url = f"http://127.0.0.1:{self._server.server_port}/"
+
+    def take(self, query: str) -> str:
+        """Take an answer, and return what to show the person."""
+        try:
+            self._code = _code_in(query, self._state)
+            said = "You are logged in. This page can be closed."
+        except LoginError as error:
+            if "another login" in str(error):  # maybe not from our browser at all: go on waiting
+                return str(error)
+            self._error = error
+            said = str(error)
+        self._answered.set()
+        return said
+
+    def wait(self, timeout: float) -> str:
+        """Return the code.
+
+        Raises:
+            LoginError: It did not come, or a refusal came.
+        """
+        deadline = timeout
+        while not self._answered.wait(min(_TICK, deadline)):  # so that Ctrl-C is noticed
+            deadline -= _TICK
+            if deadline <= 0:
+                raise LoginError(f"nobody logged in within {timeout:g} s: log in again")
+        if self._error is not None:
+            raise self._error
+        return self._code
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+def _handler(listener: _Listener) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        timeout = 5.0
+
+        def do_GET(self) -> None:
+            path, _, query = self.path.partition("?")
+            found = path == "/"
+            said = listener.take(query) if found else "There is nothing here."
+            body = (
+                f"<!doctype html><meta charset=utf-8><title>dss</title><p>{escape(said)}".encode()
+            )
+            self.send_response(200 if found else 404)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing: the line would hold the code."""
+
+    return Handler

@@ -1,0 +1,55 @@
+"""The few requests that go to whoever issues tokens: outside the API, and never with a token."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, cast
+
+import httpx
+
+from dss_client.errors import redact_url
+
+from .errors import LoginError
+
+__all__ = ["get_object", "post_form"]
+
+_TIMEOUT = 30.0
+_MAX_BODY = 1 << 20
+_PUBLIC = ("error", "error_description")  # of a refusal (RFC 6749, section 5.2)
+
+
+def get_object(url: str) -> dict[str, Any]:
+    """Ask for a JSON object.
+
+    Raises:
+        LoginError: There is none.
+    """
+    return _object("GET", url, None)
+
+
+def post_form(url: str, fields: Mapping[str, str]) -> dict[str, Any]:
+    """Send a form, and return the JSON object that answers it.
+
+    Raises:
+        LoginError: It was refused, with the reason that the server gives.
+    """
+    return _object("POST", url, fields)
+
+
+def _object(method: str, url: str, fields: Mapping[str, str] | None) -> dict[str, Any]:
+    place = f"{method} {redact_url(url, presigned=True)}"
+    try:
+        with httpx.Client(timeout=_TIMEOUT, follow_redirects=False) as client:
+            response = client.request(method, url, data=fields)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise LoginError(f"{place}: {str(error) or type(error).__name__}") from error
+    try:
+        document: object = json.loads(response.content[:_MAX_BODY])
+    except ValueError:
+        document = None
+    answer = cast("dict[str, Any]", document) if isinstance(document, dict) else {}
+    if response.status_code != 200:
+        said = ": ".join(str(answer[name]) for name in _PUBLIC if answer.get(name))
+        raise LoginError(f"{place}: {response.status_code} {said}".rstrip())
+    if not answer:
+        raise LoginError(f"{place}: the answer is not a JSON object")
+    return answer

@@ -1,0 +1,193 @@
+"""Where a client's token comes from, and where the next one comes from when it is refused.
+
+Where the caller gives none and ``DSS_TOKEN`` neither: a service account, a stored login, the
+reference client's configuration, in this order. A stored token is only ever used for the deployment
+that it was made for.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Protocol, runtime_checkable
+
+from dss_client._options import TokenGiver
+
+from .credential import Credential, Origin, describe
+from .errors import LoginError
+from .hca_config import read_hca_config
+from .plain_http import post_form
+from .service_account import AUDIENCE, ServiceAccount
+from .stored import LoginStore, StoredLogin
+
+__all__ = ["LoginToken", "TokenSource", "find_token_source", "token_fields"]
+
+
+@runtime_checkable
+class TokenSource(TokenGiver, Protocol):
+    """Gives tokens, and tells about them."""
+
+    def credential(self) -> Credential:
+        """Tell what is known of it, without the token itself."""
+        ...
+
+
+class ServiceAccountToken:
+    """A service account."""
+
+    def __init__(self, account: ServiceAccount) -> None:
+        self._account = account
+
+    def token(self) -> str:
+        """Return a token that still holds for a while."""
+        return self._account.token()
+
+    def renew(self, refused: str) -> str | None:
+        """Make another one."""
+        value = self._account.renew()
+        return value if value != refused else None
+
+    def credential(self) -> Credential:
+        """Tell about the account."""
+        return describe(self.token(), "service account")
+
+
+class LoginToken:
+    """A stored login, renewed as far as it can be: once, however many threads find it over.
+
+    Args:
+        read: Returns the login as it is stored now; None where it is gone.
+        keep: Stores a renewed one.
+        origin: Where it is from.
+        place: What to tell a user who has to log in again.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[], StoredLogin | None],
+        keep: Callable[[StoredLogin], object],
+        origin: Origin,
+        place: str,
+    ) -> None:
+        self._read = read
+        self._keep = keep
+        self._origin: Origin = origin
+        self._place = place
+        self._lock = threading.Lock()
+        self._login: StoredLogin | None = None
+
+    def token(self) -> str:
+        """Return the token, renewed if it is known to be over."""
+        with self._lock:
+            login = self._login = self._login or self._stored()
+            if login.is_over:
+                stored = self._stored()  # another process may have renewed it
+                login = self._login = stored if not stored.is_over else self._renewed(stored)
+            return login.access_token
+
+    def renew(self, refused: str) -> str | None:
+        """Return another token, unless this one cannot be renewed."""
+        with self._lock:
+            login = self._login or self._stored()
+            if login.access_token == refused:
+                login = self._stored()
+            if login.access_token == refused:
+                if not login.can_be_renewed:
+                    return None
+                login = self._renewed(login)
+            self._login = login
+            return login.access_token
+
+    def credential(self) -> Credential:
+        """Tell what the token says of itself."""
+        with self._lock:
+            login = self._stored()
+        return describe(login.access_token, self._origin, expires_at=login.expires_at)
+
+    def _stored(self) -> StoredLogin:
+        login = self._read()
+        if login is None:
+            raise LoginError(f"nobody is logged in to {self._place} any more: run dss login")
+        return login
+
+    def _renewed(self, login: StoredLogin) -> StoredLogin:
+        if not login.can_be_renewed:
+            return login  # the service has the last word
+        try:
+            fresh = _refreshed(login)
+        except LoginError as error:
+            raise LoginError(
+                f"the login to {self._place} could not be renewed ({error}): run dss login"
+            ) from error
+        self._keep(fresh)
+        return fresh
+
+
+def _refreshed(login: StoredLogin) -> StoredLogin:
+    """Ask for a new token with what a login has for it.
+
+    Raises:
+        LoginError: It was refused.
+    """
+    fields = {
+        "grant_type": "refresh_token",
+        "refresh_token": login.refresh_token or "",
+        "client_id": login.client_id or "",
+        "client_secret": login.client_secret or "",
+    }
+    answer = post_form(login.token_uri or "", {key: text for key, text in fields.items() if text})
+    return login.model_copy(update=token_fields(answer))
+
+
+def token_fields(answer: Mapping[str, object]) -> dict[str, object]:
+    """Return the fields of a login that an answer with a token brings.
+
+    One without a refresh token leaves the one that there is.
+
+    Raises:
+        LoginError: It holds no token.
+    """
+    access, refresh = answer.get("access_token"), answer.get("refresh_token")
+    if not (isinstance(access, str) and access):
+        raise LoginError("the answer holds no access_token")
+    fields: dict[str, object] = {"access_token": access, "expires_at": None}
+    lifetime = answer.get("expires_in")
+    if isinstance(lifetime, int | float) and not isinstance(lifetime, bool):
+        fields["expires_at"] = time.time() + lifetime
+    if isinstance(refresh, str) and refresh:
+        fields["refresh_token"] = refresh
+    return fields
+
+
+def find_token_source(
+    deployment: str, environ: Mapping[str, str] = os.environ
+) -> TokenSource | None:
+    """Return where the token of a client comes from to which none was given; None for nowhere.
+
+    Args:
+        deployment: Base URL of the deployment.
+        environ: The environment.
+
+    Raises:
+        LoginError: A service account is named that cannot be used.
+    """
+    if path := environ.get("GOOGLE_APPLICATION_CREDENTIALS"):
+        audience = environ.get("DSS_TOKEN_AUDIENCE") or AUDIENCE
+        return ServiceAccountToken(ServiceAccount(path, audience))
+    store = LoginStore(environ)
+    if store.read(deployment) is not None:
+        return LoginToken(
+            lambda: store.read(deployment),
+            lambda login: store.write(deployment, login),
+            "stored login",
+            deployment,
+        )
+    return _of_the_reference_client(deployment, environ)
+
+
+def _of_the_reference_client(deployment: str, environ: Mapping[str, str]) -> TokenSource | None:
+    files = read_hca_config(environ)
+    if files.login is None or files.deployment != deployment:
+        return None
+    kept = [files.login]  # its file is not ours to write
+    return LoginToken(lambda: kept[-1], kept.append, "configuration of hca", deployment)

@@ -1,0 +1,156 @@
+"""Logins that are kept between runs: in the system's keyring, else in files for the owner only.
+
+There is one entry for each deployment, so that a token never reaches another one, and two processes
+that log in at once cannot damage each other's.
+"""
+
+import hashlib
+import importlib
+import importlib.util
+import os
+import secrets
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, cast
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from dss_client.settings import config_path
+
+__all__ = ["LoginStore", "StoredLogin"]
+
+_SERVICE = "dss-client"
+_EARLY = 60.0  # seconds before a token's end at which it is renewed
+
+
+class StoredLogin(BaseModel):
+    """What a login brought. None of it shows in a repr.
+
+    Attributes:
+        access_token: What is sent along.
+        refresh_token: What brings a new one, if anything does.
+        expires_at: When it ends, in seconds since 1970; None where that is not known.
+        token_uri: Where it is renewed.
+        client_id: As which application.
+        client_secret: That application's secret, which installed applications cannot keep.
+    """
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="ignore")
+
+    access_token: str = Field(repr=False, min_length=1)
+    refresh_token: str | None = Field(default=None, repr=False)
+    expires_at: float | None = None
+    token_uri: str | None = None
+    client_id: str | None = None
+    client_secret: str | None = Field(default=None, repr=False)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is known to have ended, or to be about to."""
+        return self.expires_at is not None and self.expires_at - _EARLY <= time.time()
+
+    @property
+    def can_be_renewed(self) -> bool:
+        """Whether there is what a new token is asked for with."""
+        return bool(self.refresh_token and self.token_uri and self.client_id)
+
+
+class _Keyring(Protocol):
+    """What is used of the package ``keyring``."""
+
+    def get_password(self, service: str, name: str, /) -> str | None: ...
+    def set_password(self, service: str, name: str, password: str, /) -> None: ...
+    def delete_password(self, service: str, name: str, /) -> None: ...
+
+
+class LoginStore:
+    """The logins of one user.
+
+    Args:
+        environ: The environment, which may name the config file; logins are beside it.
+    """
+
+    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+        self._folder = config_path(environ).parent / "logins"
+
+    def path(self, deployment: str) -> Path:
+        """Return where the login of a deployment is, or would be, where there is no keyring."""
+        return self._folder / f"{hashlib.sha256(deployment.encode()).hexdigest()[:32]}.json"
+
+    def read(self, deployment: str) -> StoredLogin | None:
+        """Return the login of a deployment, if there is a usable one."""
+        keyring = _keyring()
+        text = None
+        if keyring is not None:
+            with suppress(Exception):  # locked, or no longer there: the file may help
+                text = keyring.get_password(_SERVICE, deployment)
+        if text is None:
+            with suppress(OSError, UnicodeDecodeError):
+                text = self.path(deployment).read_text(encoding="utf-8")
+        if text is None:
+            return None
+        try:
+            return StoredLogin.model_validate_json(text)
+        except ValidationError:
+            return None
+
+    def write(self, deployment: str, login: StoredLogin) -> str:
+        """Keep a login, in the place of any other one; return where.
+
+        Raises:
+            OSError: It cannot be written; the one before is still there.
+        """
+        text = login.model_dump_json(exclude_none=True)
+        keyring = _keyring()
+        if keyring is not None:
+            with suppress(Exception):  # one that refuses is as good as none
+                keyring.set_password(_SERVICE, deployment, text)
+                self.path(deployment).unlink(missing_ok=True)
+                return "keyring"
+        path = self.path(deployment)
+        _write_private(path, text)
+        return str(path)
+
+    def remove(self, deployment: str) -> list[str]:
+        """Remove the login of a deployment from wherever it is; return those places."""
+        removed: list[str] = []
+        keyring = _keyring()
+        if keyring is not None:
+            with suppress(Exception):
+                if keyring.get_password(_SERVICE, deployment) is not None:
+                    keyring.delete_password(_SERVICE, deployment)
+                    removed.append("keyring")
+        path = self.path(deployment)
+        with suppress(FileNotFoundError):
+            path.unlink()
+            removed.append(str(path))
+        return removed
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file that nobody else could read for a moment, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = path.with_name(f".{secrets.token_hex(8)}.part")
+    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _keyring() -> _Keyring | None:
+    """Return the system's keyring, where the extra is installed and there is one."""
+    if importlib.util.find_spec("keyring") is None:
+        return None
+    package: Any = importlib.import_module("keyring")
+    with suppress(Exception):
+        found = package.get_keyring()
+        if found.priority > 0:
+            return cast("_Keyring", package)
+    return None
