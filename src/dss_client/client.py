@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from attrs import evolve
 
 from ._downloads import AsyncDownloads, Downloads
+from ._events import AsyncEvents, Events
 from ._options import AnyToken, Options, Timeout, TokenGiver
 from ._retry import RetryPolicy
 from ._session import AsyncSession, Session
@@ -118,7 +119,7 @@ def _picklable(transport: "Transport | AsyncTransport") -> Options:
     return transport.options
 
 
-class DSSClient(Operations, Session, Downloads):
+class DSSClient(Operations, Session, Downloads, Events):
     """A client of one DSS deployment. Use it in a ``with`` statement, or `close` it.
 
     Safe to be shared by threads; clients of different deployments do not disturb each other. It
@@ -243,7 +244,7 @@ class DSSClient(Operations, Session, Downloads):
         self._transport = Transport(state["options"])
 
 
-class AsyncDSSClient(AsyncOperations, AsyncSession, AsyncDownloads):
+class AsyncDSSClient(AsyncOperations, AsyncSession, AsyncDownloads, AsyncEvents):
     """The asynchronous client of one DSS deployment. Use it in an ``async with`` statement.
 
     It belongs to one event loop; clients of different deployments do not disturb each other.

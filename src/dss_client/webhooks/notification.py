@@ -1,0 +1,127 @@
+"""What a notification says (behaviour reference, section 11.3)."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, cast
+
+from attrs import field, frozen
+from pydantic import Field, PrivateAttr
+
+from dss_client._model import Model
+from dss_client.versions import FQID
+
+__all__ = ["AttachmentErrors", "Notification", "NotificationMatch"]
+
+_ERRORS = "_errors"
+
+
+class NotificationMatch(Model, frozen=True):
+    """The bundle that something happened to.
+
+    Attributes:
+        bundle_uuid: Its id.
+        bundle_version: Its version.
+    """
+
+    bundle_uuid: str
+    bundle_version: str
+
+    @property
+    def fqid(self) -> FQID:
+        """Id and version as one.
+
+        Raises:
+            InvalidUUID, InvalidVersion: The service sent what is none. Check it before it becomes
+                part of a path: this does.
+        """
+        return FQID(self.bundle_uuid, self.bundle_version)
+
+
+@frozen
+class AttachmentErrors:
+    """Why attachments are missing. It is false where none is.
+
+    Attributes:
+        by_name: For each attachment that could not be made, why.
+        whole: Why there is none at all, such as that they would be too large; else None.
+    """
+
+    by_name: Mapping[str, str] = field(factory=dict[str, str])
+    whole: str | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.by_name) or self.whole is not None
+
+
+class Notification(Model, frozen=True):
+    """What the service tells a subscriber. Fields that are not known here are kept.
+
+    Attributes:
+        transaction_id: Id of the notification. Of a `jmespath` subscription each attempt to deliver
+            has its own; of an `elasticsearch` one all attempts have the same.
+        subscription_id: Id of the subscription.
+        match: The bundle.
+        event_type: What happened: None where the subscription is an `elasticsearch` one.
+        event_timestamp: When the notification was made, as a DSS_VERSION; None as above.
+        dss_api: Base URL of the deployment, without the API's path; None as above.
+        bundle_url: URL of the bundle. It names no replica, which the API asks for. None as above.
+        jmespath_query: The subscription's query, where it is a `jmespath` one and has one.
+        es_query: The subscription's query, where it is an `elasticsearch` one.
+        sent_attachments: The attachments as they were sent, with `_errors` among them; see
+            `attachments` and `attachment_errors`.
+    """
+
+    transaction_id: str
+    subscription_id: str
+    match: NotificationMatch
+    event_type: Literal["CREATE", "TOMBSTONE", "DELETE"] | str | None = None  # noqa: PYI051 - open
+    event_timestamp: str | None = None
+    dss_api: str | None = None
+    bundle_url: str | None = None
+    jmespath_query: str | None = None
+    es_query: dict[str, Any] | None = None
+    sent_attachments: dict[str, Any] | None = Field(
+        default=None, validation_alias="attachments", serialization_alias="attachments"
+    )
+    _form_fields: dict[str, str] = PrivateAttr(default_factory=dict[str, str])
+
+    @property
+    def kind(self) -> Literal["jmespath", "elasticsearch"]:
+        """The kind of the subscription."""
+        return "jmespath" if self.es_query is None else "elasticsearch"
+
+    @property
+    def attachments(self) -> dict[str, Any]:
+        """The attachments by name; what found nothing is None, what failed is not there."""
+        sent = self.sent_attachments or {}
+        return {name: value for name, value in sent.items() if name != _ERRORS}
+
+    @property
+    def attachment_errors(self) -> AttachmentErrors:
+        """Why attachments are missing."""
+        found: object = (self.sent_attachments or {}).get(_ERRORS)
+        if found is None:
+            return AttachmentErrors()
+        if isinstance(found, dict):
+            named = cast("dict[str, object]", found)
+            return AttachmentErrors({name: str(text) for name, text in named.items()})
+        return AttachmentErrors(whole=str(found))
+
+    @property
+    def form_fields(self) -> dict[str, str]:
+        """The other fields of the form; none where the notification came as JSON."""
+        return dict(self._form_fields)
+
+    @classmethod
+    def of(cls, content: bytes, form_fields: Mapping[str, str] | None = None) -> "Notification":
+        """Read a payload.
+
+        Args:
+            content: The payload, as JSON.
+            form_fields: The other fields of the form that it came in.
+
+        Raises:
+            pydantic.ValidationError: It is no JSON, or no notification.
+        """
+        notification = cls.model_validate_json(content)
+        notification._form_fields.update(form_fields or {})
+        return notification
