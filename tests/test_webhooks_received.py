@@ -1,0 +1,236 @@
+"""The example receivers, on sockets of their own, take what the embedded DSS delivers."""
+
+import importlib.util
+import json
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+
+import httpx
+import pytest
+import uvicorn
+
+from dss_client import DSSClient
+from dss_client.local import Delivery, LocalDSS, LocalSettings
+from dss_client.webhooks import Notification
+
+EXAMPLES = Path(__file__).parent.parent / "examples" / "webhooks"
+PATIENCE = 20.0
+SECRET = "a sécret of the tests"
+
+Taken = queue.Queue[Notification]
+
+
+def loaded(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@contextmanager
+def over_asgi(module: ModuleType) -> Iterator[str]:
+    server = uvicorn.Server(uvicorn.Config(module.app, port=0, log_config=None, lifespan="off"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    until = time.monotonic() + PATIENCE
+    while not server.started:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
+    server.should_exit = True
+    thread.join()
+
+
+class Silent(WSGIRequestHandler):
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def over_wsgi(module: ModuleType) -> Iterator[str]:
+    with make_server("127.0.0.1", 0, module.app, handler_class=Silent) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+RECEIVERS: dict[str, Callable[[ModuleType], AbstractContextManager[str]]] = {
+    "starlette_receiver": over_asgi,
+    "wsgi_receiver": over_wsgi,
+}
+
+
+class Running:
+    """An example that runs, and what it took."""
+
+    def __init__(self, name: str, module: ModuleType, url: str) -> None:
+        self.url = url
+        self.failures = 0
+        self.taken: Taken = queue.Queue()
+        if name == "starlette_receiver":
+
+            async def handle(notification: Notification) -> None:
+                self.handle(notification)
+
+            module.handle = handle
+        else:
+            module.handle = self.handle
+
+    def handle(self, notification: Notification) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise RuntimeError("the work failed")
+        self.taken.put(notification)
+
+    def next(self) -> Notification:
+        return self.taken.get(timeout=PATIENCE)
+
+
+Start = Callable[[str | None], AbstractContextManager[Running]]
+
+
+@pytest.fixture(params=list(RECEIVERS))
+def start(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Start:
+    """Return a starter of the example with or without a secret."""
+
+    @contextmanager
+    def run(secret: str | None) -> Iterator[Running]:
+        if secret is not None:
+            monkeypatch.setenv("WEBHOOK_SECRET", secret)
+        module = loaded(request.param)
+        with RECEIVERS[request.param](module) as url:
+            yield Running(request.param, module, url)
+
+    return run
+
+
+@pytest.fixture
+def dss(tmp_path: Path) -> Iterator[LocalDSS]:
+    with LocalDSS(tmp_path / "root", settings=LocalSettings(retry_delays=(0, 0, 0))) as running:
+        yield running
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    (folder / "cell_0.json").write_text(json.dumps({"name": "ü", "size": 3}))
+    return folder
+
+
+def subscribe(dss: LocalDSS, running: Running, **options: Any) -> str:
+    with DSSClient(dss.url, token=dss.mint_token()) as client:
+        return client.put_subscription(
+            replica="aws", callback_url=running.url, **options
+        ).uuid
+
+
+def attempts(dss: LocalDSS, number: int) -> list[Delivery]:
+    until = time.monotonic() + PATIENCE
+    while len(found := dss.deliveries()) < number:
+        assert time.monotonic() < until, found
+        time.sleep(0.01)
+    return found
+
+
+ATTACHMENTS: dict[str, Any] = {
+    "names": {"type": "jmespath", "expression": "files.cell_json[].name"},
+    "nothing": {"type": "jmespath", "expression": "files.cell_json[0].missing"},
+    "broken": {"type": "jmespath", "expression": "abs(bundle_info.uuid)"},
+}
+
+
+@pytest.mark.parametrize("secret", [None, SECRET], ids=["unsigned", "signed"])
+@pytest.mark.parametrize("encoding", ["application/json", "multipart/form-data"])
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_a_delivery_is_received(
+    dss: LocalDSS, bundle: Path, start: Start, method: str, encoding: str, secret: str | None
+) -> None:
+    signing = {} if secret is None else {"hmac_secret_key": secret}
+    form = {"form_fields": {"a": "1", "ö": "ä\r\n"}} if "form" in encoding else {}
+    query = "files.cell_json"
+    with start(secret) as running:
+        uuid = subscribe(
+            dss,
+            running,
+            method=method,
+            encoding=encoding,
+            jmespath_query=query,
+            attachments=ATTACHMENTS,
+            **signing,
+            **form,
+        )
+        loaded_bundle = dss.load_bundle(bundle)
+        notification = running.next()
+        [delivery] = attempts(dss, 1)
+    assert (delivery.status, delivery.attempt) == (200, 0)
+    assert notification.kind == "jmespath"
+    assert notification.subscription_id == uuid
+    assert notification.transaction_id == delivery.transaction_id
+    assert str(notification.match.fqid) == loaded_bundle.fqid
+    assert notification.event_type == "CREATE"
+    assert notification.jmespath_query == query
+    assert notification.dss_api == dss.url.removesuffix("/v1")
+    assert notification.bundle_url is not None
+    assert loaded_bundle.uuid in notification.bundle_url
+    assert notification.attachments == {"names": ["ü"], "nothing": None}
+    assert list(notification.attachment_errors.by_name) == ["broken"]
+    assert notification.form_fields == form.get("form_fields", {})
+
+
+def test_the_other_kind_is_received(dss: LocalDSS, bundle: Path, start: Start) -> None:
+    query = {"query": {"match_all": {}}}
+    with start(SECRET) as running:
+        subscribe(dss, running, es_query=query, hmac_secret_key=SECRET, hmac_key_id="mine")
+        fqid = dss.load_bundle(bundle).fqid
+        notification = running.next()
+        attempts(dss, 1)
+    assert notification.kind == "elasticsearch"
+    assert (notification.event_type, notification.es_query) == (None, query)
+    assert str(notification.match.fqid) == fqid
+    assert notification.attachments == {}
+
+
+@pytest.mark.parametrize("kind", ["jmespath", "elasticsearch"])
+def test_what_failed_is_taken_when_it_comes_again(
+    dss: LocalDSS, bundle: Path, start: Start, kind: str
+) -> None:
+    query = {"es_query": {"query": {"match_all": {}}}} if kind == "elasticsearch" else {}
+    with start(SECRET) as running:
+        running.failures = 2
+        subscribe(dss, running, hmac_secret_key=SECRET, **query)
+        dss.load_bundle(bundle)
+        notification = running.next()
+        found = attempts(dss, 3)
+    assert [each.status for each in found] == [500, 500, 200]
+    same = len({each.transaction_id for each in found}) == 1
+    assert same == (kind == "elasticsearch")
+    assert notification.transaction_id == found[-1].transaction_id
+
+
+def test_another_secret_is_refused(dss: LocalDSS, bundle: Path, start: Start) -> None:
+    with start(SECRET) as running:
+        subscribe(dss, running, hmac_secret_key="another")
+        dss.load_bundle(bundle)
+        found = attempts(dss, 4)
+        assert running.taken.empty()
+    assert {each.status for each in found} == {401}
+
+
+def test_too_large_a_body_is_refused(start: Start) -> None:
+    with start(None) as running:
+        headers = {"Content-Type": "application/json", "Connection": "close"}
+        answer = httpx.post(running.url, content=b" " * ((1 << 20) + 1), headers=headers)
+    assert answer.status_code == 413
+    assert answer.text == "the body has more than 1,048,576 bytes"
