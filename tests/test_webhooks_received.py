@@ -83,9 +83,9 @@ class Running:
             async def handle(notification: Notification) -> None:
                 self.handle(notification)
 
-            module.handle = handle
+            vars(module)["handle"] = handle
         else:
-            module.handle = self.handle
+            vars(module)["handle"] = self.handle
 
     def handle(self, notification: Notification) -> None:
         if self.failures:
@@ -131,9 +131,7 @@ def bundle(tmp_path: Path) -> Path:
 
 def subscribe(dss: LocalDSS, running: Running, **options: Any) -> str:
     with DSSClient(dss.url, token=dss.mint_token()) as client:
-        return client.put_subscription(
-            replica="aws", callback_url=running.url, **options
-        ).uuid
+        return client.put_subscription(replica="aws", callback_url=running.url, **options).uuid
 
 
 def attempts(dss: LocalDSS, number: int) -> list[Delivery]:
@@ -190,7 +188,7 @@ def test_a_delivery_is_received(
 
 
 def test_the_other_kind_is_received(dss: LocalDSS, bundle: Path, start: Start) -> None:
-    query = {"query": {"match_all": {}}}
+    query: dict[str, Any] = {"query": {"match_all": {}}}
     with start(SECRET) as running:
         subscribe(dss, running, es_query=query, hmac_secret_key=SECRET, hmac_key_id="mine")
         fqid = dss.load_bundle(bundle).fqid
@@ -206,7 +204,9 @@ def test_the_other_kind_is_received(dss: LocalDSS, bundle: Path, start: Start) -
 def test_what_failed_is_taken_when_it_comes_again(
     dss: LocalDSS, bundle: Path, start: Start, kind: str
 ) -> None:
-    query = {"es_query": {"query": {"match_all": {}}}} if kind == "elasticsearch" else {}
+    query: dict[str, Any] = (
+        {"es_query": {"query": {"match_all": {}}}} if kind == "elasticsearch" else {}
+    )
     with start(SECRET) as running:
         running.failures = 2
         subscribe(dss, running, hmac_secret_key=SECRET, **query)
