@@ -47,6 +47,7 @@ from .versions import (
 
 if TYPE_CHECKING:
     from ._operation import AsyncContentStream, ContentLocation, ContentStream, RawResponse
+    from .auth import Credential, LoginError
     from .checkout import (
         AsyncCheckoutJob,
         CheckoutFailed,
@@ -74,6 +75,7 @@ __all__ = [
     "Conflict",
     "ContentLocation",
     "ContentStream",
+    "Credential",
     "DSSClient",
     "DSSConnectionError",
     "DSSDecodeError",
@@ -87,6 +89,7 @@ __all__ = [
     "Forbidden",
     "InvalidArgument",
     "InvalidVersion",
+    "LoginError",
     "ManifestError",
     "NotAcceptable",
     "NotFound",
@@ -121,9 +124,11 @@ _LAZY = {
     "ConfigError": "settings",
     "ContentLocation": "_operation",
     "ContentStream": "_operation",
+    "Credential": "auth",
     "DownloadError": "download",
     "DownloadReport": "download",
     "FileReport": "download",
+    "LoginError": "auth",
     "ManifestError": "manifest",
     "ProgressEvent": "download",
     "RawResponse": "_operation",

@@ -5,7 +5,10 @@ Linux ``~/.config/dss-client``); ``DSS_CONFIG_FILE`` names another one. It holds
 tokens never.
 """
 
+import json
 import os
+import re
+import secrets
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +19,16 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .errors import DSSError
 
-__all__ = ["ConfigError", "Settings", "config_path", "load_settings"]
+__all__ = [
+    "ConfigError",
+    "Settings",
+    "config_path",
+    "load_settings",
+    "save_url",
+    "where_url_is_from",
+]
+
+_URL_LINE = re.compile(r"^[ \t]*url[ \t]*=.*$", re.MULTILINE)
 
 
 class ConfigError(DSSError, ValueError):
@@ -74,3 +86,53 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"])
         raise ConfigError(f"the config file {path}: key {key!r}: {first['msg']}") from error
+
+
+def where_url_is_from(environ: Mapping[str, str] = os.environ) -> str:
+    """Say which of the places names the deployment, where no argument does.
+
+    Raises:
+        ConfigError: The config file cannot be used.
+    """
+    if environ.get("DSS_URL"):
+        return "DSS_URL"
+    if load_settings(environ).url:
+        return str(config_path(environ))
+    from .auth.hca_config import read_hca_config
+
+    if read_hca_config(environ).swagger_url:
+        return "the configuration of hca"
+    return "the specification"
+
+
+def save_url(url: str, environ: Mapping[str, str] = os.environ) -> Path:
+    """Write `url` into the config file, and leave all else in it as it is.
+
+    Returns:
+        Where the file is.
+
+    Raises:
+        ConfigError: The file that there is is not TOML, or cannot be written.
+    """
+    path = config_path(environ)
+    line = f"url = {json.dumps(url)}"  # a basic string of TOML is one of JSON, too
+    try:
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        tomllib.loads(text)
+        changed = _URL_LINE.sub(lambda _: line, text, count=1)
+        if not _URL_LINE.search(text):
+            changed = f"{line}\n{text}"
+        if tomllib.loads(changed).get("url") != url:
+            raise ConfigError(f"the config file {path} is too unusual to be changed: do it by hand")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{secrets.token_hex(8)}.part")
+        try:
+            temporary.write_text(changed, encoding="utf-8")
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the config file {path} is not TOML: {error}") from error
+    except OSError as error:
+        raise ConfigError(f"the config file {path} cannot be written: {error.strerror}") from error
+    return path

@@ -18,7 +18,7 @@ from .output import one_line
 if TYPE_CHECKING:
     from dss_client import DSSClient
 
-__all__ = ["Command", "Session", "app", "load_commands", "pass_session"]
+__all__ = ["App", "Command", "Session", "app", "load_commands", "pass_session"]
 
 
 @define

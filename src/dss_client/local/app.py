@@ -73,7 +73,7 @@ def api_app(service: Service, *, loopback: bool = False) -> ASGIApp:
     app = Starlette(
         routes=[
             Route(f"{BASE}/swagger.json", _swagger, methods=["GET"]),
-            *page_routes(BASE),
+            *page_routes(BASE, service.settings.application_secrets),
             *(_route(service, path, by_path[path]) for path in paths),
         ],
         exception_handlers={HTTPException: _no_route},

@@ -26,6 +26,8 @@ class LocalSettings:
         audiences: Of whom a token must name one; `LocalDSS.mint_token` names them all.
         trusted_issuers: JSON Web Key Sets by issuer, for tokens that others made. An issuer with
             an `@` is a service account, and must be the token's subject, too.
+        application_secrets: What `/internal/application_secrets` tells clients to log in with
+            (§6); by default nothing that would work.
         sources: Directories that PUT /files copies from, by the name of the bucket that each
             stands for; see `dss_client.local.storage.sources`.
         s3_endpoint: URL of an S3-compatible service that PUT /files copies from, too; it needs
@@ -69,6 +71,7 @@ class LocalSettings:
         "https://data.humancellatlas.org/",
     )
     trusted_issuers: Mapping[str, Mapping[str, Any]] = field(factory=dict[str, Mapping[str, Any]])
+    application_secrets: Mapping[str, Any] | None = None
     sources: Mapping[str, Path] = field(factory=dict[str, Path])
     s3_endpoint: str | None = None
     copy_threshold: int = field(default=64 * 1024 * 1024, validator=validators.ge(0))

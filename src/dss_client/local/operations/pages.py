@@ -1,6 +1,8 @@
 """Routes outside the specification (behaviour reference §8.14)."""
 
+from collections.abc import Mapping
 from html import escape
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -25,14 +27,18 @@ _SECRETS = {
 """Of the form that clients read; nobody can log in with it, tokens come from `mint_token`."""
 
 
-def page_routes(base: str) -> list[Route]:
-    """Return the routes, with the browser's page below `base`."""
+def page_routes(base: str, secrets: Mapping[str, Any] | None) -> list[Route]:
+    """Return the routes, with the browser's page below `base`, and what clients log in with."""
+
+    async def application_secrets(_: Request) -> Response:
+        return json_response(_SECRETS if secrets is None else dict(secrets))
+
     return [
         Route("/", _front_page),
         Route(f"{base}/ui", _operations_page),
         Route("/version", _version),
         Route("/internal/health", _health),
-        Route("/internal/application_secrets", _application_secrets),
+        Route("/internal/application_secrets", application_secrets),
     ]
 
 
@@ -42,10 +48,6 @@ async def _version(_: Request) -> Response:
 
 async def _health(_: Request) -> Response:
     return json_response({"Healthy": True})
-
-
-async def _application_secrets(_: Request) -> Response:
-    return json_response(_SECRETS)
 
 
 async def _front_page(_: Request) -> Response:

@@ -1,0 +1,141 @@
+"""``dss login``, ``logout``, ``whoami`` and ``config``: as whom, and where to."""
+
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from .._app import App, Session, app, pass_session
+from ..output import emit, table
+
+if TYPE_CHECKING:
+    from dss_client.auth import Credential
+
+_NOBODY = 1
+
+
+@app.command()
+@click.option(
+    "--access-token",
+    metavar="TOKEN",
+    default="",
+    help="Store this token; - reads it from standard input, where no list of processes shows it.",
+)
+@click.option("--remote", is_flag=True, help="Print the URL and ask for the code: no browser here.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=1),
+    default=300.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="What the browser gets.",
+)
+@pass_session
+def login(session: Session, access_token: str, remote: bool, timeout: float) -> None:
+    """Log in to the deployment, and keep the login for later commands."""
+    if access_token == "-":  # noqa: S105 - that is where it is, not what it is
+        access_token = sys.stdin.read().strip()
+        if not access_token:
+            raise click.UsageError("there is no token on standard input")
+    with session.client() as dss:
+        place = dss.login(access_token, remote, timeout=timeout)
+        document = {"deployment": dss.url, "stored_in": place}
+        lines = [f"Logged in to {dss.url}; the login is kept in {_where(place)}."]
+    emit(document, lines, as_json=session.as_json)
+
+
+@app.command()
+@pass_session
+def logout(session: Session) -> None:
+    """Remove the stored login of the deployment."""
+    with session.client() as dss:
+        places = dss.logout()
+        removed = " and ".join(map(_where, places))
+        line = f"Logged out of {dss.url}: removed from {removed}."
+        if not places:
+            line = f"Nobody was logged in to {dss.url}."
+        document = {"deployment": dss.url, "removed_from": places}
+    emit(document, [line], as_json=session.as_json)
+
+
+@app.command()
+@click.pass_context
+@pass_session
+def whoami(session: Session, context: click.Context) -> None:
+    """Show as whom commands speak: what the token says, never the token.
+
+    The exit status is 1 where there is no token.
+    """
+    with session.client() as dss:
+        found = dss.credential()
+        url = dss.url
+    document: dict[str, object] = {"deployment": url, "credential": None}
+    lines = [f"There is no token for {url}: run dss login, or set DSS_TOKEN."]
+    if found is not None:
+        document["credential"] = found.to_dict()
+        lines = table(_rows(url, found))
+    emit(document, lines, as_json=session.as_json)
+    if found is None:
+        context.exit(_NOBODY)
+
+
+def _rows(url: str, found: "Credential") -> list[tuple[str, str]]:
+    ends = "not known"
+    if found.expires_at is not None:
+        moment = datetime.fromtimestamp(found.expires_at, UTC)
+        over = " (over)" if moment <= datetime.now(UTC) else ""
+        ends = f"{moment:%Y-%m-%d %H:%M:%S} UTC{over}"
+    return [
+        ("deployment", url),
+        ("token from", found.origin),
+        ("email", found.email or "not known"),
+        ("group", found.group or "not known"),
+        ("valid until", ends),
+    ]
+
+
+def _where(place: str) -> str:
+    return "the keyring" if place == "keyring" else place
+
+
+@app.group(cls=App)
+def config() -> None:
+    """Show or change what commands take where no option says otherwise."""
+
+
+@config.command("show")
+@pass_session
+def show(session: Session) -> None:
+    """Show the deployment, where that was said, and the config file."""
+    from dss_client.settings import config_path, where_url_is_from
+
+    with session.client() as dss:
+        url = dss.url
+    source = "--url" if session.url else where_url_is_from()
+    path = config_path()
+    document = {"url": url, "url_from": source, "config_file": str(path), "exists": path.exists()}
+    rows = [
+        ("url", f"{url} (from {source})"),
+        ("config file", str(path) if path.exists() else f"{path} (not there)"),
+    ]
+    emit(document, table(rows), as_json=session.as_json)
+
+
+@config.command("set")
+@click.argument("key", type=click.Choice(["url"]))
+@click.argument("value")
+@pass_session
+def set_(session: Session, key: str, value: str) -> None:
+    """Write a key of the config file; all else in it stays as it is."""
+    from dss_client import DSSClient
+    from dss_client.settings import save_url
+
+    with DSSClient(value) as dss:  # refuses what is no deployment
+        url = dss.url
+    path = save_url(url)
+    emit(
+        {"config_file": str(path), key: url},
+        [f"{key} = {url}, in {path}."],
+        as_json=session.as_json,
+    )
