@@ -17,6 +17,7 @@ from ._events import AsyncEvents, Events
 from ._options import AnyToken, Options, Timeout, TokenGiver
 from ._retry import RetryPolicy
 from ._session import AsyncSession, Session
+from ._uploads import AsyncUploads, Uploads
 from .errors import InvalidArgument, redact_url
 from .operations import DEFAULT_URL, AsyncOperations, Operations
 from .versions import create_version
@@ -119,7 +120,7 @@ def _picklable(transport: "Transport | AsyncTransport") -> Options:
     return transport.options
 
 
-class DSSClient(Operations, Session, Downloads, Events):
+class DSSClient(Operations, Session, Downloads, Events, Uploads):
     """A client of one DSS deployment. Use it in a ``with`` statement, or `close` it.
 
     Safe to be shared by threads; clients of different deployments do not disturb each other. It
@@ -244,7 +245,7 @@ class DSSClient(Operations, Session, Downloads, Events):
         self._transport = Transport(state["options"])
 
 
-class AsyncDSSClient(AsyncOperations, AsyncSession, AsyncDownloads, AsyncEvents):
+class AsyncDSSClient(AsyncOperations, AsyncSession, AsyncDownloads, AsyncEvents, AsyncUploads):
     """The asynchronous client of one DSS deployment. Use it in an ``async with`` statement.
 
     It belongs to one event loop; clients of different deployments do not disturb each other.

@@ -35,6 +35,7 @@ __all__ = [
     "owner",
     "proven",
     "read_at",
+    "records",
     "room_of",
     "tag",
     "tidy",
@@ -112,12 +113,12 @@ class Journal:
             text = path.read_bytes()
         except OSError:
             return None
-        records = list(_records(text))
-        if not records or records[0].get("format") != _FORMAT:
+        read = list(records(text))
+        if not read or read[0].get("format") != _FORMAT:
             return None
         try:
-            header = records[0]
-            ranges = tuple(_range(record) for record in records[1:])
+            header = read[0]
+            ranges = tuple(_range(record) for record in read[1:])
             return cls(path, int(header["size"]), str(header["etag"]), str(header["owner"]), ranges)
         except (ArithmeticError, KeyError, TypeError, ValueError):
             return None
@@ -144,7 +145,8 @@ def line(record: dict[str, object]) -> bytes:
     return b"%08x %s\n" % (zlib.crc32(text), text)
 
 
-def _records(text: bytes) -> Iterator[dict[str, Any]]:
+def records(text: bytes) -> Iterator[dict[str, Any]]:
+    """Yield the records of a journal's text, up to the first line that is torn."""
     *lines, torn = text.split(b"\n")
     for each in lines:
         match = _LINE.fullmatch(each)

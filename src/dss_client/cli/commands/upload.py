@@ -1,0 +1,136 @@
+"""``dss upload``: a directory becomes a bundle."""
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dss_client import Replica
+
+from .._app import Session, app, pass_session
+from ..downloads import resumable
+from ..output import emit, human_size, plain, table
+from ..params import replica_option
+from ..progress import progress_bar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dss_client.upload import UploadReport
+
+
+@app.command()
+@click.argument("src_dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@replica_option
+@click.option(
+    "--staging-bucket",
+    required=True,
+    metavar="BUCKET",
+    help="Bucket in the replica's cloud that the files are sent to, for the service to copy.",
+)
+@click.option(
+    "--staging-dir",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Directory that stands for the bucket, as of dss serve --source BUCKET=DIR.",
+)
+@click.option("--bundle-uuid", metavar="UUID", help="Id of the bundle; a new one when not given.")
+@click.option(
+    "--version",
+    metavar="VERSION",
+    help="Version of the bundle and all files; now when not given.",
+)
+@click.option(
+    "--creator-uid",
+    type=int,
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Numeric id of the user who puts the bundle.",
+)
+@click.option(
+    "--indexed",
+    multiple=True,
+    default=("*.json",),
+    show_default=True,
+    metavar="PATTERN",
+    help="Index the files whose names match; may be repeated.",
+)
+@click.option(
+    "--timeout-seconds",
+    type=click.FloatRange(min=0),
+    default=1200.0,
+    show_default=True,
+    metavar="S",
+    help="How long to wait until the service has copied large files.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    default=4,
+    show_default=True,
+    metavar="N",
+    help="Files, and parts of files, that are sent at once.",
+)
+@click.option("--no-progress", is_flag=True, help="Draw no progress bar.")
+@click.option("--fresh", is_flag=True, help="Send everything anew, whatever was sent before.")
+@click.option("-v", "--verbose", is_flag=True, help="Print a line for each file.")
+@pass_session
+def upload(
+    session: Session,
+    src_dir: Path,
+    replica: Replica,
+    staging_bucket: str,
+    staging_dir: Path | None,
+    bundle_uuid: str | None,
+    version: str | None,
+    creator_uid: int,
+    indexed: tuple[str, ...],
+    timeout_seconds: float,
+    threads: int,
+    no_progress: bool,
+    fresh: bool,
+    verbose: bool,
+) -> None:
+    """Make a bundle of the files below SRC_DIR.
+
+    Their names in the bundle are their paths there. An upload that was broken off is continued by
+    the same command. The service wants a token: set DSS_TOKEN. The credentials of the bucket are
+    those that the tools of its cloud would use.
+    """
+    from dss_client.upload import DirectoryStaging
+
+    with (
+        session.client() as client,
+        resumable(),
+        nullcontext(None) if no_progress else progress_bar() as progress,
+    ):
+        report = client.upload(
+            src_dir=src_dir,
+            replica=replica,
+            staging_bucket=staging_bucket,
+            timeout_seconds=timeout_seconds,
+            bundle_uuid=bundle_uuid,
+            version=version,
+            creator_uid=creator_uid,
+            indexed=indexed,
+            threads=threads,
+            progress=progress,
+            staging=None if staging_dir is None else DirectoryStaging(staging_dir),
+            fresh=fresh,
+        )
+    emit(report.to_dict(), _lines(report, verbose=verbose), as_json=session.as_json)
+
+
+def _lines(report: "UploadReport", *, verbose: bool) -> "Iterator[str]":
+    if verbose:
+        rows = [(file.state, human_size(file.size), plain(file.name)) for file in report.files]
+        yield from table(rows)
+    states = ", ".join(
+        f"{report.count(state):,} {state}"
+        for state in ("uploaded", "reused")
+        if report.count(state)
+    )
+    size = human_size(report.bytes_total)
+    yield f"{len(report.files):,} files, {size} ({states}), in bundle {report.bundle}"

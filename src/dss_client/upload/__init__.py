@@ -1,0 +1,31 @@
+"""Uploads: walk -> send -> commit -> report, with a journal to go on from.
+
+`upload_directory` is what `DSSClient.upload` calls. `Staging` is what it needs of a bucket, so that
+one of another kind can take the place of S3 and Google Cloud Storage.
+"""
+
+from .checksums import Checksums
+from .errors import LostUpload, StagingError, UploadError
+from .journal import SentPart
+from .report import UploadedFile, UploadReport
+from .run import upload_directory
+from .service import AsyncClientService, ClientService, Service
+from .staging import DirectoryStaging, Staging
+from .walk import Indexed
+
+__all__ = [
+    "AsyncClientService",
+    "Checksums",
+    "ClientService",
+    "DirectoryStaging",
+    "Indexed",
+    "LostUpload",
+    "SentPart",
+    "Service",
+    "Staging",
+    "StagingError",
+    "UploadError",
+    "UploadReport",
+    "UploadedFile",
+    "upload_directory",
+]

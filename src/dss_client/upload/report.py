@@ -1,0 +1,102 @@
+"""What became of an upload."""
+
+import json
+from typing import Literal
+
+from attrs import frozen
+
+from dss_client.versions import FQID
+
+from .checksums import Checksums
+
+__all__ = ["UploadReport", "UploadedFile"]
+
+
+@frozen(kw_only=True)
+class UploadedFile:
+    """One file of the new bundle.
+
+    Attributes:
+        name: Its name in the bundle.
+        uuid: Its id.
+        version: Its version.
+        size: Its size in bytes.
+        content_type: Its media type, told by its name.
+        indexed: Whether it is indexed for search.
+        checksums: Its four checksums.
+        state: ``uploaded`` now, or ``reused``: it was sent by an earlier run that was broken off.
+    """
+
+    name: str
+    uuid: str
+    version: str
+    size: int
+    content_type: str
+    indexed: bool
+    checksums: Checksums
+    state: Literal["uploaded", "reused"]
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the file as plain JSON values."""
+        return {
+            "name": self.name,
+            "uuid": self.uuid,
+            "version": self.version,
+            "size": self.size,
+            "content_type": self.content_type,
+            "indexed": self.indexed,
+            **self.checksums.to_dict(),
+            "state": self.state,
+        }
+
+
+@frozen(kw_only=True)
+class UploadReport:
+    """A bundle that was made of a directory.
+
+    Attributes:
+        bundle_uuid: Its id.
+        version: Its version, and that of all its files.
+        replica: The replica that it was put in.
+        creator_uid: Numeric id of the user it was put by.
+        files: Its files, in its order.
+    """
+
+    bundle_uuid: str
+    version: str
+    replica: Literal["aws", "gcp"]
+    creator_uid: int
+    files: tuple[UploadedFile, ...]
+
+    @property
+    def bundle(self) -> FQID:
+        """Its fully qualified id."""
+        return FQID(self.bundle_uuid, self.version)
+
+    @property
+    def bytes_total(self) -> int:
+        """The bytes of all files."""
+        return sum(file.size for file in self.files)
+
+    @property
+    def bytes_uploaded(self) -> int:
+        """The bytes of the files that were not there from an earlier run."""
+        return sum(file.size for file in self.files if file.state == "uploaded")
+
+    def count(self, state: Literal["uploaded", "reused"]) -> int:
+        """Return the number of files in a given state."""
+        return sum(file.state == state for file in self.files)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return bundle and files as plain JSON values."""
+        return {
+            "bundle_uuid": self.bundle_uuid,
+            "version": self.version,
+            "replica": self.replica,
+            "creator_uid": self.creator_uid,
+            "files": [{**file.to_dict(), "creator_uid": self.creator_uid} for file in self.files],
+        }
+
+    def to_json(self, *, indent: int | None = 2) -> str:
+        """Return the report as a JSON text."""
+        return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False)
