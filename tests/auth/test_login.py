@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from dss_client import DSSClient, InvalidArgument, LoginError, Unauthorized
+from dss_client import AsyncDSSClient, DSSClient, InvalidArgument, LoginError, Unauthorized
 from dss_client.auth import oauth, stored
 from dss_client.auth.stored import LoginStore, StoredLogin
 from tests.auth.conftest import PERSON, Place
@@ -253,6 +253,19 @@ class TestRenewal:
         with pytest.raises(LoginError, match=r"could not be renewed .*invalid_grant.*dss login"):
             listed(drive, logged_in)
 
+    def test_one_that_cannot_be_renewed_is_left_to_the_service(
+        self, logged_in: Place, drive: Driver
+    ) -> None:
+        self.spoil(logged_in, refresh_token=None, expires_at=time.time() - 1)
+        assert listed(drive, logged_in).collections == []
+        assert len(logged_in.oauth.asked) == 1
+
+    def test_an_answer_without_a_token_is_none(self, logged_in: Place, drive: Driver) -> None:
+        logged_in.oauth.mint = str
+        self.spoil(logged_in, access_token="refused")
+        with pytest.raises(LoginError, match="holds no access_token"):
+            listed(drive, logged_in)
+
     def test_many_threads_renew_once(self, logged_in: Place) -> None:
         self.spoil(logged_in, access_token="refused")
         with DSSClient(logged_in.dss.url) as dss, ThreadPoolExecutor(8) as pool:
@@ -287,6 +300,18 @@ class TestRenewal:
         tokens = iter(["refused", place.dss.mint_token()])
         given = drive(url=place.dss.url, options={"token": lambda: next(tokens)})
         assert given.call("get_collections").collections == []
+
+    async def test_it_may_be_an_asynchronous_one(self, place: Place) -> None:
+        tokens = iter(["refused", place.dss.mint_token(), place.dss.mint_token(email=PERSON)])
+
+        async def token() -> str:
+            return next(tokens)
+
+        async with AsyncDSSClient(place.dss.url, token=token) as dss:
+            assert (await dss.get_collections()).collections == []
+            found = await dss.credential()
+        assert found is not None
+        assert (found.origin, found.email) == ("token function", PERSON)
 
     def test_but_only_where_it_has_another_one(self, place: Place, drive: Driver) -> None:
         with pytest.raises(Unauthorized):

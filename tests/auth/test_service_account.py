@@ -1,5 +1,6 @@
 """Service accounts make their own tokens (§14.7)."""
 
+import itertools
 import json
 import sys
 import time
@@ -12,10 +13,12 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
-from dss_client import LoginError, Unauthorized
+from dss_client import Forbidden, LoginError, Unauthorized
 from dss_client.auth.service_account import ServiceAccount
 from dss_client.local import LocalDSS, LocalSettings
+from tests.conftest import Origins
 from tests.drive import Driver
+from tests.origin import Reply
 
 ROBOT = "robot@project.example.org"
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -72,9 +75,20 @@ def test_one_is_used_until_it_is_nearly_over(file: Path, monkeypatch: pytest.Mon
     assert account.token() != first
 
 
-def test_a_refused_one_is_made_anew_once(file: Path, tmp_path: Path, drive: Driver) -> None:
-    with LocalDSS(tmp_path / "root") as dss, pytest.raises(Exception, match="403"):
+def test_one_that_is_not_trusted_is_forbidden(file: Path, tmp_path: Path, drive: Driver) -> None:
+    with LocalDSS(tmp_path / "root") as dss, pytest.raises(Forbidden):
         drive(url=dss.url).call("get_collections")
+
+
+def test_a_refused_one_is_made_anew_once(
+    file: Path, origins: Origins, drive: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = itertools.count(int(time.time()), 2)
+    monkeypatch.setattr(time, "time", lambda: float(next(times)))
+    origin = origins(Reply(401), Reply(401))
+    with pytest.raises(Unauthorized):
+        drive(url=f"{origin.url}/v1").call("get_collections")
+    assert len({seen.headers["authorization"] for seen in origin.seen}) == 2
 
 
 def test_a_given_token_goes_first(file: Path, tmp_path: Path, drive: Driver) -> None:

@@ -9,13 +9,14 @@ import hashlib
 import secrets
 import threading
 import webbrowser
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from html import escape
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Any, Self, cast
+from typing import Self
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from attrs import field, frozen
+from pydantic import BaseModel, Field, ValidationError
 
 from .errors import LoginError
 from .plain_http import get_object, post_form
@@ -45,6 +46,17 @@ class Dialogue:
     browse: Callable[[str], bool] = webbrowser.open
 
 
+class _Installed(BaseModel):
+    client_id: str = Field(min_length=1)
+    client_secret: str = Field(default="", repr=False)
+    auth_uri: str = Field(min_length=1)
+    token_uri: str = Field(min_length=1)
+
+
+class _Secrets(BaseModel):
+    installed: _Installed
+
+
 @frozen
 class Application:
     """As which application to log in, as a deployment tells (§6)."""
@@ -64,15 +76,13 @@ class Application:
         parts = urlsplit(deployment)
         url = f"{parts.scheme}://{parts.netloc}/internal/application_secrets"
         document = get_object(url)
-        found: object = document.get("installed")
-        installed = cast("Mapping[str, Any]", found) if isinstance(found, dict) else {}
-        texts = [installed.get(name) for name in ("client_id", "auth_uri", "token_uri")]
-        if not all(isinstance(text, str) and text for text in texts):
-            raise LoginError(f"{url} names no installed application to log in with")
-        for uri in map(str, texts[1:]):
+        try:
+            told = _Secrets.model_validate(document).installed
+        except ValidationError:
+            raise LoginError(f"{url} names no installed application to log in with") from None
+        for uri in (told.auth_uri, told.token_uri):
             _need_protection(uri)
-        client_id, auth_uri, token_uri = map(str, texts)
-        return cls(client_id, str(installed.get("client_secret") or ""), auth_uri, token_uri)
+        return cls(told.client_id, told.client_secret, told.auth_uri, told.token_uri)
 
 
 def _need_protection(uri: str) -> None:
@@ -246,7 +256,7 @@ def _handler(listener: _Listener) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *_: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
             """Say nothing: the line would hold the code."""
 
     return Handler
