@@ -20,6 +20,7 @@ from dss_client import (
     CheckoutJob,
     CheckoutStatus,
     CheckoutTimeout,
+    Credential,
     DownloadError,
     DownloadReport,
     DSSClient,
@@ -334,6 +335,16 @@ def settings() -> None:
     assert_type(Timeout(connect=None).connect, float | None)
 
 
+def session(dss: DSSClient) -> None:
+    assert_type(dss.login(access_token="t"), str)
+    assert_type(dss.logout(), list[str])
+    found = dss.credential()
+    assert_type(found, Credential | None)
+    if found is not None:
+        assert_type(found.email, str | None)
+        assert_type(found.expires_at, float | None)
+
+
 async def asynchronous(dss: AsyncDSSClient, switch: bool) -> None:
     assert_type(await dss.post_search(replica="aws", es_query={}), SearchResult)
     assert_type(dss.post_search.iterate(replica="aws", es_query={}), AsyncIterator[SearchHit])
@@ -354,6 +365,8 @@ async def asynchronous(dss: AsyncDSSClient, switch: bool) -> None:
         assert_type(await content.read(), bytes)
         async for piece in content:
             assert_type(piece, bytes)
+    assert_type(await dss.logout(), list[str])
+    assert_type(await dss.credential(), Credential | None)
     job = await dss.checkout(uuid=U, replica="aws")
     assert_type(job, AsyncCheckoutJob)
     assert_type(await job.status(), CheckoutStatus)

@@ -111,6 +111,11 @@ def higher(dss: DSSClient) -> None:
     print(entry)
 
 
+def session(dss: DSSClient) -> None:
+    dss.login(token="t")  # error
+    print(dss.credential().email)  # error
+
+
 async def mixed(dss: DSSClient, adss: AsyncDSSClient) -> None:
     await dss.get_bundle(uuid=U, replica="aws")  # error
     print(adss.get_bundle(uuid=U, replica="aws").bundle)  # error
