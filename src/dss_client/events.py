@@ -139,8 +139,9 @@ class Place:
         """Read the document.
 
         Raises:
-            DSSDecodeError: It is none.
+            DSSDecodeError: It is none, or that of another bundle.
         """
+        fqid = self.fqid
         try:
             if isinstance(content, bytes):
                 document = EventDocument.model_validate_json(content)
@@ -149,14 +150,20 @@ class Place:
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             place = ".".join(str(part) for part in first["loc"])
-            raise DSSDecodeError(
-                f"the document of event {self.key.event_id} cannot be read"
-                f"{f' at {place}' if place else ''}: {first['msg']}",
-                request=storage_request(self.url or ""),
-                response=ResponseInfo(200),
-                field=place or None,
-            ) from error
-        return BundleEvent(self.fqid, self.key.timestamp, document)
+            what = f"cannot be read{f' at {place}' if place else ''}: {first['msg']}"
+            raise self._broken(what, place or None) from error
+        bundle = document.bundle_info
+        if f"{bundle.uuid}.{bundle.version}" != self.key.event_id:
+            raise self._broken(f"is that of bundle {bundle.uuid}.{bundle.version}", "bundle_info")
+        return BundleEvent(fqid, self.key.timestamp, document)
+
+    def _broken(self, what: str, place: str | None) -> DSSDecodeError:
+        return DSSDecodeError(
+            f"the document of event {self.key.event_id} {what}",
+            request=storage_request(self.url or ""),
+            response=ResponseInfo(200),
+            field=place,
+        )
 
 
 @frozen
