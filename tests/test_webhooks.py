@@ -5,6 +5,8 @@ import hashlib
 import hmac
 import json
 import pickle
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -523,3 +525,13 @@ def test_any_request_is_refused_properly(pairs: Iterable[tuple[str, str]], body:
 def test_a_header_that_is_needed() -> None:
     with pytest.raises(webhooks.HeaderMissing):
         HeaderFields({}).need("date")
+
+
+def test_receivers_load_no_http_library() -> None:
+    script = "import sys, dss_client.webhooks; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    loaded = set(done.stdout.split())
+    assert "dss_client.webhooks" in loaded
+    assert loaded.isdisjoint({"httpx", "starlette", "dss_client.models"})
