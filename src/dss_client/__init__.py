@@ -57,6 +57,7 @@ if TYPE_CHECKING:
         CheckoutTimeout,
     )
     from .download import DownloadError, DownloadReport, FileReport, ProgressEvent
+    from .events import BundleEvent
     from .manifest import ManifestError
     from .settings import ConfigError
 
@@ -66,6 +67,7 @@ __all__ = [
     "AsyncContentStream",
     "AsyncDSSClient",
     "BadRequest",
+    "BundleEvent",
     "CheckoutFailed",
     "CheckoutJob",
     "CheckoutState",
@@ -116,6 +118,7 @@ __all__ = [
 _LAZY = {
     "AsyncCheckoutJob": "checkout",
     "AsyncContentStream": "_operation",
+    "BundleEvent": "events",
     "CheckoutFailed": "checkout",
     "CheckoutJob": "checkout",
     "CheckoutState": "checkout",

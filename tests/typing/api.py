@@ -16,6 +16,7 @@ from dss_client import (
     AsyncCheckoutJob,
     AsyncDSSClient,
     BadRequest,
+    BundleEvent,
     CheckoutFailed,
     CheckoutJob,
     CheckoutStatus,
@@ -44,6 +45,7 @@ from dss_client import (
     format_version,
     is_version,
     parse_version,
+    webhooks,
 )
 from dss_client.models import (
     BundleEnumerationResult,
@@ -333,6 +335,35 @@ def settings() -> None:
     assert_type(policy.attempts, int)
     assert_type(policy.deadline, float | None)
     assert_type(Timeout(connect=None).connect, float | None)
+
+
+def events(dss: DSSClient, adss: AsyncDSSClient) -> None:
+    found = dss.replay_events(replica="aws", from_date=V, to_date=V, after="cursor")
+    assert_type(found, Iterator[BundleEvent])
+    assert_type(adss.replay_events(replica="gcp"), AsyncIterator[BundleEvent])
+    for event in found:
+        assert_type(event.event_id, FQID)
+        assert_type(event.cursor, str)
+        assert_type(event.document.bundle_info.uuid, str)
+        assert_type(event.document.files, dict[str, list[Any]])
+
+
+def received(headers: dict[str, str], raw: list[tuple[bytes, bytes]], body: bytes) -> None:
+    guard = webhooks.MemoryReplayGuard()
+    notification = webhooks.verify(raw, body, secrets={"key": "secret"}, replay_guard=guard)
+    webhooks.verify(headers, body, secrets=lambda key_id: b"secret" if key_id else None)
+    assert_type(notification, webhooks.Notification)
+    assert_type(notification.match.fqid, FQID)
+    assert_type(notification.attachments, dict[str, Any])
+    assert_type(notification.attachment_errors.whole, str | None)
+    assert_type(notification.form_fields, dict[str, str])
+    with webhooks.processing(notification, guard) as same:
+        assert_type(same, webhooks.Notification)
+    try:
+        webhooks.parse(iter(headers.items()), body)
+    except webhooks.WebhookError as error:
+        assert_type(error.status, int)
+        assert_type(error.reason, str)
 
 
 def session(dss: DSSClient) -> None:

@@ -4,7 +4,15 @@ Nothing runs this; `api.py` is its positive twin.
 """
 
 import dss_client
-from dss_client import AsyncDSSClient, DownloadReport, DSSClient, FileReport, RetryPolicy, Timeout
+from dss_client import (
+    AsyncDSSClient,
+    DownloadReport,
+    DSSClient,
+    FileReport,
+    RetryPolicy,
+    Timeout,
+    webhooks,
+)
 from dss_client.models import BundleFile, BundleFileDict, CollectionItemDict, FileVersion
 
 U = "2c5c6e2a-8a4c-4b4a-9d5e-000000000000"
@@ -109,6 +117,21 @@ def higher(dss: DSSClient) -> None:
     dss.download_manifest(manifest=5, replica="aws")  # error
     entry: FileReport = dss.download(bundle_uuid=U, replica="aws").entries  # error
     print(entry)
+
+
+def events(dss: DSSClient) -> None:
+    dss.replay_events()  # error
+    dss.replay_events(replica="azure")  # error
+    for event in dss.replay_events(replica="aws"):
+        print(event.document.fiels)  # error
+
+
+def received(headers: dict[str, str]) -> None:
+    webhooks.verify(headers, b"")  # error
+    webhooks.verify(headers, "text", secrets="secret")  # error
+    webhooks.verify(headers, b"", secrets=5)  # error
+    webhooks.parse({"a": 1}, b"")  # error
+    print(webhooks.parse(headers, b"").bundle)  # error
 
 
 def session(dss: DSSClient) -> None:
