@@ -162,7 +162,7 @@ class Committer:
         return True
 
     def _late(self, missing: Sequence[FileState]) -> UploadError:
-        more = f" and {len(missing) - 1} more files" if len(missing) > 1 else ""
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         return UploadError(
             missing[0].source.name,
             f"the service has not copied it{more} in {self.timeout_seconds:g} s; upload again to"

@@ -79,7 +79,7 @@ def upload_directory(
     if version is not None:
         parse_version(version)
     files = find_files(src_dir)
-    staging = staging or open_staging(replica, staging_bucket, threads)
+    staging = staging or open_staging(replica, staging_bucket, 2 * threads)
     stop = stop or threading.Event()
     folder = journal_folder(
         src_dir=str(src_dir.resolve()),
@@ -151,6 +151,7 @@ class _Upload:
             bytes_there=sum(sizes[name] for name in there),
         )
         self._send_all(sender)
+        self._copied.sort(key=lambda each: each[0].source.name)
         self._committer.wait_for(self._copied, self._journal.stored)
         report = self._report(indexed)
         self._journal.closing()
