@@ -337,7 +337,7 @@ def settings() -> None:
     assert_type(Timeout(connect=None).connect, float | None)
 
 
-def events(dss: DSSClient, adss: AsyncDSSClient) -> None:
+def replays(dss: DSSClient, adss: AsyncDSSClient) -> None:
     found = dss.replay_events(replica="aws", from_date=V, to_date=V, after="cursor")
     assert_type(found, Iterator[BundleEvent])
     assert_type(adss.replay_events(replica="gcp"), AsyncIterator[BundleEvent])

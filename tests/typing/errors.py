@@ -119,7 +119,7 @@ def higher(dss: DSSClient) -> None:
     print(entry)
 
 
-def events(dss: DSSClient) -> None:
+def replays(dss: DSSClient) -> None:
     dss.replay_events()  # error
     dss.replay_events(replica="azure")  # error
     for event in dss.replay_events(replica="aws"):
