@@ -210,7 +210,12 @@ def test_one_failure_stops_the_rest(place: Place, tmp_path: Path) -> None:
 def test_given_up_from_elsewhere(place: Place, tmp_path: Path) -> None:
     src = fill(tmp_path / "src", {"a": b"x" * 9000})
     staging, stop = place.staging(), threading.Event()
-    staging.fail.append(lambda call: call == ("part", 2) and stop.set())
+
+    def give_up(call: tuple[str, object]) -> None:
+        if call == ("part", 2):
+            stop.set()
+
+    staging.fail.append(give_up)
     with pytest.raises(Stopped):
         place.upload(src, staging, step=1000, threads=1, stop=stop)
     assert len(staging.of("part")) < 6

@@ -83,26 +83,39 @@ class GCSStaging:
     ) -> None:
         """Compose the parts, 31 more with each request; compare the checksum, and drop them."""
         blobs = [self._part(upload, number) for number in range(1, len(parts) + 1)]
-        whole = self._handle.blob(key)
-        whole.content_type, whole.metadata = content_type, checksums.claims()
         try:
             with self._at(key):
-                whole.compose(blobs[:_MOST_AT_ONCE])
-                for first in range(_MOST_AT_ONCE, len(blobs), _MOST_AT_ONCE - 1):
-                    whole.compose([whole, *blobs[first : first + _MOST_AT_ONCE - 1]])
+                whole = self._composed(key, blobs, content_type, checksums)
         except LostUpload:
             # An earlier run may have composed and dropped them.
-            whole = self._handle.blob(key)
-            try:
-                with self._at(key):
-                    whole.reload()
-                self._verify(key, whole, checksums)
-            except StagingError:
-                whole = None
-            if whole is None:
+            if not self._has(key, checksums):
                 raise
-        self._verify(key, whole, checksums)
+        else:
+            self._verify(key, whole, checksums)
         self._drop(blobs)
+
+    def _composed(
+        self, key: str, blobs: Sequence[Any], content_type: str, checksums: Checksums
+    ) -> Any:
+        whole, rest = None, list(blobs)
+        while rest:
+            room = _MOST_AT_ONCE - (whole is not None)
+            sources = [*([] if whole is None else [whole]), *rest[:room]]
+            whole, rest = self._handle.blob(key), rest[room:]
+            # Anew for each request: an answer takes the place of all that was set.
+            whole.content_type, whole.metadata = content_type, checksums.claims()
+            whole.compose(sources)
+        return whole
+
+    def _has(self, key: str, checksums: Checksums) -> bool:
+        blob = self._handle.blob(key)
+        try:
+            with self._at(key):
+                blob.reload()
+            self._verify(key, blob, checksums)
+        except StagingError:
+            return False
+        return True
 
     def abort(self, key: str, upload: str) -> None:
         """Remove the parts."""
