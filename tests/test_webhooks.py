@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from email import message_from_string
 from email.utils import formatdate
 from typing import Any
 
@@ -96,6 +97,9 @@ FORMS: dict[str, Callable[[dict[str, str]], Headers]] = {
     "pairs": lambda them: list(them.items()),
     "asgi": lambda them: [(k.lower().encode(), v.encode()) for k, v in them.items()],
     "iterator": lambda them: iter(them.items()),
+    "message": lambda them: message_from_string(
+        "".join(f"{name}: {value}\n" for name, value in them.items())
+    ),
 }
 
 

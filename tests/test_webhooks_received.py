@@ -16,9 +16,10 @@ import httpx
 import pytest
 import uvicorn
 
-from dss_client import DSSClient
+from dss_client import DSSClient, NotFound, Unauthorized, is_version
 from dss_client.local import Delivery, LocalDSS, LocalSettings
 from dss_client.webhooks import Notification
+from tests.drive import Driver
 
 EXAMPLES = Path(__file__).parent.parent / "examples" / "webhooks"
 PATIENCE = 20.0
@@ -217,6 +218,73 @@ def test_what_failed_is_taken_when_it_comes_again(
     same = len({each.transaction_id for each in found}) == 1
     assert same == (kind == "elasticsearch")
     assert notification.transaction_id == found[-1].transaction_id
+
+
+@pytest.mark.parametrize("kind", ["jmespath", "elasticsearch"])
+def test_subscriptions_come_and_go(dss: LocalDSS, drive: Driver, kind: str) -> None:
+    """As the blocking and the asynchronous client see them."""
+    options = {"token": dss.mint_token()}
+    calls = drive(url=dss.url, options=options)
+    body: dict[str, Any] = {
+        "callback_url": "https://receiver.example/",
+        "method": "PUT",
+        "encoding": "multipart/form-data",
+        "form_fields": {"a": "1"},
+        "payload_form_field": "p",
+        "attachments": {"a": {"type": "jmespath", "expression": "files"}},
+        "hmac_key_id": "mine",
+    }
+    if kind == "elasticsearch":
+        body["es_query"] = {"query": {"match_all": {}}}
+    else:
+        body["jmespath_query"] = "files"
+    made = calls.call("put_subscription", replica="aws", hmac_secret_key=SECRET, **body)
+    which = {"replica": "aws", "subscription_type": kind}
+    found = calls.call("get_subscription", uuid=made.uuid, **which)
+    sent = found.model_dump(exclude_unset=True)
+    assert sent == {**body, "uuid": made.uuid, "owner": "someone@example.org", "replica": "aws"}
+    assert calls.call("get_subscriptions", **which).subscriptions == [found]
+    other = "jmespath" if kind == "elasticsearch" else "elasticsearch"
+    elsewhere = calls.call("get_subscriptions", replica="aws", subscription_type=other)
+    assert elsewhere.subscriptions == []
+    gone = calls.call("delete_subscription", uuid=made.uuid, **which)
+    assert is_version(gone.time_deleted)
+    with pytest.raises(NotFound):
+        calls.call("get_subscription", uuid=made.uuid, **which)
+    with pytest.raises(Unauthorized, match="pass token="):
+        drive(url=dss.url).call("get_subscriptions", **which)
+
+
+def test_a_form_without_options(dss: LocalDSS, bundle: Path, start: Start) -> None:
+    """The service applies its defaults (S29)."""
+    with start(SECRET) as running:
+        subscribe(dss, running, encoding="multipart/form-data", hmac_secret_key=SECRET)
+        fqid = dss.load_bundle(bundle).fqid
+        notification = running.next()
+    assert str(notification.match.fqid) == fqid
+    assert notification.form_fields == {}
+
+
+def test_each_version_of_a_deleted_bundle_is_told_of(tmp_path: Path, start: Start) -> None:
+    """One notification each for a tombstone of all versions (S28)."""
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    (folder / "cell_0.json").write_text("{}")
+    admin = "admin@example.org"
+    settings = LocalSettings(admins=frozenset({admin}))
+    with (
+        start(SECRET) as running,
+        LocalDSS(tmp_path / "root", settings=settings) as dss,
+        DSSClient(dss.url, token=dss.mint_token(email=admin)) as client,
+    ):
+        first = dss.load_bundle(folder)
+        second = dss.load_bundle(folder, first.uuid)
+        query = "event_type=='TOMBSTONE'"
+        subscribe(dss, running, jmespath_query=query, hmac_secret_key=SECRET)
+        client.delete_bundle(uuid=first.uuid, replica="aws", reason="a test")
+        found = [running.next(), running.next()]
+    assert {str(each.match.fqid) for each in found} == {first.fqid, second.fqid}
+    assert {each.event_type for each in found} == {"TOMBSTONE"}
 
 
 def test_another_secret_is_refused(dss: LocalDSS, bundle: Path, start: Start) -> None:

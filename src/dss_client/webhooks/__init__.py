@@ -43,7 +43,7 @@ from .errors import (
     StillProcessing,
     WebhookError,
 )
-from .headers import Headers, wsgi_headers
+from .headers import Headers, HeadersLike, wsgi_headers
 from .notification import AttachmentErrors, Notification, NotificationMatch
 from .receive import MAX_AGE, MAX_BODY, parse, verify
 from .replay import Claim, MemoryReplayGuard, ReplayGuard, processing
@@ -65,6 +65,7 @@ __all__ = [
     "HeaderNotSigned",
     "HeaderRepeated",
     "Headers",
+    "HeadersLike",
     "KeyUnknown",
     "MemoryReplayGuard",
     "Notification",

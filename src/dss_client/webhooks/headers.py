@@ -1,20 +1,32 @@
 """Headers of a request, in whatever form a web framework has them."""
 
-from collections.abc import Iterable, Mapping
-from typing import cast
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol, TypeVar, cast
 
 from .errors import HeaderMissing, HeaderRepeated
 
-__all__ = ["HeaderFields", "Headers", "as_utf8", "wsgi_headers"]
+__all__ = ["HeaderFields", "Headers", "HeadersLike", "as_utf8", "wsgi_headers"]
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class HeadersLike(Protocol[T_co]):
+    """What has headers as pairs: mappings, and `email.message.Message`, which is none."""
+
+    def items(self) -> Iterable[tuple[T_co, T_co]]:
+        """Return names with values; a header that was sent several times comes several times."""
+        ...
+
 
 Headers = (
-    Mapping[str, str]
-    | Mapping[bytes, bytes]
+    HeadersLike[str]
+    | HeadersLike[bytes]
     | Iterable[tuple[str, str]]
     | Iterable[tuple[bytes, bytes]]
 )
 """Headers as a mapping or as pairs, in any letter case, as text or bytes."""
 
+_Pairs = Iterable[tuple[str | bytes, str | bytes]]
 _WITHOUT_PREFIX = frozenset({"CONTENT_TYPE", "CONTENT_LENGTH"})
 
 
@@ -47,11 +59,8 @@ class HeaderFields:
     """
 
     def __init__(self, headers: Headers) -> None:
-        pairs: Iterable[tuple[str | bytes, str | bytes]]
-        if isinstance(headers, Mapping):
-            pairs = cast("Mapping[str | bytes, str | bytes]", headers).items()
-        else:
-            pairs = cast("Iterable[tuple[str | bytes, str | bytes]]", headers)
+        items: Callable[[], _Pairs] | None = getattr(headers, "items", None)
+        pairs = cast("_Pairs", headers) if items is None else items()
         self._values: dict[str, list[str]] = {}
         for name, value in pairs:
             self._values.setdefault(_text(name).lower(), []).append(_text(value).strip(" \t"))
