@@ -16,7 +16,7 @@ from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-import google_crc32c
+from dss_client.upload.checksums import Hasher
 
 SIDECAR = ".metadata.json"
 MOST_AT_ONCE = 32
@@ -51,7 +51,9 @@ class Service:
 
     def describe(self, name: str) -> dict[str, Any]:
         content = (self.folder / name).read_bytes()
-        crc = google_crc32c.Checksum(content + b"!" * self.spoil).digest()
+        hasher = Hasher(1 << 20)
+        hasher.update(content + b"!" * self.spoil)
+        crc = bytes.fromhex(hasher.checksums().crc32c)
         self._generation += 1
         return {
             "name": name,

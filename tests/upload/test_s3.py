@@ -224,8 +224,8 @@ def test_completed_twice(cloud: Cloud) -> None:
     upload = staging.begin("u/x", "text/plain")
     parts = [SentPart(md5.hex(), staging.put_part("u/x", upload, 1, data, md5))]
     parts.append(SentPart(md5.hex(), staging.put_part("u/x", upload, 2, data, md5)))
-    for _ in range(2):
-        staging.complete("u/x", upload, parts, "text/plain", hasher.checksums())
+    for each in (upload, "known-no-more"):
+        staging.complete("u/x", each, parts, "text/plain", hasher.checksums())
     cloud.client().put_object(Bucket=cloud.bucket, Key="u/x", Body=b"another")
     with pytest.raises(LostUpload, match=rf"s3://{cloud.bucket}/u/x: S3 says NoSuchUpload"):
         staging.complete("u/x", upload, parts, "text/plain", hasher.checksums())

@@ -239,7 +239,7 @@ class Journal:
             with suppress(OSError):
                 if _is_abandoned(path):
                     taken = path.rename(path.with_suffix(f".{uuid4().hex[:8]}.taken"))
-                    journal = cls.read(taken)
+                    journal = cls.parse(taken, taken.read_bytes())
                     changed = taken.stat().st_mtime_ns
                     taken.unlink()
                     found += [(changed, journal)] if journal is not None else []
@@ -247,9 +247,9 @@ class Journal:
         return [journal for _, journal in found]
 
     @classmethod
-    def read(cls, path: Path) -> "Journal | None":
+    def parse(cls, path: Path, text: bytes) -> "Journal | None":
         """Read a journal up to its first torn line; None where that is the first one."""
-        head, *steps = [*records(path.read_bytes())] or [{}]
+        head, *steps = [*records(text)] or [{}]
         if head.get("format") != _FORMAT:
             return None
         journal = None
