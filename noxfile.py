@@ -88,7 +88,13 @@ def types(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests with coverage; the typing tests are among them."""
-    session.install("-e", ".[all,fsspec,s3,upload,upload-gcs]", *group("test"), *group("types"), *group("generate"))
+    session.install(
+        "-e",
+        ".[all,fsspec,s3,upload,upload-gcs]",
+        *group("test"),
+        *group("types"),
+        *group("generate"),
+    )
     session.env["COVERAGE_FILE"] = str(Path(".nox", ".coverage").absolute())
     arguments = session.posargs or ["-n", "auto", "--cov", f"--cov-fail-under={COVERAGE}"]
     session.run("pytest", *arguments)
@@ -97,7 +103,13 @@ def tests(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def compat(session: nox.Session) -> None:
     """Run the tests on every supported Python that is installed."""
-    session.install("-e", ".[all,fsspec,s3,upload,upload-gcs]", *group("test"), *group("types"), *group("generate"))
+    session.install(
+        "-e",
+        ".[all,fsspec,s3,upload,upload-gcs]",
+        *group("test"),
+        *group("types"),
+        *group("generate"),
+    )
     session.run("pytest", "-n", "auto", *session.posargs)
 
 
