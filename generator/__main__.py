@@ -1,16 +1,22 @@
-"""``python -m generator``: write the generated code, or with ``--check`` name what differs."""
+"""``python -m generator``: write the generated code, or with ``--check`` name what differs.
+
+With ``--spec`` the specification of a deployment, or one in a file, is pinned first: its facts,
+with the texts of the one that was pinned. Nothing is written unless code comes of it.
+"""
 
 import argparse
 import hashlib
 import sys
+import tempfile
 from pathlib import Path
 
-from . import corrections, emit, ir, shape, swagger
+from . import corrections, emit, ir, repin, shape, swagger
 from .errors import GeneratorError
 
 __all__ = ["generate", "main"]
 
 ROOT = Path(__file__).resolve().parent.parent
+PINNED = ROOT / "specs" / "swagger.json"
 _GENERATED = ("models.py", "operations")
 
 
@@ -34,25 +40,47 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command; return 0, or 1 on drift or a specification that cannot be used."""
     parser = argparse.ArgumentParser(prog="python -m generator", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 on drift")
-    parser.add_argument("--spec", type=Path, default=ROOT / "specs" / "swagger.json")
+    parser.add_argument("--spec", metavar="URL|FILE", help="pin this specification")
+    parser.add_argument("--pinned", type=Path, default=PINNED, help="the pinned specification")
     parser.add_argument(
         "--package", type=Path, default=ROOT / "src" / "dss_client", help="where the code goes"
     )
     options = parser.parse_args(argv)
     try:
-        files = generate(options.spec)
+        pinned, files = _pinned(options.pinned, options.spec)
     except GeneratorError as error:
         print(f"generator: {error}", file=sys.stderr)
         return 1
     drift = _differences(files, options.package)
     if options.check:
+        if pinned is not None:
+            print(f"differs: {options.pinned}", file=sys.stderr)
         for path, what in drift:
             print(f"{what}: {options.package / path}", file=sys.stderr)
-        return 1 if drift else 0
+        return 1 if drift or pinned is not None else 0
+    if pinned is not None:
+        _put(options.pinned, pinned)
+        print(f"{options.pinned} is pinned anew")
     for path, _ in drift:
         _put(options.package / path, files.get(path))
     print(f"{len(files)} generated files, {len(drift)} changed")
     return 0
+
+
+def _pinned(spec: Path, source: str | None) -> tuple[str | None, dict[str, str]]:
+    """Return the text of a specification that is to be pinned, and the files of what will be."""
+    if source is None:
+        return None, generate(spec)
+    other = repin.fetch(source)
+    text = repin.written(repin.merged(swagger.read(spec), other))
+    with tempfile.TemporaryDirectory() as folder:
+        candidate = Path(folder, spec.name)
+        candidate.write_bytes(text.encode())
+        try:
+            files = generate(candidate)
+        except GeneratorError as error:
+            raise GeneratorError(str(error).replace(str(candidate), source)) from error
+    return None if text.encode() == spec.read_bytes() else text, files
 
 
 def _differences(files: dict[str, str], package: Path) -> list[tuple[str, str]]:
@@ -77,7 +105,9 @@ def _put(target: Path, text: str | None) -> None:
         target.unlink()
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(text.encode())
+    temporary = target.with_name(f".{target.name}.part")
+    temporary.write_bytes(text.encode())
+    temporary.replace(target)
 
 
 if __name__ == "__main__":

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         CheckoutStatus,
         CheckoutTimeout,
     )
+    from .deployment import SpecificationReport
     from .download import DownloadError, DownloadReport, FileReport, ProgressEvent
     from .events import BundleEvent
     from .manifest import ManifestError
@@ -101,6 +102,7 @@ __all__ = [
     "Replica",
     "RetryPolicy",
     "ServerError",
+    "SpecificationReport",
     "Timeout",
     "TooManyRequests",
     "Unauthorized",
@@ -135,6 +137,7 @@ _LAZY = {
     "ManifestError": "manifest",
     "ProgressEvent": "download",
     "RawResponse": "_operation",
+    "SpecificationReport": "deployment",
 }
 
 

@@ -188,9 +188,11 @@ def _credential(tokens: "Tokens", given: str | None, is_function: bool) -> "Cred
     from .auth.credential import describe
     from .auth.sources import TokenSource
 
+    if given is not None and is_function:
+        return describe(given, "token function")
     if given is not None:
-        named = "DSS_TOKEN" if given == os.environ.get("DSS_TOKEN") else "token argument"
-        return describe(given, "token function" if is_function else named)
+        named = given == os.environ.get("DSS_TOKEN")
+        return describe(given, "DSS_TOKEN" if named else "token argument")
     giver = tokens.giver()
     return giver.credential() if isinstance(giver, TokenSource) else None
 

@@ -15,6 +15,7 @@ from attrs import evolve
 from ._downloads import AsyncDownloads, Downloads
 from ._events import AsyncEvents, Events
 from ._options import AnyToken, Options, Timeout, TokenGiver
+from ._refresh import AsyncRefresh, Refresh
 from ._retry import RetryPolicy
 from ._session import AsyncSession, Session
 from ._uploads import AsyncUploads, Uploads
@@ -120,7 +121,7 @@ def _picklable(transport: "Transport | AsyncTransport") -> Options:
     return transport.options
 
 
-class DSSClient(Operations, Session, Downloads, Events, Uploads):
+class DSSClient(Operations, Session, Refresh, Downloads, Events, Uploads):
     """A client of one DSS deployment. Use it in a ``with`` statement, or `close` it.
 
     Safe to be shared by threads; clients of different deployments do not disturb each other. It
@@ -245,7 +246,9 @@ class DSSClient(Operations, Session, Downloads, Events, Uploads):
         self._transport = Transport(state["options"])
 
 
-class AsyncDSSClient(AsyncOperations, AsyncSession, AsyncDownloads, AsyncEvents, AsyncUploads):
+class AsyncDSSClient(
+    AsyncOperations, AsyncSession, AsyncRefresh, AsyncDownloads, AsyncEvents, AsyncUploads
+):
     """The asynchronous client of one DSS deployment. Use it in an ``async with`` statement.
 
     It belongs to one event loop; clients of different deployments do not disturb each other.

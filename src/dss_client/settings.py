@@ -25,7 +25,6 @@ __all__ = [
     "config_path",
     "load_settings",
     "save_url",
-    "where_url_is_from",
 ]
 
 _URL_LINE = re.compile(r"^[ \t]*url[ \t]*=.*$", re.MULTILINE)
@@ -86,23 +85,6 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"])
         raise ConfigError(f"the config file {path}: key {key!r}: {first['msg']}") from error
-
-
-def where_url_is_from(environ: Mapping[str, str] = os.environ) -> str:
-    """Say which of the places names the deployment, where no argument does.
-
-    Raises:
-        ConfigError: The config file cannot be used.
-    """
-    if environ.get("DSS_URL"):
-        return "DSS_URL"
-    if load_settings(environ).url:
-        return str(config_path(environ))
-    from .auth.hca_config import read_hca_config
-
-    if read_hca_config(environ).swagger_url:
-        return "the configuration of hca"
-    return "the specification"
 
 
 def save_url(url: str, environ: Mapping[str, str] = os.environ) -> Path:

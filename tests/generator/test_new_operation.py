@@ -145,8 +145,8 @@ def site(tmp_path: Path) -> Path:
     shutil.copytree(
         ROOT / "src" / "dss_client", package, ignore=shutil.ignore_patterns("__pycache__")
     )
-    assert main(["--spec", str(spec), "--package", str(package)]) == 0
-    assert main(["--spec", str(spec), "--package", str(package), "--check"]) == 0
+    assert main(["--pinned", str(spec), "--package", str(package)]) == 0
+    assert main(["--pinned", str(spec), "--package", str(package), "--check"]) == 0
     return package.parent
 
 

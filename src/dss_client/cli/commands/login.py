@@ -1,5 +1,6 @@
 """``dss login``, ``logout``, ``whoami`` and ``config``: as whom, and where to."""
 
+import os
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -108,11 +109,11 @@ def config() -> None:
 @pass_session
 def show(session: Session) -> None:
     """Show the deployment, where that was said, and the config file."""
-    from dss_client.settings import config_path, where_url_is_from
+    from dss_client.settings import config_path
 
     with session.client() as dss:
         url = dss.url
-    source = "--url" if session.url else where_url_is_from()
+    source = "--url" if session.url else _where_url_is_from()
     path = config_path()
     document = {"url": url, "url_from": source, "config_file": str(path), "exists": path.exists()}
     rows = [
@@ -120,6 +121,20 @@ def show(session: Session) -> None:
         ("config file", str(path) if path.exists() else f"{path} (not there)"),
     ]
     emit(document, table(rows), as_json=session.as_json)
+
+
+def _where_url_is_from() -> str:
+    """Say which of the places names the deployment, where no option does."""
+    from dss_client.auth.hca_config import read_hca_config
+    from dss_client.settings import config_path, load_settings
+
+    if os.environ.get("DSS_URL"):
+        return "DSS_URL"
+    if load_settings().url:
+        return str(config_path())
+    if read_hca_config().swagger_url:
+        return "the configuration of hca"
+    return "the specification"
 
 
 @config.command("set")

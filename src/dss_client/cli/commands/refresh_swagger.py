@@ -1,0 +1,24 @@
+"""``dss refresh-swagger``: how the deployment's API differs from this client's."""
+
+import click
+
+from .._app import Session, app, pass_session
+from ..output import emit
+
+_BREAKING = 1
+
+
+@app.command("refresh-swagger")
+@click.pass_context
+@pass_session
+def refresh(session: Session, context: click.Context) -> None:
+    """Compare the deployment's specification with this client's, and keep a copy of it.
+
+    The exit status is 1 where a difference breaks calls of this client.
+    """
+    with session.client() as dss:
+        report = dss.refresh_swagger()
+    lines = [*str(report).splitlines(), f"kept in {report.path}"]
+    emit(report.to_dict(), lines, as_json=session.as_json)
+    if not report.ok:
+        context.exit(_BREAKING)

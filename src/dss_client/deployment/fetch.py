@@ -1,0 +1,74 @@
+"""A deployment's specification: read, compared, and kept."""
+
+import hashlib
+import json
+import secrets
+from pathlib import Path
+from typing import Any, cast
+
+import platformdirs
+
+from dss_client import _spec
+from dss_client._request import Request
+from dss_client._transport import Answer
+
+from .compare import compare
+from .facts import SpecificationError
+from .report import SpecificationReport
+
+__all__ = ["SWAGGER", "cache_path", "clear_cache", "report_of"]
+
+SWAGGER = Request(operation="refresh_swagger", method="GET", path="/swagger.json")
+_MAX_SIZE = 1 << 24
+
+
+def cache_path(base_url: str) -> Path:
+    """Return where the copy of a deployment's specification is, or would be."""
+    name = hashlib.sha256(base_url.encode()).hexdigest()[:32]
+    folder = platformdirs.user_cache_path("dss-client", appauthor=False)
+    return folder / "specifications" / f"{name}.json"
+
+
+def clear_cache(base_url: str) -> bool:
+    """Remove the copy of a deployment's specification; tell whether there was one."""
+    path = cache_path(base_url)
+    there = path.exists()
+    path.unlink(missing_ok=True)
+    return there
+
+
+def report_of(base_url: str, answer: Answer) -> SpecificationReport:
+    """Compare what a deployment answered with the pinned specification, and keep it.
+
+    Raises:
+        SpecificationError: It is no specification; nothing is kept.
+        OSError: It cannot be kept.
+    """
+    url = f"{base_url}{SWAGGER.path}"
+    if len(answer.content) > _MAX_SIZE:
+        raise SpecificationError(f"{url}: more than {_MAX_SIZE} bytes: that is no specification")
+    try:
+        document: object = json.loads(answer.content)
+    except (ValueError, RecursionError) as error:
+        raise SpecificationError(f"{url}: not JSON: is this the URL of a DSS?") from error
+    if not isinstance(document, dict):
+        raise SpecificationError(f"{url}: not a JSON object: is this the URL of a DSS?")
+    try:
+        changes = compare(_spec.load(), cast("dict[str, Any]", document))
+    except SpecificationError as error:
+        raise SpecificationError(f"{url}: {error}") from error
+    path = cache_path(base_url)
+    is_new = not path.exists() or path.read_bytes() != answer.content
+    if is_new:
+        _keep(path, answer.content)
+    return SpecificationReport(url=url, path=path, changes=changes, is_new=is_new)
+
+
+def _keep(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

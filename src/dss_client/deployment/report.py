@@ -1,0 +1,65 @@
+"""What became of a comparison with a deployment."""
+
+import json
+from pathlib import Path
+
+from attrs import frozen
+
+from .compare import Change
+
+__all__ = ["SpecificationReport"]
+
+
+@frozen(kw_only=True)
+class SpecificationReport:
+    """How a deployment's API differs from the one that this client was generated from.
+
+    Attributes:
+        url: Where its specification was fetched.
+        path: The copy of it that is kept.
+        changes: The differences, by operation.
+        is_new: There was no copy yet, or another one.
+    """
+
+    url: str
+    path: Path
+    changes: tuple[Change, ...] = ()
+    is_new: bool = True
+
+    @property
+    def same(self) -> bool:
+        """Whether there is no difference at all."""
+        return not self.changes
+
+    @property
+    def breaking(self) -> tuple[Change, ...]:
+        """The differences for which calls may fail, or bring something else."""
+        return tuple(change for change in self.changes if change.breaking)
+
+    @property
+    def ok(self) -> bool:
+        """Whether this client can be used with the deployment as before."""
+        return not self.breaking
+
+    def to_dict(self) -> dict[str, object]:
+        """Return it as JSON values."""
+        return {
+            "url": self.url,
+            "path": str(self.path),
+            "same": self.same,
+            "ok": self.ok,
+            "is_new": self.is_new,
+            "changes": [change.to_dict() for change in self.changes],
+        }
+
+    def to_json(self, *, indent: int | None = 2) -> str:
+        """Return it as a JSON text."""
+        return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False)
+
+    def __str__(self) -> str:
+        if self.same:
+            return f"{self.url}: the same API as this client's"
+        count = len(self.changes)
+        head = f"{self.url}: {count} {'difference' if count == 1 else 'differences'}"
+        head += f", {len(self.breaking)} of them breaking" if self.breaking else ", none breaking"
+        return "\n".join([head, *(f"  {change}" for change in self.changes)])
