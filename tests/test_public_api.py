@@ -21,6 +21,7 @@ LATER = [
     "dss_client.manifest",
     "dss_client.models",
     "dss_client.settings",
+    "dss_client.upload",
     "dss_client.webhooks",
     "httpx",
     "pydantic",

@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from .events import BundleEvent
     from .manifest import ManifestError
     from .settings import ConfigError
+    from .upload import UploadError, UploadReport
 
 __all__ = [
     "FQID",
@@ -107,6 +108,8 @@ __all__ = [
     "TooManyRequests",
     "Unauthorized",
     "Unprocessable",
+    "UploadError",
+    "UploadReport",
     "__version__",
     "compare_versions",
     "create_version",
@@ -138,6 +141,8 @@ _LAZY = {
     "ProgressEvent": "download",
     "RawResponse": "_operation",
     "SpecificationReport": "deployment",
+    "UploadError": "upload",
+    "UploadReport": "upload",
 }
 
 

@@ -40,6 +40,7 @@ from dss_client import (
     RetryPolicy,
     ServerError,
     Timeout,
+    UploadReport,
     compare_versions,
     create_version,
     format_version,
@@ -79,6 +80,7 @@ from dss_client.models import (
     Subscription,
     SubscriptionAttachment,
 )
+from dss_client.upload import DirectoryStaging
 
 U = "2c5c6e2a-8a4c-4b4a-9d5e-000000000000"
 V = "2019-01-01T000000.000000Z"
@@ -285,6 +287,23 @@ def downloads(dss: DSSClient, where: Path) -> None:
         dss.download_search(es_query={}, replica="gcp", clash="rename", executor=pool)
 
 
+def uploads(dss: DSSClient, where: Path) -> None:
+    report = dss.upload(src_dir=where, replica="aws", staging_bucket="b")
+    assert_type(report, UploadReport)
+    assert_type(report.bundle, FQID)
+    assert_type(report.files[0].checksums.s3_etag, str)
+    assert_type(report.files[0].state, Literal["uploaded", "reused"])
+    dss.upload(
+        src_dir="d",
+        replica="gcp",
+        staging_bucket="b",
+        indexed=str.islower,
+        staging=DirectoryStaging(where),
+        fresh=True,
+    )
+    dss.upload(src_dir="d", replica="aws", staging_bucket="b", indexed=["*.json"], version=V)
+
+
 def versions(now: datetime) -> None:
     assert_type(create_version(), str)
     assert_type(parse_version(V), datetime)
@@ -402,3 +421,5 @@ async def asynchronous(dss: AsyncDSSClient, switch: bool) -> None:
     assert_type(job, AsyncCheckoutJob)
     assert_type(await job.status(), CheckoutStatus)
     assert_type(await job.wait(timeout=1.5), str)
+    report = await dss.upload(src_dir=".", replica="aws", staging_bucket="b")
+    assert_type(report, UploadReport)

@@ -115,6 +115,10 @@ def higher(dss: DSSClient) -> None:
     dss.download_bundles(bundles=[5], replica="aws")  # error
     dss.download_manifest(manifest="m.tsv", replica="aws", layout="flat")  # error
     dss.download_manifest(manifest=5, replica="aws")  # error
+    dss.upload("d", "aws", "b")  # error
+    dss.upload(src_dir="d", replica="azure", staging_bucket="b")  # error
+    dss.upload(src_dir="d", replica="aws", staging_bucket="b", indexed=5)  # error
+    dss.upload(src_dir="d", replica="aws")  # error
     entry: FileReport = dss.download(bundle_uuid=U, replica="aws").entries  # error
     print(entry)
 
