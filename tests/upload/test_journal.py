@@ -17,6 +17,7 @@ from dss_client.upload.walk import SourceFile
 
 BUNDLE = Bundle(uuid="u", version="v", creator_uid=1)
 SUMS = Checksums(sha256="a", sha1="b", crc32c="c", s3_etag="d")
+DEAD = f"{owner().partition('#')[0]}#{2**22 + 1}#"  # no process has such an id
 ONE = SourceFile("d/one", Path("/src/d/one"), 10, 11, 12)
 TWO = SourceFile("two", Path("/src/two"), 20, 21, 22)
 
@@ -65,7 +66,7 @@ def test_the_last_comes_first(folder: Path) -> None:
     for number, name in enumerate(("old", "older", "oldest")):
         journal = Journal.start(folder, evolve(BUNDLE, uuid=name))
         journal.close()
-        os.utime(journal.path, ns=(0, 10**18 - number * 10**9))
+        os.utime(journal.path.with_suffix(".left"), ns=(0, 10**18 - number * 10**9))
     assert [each.bundle.uuid for each in Journal.take_over(folder)] == ["old", "older", "oldest"]
 
 
@@ -89,13 +90,15 @@ def test_one_of_a_process_that_lives_is_left_alone(folder: Path) -> None:
     assert len(Journal.take_over(folder)) == 1
 
 
-def test_one_of_another_machine_is_left_alone(folder: Path) -> None:
-    write(folder, head("elsewhere#1#1"))
+def test_one_of_another_machine_is_left_alone_until_it_is_left(folder: Path) -> None:
+    path = write(folder, head("elsewhere#1#1"))
     assert Journal.take_over(folder) == []
+    path.rename(path.with_suffix(".left"))
+    assert len(Journal.take_over(folder)) == 1
 
 
 def test_one_that_is_being_started_is_left_alone(folder: Path) -> None:
-    path = write(folder, head(owner())[:20])
+    path = write(folder, head(DEAD)[:20])
     assert Journal.take_over(folder) == []
     assert path.exists()
 
@@ -103,9 +106,9 @@ def test_one_that_is_being_started_is_left_alone(folder: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        head(owner(), format=2),
-        line({"format": 1, "owner": owner()}),
-        line({"format": 1, "owner": owner(), "uuid": "u"}),
+        head(DEAD, format=2),
+        line({"format": 1, "owner": DEAD}),
+        line({"format": 1, "owner": DEAD, "uuid": "u"}),
     ],
 )
 def test_one_of_another_format_is_dropped(folder: Path, text: bytes) -> None:
@@ -129,7 +132,7 @@ def test_steps_after_one_that_makes_no_sense_do_not_count(
     journal = Journal.start(folder, BUNDLE)
     journal.add(TWO)
     journal.close()
-    with journal.path.open("ab") as stream:
+    with journal.path.with_suffix(".left").open("ab") as stream:
         stream.write(line(step) + line({"stored": "two"}))
     (taken,) = Journal.take_over(folder)
     assert list(taken.files) == ["two"]
@@ -138,7 +141,7 @@ def test_steps_after_one_that_makes_no_sense_do_not_count(
 
 @given(st.data())
 def test_a_torn_journal_says_less_and_nothing_wrong(data: st.DataObject) -> None:
-    text = head(owner()) + b"".join(
+    text = head(DEAD) + b"".join(
         line(step)
         for step in (
             {"file": "two", "uuid": "u", "path": "/two", "size": 2, "mtime_ns": 3, "inode": 4},

@@ -1,6 +1,7 @@
 """An upload that was broken off is continued."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def test_nothing_is_sent_twice(place: Place, src: Path, broken: Counting, state:
     assert broken.of("part") == [4, 5]
     assert [file.state for file in report.files] == ["reused", "uploaded"]
     assert place.names(report) == {"a": b"small", "big": CONTENT}
-    assert list(state.rglob("*.journal")) == []
+    assert [path for path in state.rglob("*") if path.is_file()] == []
     broken.calls.clear()
     other = place.upload(src, broken, step=STEP)
     assert other.bundle_uuid != report.bundle_uuid
@@ -219,6 +220,21 @@ def test_after_the_bundle_may_be_there_a_change_makes_another(place: Place, src:
     report = place.upload(src, staging)
     assert report.count("uploaded") == 3
     assert len(place.client.get_bundles_all(replica="aws").bundles) == 2
+
+
+def test_what_vanished_from_the_bucket_is_sent_anew(place: Place, src: Path) -> None:
+    place.server.faults = [{"on": "put_file", "status": 500}]
+    staging = place.staging()
+    with pytest.raises(UploadError, match="500"):
+        place.upload(src, staging, step=STEP, threads=1)
+    place.server.faults = None
+    for folder in place.folder.iterdir():
+        shutil.rmtree(folder)
+    staging.calls.clear()
+    report = place.upload(src, staging, step=STEP)
+    assert {file.state for file in report.files} == {"uploaded"}
+    assert len(staging.of("put")) == 1
+    assert place.names(report) == {"a": b"small", "big": CONTENT}
 
 
 def test_two_at_once(place: Place, src: Path) -> None:

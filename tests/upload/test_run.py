@@ -26,7 +26,7 @@ def src(tmp_path: Path) -> Path:
 
 
 def journals(state: Path) -> list[Path]:
-    return list(state.rglob("*.journal"))
+    return [*state.rglob("*.journal"), *state.rglob("*.left")]
 
 
 @pytest.mark.parametrize("replica", ["aws", "gcp"])

@@ -1,9 +1,10 @@
 """What an upload has done, kept until it is complete, so that the next one can go on from there.
 
 One journal for each run, ``<state directory>/uploads/<key>/<run>.journal``: a line for each step,
-with its checksum, so that a torn line does no harm. A run takes over the journal of one that is
-proven dead by moving it away first, which only one can do; where both are alive, each has its own
-and they share nothing but the bucket, in which all names are new.
+with its checksum, so that a torn line does no harm. A run that ends early calls it ``<run>.left``.
+The next one takes that over, or the journal of one that is proven dead, by moving it away first,
+which only one can do; where both are alive, each has its own and they share nothing but the bucket,
+in which all names are new.
 """
 
 import hashlib
@@ -28,8 +29,7 @@ from .walk import SourceFile
 __all__ = ["Bundle", "FileState", "Journal", "SentPart", "journal_folder"]
 
 _FORMAT = 1
-_open_here: set[Path] = set()
-_open_lock = threading.Lock()
+_LEFT = ".left"
 
 
 @frozen(kw_only=True)
@@ -118,16 +118,13 @@ class Journal:
         if found is not None:
             journal.files, journal.is_closing = found.files, found.is_closing
             text += b"".join(map(line, found._steps()))
-        # Known as open before it is there: nobody in this process may take it for abandoned.
-        with _open_lock:
-            _open_here.add(journal.path)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
             journal._descriptor = os.open(journal.path, flags, 0o600)
             journal._write(text)
         except OSError as error:
-            journal.close()
+            journal.remove()
             raise _unwritable(journal.path, error) from error
         return journal
 
@@ -217,27 +214,32 @@ class Journal:
         self._note({"closing": True})
 
     def close(self) -> None:
-        """Leave the journal to the next run."""
-        with _open_lock:
-            _open_here.discard(self.path)
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        """Leave the journal to the next run, unless it was removed."""
+        if self._shut():
+            with suppress(OSError):  # then it is known by its owner's death
+                self.path.rename(self.path.with_suffix(_LEFT))
+
+    def _shut(self) -> bool:
+        """Write no more; tell whether that was possible until now."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+        return descriptor >= 0
 
     def remove(self) -> None:
         """Remove the journal: all is done."""
-        self.close()
-        self.path.unlink(missing_ok=True)
-        with suppress(OSError):  # another run is there
+        self._shut()
+        with suppress(OSError):  # never made; or another run is there
+            self.path.unlink(missing_ok=True)
             self.path.parent.rmdir()
 
     @classmethod
     def take_over(cls, folder: Path) -> "list[Journal]":
         """Take what dead runs left, out of the reach of all others; the last one first."""
         found: list[tuple[int, Journal]] = []
-        for path in folder.glob("*.journal"):
-            with suppress(OSError):
-                if _is_abandoned(path):
+        for path in [*folder.glob("*.journal"), *folder.glob(f"*{_LEFT}")]:
+            with suppress(OSError):  # another run was faster
+                if path.suffix == _LEFT or _is_abandoned(path):
                     taken = path.rename(path.with_suffix(f".{uuid4().hex[:8]}.taken"))
                     journal = cls.parse(taken, taken.read_bytes())
                     changed = taken.stat().st_mtime_ns
@@ -275,15 +277,9 @@ def _found(state: FileState) -> dict[str, object]:
 
 def _is_abandoned(path: Path) -> bool:
     """Tell whether the run that wrote a journal is over."""
-    with _open_lock:
-        if path in _open_here:
-            return False
     head = next(records(path.read_bytes()), None)
     # One without a first line is being started, or was torn there and holds nothing.
-    if head is None:
-        return False
-    writer = str(head.get("owner"))
-    return writer == owner() or not is_alive(writer)
+    return head is not None and not is_alive(str(head.get("owner")))
 
 
 def _unwritable(path: Path, error: OSError) -> UploadError:

@@ -6,8 +6,8 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from dss_client.download.errors import Stopped
-from dss_client.download.progress import Progress, ProgressCallback
-from dss_client.errors import DSSError, InvalidArgument
+from dss_client.download.progress import FileProgress, Progress, ProgressCallback
+from dss_client.errors import DSSError, InvalidArgument, NotFound, ServerError
 from dss_client.versions import FQID, normal_uuid, parse_version
 
 from .checksums import Checksums
@@ -188,13 +188,25 @@ class _Upload:
         try:
             if state.checksums is None:
                 state = self._states[name] = sender.send(state, progress)
-            self._put(state)
+                self._put(state)
+            else:
+                self._put_reused(sender, state, progress)
         except BaseException as error:
             progress.fail()
             if isinstance(error, DSSError | OSError) and not isinstance(error, UploadError):
                 raise UploadError(name, str(error), cause=error) from error
             raise
         progress.finish()
+
+    def _put_reused(self, sender: Sender, state: FileState, progress: FileProgress) -> None:
+        """Put a file that an earlier run sent; send it anew where it is no longer there."""
+        try:
+            self._put(state)
+        except (NotFound, ServerError):  # the original says 500 to a source that is not there
+            name = state.source.name
+            self._reused.discard(name)
+            state = self._states[name] = sender.send(self._journal.add(state.source), progress)
+            self._put(state)
 
     @property
     def _bundle(self) -> FQID:

@@ -212,6 +212,6 @@ def _read(state: FileState, stream: BinaryIO, size: int) -> bytes:
 
 
 def _raise_first(sending: list[Future[None]]) -> None:
-    for each in sending:
-        if each.done():
-            each.result()
+    """Forget the parts that are through, and raise why one is not."""
+    while sending and sending[0].done():
+        sending.pop(0).result()
