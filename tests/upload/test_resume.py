@@ -9,6 +9,7 @@ import pytest
 
 from dss_client.upload import StagingError, UploadError
 from dss_client.upload.errors import LostUpload
+from dss_client.upload.journal import Journal
 from tests.upload.service import Counting, Place, fill
 
 UUID = "11111111-aaaa-4bbb-8ccc-222222222222"
@@ -89,6 +90,49 @@ def test_broken_off_again_and_again(place: Place, src: Path) -> None:
     assert place.names(report) == {"a": b"small", "big": CONTENT}
     assert staging.there == [1, 2, 3, 4, 5]
     assert len(staging.of("begin")) == 1
+
+
+def test_death_at_every_step(place: Place, src: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each line of the journal is the last one once; nothing that it tells of is sent again."""
+    write = Journal._write
+    reports = []
+    for last in range(1, 20):
+        left = [last]
+
+        def dying(journal: Journal, text: bytes, left: list[int] = left) -> None:
+            if not left[0]:
+                raise Killed
+            left[0] -= 1
+            write(journal, text)
+
+        staging = place.staging()
+        with monkeypatch.context() as patch:
+            patch.setattr(Journal, "_write", dying)
+            try:
+                reports.append(place.upload(src, staging, step=STEP, threads=1))
+                break
+            except Killed:
+                pass
+        (noted,) = noted_parts(src.parent)
+        report = place.upload(src, staging, step=STEP, threads=1)
+        assert set(staging.there) == {1, 2, 3, 4, 5}
+        assert {staging.there.count(number) for number in noted} <= {1}
+        assert place.names(report) == {"a": b"small", "big": CONTENT}
+        reports.append(report)
+    assert left[0] == 0
+    assert len(reports) > 10
+    bundles = place.client.get_bundles_all(replica="aws").bundles
+    assert {each.uuid for each in bundles} == {report.bundle_uuid for report in reports}
+
+
+def noted_parts(folder: Path) -> list[set[int]]:
+    """Return the parts that each journal tells of."""
+    found: list[set[int]] = []
+    for path in folder.rglob("*.left"):
+        journal = Journal.parse(path, path.read_bytes())
+        assert journal is not None
+        found.append({number for state in journal.files.values() for number in state.parts})
+    return found
 
 
 def test_fresh_starts_over(place: Place, src: Path, broken: Counting) -> None:

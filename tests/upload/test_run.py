@@ -13,7 +13,7 @@ from dss_client.download.errors import Stopped
 from dss_client.upload import DirectoryStaging, StagingError, UploadError, UploadReport
 from dss_client.versions import InvalidUUID, InvalidVersion
 from tests.drive import Driver
-from tests.upload.service import BUCKET, Place, fill
+from tests.upload.service import BUCKET, Place, fill, running
 
 UUID = "11111111-aaaa-4bbb-8ccc-222222222222"
 VERSION = "2019-01-01T000000.000000Z"
@@ -62,6 +62,26 @@ def test_a_directory_becomes_a_bundle(
     back = tmp_path / "back" / str(report.bundle)
     assert {name: (back / name).read_bytes() for name in FILES} == FILES
     assert journals(state) == []
+
+
+def test_to_the_service_as_it_was(src: Path, tmp_path: Path) -> None:
+    for original in running(tmp_path / "original", compat="original"):
+        report = original.upload(src, bundle_uuid=UUID, version=VERSION)
+        assert original.names(report) == FILES
+        again = original.upload(fill(tmp_path / "other", FILES))
+        assert original.names(again) == FILES
+
+
+def test_an_interrupt_says_what_to_do(place: Place, src: Path) -> None:
+    staging = place.staging()
+
+    def interrupt(call: tuple[str, object]) -> None:
+        raise KeyboardInterrupt
+
+    staging.fail.append(interrupt)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        place.upload(src, staging)
+    assert "goes on from there" in caught.value.__notes__[0]
 
 
 def test_uuid_version_and_what_is_indexed_are_taken(place: Place, src: Path) -> None:

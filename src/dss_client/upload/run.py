@@ -103,6 +103,9 @@ def upload_directory(
         with Sender.open(staging, journal, threads, stop, step) as sender:
             report = upload.run(sender, index_rule(indexed))
         journal.remove()
+    except KeyboardInterrupt as interrupt:
+        interrupt.add_note("What was sent is kept: the same upload goes on from there.")
+        raise
     finally:
         journal.close()
     return report
