@@ -51,7 +51,7 @@ def run(arguments: list[str], folder: Path, environ: dict[str, str]) -> str:
     done = subprocess.run(
         arguments,
         cwd=folder,
-        env={**os.environ, "XDG_STATE_HOME": str(folder / "state"), **environ},
+        env={**os.environ, "DSS_STATE_DIR": str(folder / "state"), **environ},
         capture_output=True,
         text=True,
         timeout=100,

@@ -22,7 +22,7 @@ FILES = {"cell.json": b'{"a": 1}', "d/reads.gz": b"ACGT" * 500}
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("DSS_STATE_DIR", str(tmp_path / "state"))
     for made in running(tmp_path / "place"):
         monkeypatch.setenv("DSS_URL", made.server.url)
         monkeypatch.setenv("DSS_TOKEN", made.server.mint_token())

@@ -12,7 +12,7 @@ from tests.upload.service import Place, running
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Keep the journals of each test to itself; return where they are."""
     folder = tmp_path / "state"
-    monkeypatch.setenv("XDG_STATE_HOME", str(folder))
+    monkeypatch.setenv("DSS_STATE_DIR", str(folder))
     return folder
 
 

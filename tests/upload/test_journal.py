@@ -165,6 +165,13 @@ def test_a_torn_journal_says_less_and_nothing_wrong(data: st.DataObject) -> None
         assert sorted(parts) == list(range(1, len(parts) + 1))
 
 
+def test_where_journals_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DSS_STATE_DIR", str(tmp_path))
+    assert journal_folder(url="x").parent == tmp_path / "uploads"
+    monkeypatch.delenv("DSS_STATE_DIR")
+    assert "dss-client" in journal_folder(url="x").parts
+
+
 def test_the_folder_is_of_one_upload() -> None:
     one = journal_folder(src_dir="/a", url="http://x", bucket="b")
     assert one == journal_folder(bucket="b", url="http://x", src_dir="/a")

@@ -303,8 +303,8 @@ def test_a_journal_that_cannot_be_written(
     place: Place, src: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").touch()
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
-    with pytest.raises(UploadError, match="XDG_STATE_HOME"):
+    monkeypatch.setenv("DSS_STATE_DIR", str(tmp_path / "file"))
+    with pytest.raises(UploadError, match="DSS_STATE_DIR"):
         place.upload(src)
 
 

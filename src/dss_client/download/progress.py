@@ -16,7 +16,7 @@ Kind = Literal["planned", "started", "advanced", "finished", "failed"]
 
 @frozen(kw_only=True)
 class ProgressEvent:
-    """One step of a download.
+    """One step of a download or upload.
 
     Attributes:
         kind: ``planned`` comes first, with the totals and what is there already, and again

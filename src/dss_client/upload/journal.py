@@ -80,7 +80,9 @@ class FileState:
 def journal_folder(**what: str) -> Path:
     """Return where the journals of one upload are: of one source, deployment and bucket."""
     key = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:32]
-    return platformdirs.user_state_path("dss-client", appauthor=False) / "uploads" / key
+    named = os.environ.get("DSS_STATE_DIR")
+    state = Path(named) if named else platformdirs.user_state_path("dss-client", appauthor=False)
+    return state / "uploads" / key
 
 
 class Journal:
@@ -286,6 +288,6 @@ def _unwritable(path: Path, error: OSError) -> UploadError:
     return UploadError(
         str(path),
         f"the journal of the upload cannot be written: {error.strerror}. Make room for it, or name"
-        " another directory with XDG_STATE_HOME",
+        " another directory with DSS_STATE_DIR",
         cause=error,
     )
