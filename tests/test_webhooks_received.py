@@ -18,6 +18,8 @@ import uvicorn
 
 from dss_client import DSSClient, NotFound, Unauthorized, is_version
 from dss_client.local import Delivery, LocalDSS, LocalSettings
+from dss_client.local.notify.subscription_store import Subscription
+from dss_client.local.notify.webhooks import webhook_request
 from dss_client.webhooks import Notification
 from tests.drive import Driver
 
@@ -42,13 +44,15 @@ def over_asgi(module: ModuleType) -> Iterator[str]:
     server = uvicorn.Server(uvicorn.Config(module.app, port=0, log_config=None, lifespan="off"))
     thread = threading.Thread(target=server.run)
     thread.start()
-    until = time.monotonic() + PATIENCE
-    while not server.started:
-        assert time.monotonic() < until
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
-    server.should_exit = True
-    thread.join()
+    try:
+        until = time.monotonic() + PATIENCE
+        while not server.started:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 class Silent(WSGIRequestHandler):
@@ -61,9 +65,11 @@ def over_wsgi(module: ModuleType) -> Iterator[str]:
     with make_server("127.0.0.1", 0, module.app, handler_class=Silent) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 RECEIVERS: dict[str, Callable[[ModuleType], AbstractContextManager[str]]] = {
@@ -294,6 +300,27 @@ def test_another_secret_is_refused(dss: LocalDSS, bundle: Path, start: Start) ->
         found = attempts(dss, 4)
         assert running.taken.empty()
     assert {each.status for each in found} == {401}
+
+
+def test_a_replay_is_answered_and_not_processed(start: Start) -> None:
+    content = {"uuid": "s1", "callback_url": "http://h/", "hmac_secret_key": SECRET}
+    match = {"bundle_uuid": "u", "bundle_version": "v"}
+    payload = {"transaction_id": "t1", "subscription_id": "s1", "match": match}
+    subscription = Subscription("elasticsearch", content)
+    request = webhook_request(subscription, payload, 0, time.time())
+    for name in ("host", "content-length"):
+        del request.headers[name]
+    with start(SECRET) as running, httpx.Client() as client:
+        sent = [
+            client.post(running.url, headers=request.headers, content=request.read())
+            for _ in range(2)
+        ]
+        changed = client.post(running.url, headers=request.headers, content=b" " + request.read())
+        assert running.next().transaction_id == "t1"
+        assert running.taken.empty()
+    assert [each.status_code for each in sent] == [200, 200]
+    assert sent[1].text == "this notification was processed before"
+    assert changed.status_code == 401
 
 
 def test_too_large_a_body_is_refused(start: Start) -> None:

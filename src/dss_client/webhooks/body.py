@@ -19,7 +19,7 @@ from .notification import Notification
 __all__ = ["read_body", "read_form"]
 
 _MOST_PARTS = 1_000
-_MOST_HEAD = 8_192
+_MOST_HEAD = 2_048
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]")
 # As browsers and HTTP libraries write it: quotes and ends of lines percent-encoded, all else not.
 _NAME = re.compile(r';\s*name="([^"]*)"(?=\s*(?:;|\Z))', re.IGNORECASE)
