@@ -96,6 +96,9 @@ class GetBundle(Operation):
 
     __slots__ = ()
 
+    content_key: str = "bundle.files"
+    """Where a page has its items."""
+
     def __call__(
         self,
         *,
@@ -279,6 +282,9 @@ class AsyncGetBundle(AsyncOperation):
     """
 
     __slots__ = ()
+
+    content_key: str = "bundle.files"
+    """Where a page has its items."""
 
     async def __call__(
         self,

@@ -73,6 +73,9 @@ class GetBundlesAll(Operation):
 
     __slots__ = ()
 
+    content_key: str = "bundles"
+    """Where a page has its items."""
+
     def __call__(
         self,
         *,
@@ -205,6 +208,9 @@ class AsyncGetBundlesAll(AsyncOperation):
     """
 
     __slots__ = ()
+
+    content_key: str = "bundles"
+    """Where a page has its items."""
 
     async def __call__(
         self,

@@ -61,6 +61,9 @@ class GetCollections(Operation):
 
     __slots__ = ()
 
+    content_key: str = "collections"
+    """Where a page has its items."""
+
     def __call__(
         self,
         *,
@@ -159,6 +162,9 @@ class AsyncGetCollections(AsyncOperation):
     """
 
     __slots__ = ()
+
+    content_key: str = "collections"
+    """Where a page has its items."""
 
     async def __call__(
         self,

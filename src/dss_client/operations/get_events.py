@@ -79,6 +79,9 @@ class GetEvents(Operation):
 
     __slots__ = ()
 
+    content_key: str = "event_streams"
+    """Where a page has its items."""
+
     def __call__(
         self,
         *,
@@ -223,6 +226,9 @@ class AsyncGetEvents(AsyncOperation):
     """
 
     __slots__ = ()
+
+    content_key: str = "event_streams"
+    """Where a page has its items."""
 
     async def __call__(
         self,

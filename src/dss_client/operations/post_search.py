@@ -89,6 +89,9 @@ class PostSearch(Operation):
 
     __slots__ = ()
 
+    content_key: str = "results"
+    """Where a page has its items."""
+
     def __call__(
         self,
         *,
@@ -246,6 +249,9 @@ class AsyncPostSearch(AsyncOperation):
     """
 
     __slots__ = ()
+
+    content_key: str = "results"
+    """Where a page has its items."""
 
     async def __call__(
         self,

@@ -53,6 +53,9 @@ class GetHits(Operation):
 
     __slots__ = ()
 
+    content_key: str = "hits"
+    """Where a page has its items."""
+
     def __call__(
         self,
         *,
@@ -131,6 +134,9 @@ class AsyncGetHits(AsyncOperation):
     """
 
     __slots__ = ()
+
+    content_key: str = "hits"
+    """Where a page has its items."""
 
     async def __call__(
         self,

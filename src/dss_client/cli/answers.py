@@ -1,0 +1,71 @@
+"""Answers of the API as JSON: pages one by one, or put together."""
+
+import json
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any, cast
+
+from attrs import define, field
+from pydantic import BaseModel
+
+from dss_client._model import HeaderModel
+
+__all__ = ["Answers", "merged", "plain", "plain_json"]
+
+
+def plain(value: object) -> Any:
+    """Return a result as JSON values, exactly as it was on the wire."""
+    if isinstance(value, BaseModel):
+        # What was a header has a name of its own only there.
+        by_alias = not isinstance(value, HeaderModel)
+        return value.model_dump(mode="json", by_alias=by_alias, exclude_unset=True)
+    return value  # open objects are plain already
+
+
+def plain_json(value: object, *, one_line: bool) -> str:
+    """Return a result as a JSON text."""
+    return json.dumps(plain(value), indent=None if one_line else 2, ensure_ascii=False)
+
+
+@define
+class Answers:
+    """Pages of an operation.
+
+    Attributes:
+        pages: The pages, asked for as they are needed.
+        key: Where each has its items, such as ``bundle.files``.
+        limit: How many items to take; None for all.
+    """
+
+    pages: Iterable[object]
+    key: str
+    limit: int | None = None
+    first: dict[str, Any] = field(factory=dict[str, Any], init=False)
+
+    def items(self) -> Iterator[object]:
+        """Yield the items; what the first page says beside them is kept in `first`."""
+        return islice(self._all(), self.limit)
+
+    def _all(self) -> Iterator[object]:
+        for page in self.pages:
+            document = cast("dict[str, Any]", plain(page))
+            holder = _holder(document, self.key)
+            found = holder.pop(self.key.rpartition(".")[2], [])
+            if not self.first:
+                self.first = document
+            yield from found
+
+
+def _holder(document: dict[str, Any], key: str) -> dict[str, Any]:
+    """Return the object that holds the items; made where it is not there."""
+    for name in key.split(".")[:-1]:
+        document = document.setdefault(name, {})
+    return document
+
+
+def merged(answers: Answers) -> dict[str, Any]:
+    """Return one document with the items of all pages in their place (C10)."""
+    items = list(answers.items())
+    document = answers.first
+    _holder(document, answers.key)[answers.key.rpartition(".")[2]] = items
+    return document
