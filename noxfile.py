@@ -125,7 +125,7 @@ def reference_client(session: nox.Session) -> str:
 @nox.session(python="3.11")
 def peer(session: nox.Session) -> None:
     """Run the reference client, in an environment of its own, against the embedded DSS."""
-    session.install("-e", ".[all,s3]", *group("test"))
+    session.install("-e", ".[all,s3,upload]", *group("test"))
     python = reference_client(session)
     session.env["DSS_PEER_PYTHON"] = python
     session.run("pytest", "tests/peer", *session.posargs)

@@ -3,6 +3,7 @@
 The real one was never asked.
 """
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,17 @@ def test_a_refusal(cloud: Cloud, tmp_path: Path, status: int, reason: str) -> No
     cloud.service.refuse = status
     with pytest.raises(UploadError, match=rf"Google Cloud Storage says: {reason}"):
         cloud.upload(fill(tmp_path / "src", {"a": b"content"}))
+
+
+def test_no_project_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
+    monkeypatch.delenv("GOOGLE_CLOUD_PROJECT", raising=False)
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    user = tmp_path / "user.json"
+    secrets = {"client_id": "x", "client_secret": "y", "refresh_token": "z"}
+    user.write_text(json.dumps({"type": "authorized_user", **secrets}))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(user))
+    assert GCSStaging.open(BUCKET).bucket == BUCKET
 
 
 def test_no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

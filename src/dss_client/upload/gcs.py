@@ -44,7 +44,7 @@ class GCSStaging:
         """
         storage = load("google.cloud.storage", _EXTRA)
         with _translated(f"gs://{bucket}"):
-            return cls(bucket, storage.Client().bucket(bucket))
+            return cls(bucket, storage.Client(project=None).bucket(bucket))
 
     @property
     def place(self) -> str:
