@@ -10,7 +10,6 @@ from ._retry import RetryPolicy
 __all__ = ["AnyToken", "Options", "Timeout", "TokenGiver"]
 
 
-
 class TokenGiver(Protocol):
     """Gives tokens. Safe to be used by threads; it may block."""
 
