@@ -98,7 +98,7 @@ class Journal:
         self.path = path
         self.bundle = bundle
         self.files: dict[str, FileState] = {}
-        self.is_closing = False
+        self.is_closing: bool = False
         self._descriptor = -1
         self._lock = threading.Lock()
 
