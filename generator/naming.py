@@ -37,6 +37,7 @@ TAKEN_CLASSES = frozenset(
         "Field",
         "HeaderModel",
         "Iterator",
+        "JSONMapping",
         "JSONObject",
         "Literal",
         "Mapping",

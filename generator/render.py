@@ -88,7 +88,7 @@ def argument_type(kind: Type) -> str:
         case Ref():
             return f"{kind.model} | {typed_dict(kind.model)}"
         case Free():
-            return "Mapping[str, object]"
+            return "JSONMapping"
         case Anything():
             return "object"
 

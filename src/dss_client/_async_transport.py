@@ -94,7 +94,7 @@ class AsyncTransport:
         storage_client: httpx.AsyncClient | None = None,
     ) -> None:
         self.options = options
-        self.tokens = Tokens(options)
+        self.tokens: Tokens = Tokens(options)
         self._clients = _AsyncClients(http_client, storage_client)
         self._owns_clients = True
         self.connector: Connector | None = None

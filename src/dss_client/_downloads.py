@@ -1,11 +1,12 @@
 """The downloads of the clients: of bundles, manifests, collections, and what a search finds."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Literal, cast
 
 if TYPE_CHECKING:
+    from ._request import JSONMapping
     from .client import AsyncDSSClient, DSSClient
     from .download import DownloadOptions, DownloadReport, ManifestSource, ProgressCallback, Source
     from .versions import FQID
@@ -344,7 +345,7 @@ class Downloads:
     def download_search(
         self,
         *,
-        es_query: Mapping[str, object],
+        es_query: "JSONMapping",
         replica: Replica,
         download_dir: str | os.PathLike[str] = "",
         metadata_filter: Sequence[str] = ("*",),
@@ -366,7 +367,8 @@ class Downloads:
         Bundles that were deleted, which a search finds too, are skipped.
 
         Args:
-            es_query: The query, as for `post_search`; ``{}`` finds all.
+            es_query: The query, as for `post_search`; ``{}`` finds all. Also what turns itself
+                into one by ``to_dict()``.
             replica: Replica to search and to download from.
             download_dir: Where to; the current directory when not given.
             metadata_filter: Shell patterns of the names of indexed files to take; ``*`` also
@@ -764,7 +766,7 @@ class AsyncDownloads:
     async def download_search(
         self,
         *,
-        es_query: Mapping[str, object],
+        es_query: "JSONMapping",
         replica: Replica,
         download_dir: str | os.PathLike[str] = "",
         metadata_filter: Sequence[str] = ("*",),
@@ -786,7 +788,8 @@ class AsyncDownloads:
         Bundles that were deleted, which a search finds too, are skipped.
 
         Args:
-            es_query: The query, as for `post_search`; ``{}`` finds all.
+            es_query: The query, as for `post_search`; ``{}`` finds all. Also what turns itself
+                into one by ``to_dict()``.
             replica: Replica to search and to download from.
             download_dir: Where to; the current directory when not given.
             metadata_filter: Shell patterns of the names of indexed files to take; ``*`` also

@@ -2,14 +2,26 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from typing import Any, Protocol, cast
 from urllib.parse import quote, urlencode
 
 from attrs import field, frozen
 
 from .errors import InvalidArgument
 
-__all__ = ["Request", "encode_body", "encode_path", "encode_query"]
+__all__ = ["JSONMapping", "Request", "SupportsToDict", "encode_body", "encode_path", "encode_query"]
+
+
+class SupportsToDict(Protocol):
+    """What turns itself into JSON values, such as a query of the ``elasticsearch`` package."""
+
+    def to_dict(self) -> Mapping[str, Any]:
+        """Return the values."""
+        ...
+
+
+JSONMapping = Mapping[str, object] | SupportsToDict
+"""A JSON object as an argument takes it."""
 
 Scalar = str | int | float | bool
 
@@ -90,6 +102,9 @@ def _encode(value: object) -> Any:
     dump = getattr(value, "model_dump", None)
     if dump is not None:  # a model of ours; this module must not load pydantic to find out
         return dump(mode="json", by_alias=True, exclude_unset=True)
+    to_dict = getattr(value, "to_dict", None)
+    if to_dict is not None:
+        return to_dict()
     if isinstance(value, Mapping):
         return dict(cast("Mapping[str, object]", value))
     if isinstance(value, Iterable) and not isinstance(value, bytes | bytearray):

@@ -277,7 +277,7 @@ class Transport:
         storage_client: httpx.Client | None = None,
     ) -> None:
         self.options = options
-        self.tokens = Tokens(options)
+        self.tokens: Tokens = Tokens(options)
         self._clients = _Clients(http_client, storage_client)
         self._owns_clients = True
         self.connector: Connector | None = None

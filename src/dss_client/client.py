@@ -12,11 +12,13 @@ from urllib.parse import urlsplit
 
 from attrs import evolve
 
+from ._collections import AsyncCollections, Collections
 from ._downloads import AsyncDownloads, Downloads
 from ._events import AsyncEvents, Events
 from ._options import AnyToken, Options, Timeout, TokenGiver
 from ._refresh import AsyncRefresh, Refresh
 from ._retry import RetryPolicy
+from ._search import AsyncSearches, Searches
 from ._session import AsyncSession, Session
 from ._uploads import AsyncUploads, Uploads
 from .errors import InvalidArgument, redact_url
@@ -121,7 +123,7 @@ def _picklable(transport: "Transport | AsyncTransport") -> Options:
     return transport.options
 
 
-class DSSClient(Operations, Session, Refresh, Downloads, Events, Uploads):
+class DSSClient(Operations, Session, Refresh, Searches, Collections, Downloads, Events, Uploads):
     """A client of one DSS deployment. Use it in a ``with`` statement, or `close` it.
 
     Safe to be shared by threads; clients of different deployments do not disturb each other. It
@@ -247,7 +249,14 @@ class DSSClient(Operations, Session, Refresh, Downloads, Events, Uploads):
 
 
 class AsyncDSSClient(
-    AsyncOperations, AsyncSession, AsyncRefresh, AsyncDownloads, AsyncEvents, AsyncUploads
+    AsyncOperations,
+    AsyncSession,
+    AsyncRefresh,
+    AsyncSearches,
+    AsyncCollections,
+    AsyncDownloads,
+    AsyncEvents,
+    AsyncUploads,
 ):
     """The asynchronous client of one DSS deployment. Use it in an ``async with`` statement.
 

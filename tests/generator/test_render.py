@@ -67,7 +67,7 @@ def test_string_has_double_quotes(text: str) -> None:
         (Mapped(Scalar("float")), "dict[str, float]", "Mapping[str, float]"),
         (Ref("Thing"), "Thing", "Thing | ThingDict"),
         (Listing(Ref("Thing")), "list[Thing]", "Sequence[Thing | ThingDict]"),
-        (Free(), "JSONObject", "Mapping[str, object]"),
+        (Free(), "JSONObject", "JSONMapping"),
         (Anything(), "Any", "object"),
     ],
 )

@@ -280,7 +280,7 @@ def downloads(dss: DSSClient, where: Path) -> None:
     with where.open() as text:
         dss.download_manifest(manifest=text, replica="aws")
     dss.download_manifest(manifest=[{"bundle_uuid": U}], replica="aws", layout="none")
-    planned = dss.download_bundles(bundles=[f"{U}.{V}", FQID(U, V)], replica="aws", dry_run=True)
+    planned = dss.download_bundles(bundles=[f"{U}.{V}", FQID(U, U)], replica="aws", dry_run=True)
     assert_type(planned.bytes_planned, int)
     dss.download_collection(uuid=U, replica="aws", verify="size", durable=False)
     with ProcessPoolExecutor(2) as pool:
@@ -311,7 +311,7 @@ def versions(now: datetime) -> None:
     assert_type(is_version(V), bool)
     assert_type(compare_versions(V, V), int)
     assert_type(FQID.parse(f"{U}.{V}"), FQID)
-    assert_type(FQID(U, V).version, str)
+    assert_type(FQID(U, U).version, str)
 
 
 def errors(dss: DSSClient, where: Path) -> None:
@@ -383,6 +383,18 @@ def received(headers: dict[str, str], raw: list[tuple[bytes, bytes]], body: byte
     except webhooks.WebhookError as error:
         assert_type(error.status, int)
         assert_type(error.reason, str)
+
+
+def searches(dss: DSSClient) -> None:
+    with dss.search_bundles(es_query={}, replica="aws") as found:
+        for each in found:
+            assert_type(each.bundle.files[0].size, int)
+            assert_type(each.fqid, FQID)
+        assert_type(found.skipped, int)
+    made = dss.create_collection(
+        name="n", description="d", contents=[FQID(U, U)], replica="aws", details={}
+    )
+    assert_type(made.version, str)
 
 
 def session(dss: DSSClient) -> None:

@@ -138,6 +138,12 @@ def received(headers: dict[str, str]) -> None:
     print(webhooks.parse(headers, b"").bundle)  # error
 
 
+def searches(dss: DSSClient) -> None:
+    dss.search_bundles(es_query="{}", replica="aws")  # error
+    dss.search_bundles(es_query={}, replica="aws", on_missing="ignore")  # error
+    dss.create_collection(name="n", description="d", contents=[5], replica="aws")  # error
+
+
 def session(dss: DSSClient) -> None:
     dss.login(token="t")  # error
     print(dss.credential().email)  # error

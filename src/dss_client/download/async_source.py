@@ -6,9 +6,11 @@ loop. So the client's own settings, tokens and HTTP clients hold for downloads a
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from dss_client._request import JSONMapping
 
 from .errors import Stopped
 from .source import Content, FileFacts, Replica, no_downgrade
@@ -98,7 +100,7 @@ class AsyncClientSource:
         call = self._client.get_collection(uuid=uuid, version=version, replica=replica)
         return self._wait(call).contents
 
-    def bundles_found(self, *, es_query: Mapping[str, object], replica: Replica) -> Iterator[str]:
+    def bundles_found(self, *, es_query: JSONMapping, replica: Replica) -> Iterator[str]:
         """Yield the fully qualified ids of the bundles that a search finds."""
         hits = self._client.post_search.iterate(replica=replica, es_query=es_query)
         return (hit.bundle_fqid for hit in self._each(hits))

@@ -1,9 +1,10 @@
 """Downloads of what a collection lists, and of what a search finds."""
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Unpack
 
+from dss_client._request import JSONMapping
 from dss_client.errors import DSSError
 from dss_client.versions import FQID, normal_uuid
 
@@ -89,7 +90,7 @@ def _orders(
 def download_search(
     source: "Source | DSSClient",
     *,
-    es_query: Mapping[str, object],
+    es_query: JSONMapping,
     metadata_filter: Sequence[str] = ALL,
     data_filter: Sequence[str] = ALL,
     no_metadata: bool = False,

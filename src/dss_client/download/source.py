@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from attrs import frozen
 
+from dss_client._request import JSONMapping
+
 if TYPE_CHECKING:
     from dss_client._storage import Connector
     from dss_client.client import DSSClient
@@ -76,7 +78,7 @@ class Source(Protocol):
         """Return what a collection lists; without a version, its latest."""
         ...
 
-    def bundles_found(self, *, es_query: Mapping[str, object], replica: Replica) -> Iterator[str]:
+    def bundles_found(self, *, es_query: JSONMapping, replica: Replica) -> Iterator[str]:
         """Yield the fully qualified ids of the bundles that a search finds."""
         ...
 
@@ -132,7 +134,7 @@ class ClientSource:
         answer = self._client.get_collection(uuid=uuid, version=version, replica=replica)
         return answer.contents
 
-    def bundles_found(self, *, es_query: Mapping[str, object], replica: Replica) -> Iterator[str]:
+    def bundles_found(self, *, es_query: JSONMapping, replica: Replica) -> Iterator[str]:
         """Yield the fully qualified ids of the bundles that a search finds."""
         for hit in self._client.post_search.iterate(replica=replica, es_query=es_query):
             yield hit.bundle_fqid

@@ -2,7 +2,7 @@
 # Specification sha256: 4f1c3e85391ec256d4f0c47921ce9b2b409de9b6ebcaef177503f425caf4f5fb
 """Make a new version of a collection from an existing one: ``PATCH /collections/{uuid}``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 from .._operation import (
@@ -11,7 +11,7 @@ from .._operation import (
     RawResponse,
     decode_json,
 )
-from .._request import Request, encode_body, encode_path, encode_query
+from .._request import JSONMapping, Request, encode_body, encode_path, encode_query
 from ..models import CollectionItem, CollectionItemDict, PatchCollectionResponse
 
 __all__ = ["AsyncPatchCollection", "PatchCollection"]
@@ -26,7 +26,7 @@ def _request(
     version: str,
     name: str | None = None,
     description: str | None = None,
-    details: Mapping[str, object] | None = None,
+    details: JSONMapping | None = None,
     add_contents: Sequence[CollectionItem | CollectionItemDict] | None = None,
     remove_contents: Sequence[CollectionItem | CollectionItemDict] | None = None,
 ) -> Request:
@@ -108,7 +108,7 @@ class PatchCollection(Operation):
         version: str,
         name: str | None = None,
         description: str | None = None,
-        details: Mapping[str, object] | None = None,
+        details: JSONMapping | None = None,
         add_contents: Sequence[CollectionItem | CollectionItemDict] | None = None,
         remove_contents: Sequence[CollectionItem | CollectionItemDict] | None = None,
     ) -> PatchCollectionResponse:
@@ -168,7 +168,7 @@ class PatchCollection(Operation):
         version: str,
         name: str | None = None,
         description: str | None = None,
-        details: Mapping[str, object] | None = None,
+        details: JSONMapping | None = None,
         add_contents: Sequence[CollectionItem | CollectionItemDict] | None = None,
         remove_contents: Sequence[CollectionItem | CollectionItemDict] | None = None,
     ) -> RawResponse[PatchCollectionResponse]:
@@ -234,7 +234,7 @@ class AsyncPatchCollection(AsyncOperation):
         version: str,
         name: str | None = None,
         description: str | None = None,
-        details: Mapping[str, object] | None = None,
+        details: JSONMapping | None = None,
         add_contents: Sequence[CollectionItem | CollectionItemDict] | None = None,
         remove_contents: Sequence[CollectionItem | CollectionItemDict] | None = None,
     ) -> PatchCollectionResponse:
@@ -294,7 +294,7 @@ class AsyncPatchCollection(AsyncOperation):
         version: str,
         name: str | None = None,
         description: str | None = None,
-        details: Mapping[str, object] | None = None,
+        details: JSONMapping | None = None,
         add_contents: Sequence[CollectionItem | CollectionItemDict] | None = None,
         remove_contents: Sequence[CollectionItem | CollectionItemDict] | None = None,
     ) -> RawResponse[PatchCollectionResponse]:

@@ -2,7 +2,7 @@
 # Specification sha256: 4f1c3e85391ec256d4f0c47921ce9b2b409de9b6ebcaef177503f425caf4f5fb
 """Find bundles by their metadata: ``POST /search``."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from typing import Literal
 
 from .._operation import (
@@ -11,7 +11,7 @@ from .._operation import (
     RawResponse,
     decode_json,
 )
-from .._request import Request, encode_body, encode_path, encode_query
+from .._request import JSONMapping, Request, encode_body, encode_path, encode_query
 from ..models import SearchHit, SearchResult
 
 __all__ = ["AsyncPostSearch", "PostSearch"]
@@ -22,7 +22,7 @@ _decode = decode_json(SearchResult)
 def _request(
     *,
     replica: Literal["aws", "gcp"],
-    es_query: Mapping[str, object],
+    es_query: JSONMapping,
     output_format: Literal["raw", "summary"] | None = None,
     per_page: int | None = None,
     search_after: str | None = None,
@@ -96,7 +96,7 @@ class PostSearch(Operation):
         self,
         *,
         replica: Literal["aws", "gcp"],
-        es_query: Mapping[str, object],
+        es_query: JSONMapping,
         output_format: Literal["raw", "summary"] | None = None,
         per_page: int | None = None,
         search_after: str | None = None,
@@ -150,7 +150,7 @@ class PostSearch(Operation):
         self,
         *,
         replica: Literal["aws", "gcp"],
-        es_query: Mapping[str, object],
+        es_query: JSONMapping,
         output_format: Literal["raw", "summary"] | None = None,
         per_page: int | None = None,
         search_after: str | None = None,
@@ -169,7 +169,7 @@ class PostSearch(Operation):
         self,
         *,
         replica: Literal["aws", "gcp"],
-        es_query: Mapping[str, object],
+        es_query: JSONMapping,
         output_format: Literal["raw", "summary"] | None = None,
         per_page: int | None = None,
         search_after: str | None = None,
@@ -191,7 +191,7 @@ class PostSearch(Operation):
         self,
         *,
         replica: Literal["aws", "gcp"],
-        es_query: Mapping[str, object],
+        es_query: JSONMapping,
         output_format: Literal["raw", "summary"] | None = None,
         per_page: int | None = None,
         search_after: str | None = None,
@@ -257,7 +257,7 @@ class AsyncPostSearch(AsyncOperation):
         self,
         *,
         replica: Literal["aws", "gcp"],
-        es_query: Mapping[str, object],
+        es_query: JSONMapping,
         output_format: Literal["raw", "summary"] | None = None,
         per_page: int | None = None,
         search_after: str | None = None,
@@ -311,7 +311,7 @@ class AsyncPostSearch(AsyncOperation):
         self,
         *,
         replica: Literal["aws", "gcp"],
-        es_query: Mapping[str, object],
+        es_query: JSONMapping,
         output_format: Literal["raw", "summary"] | None = None,
         per_page: int | None = None,
         search_after: str | None = None,
@@ -330,7 +330,7 @@ class AsyncPostSearch(AsyncOperation):
         self,
         *,
         replica: Literal["aws", "gcp"],
-        es_query: Mapping[str, object],
+        es_query: JSONMapping,
         output_format: Literal["raw", "summary"] | None = None,
         per_page: int | None = None,
         search_after: str | None = None,
@@ -352,7 +352,7 @@ class AsyncPostSearch(AsyncOperation):
         self,
         *,
         replica: Literal["aws", "gcp"],
-        es_query: Mapping[str, object],
+        es_query: JSONMapping,
         output_format: Literal["raw", "summary"] | None = None,
         per_page: int | None = None,
         search_after: str | None = None,

@@ -2,7 +2,7 @@
 # Specification sha256: 4f1c3e85391ec256d4f0c47921ce9b2b409de9b6ebcaef177503f425caf4f5fb
 """Store a collection: ``PUT /collections``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 from .._operation import (
@@ -11,7 +11,7 @@ from .._operation import (
     RawResponse,
     decode_json,
 )
-from .._request import Request, encode_body, encode_path, encode_query
+from .._request import JSONMapping, Request, encode_body, encode_path, encode_query
 from ..models import CollectionItem, CollectionItemDict, PutCollectionResponse
 
 __all__ = ["AsyncPutCollection", "PutCollection"]
@@ -26,7 +26,7 @@ def _request(
     version: str,
     name: str,
     description: str,
-    details: Mapping[str, object],
+    details: JSONMapping,
     contents: Sequence[CollectionItem | CollectionItemDict],
 ) -> Request:
     return Request(
@@ -97,7 +97,7 @@ class PutCollection(Operation):
         version: str,
         name: str,
         description: str,
-        details: Mapping[str, object],
+        details: JSONMapping,
         contents: Sequence[CollectionItem | CollectionItemDict],
     ) -> PutCollectionResponse:
         """Store a collection.
@@ -152,7 +152,7 @@ class PutCollection(Operation):
         version: str,
         name: str,
         description: str,
-        details: Mapping[str, object],
+        details: JSONMapping,
         contents: Sequence[CollectionItem | CollectionItemDict],
     ) -> RawResponse[PutCollectionResponse]:
         """Like the plain call, but return status, headers and body beside the parsed result."""
@@ -211,7 +211,7 @@ class AsyncPutCollection(AsyncOperation):
         version: str,
         name: str,
         description: str,
-        details: Mapping[str, object],
+        details: JSONMapping,
         contents: Sequence[CollectionItem | CollectionItemDict],
     ) -> PutCollectionResponse:
         """Store a collection.
@@ -266,7 +266,7 @@ class AsyncPutCollection(AsyncOperation):
         version: str,
         name: str,
         description: str,
-        details: Mapping[str, object],
+        details: JSONMapping,
         contents: Sequence[CollectionItem | CollectionItemDict],
     ) -> RawResponse[PutCollectionResponse]:
         """Like the plain call, but return status, headers and body beside the parsed result."""

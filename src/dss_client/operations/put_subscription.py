@@ -11,7 +11,7 @@ from .._operation import (
     RawResponse,
     decode_json,
 )
-from .._request import Request, encode_body, encode_path, encode_query
+from .._request import JSONMapping, Request, encode_body, encode_path, encode_query
 from ..models import PutSubscriptionResponse, SubscriptionAttachment, SubscriptionAttachmentDict
 
 __all__ = ["AsyncPutSubscription", "PutSubscription"]
@@ -28,7 +28,7 @@ def _request(
     form_fields: Mapping[str, str] | None = None,
     payload_form_field: str | None = None,
     jmespath_query: str | None = None,
-    es_query: Mapping[str, object] | None = None,
+    es_query: JSONMapping | None = None,
     hmac_secret_key: str | None = None,
     hmac_key_id: str | None = None,
     attachments: Mapping[str, SubscriptionAttachment | SubscriptionAttachmentDict] | None = None,
@@ -124,7 +124,7 @@ class PutSubscription(Operation):
         form_fields: Mapping[str, str] | None = None,
         payload_form_field: str | None = None,
         jmespath_query: str | None = None,
-        es_query: Mapping[str, object] | None = None,
+        es_query: JSONMapping | None = None,
         hmac_secret_key: str | None = None,
         hmac_key_id: str | None = None,
         attachments: Mapping[str, SubscriptionAttachment | SubscriptionAttachmentDict]
@@ -203,7 +203,7 @@ class PutSubscription(Operation):
         form_fields: Mapping[str, str] | None = None,
         payload_form_field: str | None = None,
         jmespath_query: str | None = None,
-        es_query: Mapping[str, object] | None = None,
+        es_query: JSONMapping | None = None,
         hmac_secret_key: str | None = None,
         hmac_key_id: str | None = None,
         attachments: Mapping[str, SubscriptionAttachment | SubscriptionAttachmentDict]
@@ -288,7 +288,7 @@ class AsyncPutSubscription(AsyncOperation):
         form_fields: Mapping[str, str] | None = None,
         payload_form_field: str | None = None,
         jmespath_query: str | None = None,
-        es_query: Mapping[str, object] | None = None,
+        es_query: JSONMapping | None = None,
         hmac_secret_key: str | None = None,
         hmac_key_id: str | None = None,
         attachments: Mapping[str, SubscriptionAttachment | SubscriptionAttachmentDict]
@@ -367,7 +367,7 @@ class AsyncPutSubscription(AsyncOperation):
         form_fields: Mapping[str, str] | None = None,
         payload_form_field: str | None = None,
         jmespath_query: str | None = None,
-        es_query: Mapping[str, object] | None = None,
+        es_query: JSONMapping | None = None,
         hmac_secret_key: str | None = None,
         hmac_key_id: str | None = None,
         attachments: Mapping[str, SubscriptionAttachment | SubscriptionAttachmentDict]

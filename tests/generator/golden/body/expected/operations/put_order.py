@@ -11,7 +11,7 @@ from .._operation import (
     RawResponse,
     decode_json,
 )
-from .._request import Request, encode_body, encode_path, encode_query
+from .._request import JSONMapping, Request, encode_body, encode_path, encode_query
 from ..models import Line, LineDict, PutOrderAddress, PutOrderAddressDict, PutOrderResponse
 
 __all__ = ["AsyncPutOrder", "PutOrder"]
@@ -25,7 +25,7 @@ def _request(
     lines: Sequence[Line | LineDict],
     address: PutOrderAddress | PutOrderAddressDict | None = None,
     labels: Mapping[str, str] | None = None,
-    extra: Mapping[str, object] | None = None,
+    extra: JSONMapping | None = None,
     note: object | None = None,
 ) -> Request:
     return Request(
@@ -80,7 +80,7 @@ class PutOrder(Operation):
         lines: Sequence[Line | LineDict],
         address: PutOrderAddress | PutOrderAddressDict | None = None,
         labels: Mapping[str, str] | None = None,
-        extra: Mapping[str, object] | None = None,
+        extra: JSONMapping | None = None,
         note: object | None = None,
     ) -> PutOrderResponse:
         """Place an order.
@@ -117,7 +117,7 @@ class PutOrder(Operation):
         lines: Sequence[Line | LineDict],
         address: PutOrderAddress | PutOrderAddressDict | None = None,
         labels: Mapping[str, str] | None = None,
-        extra: Mapping[str, object] | None = None,
+        extra: JSONMapping | None = None,
         note: object | None = None,
     ) -> RawResponse[PutOrderResponse]:
         """Like the plain call, but return status, headers and body beside the parsed result."""
@@ -160,7 +160,7 @@ class AsyncPutOrder(AsyncOperation):
         lines: Sequence[Line | LineDict],
         address: PutOrderAddress | PutOrderAddressDict | None = None,
         labels: Mapping[str, str] | None = None,
-        extra: Mapping[str, object] | None = None,
+        extra: JSONMapping | None = None,
         note: object | None = None,
     ) -> PutOrderResponse:
         """Place an order.
@@ -197,7 +197,7 @@ class AsyncPutOrder(AsyncOperation):
         lines: Sequence[Line | LineDict],
         address: PutOrderAddress | PutOrderAddressDict | None = None,
         labels: Mapping[str, str] | None = None,
-        extra: Mapping[str, object] | None = None,
+        extra: JSONMapping | None = None,
         note: object | None = None,
     ) -> RawResponse[PutOrderResponse]:
         """Like the plain call, but return status, headers and body beside the parsed result."""

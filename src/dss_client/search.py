@@ -1,0 +1,197 @@
+"""What a search finds, joined to the bundles themselves."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Literal, Self
+
+from attrs import frozen
+
+from .errors import NotFound
+from .models import BundleVersion, SearchHit
+from .versions import FQID
+
+if TYPE_CHECKING:
+    from .client import AsyncDSSClient, DSSClient
+
+__all__ = ["AsyncFoundBundles", "FoundBundle", "FoundBundles", "OnMissing"]
+
+OnMissing = Literal["skip", "raise"]
+Replica = Literal["aws", "gcp"]
+
+_AHEAD = 8  # bundles that are asked for before they are taken
+
+
+@frozen
+class FoundBundle:
+    """A bundle that a search found.
+
+    Attributes:
+        hit: What the search says of it.
+        bundle: The bundle, with the files of all its pages.
+    """
+
+    hit: SearchHit
+    bundle: BundleVersion
+
+    @property
+    def fqid(self) -> FQID:
+        """Its id and version."""
+        return FQID(self.bundle.uuid, self.bundle.version)
+
+
+class FoundBundles(Iterator[FoundBundle]):
+    """The bundles that a search finds, in its order; a few are asked for ahead.
+
+    Iterate over it; `close` it, or use it in a ``with`` statement, where you stop before its end.
+
+    Args:
+        dss: The client.
+        hits: What the search finds, asked for page by page.
+        replica: Which copy.
+        on_missing: What to do about bundles that were deleted after they were indexed.
+
+    Attributes:
+        skipped: How many were passed over since they are gone.
+    """
+
+    def __init__(
+        self, dss: "DSSClient", hits: Iterator[SearchHit], replica: Replica, on_missing: OnMissing
+    ) -> None:
+        self.skipped = 0
+        self._dss = dss
+        self._hits = hits
+        self._replica: Replica = replica
+        self._on_missing = on_missing
+        self._pool = ThreadPoolExecutor(_AHEAD, thread_name_prefix="dss-search")
+        self._asked: deque[Future[FoundBundle]] = deque()
+
+    def __next__(self) -> FoundBundle:
+        """Return the next bundle.
+
+        Raises:
+            NotFound: It is gone, and that is to be an error.
+            DSSError: The service failed.
+        """
+        while True:
+            while len(self._asked) < _AHEAD and (hit := next(self._hits, None)) is not None:
+                self._asked.append(self._pool.submit(self._join, hit))
+            if not self._asked:
+                self.close()
+                raise StopIteration
+            try:
+                return self._asked.popleft().result()
+            except NotFound:
+                if self._on_missing == "raise":
+                    self.close()
+                    raise
+                self.skipped += 1
+            except BaseException:
+                self.close()
+                raise
+
+    def _join(self, hit: SearchHit) -> FoundBundle:
+        fqid = FQID.parse(hit.bundle_fqid)
+        pages = self._dss.get_bundle.paginate(
+            uuid=fqid.uuid, version=fqid.version, replica=self._replica
+        )
+        return _joined(hit, [page.bundle for page in pages])
+
+    def close(self) -> None:
+        """Ask for no more."""
+        self._hits = iter(())
+        self._asked.clear()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class AsyncFoundBundles(AsyncIterator[FoundBundle]):
+    """The bundles that a search finds, in its order; a few are asked for ahead.
+
+    Iterate over it; `aclose` it, or use it in an ``async with`` statement, where you stop before
+    its end.
+
+    Args:
+        dss: The client.
+        hits: What the search finds, asked for page by page.
+        replica: Which copy.
+        on_missing: What to do about bundles that were deleted after they were indexed.
+
+    Attributes:
+        skipped: How many were passed over since they are gone.
+    """
+
+    def __init__(
+        self,
+        dss: "AsyncDSSClient",
+        hits: AsyncIterator[SearchHit],
+        replica: Replica,
+        on_missing: OnMissing,
+    ) -> None:
+        self.skipped = 0
+        self._dss = dss
+        self._hits: AsyncIterator[SearchHit] | None = hits
+        self._replica: Replica = replica
+        self._on_missing = on_missing
+        self._asked: deque[asyncio.Task[FoundBundle]] = deque()
+
+    async def __anext__(self) -> FoundBundle:
+        """Return the next bundle.
+
+        Raises:
+            NotFound: It is gone, and that is to be an error.
+            DSSError: The service failed.
+        """
+        while True:
+            await self._ask_ahead()
+            if not self._asked:
+                raise StopAsyncIteration
+            try:
+                return await self._asked.popleft()
+            except NotFound:
+                if self._on_missing == "raise":
+                    await self.aclose()
+                    raise
+                self.skipped += 1
+            except BaseException:
+                await self.aclose()
+                raise
+
+    async def _ask_ahead(self) -> None:
+        while self._hits is not None and len(self._asked) < _AHEAD:
+            try:
+                hit = await anext(self._hits)
+            except StopAsyncIteration:
+                self._hits = None
+            else:
+                self._asked.append(asyncio.create_task(self._join(hit)))
+
+    async def _join(self, hit: SearchHit) -> FoundBundle:
+        fqid = FQID.parse(hit.bundle_fqid)
+        pages = self._dss.get_bundle.paginate(
+            uuid=fqid.uuid, version=fqid.version, replica=self._replica
+        )
+        return _joined(hit, [page.bundle async for page in pages])
+
+    async def aclose(self) -> None:
+        """Ask for no more, and wait for what is under way to end."""
+        self._hits = None
+        asked, self._asked = self._asked, deque()
+        await asyncio.gather(*asked, return_exceptions=True)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+
+def _joined(hit: SearchHit, pages: list[BundleVersion]) -> FoundBundle:
+    files = [file for page in pages for file in page.files]
+    return FoundBundle(hit, pages[0].model_copy(update={"files": files}))
