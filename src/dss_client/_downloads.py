@@ -205,12 +205,13 @@ class Downloads:
         verify: Literal["size", "sha256"] = "sha256",
         durable: bool = True,
         clash: Literal["error", "rename", "skip"] = "error",
+        output_dir: str | os.PathLike[str] | None = None,
         dry_run: bool = False,
         executor: Executor | None = None,
     ) -> "DownloadReport":
         """Download the files that a manifest (TSV) lists.
 
-        A copy of the manifest with a column ``file_path`` is written to `download_dir` (behaviour
+        A copy of the manifest with a column ``file_path`` is written to `output_dir` (behaviour
         reference, section 14.11; wart C3). A million rows need no more memory than a thousand.
 
         Args:
@@ -232,6 +233,7 @@ class Downloads:
                 power cut leaves half a file.
             clash: What to do about names of a bundle that cannot both be files everywhere, such as
                 ``a`` and ``A``: an ``error`` before any byte, ``rename`` the later, or ``skip`` it.
+            output_dir: Where the copy of the manifest goes; `download_dir` when not given.
             dry_run: Say in the report what would be done and why, and do nothing.
             executor: Does the work in shards: any executor of `concurrent.futures`, such as a
                 process pool, or that of a Dask client whose workers share the file system.
@@ -257,6 +259,7 @@ class Downloads:
             "verify": verify,
             "durable": durable,
             "clash": clash,
+            "output_dir": output_dir,
             "dry_run": dry_run,
             "executor": executor,
         }
@@ -620,12 +623,13 @@ class AsyncDownloads:
         verify: Literal["size", "sha256"] = "sha256",
         durable: bool = True,
         clash: Literal["error", "rename", "skip"] = "error",
+        output_dir: str | os.PathLike[str] | None = None,
         dry_run: bool = False,
         executor: Executor | None = None,
     ) -> "DownloadReport":
         """Download the files that a manifest (TSV) lists.
 
-        A copy of the manifest with a column ``file_path`` is written to `download_dir` (behaviour
+        A copy of the manifest with a column ``file_path`` is written to `output_dir` (behaviour
         reference, section 14.11; wart C3). A million rows need no more memory than a thousand.
 
         Args:
@@ -647,6 +651,7 @@ class AsyncDownloads:
                 power cut leaves half a file.
             clash: What to do about names of a bundle that cannot both be files everywhere, such as
                 ``a`` and ``A``: an ``error`` before any byte, ``rename`` the later, or ``skip`` it.
+            output_dir: Where the copy of the manifest goes; `download_dir` when not given.
             dry_run: Say in the report what would be done and why, and do nothing.
             executor: Does the work in shards: any executor of `concurrent.futures`, such as a
                 process pool, or that of a Dask client whose workers share the file system.
@@ -672,6 +677,7 @@ class AsyncDownloads:
             "verify": verify,
             "durable": durable,
             "clash": clash,
+            "output_dir": output_dir,
             "dry_run": dry_run,
             "executor": executor,
         }

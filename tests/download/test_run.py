@@ -419,6 +419,21 @@ class TestManifest:
         assert end == ""
         assert manifest.read_bytes() == given
 
+    def test_c3_or_where_it_is_wanted(self, source: ScriptedSource, tmp_path: Path) -> None:
+        manifest = tmp_path / "m.tsv"
+        write_manifest(
+            manifest, [ManifestRow(**row) for row in rows_of(source.add_file("a", b"1"))]
+        )
+        report = download_manifest(
+            source,
+            manifest=manifest,
+            replica="aws",
+            download_dir=tmp_path / "d",
+            output_dir=tmp_path / "out",
+        )
+        assert report.manifest_path == tmp_path / "out" / "m.tsv"
+        assert not (tmp_path / "d" / "m.tsv").exists()
+
     def test_c3_a_path_only_where_there_is_a_file(
         self, source: ScriptedSource, tmp_path: Path
     ) -> None:
