@@ -291,8 +291,9 @@ class Downloads:
     ) -> "DownloadReport":
         """Download what a collection lists, nested collections included.
 
-        Bundles go to their directories, as `download` does; single files, and those that fragments
-        of metadata are in, to ``<download_dir>/collection-<uuid>/<file uuid>.<version>``. The
+        Bundles go to their directories, as `download` does; single files to
+        ``<download_dir>/collection-<uuid>/<file uuid>.<version>``, and what a pointer into a JSON
+        file leads to becomes a JSON file of its own beside them, ``....<pointer>-<mark>.json``. The
         service answers its owner only, so the client needs a token.
 
         Args:
@@ -712,8 +713,9 @@ class AsyncDownloads:
     ) -> "DownloadReport":
         """Download what a collection lists, nested collections included.
 
-        Bundles go to their directories, as `download` does; single files, and those that fragments
-        of metadata are in, to ``<download_dir>/collection-<uuid>/<file uuid>.<version>``. The
+        Bundles go to their directories, as `download` does; single files to
+        ``<download_dir>/collection-<uuid>/<file uuid>.<version>``, and what a pointer into a JSON
+        file leads to becomes a JSON file of its own beside them, ``....<pointer>-<mark>.json``. The
         service answers its owner only, so the client needs a token.
 
         Args:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from attrs import Factory, define, field, frozen
 
+from dss_client._request import JSONMapping
 from dss_client._storage import Connector
 from dss_client.download.source import Content, FileFacts
 from dss_client.download.task import FileTask
@@ -201,7 +202,7 @@ class ScriptedSource:
             raise NotFound(request=INFO, response=ResponseInfo(404))
         return self.collections[uuid]
 
-    def bundles_found(self, *, es_query: Mapping[str, object], replica: Replica) -> Iterator[str]:
+    def bundles_found(self, *, es_query: JSONMapping, replica: Replica) -> Iterator[str]:
         yield from self.found
 
     def allows(self, url: str) -> bool:

@@ -1,5 +1,6 @@
 """Downloads of collections and of what a search finds, over a socket."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from dss_client import AsyncDSSClient, DSSClient, NotFound, create_version
 from dss_client.download import DownloadError
+from dss_client.download.fragment import fragment_name
 from dss_client.local import LocalDSS
 from dss_client.models import BundleVersion, CollectionItemDict
 
@@ -75,7 +77,7 @@ def test_bundles_files_and_nested_collections(
         link("bundle", first.uuid, first.version),
         inner,
         link("file", file.uuid, file.version),
-        link("part", holder.uuid, holder.version, fragment=""),
+        link("part", holder.uuid, holder.version, fragment=""),  # a pointer to all of it
     )
     report = dss.download_collection(uuid=outer["uuid"], replica="aws", download_dir=tmp_path / "d")
     assert report.ok
@@ -83,9 +85,11 @@ def test_bundles_files_and_nested_collections(
     names = {name for name in names_below(tmp_path / "d") if not name.startswith(".hca")}
     assert {f"{each.uuid}.{each.version}/bundle.json" for each in (first, second)} <= names
     folder = f"collection-{outer['uuid']}"
-    for each in (file, holder):
-        content = (tmp_path / "d" / folder / f"{each.uuid}.{each.version}").read_bytes()
-        assert len(content) == each.size
+    content = (tmp_path / "d" / folder / f"{file.uuid}.{file.version}").read_bytes()
+    assert len(content) == file.size
+    part = tmp_path / "d" / folder / fragment_name(holder.uuid, holder.version, "")
+    whole = dss.get_file(uuid=holder.uuid, version=holder.version, replica="aws")
+    assert json.loads(part.read_bytes()) == json.loads(whole)
     again = dss.download_collection(
         uuid=outer["uuid"], version=outer["version"], replica="aws", download_dir=tmp_path / "d"
     )

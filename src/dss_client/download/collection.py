@@ -9,6 +9,7 @@ from dss_client.errors import DSSError
 from dss_client.versions import FQID, normal_uuid
 
 from .errors import FileDownloadError
+from .fragment import FragmentOrder
 from .orders import BundleOrder, FileOrder, LostOrder
 from .plan import filters
 from .report import DownloadReport
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["download_collection", "download_search"]
 
 _GONE = "the search found it, but it was deleted"
-_Item = tuple[str, str, str]
+_Item = tuple[str, str, str, str | None]
+_LINKS = frozenset({"file", "bundle", "collection"})
 
 
 def download_collection(
@@ -64,11 +66,14 @@ def _orders(
     number = 0
     while todo:
         item = todo.popleft()
-        key = (item.type, item.uuid.lower(), item.version)
+        pointer = None
+        if item.type not in _LINKS:  # its pointer has two names (S21)
+            pointer = item.fragment if item.fragment is not None else item.path
+        key = (item.type, item.uuid.lower(), item.version, pointer)
         if key in seen:
             continue
         seen.add(key)
-        kind, item_uuid, version = key
+        kind, item_uuid, version, _ = key
         try:
             if kind == "collection":
                 todo += source.collection_items(
@@ -82,6 +87,14 @@ def _orders(
         else:
             if kind == "bundle":
                 yield BundleOrder(number=number, bundle=FQID(item_uuid, version))
+            elif pointer is not None:
+                yield FragmentOrder(
+                    number=number,
+                    uuid=item_uuid,
+                    version=version,
+                    pointer=pointer,
+                    folder=folder,
+                )
             else:
                 yield FileOrder(number=number, uuid=item_uuid, version=version, folder=folder)
         number += 1
