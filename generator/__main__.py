@@ -17,7 +17,7 @@ __all__ = ["generate", "main"]
 
 ROOT = Path(__file__).resolve().parent.parent
 PINNED = ROOT / "specs" / "swagger.json"
-_GENERATED = ("models.py", "operations")
+_GENERATED = ("models.py", "operations", "hca/_methods.py", "hca/types.py")
 
 
 def generate(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import jinja2
 
-from . import render
+from . import facade, render
 from .api import Api, Argument, Operation, models_in
 from .errors import GeneratorError
 
@@ -42,6 +42,12 @@ def emit(api: Api, spec_sha256: str) -> dict[str, str]:
         files[f"operations/{operation.name}.py"] = template.render(
             operation=operation, result=_result(operation), header=header
         )
+    files["hca/types.py"] = environment.get_template("hca_types.py.jinja").render(
+        api=api, header=header, models=facade.answers(api), exports=_plain_exports(api)
+    )
+    files["hca/_methods.py"] = environment.get_template("hca_methods.py.jinja").render(
+        api=api, header=header
+    )
     return _tidy(files)
 
 
@@ -63,6 +69,14 @@ def _environment() -> jinja2.Environment:
     environment.filters["operation_doc"] = render.operation_doc
     environment.filters["docstring"] = render.docstring
     environment.filters["parameter"] = _parameter
+    environment.filters["plain_doc"] = facade.doc
+    environment.filters["plain_entry"] = facade.entry
+    environment.filters["plain_item"] = facade.item
+    environment.filters["plain_parameter"] = facade.parameter
+    environment.filters["plain_result"] = facade.result
+    environment.filters["plain_value"] = facade.value
+    environment.globals["argument_models"] = facade.argument_models
+    environment.globals["item_path"] = facade.item_path
     environment.globals["attributes"] = render.attributes
     environment.globals["models_of"] = _models_of
     return environment
@@ -79,6 +93,10 @@ def _exports(api: Api) -> list[str]:
     names = [model.name for model in api.models]
     names += [render.typed_dict(model.name) for model in api.models if model.is_argument]
     return sorted(names)
+
+
+def _plain_exports(api: Api) -> list[str]:
+    return sorted(["JSONValue", *(model.name for model in facade.answers(api))])
 
 
 def _models_of(operation: Operation) -> list[str]:

@@ -11,6 +11,7 @@ import pytest
 from generator.__main__ import ROOT, main
 
 PACKAGE = ROOT / "src" / "dss_client"
+SINGLE = ("models.py", "hca/_methods.py", "hca/types.py")
 
 
 @pytest.fixture
@@ -18,7 +19,9 @@ def package(tmp_path: Path) -> Path:
     """Give a copy of the generated part of the package."""
     copy = tmp_path / "dss_client"
     shutil.copytree(PACKAGE / "operations", copy / "operations")
-    shutil.copy(PACKAGE / "models.py", copy)
+    (copy / "hca").mkdir()
+    for name in SINGLE:
+        shutil.copy(PACKAGE / name, copy / name)
     return copy
 
 
@@ -89,7 +92,7 @@ def test_an_empty_package_is_filled(tmp_path: Path) -> None:
     package = tmp_path / "new"
     assert main(["--package", str(package)]) == 0
     generated = {
-        name for name in contents(PACKAGE) if name == "models.py" or name.startswith("operations/")
+        name for name in contents(PACKAGE) if name in SINGLE or name.startswith("operations/")
     }
     assert contents(package).keys() == generated
 

@@ -127,4 +127,5 @@ def test_no_class_can_be_called_as_what_the_templates_import() -> None:
     imported = {name for pair in lines for name in re.findall(r"\w+", " ".join(pair))}
     classes = {name for name in imported if name[0].isupper() and name != "TYPE_CHECKING"}
     assert "RawResponse" in classes
-    assert classes - {"Transport", "AsyncTransport"} == TAKEN_CLASSES
+    beside = {"AsyncTransport", "Methods", "Transport"}  # of modules that import or make them
+    assert classes - beside == TAKEN_CLASSES - beside

@@ -1,0 +1,410 @@
+"""`DSSClient` with the methods, arguments and plain answers of the reference client."""
+
+import importlib.util
+import os
+import sys
+import weakref
+from collections.abc import Generator, Mapping, MutableMapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, cast
+
+from ... import client
+from ..._transport import Transport
+from .._methods import Methods
+from .._translate import translated
+from ..config import HCAConfig, get_config, logger
+
+if TYPE_CHECKING:
+    from ...deployment import SpecificationReport
+    from ...download import ProgressCallback
+
+__all__ = ["DSSClient", "UploadResult", "UploadedFile"]
+
+Replica = Literal["aws", "gcp"]
+_UPLOAD_THREADS = 4
+
+
+class UploadedFile(TypedDict):
+    """One file of a new bundle."""
+
+    name: str
+    uuid: str
+    version: str
+    creator_uid: int
+
+
+class UploadResult(TypedDict):
+    """A bundle that was made of a directory."""
+
+    bundle_uuid: str
+    creator_uid: int
+    replica: str
+    version: str
+    files: list[UploadedFile]
+
+
+class _Client(client.DSSClient):
+    """The client below, whose transport the operations of the facade use as well."""
+
+    @property
+    def transport(self) -> Transport:
+        return self._transport
+
+
+class DSSClient(Methods):
+    """The Data Storage System as scripts for `hca` know it, over `dss_client.DSSClient`.
+
+    Answers are plain JSON. Unknown arguments are a `TypeError`, and a refusal of the service is
+    raised as `SwaggerAPIException`, also after retries (C8, C15). Clients of different deployments
+    do not disturb each other (C7).
+
+    Args:
+        config: The configuration; `get_config` when not given. A deployment or a token that the
+            program sets in it is used.
+        swagger_url: URL of the deployment's specification; its API is beside it. When not given:
+            that of `config` if the program set it, then whatever `dss_client.DSSClient` takes,
+            such as ``DSS_URL`` or the files of the configuration.
+        **session_kwargs: Arguments of `dss_client.DSSClient`, such as ``token`` or ``retries``.
+
+    Attributes:
+        config: The configuration.
+        swagger_url: URL of the deployment's specification.
+        threads: How many files downloads and uploads work on at once (C23); theirs to choose when
+            None.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, Any] | None = None,
+        swagger_url: str | None = None,
+        **session_kwargs: Any,
+    ) -> None:
+        self.config: Mapping[str, Any] = get_config() if config is None else config
+        self._session_kwargs = session_kwargs
+        self._url = swagger_url or self._configured_url()
+        self._connect()
+        self.swagger_url: str = swagger_url or f"{self._client.url}/swagger.json"
+        self.threads: int | None = None
+
+    def _connect(self) -> None:
+        """Make the client below: at first, and where who speaks has changed."""
+        token = self._configured_token()
+        arguments: dict[str, Any] = {"token": token} | self._session_kwargs
+        self._client = _Client(self._url, **arguments)
+        self._close = weakref.finalize(self, self._client.close)
+
+    def _configured_url(self) -> str | None:
+        config, section = self.config, _section(self.config, "DSSClient")
+        if isinstance(config, HCAConfig) and not config.was_set("DSSClient", "swagger_url"):
+            return None
+        url = section.get("swagger_url")
+        return url if isinstance(url, str) else None
+
+    def _configured_token(self) -> str | None:
+        """Return the token that the program set; those in files are found by the client."""
+        config = self.config
+        if os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"):
+            return None
+        if isinstance(config, HCAConfig) and not config.was_set("oauth2_token", "access_token"):
+            return None
+        token = _section(config, "oauth2_token").get("access_token")
+        return token if isinstance(token, str) else None
+
+    @property
+    def _calls(self) -> Transport:
+        return self._client.transport
+
+    @property
+    def host(self) -> str:
+        """Base URL of the deployment's API."""
+        return self._client.url
+
+    def create_version(self) -> None:
+        """Print a new DSS_VERSION of now; `dss_client.create_version` returns one (C11)."""
+        print(self._client.create_version())
+
+    def upload(
+        self,
+        src_dir: str | os.PathLike[str],
+        replica: Replica,
+        staging_bucket: str,
+        timeout_seconds: int = 1200,
+        no_progress: bool = False,
+        bundle_uuid: str | None = None,
+    ) -> UploadResult:
+        """Upload a directory as a bundle; see `dss_client.DSSClient.upload`.
+
+        Args:
+            src_dir: The directory.
+            replica: Replica to put the bundle in.
+            staging_bucket: Name of a bucket there that the service can read.
+            timeout_seconds: How long to wait until the service has copied files over 64 MiB.
+            no_progress: Show no progress bar; none is shown either where standard error is no
+                terminal.
+            bundle_uuid: Id of the bundle; a new one when not given.
+
+        Returns:
+            The bundle and its files.
+
+        Raises:
+            UploadFailed: A `RuntimeError`: there is nothing to upload, or a file cannot be.
+            SwaggerAPIException: The bundle was refused.
+        """
+        with _uploading(), _bar(no_progress) as progress:
+            report = self._client.upload(
+                src_dir=src_dir,
+                replica=replica,
+                staging_bucket=staging_bucket,
+                timeout_seconds=timeout_seconds,
+                bundle_uuid=bundle_uuid,
+                creator_uid=int(self.config.get("creator_uid", 0)),
+                progress=progress,
+                threads=self.threads or _UPLOAD_THREADS,
+            )
+        return {
+            "bundle_uuid": report.bundle_uuid,
+            "creator_uid": report.creator_uid,
+            "replica": report.replica,
+            "version": report.version,
+            "files": [
+                {
+                    "name": file.name,
+                    "version": file.version,
+                    "uuid": file.uuid,
+                    "creator_uid": report.creator_uid,
+                }
+                for file in report.files
+            ],
+        }
+
+    def download(
+        self,
+        bundle_uuid: str,
+        replica: Replica,
+        version: str = "",
+        download_dir: str | os.PathLike[str] = "",
+        metadata_filter: Sequence[str] = ("*",),
+        data_filter: Sequence[str] = ("*",),
+        no_metadata: bool = False,
+        no_data: bool = False,
+        num_retries: int = 10,
+        min_delay_seconds: float = 0.25,
+    ) -> None:
+        """Download a bundle to ``<download_dir>/<uuid>.<version>/``.
+
+        Args:
+            bundle_uuid: Id of the bundle.
+            replica: Replica to download from.
+            version: Version of the bundle; the latest when empty.
+            download_dir: Where to; the current directory when empty.
+            metadata_filter: Shell patterns of the names of indexed files to take.
+            data_filter: The same for all other files.
+            no_metadata: Take no indexed file.
+            no_data: Take indexed files only.
+            num_retries: Failures of one file to put up with; each MiB read makes good for one.
+            min_delay_seconds: First wait after a failure; it doubles with each, up to 60 s.
+
+        Raises:
+            DownloadFailed: A `RuntimeError`: some files failed; it holds the report.
+            SwaggerAPIException: The bundle itself cannot be had.
+            ValueError: Options that exclude each other, or names that clash.
+        """
+        with _downloading():
+            self._client.download(
+                bundle_uuid=bundle_uuid,
+                replica=replica,
+                version=version or None,
+                download_dir=download_dir,
+                metadata_filter=metadata_filter,
+                data_filter=data_filter,
+                no_metadata=no_metadata,
+                no_data=no_data,
+                num_retries=num_retries,
+                min_delay_seconds=min_delay_seconds,
+                threads=self.threads,
+            )
+
+    def download_manifest(
+        self,
+        manifest: str | os.PathLike[str],
+        replica: Replica,
+        layout: Literal["none", "bundle"] = "none",
+        no_metadata: bool = False,
+        no_data: bool = False,
+        num_retries: int = 10,
+        min_delay_seconds: float = 0.25,
+        download_dir: str | os.PathLike[str] = "",
+    ) -> None:
+        """Download the files that a manifest (TSV) lists.
+
+        A copy of the manifest with a column ``file_path`` is written to the current directory under
+        the manifest's own name, as scripts expect it (C3): where the manifest is there itself, the
+        copy takes its place. `dss_client.DSSClient.download_manifest` does neither.
+
+        Args:
+            manifest: Path of the manifest.
+            replica: Replica to download from.
+            layout: ``none`` keeps files under their sha256 only; ``bundle`` makes a directory per
+                bundle, as `download` does.
+            no_metadata: With ``bundle``: take no indexed file.
+            no_data: With ``bundle``: take indexed files only.
+            num_retries: Failures of one file to put up with; each MiB read makes good for one.
+            min_delay_seconds: First wait after a failure; it doubles with each, up to 60 s.
+            download_dir: Where to; the current directory when empty.
+
+        Raises:
+            DownloadFailed: A `RuntimeError`: some files failed; it holds the report.
+            ValueError: Options that exclude each other, or a manifest that is none.
+        """
+        from ...download import download_manifest
+
+        place = Path(Path(manifest).name)
+        if place.exists():
+            logger.warning("%s is written anew, with the paths of the files", place)
+        with _downloading():
+            report = download_manifest(
+                self._client,
+                manifest=manifest,
+                replica=replica,
+                layout=layout,
+                no_metadata=no_metadata,
+                no_data=no_data,
+                num_retries=num_retries,
+                min_delay_seconds=min_delay_seconds,
+                download_dir=download_dir,
+                output_dir=Path(),
+                threads=self.threads,
+            )
+        if report.manifest_path is not None and report.manifest_path != place:
+            report.manifest_path.replace(place)
+
+    def download_collection(
+        self,
+        uuid: str,
+        replica: Replica,
+        version: str | None = None,
+        download_dir: str | os.PathLike[str] = "",
+    ) -> None:
+        """Download what a collection lists, nested collections included.
+
+        Args:
+            uuid: Id of the collection.
+            replica: Replica to download from.
+            version: Version of the collection; the latest when not given.
+            download_dir: Where to; the current directory when empty.
+
+        Raises:
+            DownloadFailed: A `RuntimeError`: some files failed; it holds the report.
+            SwaggerAPIException: The collection itself cannot be had.
+        """
+        with _downloading():
+            self._client.download_collection(
+                uuid=uuid,
+                replica=replica,
+                version=version or None,
+                download_dir=download_dir,
+                threads=self.threads,
+            )
+
+    def login(self, access_token: str = "", remote: bool = False) -> None:
+        """Log in, and keep the login for later programs; see `dss_client.DSSClient.login`.
+
+        Args:
+            access_token: A token that is there already (C12: it is usable).
+            remote: There is no browser on this machine: the URL is printed, and the code asked for.
+
+        Raises:
+            LoginError: The login was refused, or took too long.
+        """
+        with translated():
+            self._client.login(access_token, remote)
+        if self._configured_token() is not None:
+            self._forget_token()
+        print("Storing access credentials")
+
+    def logout(self) -> None:
+        """Remove the stored login, and what the configuration in memory says of one.
+
+        The files of the configuration are not written (C16): a token in them goes on to be used,
+        which a warning tells.
+        """
+        self._client.logout()
+        self._forget_token()
+        credential = self._client.credential()
+        if credential is not None:
+            logger.warning("there still is a token for %s: %s", self.host, credential.origin)
+
+    def _forget_token(self) -> None:
+        if isinstance(self.config, MutableMapping):
+            for name in ("application_secrets", "oauth2_token"):
+                self.config.pop(name, None)
+        self._close()
+        self._connect()
+
+    def clear_cache(self) -> None:
+        """Remove the copy of the deployment's specification; all settings stay (C17)."""
+        self._client.clear_cache()
+
+    def refresh_swagger(self) -> "SpecificationReport":
+        """Fetch the deployment's specification, and tell how it differs from this client's.
+
+        Raises:
+            SwaggerAPIException: It cannot be had.
+        """
+        with translated():
+            return self._client.refresh_swagger()
+
+    def close(self) -> None:
+        """Close the connections; they close by themselves when the client is no longer used."""
+        self._close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _section(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    section = config.get(name)
+    return cast("Mapping[str, Any]", section) if isinstance(section, Mapping) else {}
+
+
+@contextmanager
+def _downloading() -> Generator[None]:
+    from ...download import DownloadError
+    from ..util.exceptions import DownloadFailed
+
+    try:
+        with translated():
+            yield
+    except DownloadError as error:
+        raise DownloadFailed(error.report) from error
+
+
+@contextmanager
+def _uploading() -> Generator[None]:
+    from ...upload import UploadError
+    from ..util.exceptions import UploadFailed
+
+    try:
+        with translated():
+            yield
+    except UploadError as error:
+        raise UploadFailed(error.name, error.reason, cause=error.cause) from error
+
+
+def _bar(no_progress: bool) -> "AbstractContextManager[ProgressCallback | None]":
+    """Return what draws a progress bar, where there is somebody to look at it."""
+    if no_progress or not sys.stderr.isatty() or importlib.util.find_spec("tqdm") is None:
+        return nullcontext()
+    from ...progress import tqdm_progress
+
+    return tqdm_progress()
