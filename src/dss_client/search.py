@@ -99,10 +99,10 @@ class FoundBundles(Iterator[FoundBundle]):
         return _joined(hit, [page.bundle for page in pages])
 
     def close(self) -> None:
-        """Ask for no more."""
+        """Ask for no more, and wait for what is under way to end."""
         self._hits = iter(())
         self._asked.clear()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool.shutdown(cancel_futures=True)  # what is under way uses the client
 
     def __enter__(self) -> Self:
         return self
