@@ -59,7 +59,7 @@ class FoundBundles(Iterator[FoundBundle]):
     def __init__(
         self, dss: "DSSClient", hits: Iterator[SearchHit], replica: Replica, on_missing: OnMissing
     ) -> None:
-        self.skipped = 0
+        self.skipped: int = 0
         self._dss = dss
         self._hits = hits
         self._replica: Replica = replica
@@ -134,7 +134,7 @@ class AsyncFoundBundles(AsyncIterator[FoundBundle]):
         replica: Replica,
         on_missing: OnMissing,
     ) -> None:
-        self.skipped = 0
+        self.skipped: int = 0
         self._dss = dss
         self._hits: AsyncIterator[SearchHit] | None = hits
         self._replica: Replica = replica

@@ -137,7 +137,7 @@ class Command(_Common):
 class App(_Common, click.Group):
     """The group of all commands."""
 
-    command_class = Command
+    command_class: type[click.Command] | None = Command
 
 
 def _show_trace(error: Exception) -> None:

@@ -62,8 +62,8 @@ class Response:
     """
 
     def __init__(self, status_code: int, headers: Mapping[str, str], body: Body | bytes) -> None:
-        self.status_code = status_code
-        self.headers = Headers(headers)
+        self.status_code: int = status_code
+        self.headers: Headers = Headers(headers)
         self.raw: io.BufferedIOBase = (
             io.BytesIO(body) if isinstance(body, bytes) else io.BufferedReader(_Raw(body), 1 << 17)
         )

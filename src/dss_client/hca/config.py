@@ -15,7 +15,7 @@ from ..settings import ConfigError
 
 __all__ = ["HCAConfig", "Section", "get_config"]
 
-logger = logging.getLogger("dss_client.hca")
+logger: logging.Logger = logging.getLogger("dss_client.hca")
 
 _DEFAULTS: Mapping[str, Any] = {
     "log_level": "INFO",
