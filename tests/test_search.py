@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from elasticsearch.dsl import Search
 
-from dss_client import AsyncDSSClient, DSSClient, InvalidArgument, NotFound
+from dss_client import AsyncDSSClient, BadRequest, DSSClient, InvalidArgument, NotFound
 from dss_client.local import LocalDSS, LocalSettings
 from dss_client.search import FoundBundle
 from tests.conftest import Origins
@@ -107,6 +107,15 @@ def test_or_an_error(origins: Origins, drive: Driver) -> None:
     url = f"{origins(script=many).url}/v1"
     with pytest.raises(NotFound):
         drive(url=url).call("search_bundles", es_query={}, replica="aws", on_missing="raise")
+
+
+def test_a_failure_ends_it(origins: Origins, drive: Driver) -> None:
+    def failing(seen: Seen) -> Reply:
+        return many(seen) if seen.target.startswith("/v1/search") else Reply(400)
+
+    url = f"{origins(script=failing).url}/v1"
+    with pytest.raises(BadRequest):
+        drive(url=url).call("search_bundles", es_query={}, replica="aws")
 
 
 def test_no_more_is_asked_for_than_is_taken(origins: Origins) -> None:

@@ -294,5 +294,12 @@ class TestCompletion:
         assert str(path) in said
         assert path.read_text() == script
 
+    def test_click_may_know_a_shell_no_more(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        name = "dss_client.cli.commands.completion.get_completion_class"
+        monkeypatch.setattr(name, lambda _: None)
+        assert run("completion", "fish").status == 2
+
     def test_another_shell_has_none(self, run: Run) -> None:
         assert run("completion", "csh").status == 2

@@ -92,6 +92,18 @@ class TestHarmless:
                 f"{ENUM} ['gcp', 'aws', 'azure']",
             ),
             (
+                lambda d: d["parameters"]["replica"].update(required=False),
+                "changed POST /search: parameter query replica: required True -> False",
+            ),
+            (
+                lambda d: d["parameters"]["replica"].pop("enum"),
+                f"{ENUM} None",
+            ),
+            (
+                lambda d: d["definitions"]["file_version"]["properties"]["size"].update(minimum=5),
+                "changed GET /bundles/{uuid}: answer 200 bundle.files[].size: minimum None -> 5",
+            ),
+            (
                 lambda d: d["definitions"]["bundle_version"]["properties"].update(
                     colour={"type": "string"}
                 ),
