@@ -7,6 +7,7 @@ time only: its package stays as it was published.
 
 import asyncio
 import importlib
+import inspect
 import json
 import os
 import sys
@@ -40,6 +41,11 @@ def _call(client: Any, directory: str, how: str, method: str, arguments: dict[st
             return list(function.iterate(**arguments))
         case "paginate":
             return list(function.paginate(**arguments))
+        case "parameters":
+            shown = inspect.signature(function).parameters.values()
+            return [[parameter.name, repr(parameter.default)] for parameter in shown]
+        case "has":
+            return hasattr(function, arguments["name"])
         case _:
             with function.stream(**arguments) as response:
                 return _plain(response.content)

@@ -12,7 +12,7 @@ _PROGRAM = Path(__file__).with_name("hca_process.py")
 PYTHON = os.environ.get("DSS_PEER_PYTHON", "")
 """Interpreter of the environment that the client is installed in; empty without one."""
 
-How = Literal["call", "iterate", "paginate", "stream"]
+How = Literal["call", "has", "iterate", "paginate", "parameters", "stream"]
 
 
 class PeerError(Exception):
@@ -68,6 +68,15 @@ class Peer:
     def paginate(self, method: str, **arguments: object) -> Any:
         """Return the pages of a paged operation."""
         return self.ask("paginate", method, self.home, arguments)
+
+    def parameters(self, method: str) -> Any:
+        """Return name and default of each parameter of a method."""
+        return self.ask("parameters", method, self.home, {})
+
+    def has(self, method: str, name: str) -> bool:
+        """Tell whether a method has an attribute."""
+        found: bool = self.ask("has", method, self.home, {"name": name})
+        return found
 
     def stream(self, method: str, **arguments: object) -> bytes:
         """Return the bytes that an operation streams."""

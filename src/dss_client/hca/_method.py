@@ -6,7 +6,7 @@ from typing import Any
 
 from .._operation import Operation
 from .._request import Request
-from .._transport import Answer
+from .._transport import Answer, Transport
 from ..errors import InvalidArgument
 from ._response import Response
 from ._translate import translated
@@ -34,9 +34,18 @@ def _decode(answer: Answer) -> Any:
 
 
 class Method(Operation):
-    """An operation over the client's own transport; only answers and errors are others."""
+    """An operation over the client's own transport; only answers and errors are others.
 
-    __slots__ = ()
+    Args:
+        transport: That transport.
+        owner: Closes it when it is no longer used: not before this operation is done.
+    """
+
+    __slots__ = ("_owner",)
+
+    def __init__(self, transport: Transport, owner: object) -> None:
+        super().__init__(transport)
+        self._owner = owner
 
     def _plain(self, request: Request) -> Any:
         with translated():

@@ -2289,118 +2289,114 @@ class PutSubscription(Method):
 class Methods:
     """The operations, each as a method that also has `stream`, and `iterate` where it is paged."""
 
-    __slots__ = ()
-
-    @property
-    def _calls(self) -> Transport:
-        raise NotImplementedError
+    _transport: Transport
 
     @property
     def delete_bundle(self) -> DeleteBundle:
         """Delete a bundle or one version of it."""
-        return DeleteBundle(self._calls)
+        return DeleteBundle(self._transport, self)
 
     @property
     def delete_collection(self) -> DeleteCollection:
         """Delete a collection."""
-        return DeleteCollection(self._calls)
+        return DeleteCollection(self._transport, self)
 
     @property
     def delete_subscription(self) -> DeleteSubscription:
         """End a subscription."""
-        return DeleteSubscription(self._calls)
+        return DeleteSubscription(self._transport, self)
 
     @property
     def get_bundle(self) -> GetBundle:
         """List the files of a bundle."""
-        return GetBundle(self._calls)
+        return GetBundle(self._transport, self)
 
     @property
     def get_bundles_all(self) -> GetBundlesAll:
         """List all bundles."""
-        return GetBundlesAll(self._calls)
+        return GetBundlesAll(self._transport, self)
 
     @property
     def get_bundles_checkout(self) -> GetBundlesCheckout:
         """Ask how a checkout is getting on."""
-        return GetBundlesCheckout(self._calls)
+        return GetBundlesCheckout(self._transport, self)
 
     @property
     def get_collection(self) -> GetCollection:
         """Show one collection."""
-        return GetCollection(self._calls)
+        return GetCollection(self._transport, self)
 
     @property
     def get_collections(self) -> GetCollections:
         """List your collections."""
-        return GetCollections(self._calls)
+        return GetCollections(self._transport, self)
 
     @property
     def get_event(self) -> GetEvent:
         """Show the metadata document of a bundle."""
-        return GetEvent(self._calls)
+        return GetEvent(self._transport, self)
 
     @property
     def get_events(self) -> GetEvents:
         """List journals of bundle events."""
-        return GetEvents(self._calls)
+        return GetEvents(self._transport, self)
 
     @property
     def get_file(self) -> GetFile:
         """Download a file."""
-        return GetFile(self._calls)
+        return GetFile(self._transport, self)
 
     @property
     def get_subscription(self) -> GetSubscription:
         """Show one subscription."""
-        return GetSubscription(self._calls)
+        return GetSubscription(self._transport, self)
 
     @property
     def get_subscriptions(self) -> GetSubscriptions:
         """List your subscriptions."""
-        return GetSubscriptions(self._calls)
+        return GetSubscriptions(self._transport, self)
 
     @property
     def head_file(self) -> HeadFile:
         """Look up size, type and checksums of a file."""
-        return HeadFile(self._calls)
+        return HeadFile(self._transport, self)
 
     @property
     def patch_bundle(self) -> PatchBundle:
         """Make a new version of a bundle from an existing one."""
-        return PatchBundle(self._calls)
+        return PatchBundle(self._transport, self)
 
     @property
     def patch_collection(self) -> PatchCollection:
         """Make a new version of a collection from an existing one."""
-        return PatchCollection(self._calls)
+        return PatchCollection(self._transport, self)
 
     @property
     def post_bundles_checkout(self) -> PostBundlesCheckout:
         """Start copying a bundle to a bucket."""
-        return PostBundlesCheckout(self._calls)
+        return PostBundlesCheckout(self._transport, self)
 
     @property
     def post_search(self) -> PostSearch:
         """Find bundles by their metadata."""
-        return PostSearch(self._calls)
+        return PostSearch(self._transport, self)
 
     @property
     def put_bundle(self) -> PutBundle:
         """Store a new version of a bundle."""
-        return PutBundle(self._calls)
+        return PutBundle(self._transport, self)
 
     @property
     def put_collection(self) -> PutCollection:
         """Store a collection."""
-        return PutCollection(self._calls)
+        return PutCollection(self._transport, self)
 
     @property
     def put_file(self) -> PutFile:
         """Store a new version of a file."""
-        return PutFile(self._calls)
+        return PutFile(self._transport, self)
 
     @property
     def put_subscription(self) -> PutSubscription:
         """Subscribe to bundle events."""
-        return PutSubscription(self._calls)
+        return PutSubscription(self._transport, self)

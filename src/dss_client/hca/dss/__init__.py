@@ -93,6 +93,7 @@ class DSSClient(Methods):
         token = self._configured_token()
         arguments: dict[str, Any] = {"token": token} | self._session_kwargs
         self._client = _Client(self._url, **arguments)
+        self._transport = self._client.transport
         self._close = weakref.finalize(self, self._client.close)
 
     def _configured_url(self) -> str | None:
@@ -111,10 +112,6 @@ class DSSClient(Methods):
             return None
         token = _section(config, "oauth2_token").get("access_token")
         return token if isinstance(token, str) else None
-
-    @property
-    def _calls(self) -> Transport:
-        return self._client.transport
 
     @property
     def host(self) -> str:
@@ -258,14 +255,11 @@ class DSSClient(Methods):
             DownloadFailed: A `RuntimeError`: some files failed; it holds the report.
             ValueError: Options that exclude each other, or a manifest that is none.
         """
-        from ...download import download_manifest
-
         place = Path(Path(manifest).name)
         if place.exists():
             logger.warning("%s is written anew, with the paths of the files", place)
         with _downloading():
-            report = download_manifest(
-                self._client,
+            report = self._client.download_manifest(
                 manifest=manifest,
                 replica=replica,
                 layout=layout,

@@ -50,13 +50,9 @@ class GetPets(Method):
 class Methods:
     """The operations, each as a method that also has `stream`, and `iterate` where it is paged."""
 
-    __slots__ = ()
-
-    @property
-    def _calls(self) -> Transport:
-        raise NotImplementedError
+    _transport: Transport
 
     @property
     def get_pets(self) -> GetPets:
         """Get pets."""
-        return GetPets(self._calls)
+        return GetPets(self._transport, self)

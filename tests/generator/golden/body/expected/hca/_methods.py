@@ -100,13 +100,9 @@ class PutOrder(Method):
 class Methods:
     """The operations, each as a method that also has `stream`, and `iterate` where it is paged."""
 
-    __slots__ = ()
-
-    @property
-    def _calls(self) -> Transport:
-        raise NotImplementedError
+    _transport: Transport
 
     @property
     def put_order(self) -> PutOrder:
         """Place an order."""
-        return PutOrder(self._calls)
+        return PutOrder(self._transport, self)

@@ -123,18 +123,14 @@ class HeadFile(Method):
 class Methods:
     """The operations, each as a method that also has `stream`, and `iterate` where it is paged."""
 
-    __slots__ = ()
-
-    @property
-    def _calls(self) -> Transport:
-        raise NotImplementedError
+    _transport: Transport
 
     @property
     def get_file(self) -> GetFile:
         """Get a file."""
-        return GetFile(self._calls)
+        return GetFile(self._transport, self)
 
     @property
     def head_file(self) -> HeadFile:
         """Describe a file."""
-        return HeadFile(self._calls)
+        return HeadFile(self._transport, self)

@@ -72,13 +72,9 @@ class GetThing(Method):
 class Methods:
     """The operations, each as a method that also has `stream`, and `iterate` where it is paged."""
 
-    __slots__ = ()
-
-    @property
-    def _calls(self) -> Transport:
-        raise NotImplementedError
+    _transport: Transport
 
     @property
     def get_thing(self) -> GetThing:
         """Get a thing."""
-        return GetThing(self._calls)
+        return GetThing(self._transport, self)

@@ -90,13 +90,9 @@ class GetHits(Method):
 class Methods:
     """The operations, each as a method that also has `stream`, and `iterate` where it is paged."""
 
-    __slots__ = ()
-
-    @property
-    def _calls(self) -> Transport:
-        raise NotImplementedError
+    _transport: Transport
 
     @property
     def get_hits(self) -> GetHits:
         """List hits."""
-        return GetHits(self._calls)
+        return GetHits(self._transport, self)

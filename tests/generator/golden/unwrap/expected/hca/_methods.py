@@ -118,18 +118,14 @@ class GetCrate(Method):
 class Methods:
     """The operations, each as a method that also has `stream`, and `iterate` where it is paged."""
 
-    __slots__ = ()
-
-    @property
-    def _calls(self) -> Transport:
-        raise NotImplementedError
+    _transport: Transport
 
     @property
     def delete_crate(self) -> DeleteCrate:
         """Delete a crate."""
-        return DeleteCrate(self._calls)
+        return DeleteCrate(self._transport, self)
 
     @property
     def get_crate(self) -> GetCrate:
         """Get a crate."""
-        return GetCrate(self._calls)
+        return GetCrate(self._transport, self)
