@@ -56,7 +56,7 @@ def test_an_answer_is_what_was_on_the_wire(case: Case, origins: Origins) -> None
         ("post_search", "results"),
         ("get_bundles_all", "bundles"),
         ("get_collections", "collections"),
-        ("get_events", "events"),
+        ("get_events", "event_streams"),
     ],
 )
 def test_each_paged_operation_yields_its_items(name: str, key: str, origins: Origins) -> None:
