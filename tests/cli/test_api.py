@@ -115,7 +115,7 @@ class TestOperations:
 
 
 class TestPages:
-    def test_all_of_them_become_one_document(self, dss: LocalDSS, call: Any) -> None:
+    def test_c10_all_of_them_become_one_document(self, dss: LocalDSS, call: Any) -> None:
         query = ["--replica", "aws", "--es-query", "{}", "--per-page", "10"]
         found = call("post-search", *query)
         assert len(found["results"]) == found["total_hits"] == 3
@@ -182,6 +182,10 @@ class TestContent:
         for words in (["--directurl"], ["--directurl", "true"]):
             assert run("api", "get-file", *file, *words).out.startswith("s3://")
         assert run("api", "get-file", *file, "--directurl", "false").out == "hello"
+
+    def test_c19_its_metadata_is_json(self, file: list[str], call: Any) -> None:
+        found = call("head-file", *file)
+        assert (found["size"], found["sha256"]) == (5, HELLO["hca-dss-sha256"])
 
 
 class TestJSON:

@@ -51,7 +51,7 @@ def test_a_directory(run: Run, place: Place, words: list[object]) -> None:
     assert [file.name for file in stored.files] == list(FILES)
 
 
-def test_everything_said(run: Run, place: Place, words: list[object]) -> None:
+def test_c13_everything_said(run: Run, place: Place, words: list[object]) -> None:
     options = ["--replica", "gcp", "--bundle-uuid", UUID, "--version", VERSION, "--fresh"]
     more = ["--creator-uid", 7, "--indexed", "*.gz", "--threads", 1, "--timeout-seconds", 5]
     document = run(*words, *options, *more, "--no-progress", "--json").document

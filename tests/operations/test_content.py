@@ -17,8 +17,10 @@ from dss_client import (
     NotFound,
     RetryPolicy,
 )
+from tests.conftest import Origins
 from tests.drive import Driver
 from tests.operations.cases import BASE, CONTENT, FILE, FILE_HEADERS, STORAGE
+from tests.origin import Reply
 
 ARGUMENTS: dict[str, Any] = {"uuid": FILE, "replica": "aws"}
 URL = f"{BASE}/files/{FILE}?replica=aws"
@@ -143,6 +145,15 @@ class TestLocation:
         )
         found(httpx_mock, url=f"{URL}&token=t")
         assert drive(url=BASE).call("get_file.locate", **ARGUMENTS).url == STORAGE
+
+    def test_c9_it_waits_as_long_with_a_token(self, drive: Driver, origins: Origins) -> None:
+        waits = [Reply(301, {"Location": "/v1/x?token=t", "Retry-After": "0"})] * 60
+        origin = origins(
+            *waits, Reply(302, {"Location": "http://127.0.0.1:1/blob", **FILE_HEADERS})
+        )
+        made = drive(url=f"{origin.url}/v1", options={"token": "t0ken"})
+        assert made.call("get_file.locate", **ARGUMENTS).url == "http://127.0.0.1:1/blob"
+        assert len(origin.seen) == 61
 
     @pytest.mark.parametrize("scheme", ["s3", "gs"])
     def test_directurl_returns_the_storage_url(

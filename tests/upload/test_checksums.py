@@ -81,7 +81,7 @@ def test_parts_are_whole_mib_and_at_most_ten_thousand(size: int) -> None:
 
 
 @given(st.lists(st.binary(max_size=40)), st.integers(1, 50))
-def test_pieces_of_any_size_make_the_same_sums(pieces: list[bytes], part: int) -> None:
+def test_c24_pieces_of_any_size_make_the_same_sums(pieces: list[bytes], part: int) -> None:
     content = b"".join(pieces)
     hasher = hashed(pieces, part)
     sums = hasher.checksums()

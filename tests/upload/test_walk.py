@@ -13,7 +13,7 @@ from dss_client.upload.walk import content_type_of, find_files, index_rule
 from tests.upload.service import fill
 
 
-def test_names_are_relative_and_sorted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_c20_names_are_relative_and_sorted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(tmp_path, {"d/d/d/d": b"1", "d/d/data/x": b"22", "d/d/a.json": b""})
     monkeypatch.chdir(tmp_path)
     for src_dir in (Path("d/d"), Path("./d/d"), Path("d/../d/d"), tmp_path / "d" / "d"):
@@ -61,7 +61,7 @@ def test_a_socket_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             find_files(tmp_path)
 
 
-def test_nothing_to_upload(tmp_path: Path) -> None:
+def test_c20_nothing_to_upload(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(UploadError, match="nothing to upload"):
         find_files(tmp_path)
