@@ -159,7 +159,7 @@ class TestDeployments:
             (b'{"installed": {"client_id": "a", "auth_uri": "https://h/a"}}', "no installed"),
             (
                 b'{"installed": {"client_id": "a", "auth_uri": "http://h.example","token_uri":"x"}}',
-                "http://h.example is not https",
+                "http://h.example/? is not https",
             ),
         ],
     )
@@ -259,6 +259,11 @@ class TestRenewal:
         self.spoil(logged_in, refresh_token=None, expires_at=time.time() - 1)
         assert listed(drive, logged_in).collections == []
         assert len(logged_in.oauth.asked) == 1
+
+    def test_secrets_do_not_go_in_the_clear(self, logged_in: Place, drive: Driver) -> None:
+        self.spoil(logged_in, access_token="refused", token_uri="http://oauth.example/token")
+        with pytest.raises(LoginError, match=r"http://oauth\.example/token is not https"):
+            listed(drive, logged_in)
 
     def test_an_answer_without_a_token_is_none(self, logged_in: Place, drive: Driver) -> None:
         logged_in.oauth.mint = str

@@ -19,7 +19,7 @@ from attrs import field, frozen
 from pydantic import BaseModel, Field, ValidationError
 
 from .errors import LoginError
-from .plain_http import get_object, post_form
+from .plain_http import get_object, need_protection, post_form
 from .sources import token_fields
 from .stored import StoredLogin
 
@@ -81,15 +81,8 @@ class Application:
         except ValidationError:
             raise LoginError(f"{url} names no installed application to log in with") from None
         for uri in (told.auth_uri, told.token_uri):
-            _need_protection(uri)
+            need_protection(uri)
         return cls(told.client_id, told.client_secret, told.auth_uri, told.token_uri)
-
-
-def _need_protection(uri: str) -> None:
-    """Make sure that what is secret does not go over a network in the clear."""
-    parts = urlsplit(uri)
-    if parts.scheme != "https" and parts.hostname not in {"127.0.0.1", "localhost", "::1"}:
-        raise LoginError(f"{parts.scheme}://{parts.netloc} is not https: no login goes there")
 
 
 def log_in(

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -10,11 +11,22 @@ from dss_client.errors import redact_url
 
 from .errors import LoginError
 
-__all__ = ["get_object", "post_form"]
+__all__ = ["get_object", "need_protection", "post_form"]
 
 _TIMEOUT = 30.0
 _MAX_BODY = 1 << 20
 _PUBLIC = ("error", "error_description")  # of a refusal (RFC 6749, section 5.2)
+
+
+def need_protection(url: str) -> None:
+    """Make sure that what is secret does not go over a network in the clear.
+
+    Raises:
+        LoginError: It would.
+    """
+    parts = urlsplit(url)
+    if parts.scheme != "https" and parts.hostname not in {"127.0.0.1", "localhost", "::1"}:
+        raise LoginError(f"{redact_url(url, presigned=True)} is not https: no login goes there")
 
 
 def get_object(url: str) -> dict[str, Any]:
@@ -30,8 +42,10 @@ def post_form(url: str, fields: Mapping[str, str]) -> dict[str, Any]:
     """Send a form, and return the JSON object that answers it.
 
     Raises:
-        LoginError: It was refused, with the reason that the server gives.
+        LoginError: It was refused, with the reason that the server gives; or the form, which holds
+            secrets, would go in the clear.
     """
+    need_protection(url)
     return _object("POST", url, fields)
 
 
