@@ -1,0 +1,9 @@
+"""Download all files of a bundle."""
+
+from dss_client import DSSClient
+
+with DSSClient() as dss:
+    report = dss.download(
+        bundle_uuid="0a6f2b1c-3d4e-4f50-8a61-72b3c4d5e6f7", replica="aws", download_dir="data"
+    )
+    print(report.count("downloaded"), "files,", report.bytes_total, "bytes")

@@ -1,0 +1,8 @@
+"""Log in with a token that is there already."""
+
+import os
+
+from dss_client.hca.dss import DSSClient
+
+dss = DSSClient()
+dss.login(access_token=os.environ["ACCESS_TOKEN"])

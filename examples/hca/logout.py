@@ -1,0 +1,7 @@
+"""Forget the login."""
+
+from dss_client.hca.dss import DSSClient
+
+dss = DSSClient()
+dss.logout()
+print("logged out")

@@ -1,0 +1,7 @@
+"""Have a bundle checked out."""
+
+from dss_client.hca.dss import DSSClient
+
+dss = DSSClient()
+job = dss.post_bundles_checkout(uuid="0a6f2b1c-3d4e-4f50-8a61-72b3c4d5e6f7", replica="aws")
+print(len(job["checkout_job_id"]) > 0)

@@ -1,0 +1,6 @@
+"""Forget the login."""
+
+from dss_client import DSSClient
+
+with DSSClient() as dss:
+    print("removed from", len(dss.logout()), "places")
