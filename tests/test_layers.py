@@ -92,6 +92,11 @@ def test_the_sdk_does_not_import_what_extras_bring(path: Path) -> None:
         assert imports_of(path, "dss_client.local", "dss_client.cli", *extras) == []
 
 
+@pytest.mark.parametrize("path", [p for p in MODULES if not inside(p, "hca")], ids=ids)
+def test_nothing_stands_on_the_facade_for_hca(path: Path) -> None:
+    assert imports_of(path, "dss_client.hca") == []
+
+
 @pytest.mark.parametrize("path", [p for p in MODULES if inside(p, "local")], ids=ids)
 def test_the_embedded_service_does_not_import_the_client(path: Path) -> None:
     own = imports_of(path, "dss_client")

@@ -17,6 +17,7 @@ LATER = [
     "dss_client.cli",
     "dss_client.download",
     "dss_client.events",
+    "dss_client.hca",
     "dss_client.local",
     "dss_client.manifest",
     "dss_client.models",

@@ -223,6 +223,9 @@ def test_what_a_collection_lists(run: Run, tmp_path: Path, monkeypatch: pytest.M
         assert outcome.out.endswith(f", in {tmp_path / 'd'}\n")
         assert (tmp_path / "d" / str(fqid) / "bundle.json").is_file()
         assert run(*words, f"{made.uuid}.{made.version}", "--dry-run").status == 0
+        # C13: the reference client's option refuses any value.
+        assert run(*words, made.uuid, "--version", made.version, "--dry-run").status == 0
+        assert "404" in run(*words, made.uuid, "--version", "2019-01-01T000000.000000Z").err
 
 
 @pytest.mark.parametrize("command", ["download", "download-manifest"])

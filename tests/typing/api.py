@@ -48,6 +48,9 @@ from dss_client import (
     parse_version,
     webhooks,
 )
+from dss_client.hca import DSSClient as HCAClient
+from dss_client.hca import HCAConfig, SwaggerAPIException
+from dss_client.hca import types as hca_types
 from dss_client.models import (
     BundleEnumerationResult,
     BundleEnumerationResultBundle,
@@ -405,6 +408,26 @@ def session(dss: DSSClient) -> None:
     if found is not None:
         assert_type(found.email, str | None)
         assert_type(found.expires_at, float | None)
+
+
+def scripts_of_hca(replica: Literal["aws", "gcp"]) -> None:
+    config = HCAConfig(save_on_exit=False)
+    dss = HCAClient(config=config, swagger_url="https://h.example/v1/swagger.json", retries=3)
+    bundle = dss.get_bundle(uuid="u", replica=replica, presignedurls="true")
+    assert_type(bundle, hca_types.GetBundleResponse)
+    assert_type(bundle["bundle"]["files"][0]["content-type"], str)
+    for hit in dss.post_search.iterate(replica="aws", es_query={}):
+        assert_type(hit["bundle_fqid"], str)
+    assert_type(dss.get_file(uuid="u", replica="aws"), bytes | hca_types.JSONValue)
+    assert_type(dss.head_file(uuid="u", replica="aws").headers["X-DSS-SIZE"], str)
+    with dss.get_file.stream(uuid="u", replica="aws") as response:
+        assert_type(response.iter_content(1024), Iterator[bytes])
+    assert_type(dss.upload("d", "aws", "b")["files"][0]["uuid"], str)
+    try:
+        dss.download("u", "aws", no_data=True)
+    except SwaggerAPIException as error:
+        assert_type(error.code, int)
+        assert_type(error.reason, str | None)
 
 
 async def asynchronous(dss: AsyncDSSClient, switch: bool) -> None:

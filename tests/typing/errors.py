@@ -13,6 +13,7 @@ from dss_client import (
     Timeout,
     webhooks,
 )
+from dss_client.hca import DSSClient as HCAClient
 from dss_client.models import BundleFile, BundleFileDict, CollectionItemDict, FileVersion
 
 U = "2c5c6e2a-8a4c-4b4a-9d5e-000000000000"
@@ -147,6 +148,17 @@ def searches(dss: DSSClient) -> None:
 def session(dss: DSSClient) -> None:
     dss.login(token="t")  # error
     print(dss.credential().email)  # error
+
+
+def scripts_of_hca(dss: HCAClient) -> None:
+    dss.get_bundle(uuid=U, replcia="aws")  # error
+    dss.get_bundle(U, "aws")  # error
+    dss.get_bundle(uuid=U, replica="aws", presignedurls="yes")  # error
+    print(dss.get_bundle(uuid=U, replica="aws")["bundles"])  # error
+    print(dss.get_bundle(uuid=U, replica="aws").bundle)  # error
+    print(next(dss.post_search.iterate(replica="aws", es_query={}))["fqid"])  # error
+    dss.download("u", "azure")  # error
+    dss.upload("d", "aws", "b", progress=print)  # error
 
 
 async def mixed(dss: DSSClient, adss: AsyncDSSClient) -> None:
