@@ -13,6 +13,7 @@ Scalar = str | int | float | bool
 EXACT = {"_id", "uuid", "manifest.version"}
 DAY = "%Y-%m-%d"
 SECOND = "%Y-%m-%dT%H:%M:%SZ"
+VERSION = "%Y-%m-%dT%H%M%S.%fZ"
 
 
 def matches(query: Mapping[str, Any], document_id: str, source: Mapping[str, Any]) -> bool:
@@ -160,11 +161,16 @@ def compare(name: str, value: Any, bound: Any) -> bool:
 
 
 def dates(text: str) -> tuple[datetime, datetime] | None:
-    """Return the first and last moment of a year, a day or a second."""
+    """Return the first and last moment of a year, a day, a second, or a DSS_VERSION."""
     if re.fullmatch("[0-9]{4}", text) and text > "0000":
         year = int(text)
         return datetime(year, 1, 1, tzinfo=UTC), datetime(year, 12, 31, 23, 59, 59, 999999, UTC)
-    for form, length in ((DAY, timedelta(days=1)), (SECOND, timedelta(seconds=1))):
+    forms = (
+        (DAY, timedelta(days=1)),
+        (SECOND, timedelta(seconds=1)),
+        (VERSION, timedelta(microseconds=1)),
+    )
+    for form, length in forms:
         try:
             start = datetime.strptime(text, form).replace(tzinfo=UTC)
         except ValueError:

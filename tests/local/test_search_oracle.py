@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dss_client.local.search.index import document_matches
@@ -131,6 +131,16 @@ def cases(draw: st.DrawFn, *, nested: bool) -> tuple[dict[str, Any], dict[str, A
 
 @settings(max_examples=800, deadline=None)
 @given(case=cases(nested=False))
+@example(  # a DSS_VERSION is a date, and a boolean is none
+    case=(
+        {"range": {"admin_deleted": {"gt": "2019-01-01T000000.000000Z"}}},
+        {
+            "manifest": {"version": "2019-01-01T000000.000000Z"},
+            "uuid": "0a6f",
+            "admin_deleted": False,
+        },
+    )
+)
 def test_simple_queries(case: tuple[dict[str, Any], dict[str, Any]]) -> None:
     query, source = case
     assert document_matches(query, FQID, source) == matches(query, FQID, source)
