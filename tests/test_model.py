@@ -11,7 +11,13 @@ from pydantic import ValidationError
 
 from dss_client import models
 from dss_client._model import HeaderModel, Model
-from dss_client.models import FileHeaders, FileVersion, GetBundlesCheckoutResponse, Subscription
+from dss_client.models import (
+    FileHeaders,
+    FileVersion,
+    GetBundlesCheckoutResponse,
+    PutSubscriptionResponse,
+    Subscription,
+)
 from tests.operations.cases import CASES, FILE_HEADERS, FILE_VERSION, STORAGE, SUBSCRIPTION
 
 ANSWERS = [
@@ -90,6 +96,22 @@ def test_a_presigned_url_is_not_shown() -> None:
         assert "5ec7e7" not in text
         assert "url='https://storage.example.net/blobs/x?<redacted>'" in text
     assert f"name='{value.name}'" in repr(value)
+
+
+@pytest.mark.parametrize("model", [Subscription, PutSubscriptionResponse])
+def test_s20_a_secret_that_is_sent_back_is_not_shown(model: type[Model]) -> None:
+    answer = {**SUBSCRIPTION, "hmac_secret_key": "5ec7e7"}
+    value = model.model_validate(answer)
+    assert on_the_wire(value) == answer
+    for text in (str(value), repr(value), repr([value])):
+        assert "5ec7e7" not in text
+        assert "hmac_secret_key='<redacted>'" in text
+
+
+def test_what_breaks_a_model_is_not_shown() -> None:
+    with pytest.raises(ValidationError) as refused:
+        PutSubscriptionResponse.model_validate_json('{"hmac_secret_key": "5ec7e7"}')
+    assert "5ec7e7" not in str(refused.value)
 
 
 class TestHeaders:

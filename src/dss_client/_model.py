@@ -9,6 +9,8 @@ from .errors import redact_url
 
 __all__ = ["HeaderModel", "Model"]
 
+_SECRETS = frozenset({"hmac_secret_key"})  # some services send it back (behaviour reference, S20)
+
 
 class Model(BaseModel, frozen=True):  # said here and in each subclass: type checkers read it
     """A part of an answer.
@@ -21,14 +23,18 @@ class Model(BaseModel, frozen=True):  # said here and in each subclass: type che
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
         extra="allow",
+        hide_input_in_errors=True,  # an answer may hold secrets and presigned URLs
         populate_by_name=True,
         protected_namespaces=(),
         serialize_by_alias=True,
     )
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        """Show URLs without what gives access to whoever reads them."""
+        """Show no secret, and URLs without what gives access to whoever reads them."""
         for name, value in super().__repr_args__():
+            if name in _SECRETS:
+                yield name, "<redacted>"
+                continue
             is_url = isinstance(value, str) and value.startswith(("http://", "https://"))
             yield name, redact_url(value) if is_url else value
 
