@@ -10,8 +10,8 @@ from attrs import frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dss_client import FQID, NotFound, Unprocessable
-from dss_client.collection import CollectionIncomplete, plan, wire_items
+from dss_client import FQID, InvalidArgument, NotFound, Unprocessable
+from dss_client.collection import CollectionIncomplete, plan, spellings, wire_items
 from dss_client.local import LocalDSS, LocalSettings
 from dss_client.models import CollectionItem
 from tests.drive import Drive, Driver
@@ -161,18 +161,66 @@ def test_a_failure_at_once_is_what_it_is(place: Place) -> None:
         place.drive.call("update_collection", uuid=UUID, replica="aws", version=VERSION)
 
 
+@pytest.fixture
+def document(place: Place) -> dict[str, Any]:
+    """A part of a JSON file, but for its pointer."""
+    fqid = place.bundles[0]
+    found = place.drive.call("get_bundle", uuid=fqid.uuid, version=fqid.version, replica="aws")
+    file = next(f for f in found.bundle.files if f.content_type.startswith("application/json"))
+    return {"type": "donor", "uuid": file.uuid, "version": file.version}
+
+
 @pytest.mark.parametrize("name", ["path", "fragment"])
-def test_s21_a_pointer_has_both_names(place: Place, name: str) -> None:
-    document = next(
-        item
-        for item in files_of(place)
-        if place.drive.call("head_file", uuid=item["uuid"], replica="aws").content_type.startswith(
-            "application/json"
-        )
-    )
-    place.create([{**document, "type": "donor", name: ""}])
+def test_s21_a_pointer_has_both_names(place: Place, document: dict[str, Any], name: str) -> None:
+    place.create([{**document, name: ""}])
     (item,) = place.items()
     assert (item.path, item.fragment) == ("", "")
+
+
+@pytest.mark.parametrize("removed", [("fragment",), ("path",), ("fragment", "path")])
+@pytest.mark.parametrize("stored", [("fragment",), ("path",), ("fragment", "path")])
+def test_s21_a_pointer_is_removed_however_it_is_spelt(
+    place: Place, document: dict[str, Any], stored: tuple[str, ...], removed: tuple[str, ...]
+) -> None:
+    made = place.drive.call(
+        "put_collection",
+        uuid=UUID,
+        replica="aws",
+        version=VERSION,
+        name="n",
+        description="d",
+        details={},
+        contents=[{**document, **dict.fromkeys(stored, "")}],
+    )
+    changed = place.drive.call(
+        "update_collection",
+        uuid=UUID,
+        replica="aws",
+        version=made.version,
+        remove=[{**document, **dict.fromkeys(removed, "")}],
+    )
+    assert place.items(changed.version) == []
+
+
+@pytest.mark.usefixtures("two_at_once")
+def test_what_was_read_can_be_removed(place: Place, document: dict[str, Any]) -> None:
+    made = place.create([{**document, "fragment": ""}, *files_of(place)[:2], place.bundles[0]])
+    changed = place.drive.call(
+        "update_collection",
+        uuid=UUID,
+        replica="aws",
+        version=made.version,
+        remove=place.items(made.version),
+    )
+    assert place.items(changed.version) == []
+
+
+def test_s22_what_is_no_text_is_refused(drive: Driver) -> None:
+    item: Any = {"type": "file", "uuid": UUID, "version": [VERSION]}
+    with pytest.raises(InvalidArgument, match="version of a collection's item must be a text"):
+        drive(url="http://h/v1").call(
+            "create_collection", name="n", description="d", contents=[item], replica="aws"
+        )
 
 
 TEXTS = st.text("ab", max_size=2)
@@ -188,15 +236,25 @@ ITEMS = st.lists(
 def test_a_plan_has_each_item_once(add: Any, remove: Any) -> None:
     steps = list(plan(add, remove))
     assert [item for step in steps for item in step.add] == wire_items(add)
-    assert [item for step in steps for item in step.remove] == wire_items(remove)
+    removed = [item for step in steps for item in step.remove_sent]
+    assert all(item in removed for item in [*remove, *wire_items(remove)])
     assert all(step.count for step in steps)
 
 
+@given(ITEMS, ITEMS, st.integers(4, 9))
+def test_no_request_has_more_than_it_may(add: Any, remove: Any, most: int) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("dss_client.collection._MOST", most)
+        steps = list(plan(add, remove))
+    assert all(max(len(step.add), len(step.remove_sent)) <= most for step in steps)
+    count = len(wire_items(add)) + len({tuple(sorted(item.items())) for item in remove})
+    assert sum(step.count for step in steps) == count
+
+
 @given(ITEMS)
-def test_items_are_sent_once(items: Any) -> None:
-    sent = wire_items(items)
-    assert wire_items(sent) == sent
-    assert all(sent.count(item) == 1 for item in sent)
-    for item in sent:
-        if item["type"] == "donor":
-            assert item.get("path") == item.get("fragment")
+def test_every_spelling_is_the_same_item(items: Any) -> None:
+    for item in items:
+        forms = spellings(item)
+        assert item in forms
+        assert all(forms.count(form) == 1 for form in forms)
+        assert all(spellings(form)[-1] == forms[-1] for form in forms)

@@ -51,6 +51,7 @@ class Collections:
             The version that has all of them.
 
         Raises:
+            InvalidArgument: A property of an item is no text.
             Unprocessable: An item leads to nothing.
             CollectionIncomplete: A later request failed; it says where to go on.
         """
@@ -87,7 +88,8 @@ class Collections:
         """Change a collection by any number of items.
 
         What is removed goes first, 1,000 items at a time; each request makes a new version, and the
-        next one starts from that. An item to remove must equal the stored one in every property.
+        next one starts from that. An item to remove must equal the stored one in every property,
+        but for the name of its pointer, of which all spellings are removed.
 
         Args:
             uuid: Its id.
@@ -105,6 +107,7 @@ class Collections:
 
         Raises:
             NotFound: There is no such collection.
+            InvalidArgument: A property of an item is no text.
             Unprocessable: An item leads to nothing.
             CollectionIncomplete: A later request failed; it says where to go on.
         """
@@ -120,7 +123,7 @@ class Collections:
             description=description,
             details=details,
             add_contents=first.add or None,
-            remove_contents=first.remove or None,
+            remove_contents=first.remove_sent or None,
         )
         at = CollectionVersion(changed.uuid, changed.version)
         return _change(client, replica, at, rest, done=first.count)
@@ -161,6 +164,7 @@ class AsyncCollections:
             The version that has all of them.
 
         Raises:
+            InvalidArgument: A property of an item is no text.
             Unprocessable: An item leads to nothing.
             CollectionIncomplete: A later request failed; it says where to go on.
         """
@@ -197,7 +201,8 @@ class AsyncCollections:
         """Change a collection by any number of items.
 
         What is removed goes first, 1,000 items at a time; each request makes a new version, and the
-        next one starts from that. An item to remove must equal the stored one in every property.
+        next one starts from that. An item to remove must equal the stored one in every property,
+        but for the name of its pointer, of which all spellings are removed.
 
         Args:
             uuid: Its id.
@@ -215,6 +220,7 @@ class AsyncCollections:
 
         Raises:
             NotFound: There is no such collection.
+            InvalidArgument: A property of an item is no text.
             Unprocessable: An item leads to nothing.
             CollectionIncomplete: A later request failed; it says where to go on.
         """
@@ -230,7 +236,7 @@ class AsyncCollections:
             description=description,
             details=details,
             add_contents=first.add or None,
-            remove_contents=first.remove or None,
+            remove_contents=first.remove_sent or None,
         )
         at = CollectionVersion(changed.uuid, changed.version)
         return await _change_async(client, replica, at, rest, done=first.count)
@@ -255,7 +261,7 @@ def _change(
                 replica=replica,
                 version=at.version,
                 add_contents=step.add or None,
-                remove_contents=step.remove or None,
+                remove_contents=step.remove_sent or None,
             )
         except DSSError as error:
             raise CollectionIncomplete(at, done, total) from error
@@ -282,7 +288,7 @@ async def _change_async(
                 replica=replica,
                 version=at.version,
                 add_contents=step.add or None,
-                remove_contents=step.remove or None,
+                remove_contents=step.remove_sent or None,
             )
         except DSSError as error:
             raise CollectionIncomplete(at, done, total) from error

@@ -1,22 +1,30 @@
 """Collections of any size, though what the service takes in one request is bounded."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, cast
 
 from attrs import frozen
 
-from .errors import DSSError
+from .errors import DSSError, InvalidArgument
 from .models import CollectionItem, CollectionItemDict
 from .versions import FQID
 
-__all__ = ["CollectionIncomplete", "CollectionVersion", "Item", "Step", "plan", "wire_items"]
+__all__ = [
+    "CollectionIncomplete",
+    "CollectionVersion",
+    "Item",
+    "Step",
+    "plan",
+    "spellings",
+    "wire_items",
+]
 
 Item = CollectionItem | CollectionItemDict | FQID
 """What a collection can list; an `FQID` stands for a bundle."""
 
 _MOST = 1000  # items that PATCH takes (section 8.12)
 _LINKS = frozenset({"file", "bundle", "collection"})
+_POINTERS = ("fragment", "path")  # the names of a pointer (S21)
 
 
 @frozen
@@ -53,7 +61,12 @@ class CollectionIncomplete(DSSError):
 
 @frozen
 class Step:
-    """What one request adds and removes."""
+    """What one request adds and removes.
+
+    Attributes:
+        add: Items as they are sent.
+        remove: Items to remove, as they were given.
+    """
 
     add: tuple[CollectionItemDict, ...] = ()
     remove: tuple[CollectionItemDict, ...] = ()
@@ -63,6 +76,11 @@ class Step:
         """How many items it deals with."""
         return len(self.add) + len(self.remove)
 
+    @property
+    def remove_sent(self) -> list[CollectionItemDict]:
+        """The items to remove in every spelling that they may be stored in."""
+        return [spelling for item in self.remove for spelling in spellings(item)]
+
 
 def wire_items(items: Iterable[Item]) -> list[CollectionItemDict]:
     """Return items as they are sent: each once, in the place of the first (section 8.12).
@@ -70,14 +88,32 @@ def wire_items(items: Iterable[Item]) -> list[CollectionItemDict]:
     A pointer is sent under both of its names: services read ``fragment``, the specification says
     ``path`` (S21).
     """
+    return _unique(spellings(given)[-1] for given in map(_given, items))
+
+
+def spellings(item: CollectionItemDict) -> list[CollectionItemDict]:
+    """Return the forms that an item may be stored in, the one to be sent last.
+
+    The service removes what is equal in every property, and stores a pointer as it was sent: under
+    either of its names, or both.
+    """
+    pointer = item.get("fragment", item.get("path"))
+    if item.get("type") in _LINKS or pointer is None:
+        return [item]
+    rest = {name: value for name, value in item.items() if name not in _POINTERS}
+    both = cast("CollectionItemDict", rest | dict.fromkeys(_POINTERS, pointer))
+    forms = [item, *(cast("CollectionItemDict", {**rest, name: pointer}) for name in _POINTERS)]
+    return [*_unique(form for form in forms if form != both), both]
+
+
+def _unique(items: Iterable[CollectionItemDict]) -> list[CollectionItemDict]:
     found: dict[tuple[tuple[str, Any], ...], CollectionItemDict] = {}
     for item in items:
-        sent = _wire_item(item)
-        found.setdefault(tuple(sorted(sent.items())), sent)
+        found.setdefault(tuple(sorted(item.items())), item)
     return list(found.values())
 
 
-def _wire_item(item: Item) -> CollectionItemDict:
+def _given(item: Item) -> CollectionItemDict:
     if isinstance(item, FQID):
         return {"type": "bundle", "uuid": item.uuid, "version": item.version}
     given: Mapping[str, object] = (
@@ -85,16 +121,20 @@ def _wire_item(item: Item) -> CollectionItemDict:
         if isinstance(item, CollectionItem)
         else item
     )
-    sent = {name: value for name, value in given.items() if value is not None}
-    pointer = sent.get("fragment", sent.get("path"))
-    if sent.get("type") not in _LINKS and pointer is not None:
-        sent |= {"fragment": pointer, "path": pointer}
-    return cast("CollectionItemDict", sent)
+    for name, value in given.items():
+        if isinstance(value, list | dict):
+            raise InvalidArgument(
+                f"{name} of a collection's item must be a text, not {value!r:.80}"
+            )
+    return cast(
+        "CollectionItemDict", {name: value for name, value in given.items() if value is not None}
+    )
 
 
 def plan(add: Iterable[Item], remove: Iterable[Item]) -> Iterator[Step]:
     """Yield the requests that change a collection: what goes first, then what comes."""
-    gone, come = list(_chunks(wire_items(remove))), list(_chunks(wire_items(add)))
+    gone = list(_chunks(_unique(map(_given, remove)), lambda item: len(spellings(item))))
+    come = list(_chunks(wire_items(add), lambda _: 1))
     for each in gone[:-1]:
         yield Step(remove=each)
     if gone or come:
@@ -103,7 +143,17 @@ def plan(add: Iterable[Item], remove: Iterable[Item]) -> Iterator[Step]:
         yield Step(add=each)
 
 
-def _chunks(items: Iterable[CollectionItemDict]) -> Iterator[tuple[CollectionItemDict, ...]]:
-    rest = iter(items)
-    while chunk := tuple(islice(rest, _MOST)):
-        yield chunk
+def _chunks(
+    items: Iterable[CollectionItemDict], size: Callable[[CollectionItemDict], int]
+) -> Iterator[tuple[CollectionItemDict, ...]]:
+    """Yield items in groups whose sizes together are what one request may have."""
+    chunk: list[CollectionItemDict] = []
+    filled = 0
+    for item in items:
+        if chunk and filled + size(item) > _MOST:
+            yield tuple(chunk)
+            chunk, filled = [], 0
+        chunk.append(item)
+        filled += size(item)
+    if chunk:
+        yield tuple(chunk)
