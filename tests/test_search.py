@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,33 @@ def test_raw_hits_hold_the_metadata(local_dss: LocalDSS, drive: Driver) -> None:
         "search_bundles", es_query={}, replica="aws", output_format="raw"
     )
     assert found[0].hit.metadata
+
+
+def test_files_have_urls_where_they_are_asked_for(local_dss: LocalDSS, drive: Driver) -> None:
+    found = drive(url=local_dss.url).call(
+        "search_bundles", es_query={}, replica="aws", presignedurls=True
+    )
+    files = [file for each in found for file in each.bundle.files]
+    assert files
+    assert all(file.url.startswith("http") for file in files)
+    found = drive(url=local_dss.url).call(
+        "search_bundles", es_query={}, replica="aws", directurls=True
+    )
+    assert all(file.url.startswith("s3://") for each in found for file in each.bundle.files)
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["a version", "all versions"])
+def test_a_bundle_that_was_deleted_is_counted(tmp_path: Path, drive: Driver, whole: bool) -> None:
+    settings = LocalSettings(retry_after=0, admins=frozenset({"admin@example.org"}))
+    with LocalDSS(tmp_path / "root", sample=True, settings=settings) as dss:
+        client = drive(url=dss.url, options={"token": dss.mint_token(email="admin@example.org")})
+        one, *others = client.call("get_bundles_all", replica="aws").bundles
+        version = None if whole else one.version
+        client.call("delete_bundle", uuid=one.uuid, version=version, replica="aws", reason="a test")
+        found = client.call("search_bundles", es_query={}, replica="aws")
+        assert {each.bundle.uuid for each in found} == {other.uuid for other in others}
+        with pytest.raises(NotFound):
+            client.call("search_bundles", es_query={}, replica="aws", on_missing="raise")
 
 
 def many(seen: Seen, *, bundles: int = 40, gone: int = 7) -> Reply:
@@ -116,6 +144,36 @@ def test_a_failure_ends_it(origins: Origins, drive: Driver) -> None:
     url = f"{origins(script=failing).url}/v1"
     with pytest.raises(BadRequest):
         drive(url=url).call("search_bundles", es_query={}, replica="aws")
+
+
+def second_page_fails(seen: Seen) -> Reply:
+    if "page=2" in seen.target and seen.target.startswith("/v1/search"):
+        return Reply(404, body=b'{"code": "elasticsearch_context_not_found", "status": 404}')
+    reply = many(seen, bundles=6)
+    if seen.target.startswith("/v1/search"):
+        link = {"Link": '<http://h/v1/search?page=2>; rel="next"'}
+        return Reply(206, link, reply.body)
+    return reply
+
+
+def test_a_search_that_fails_is_no_bundle_that_is_gone(origins: Origins) -> None:
+    with DSSClient(f"{origins(script=second_page_fails).url}/v1") as dss:
+        found = dss.search_bundles(es_query={}, replica="aws")
+        with pytest.raises(NotFound):
+            list(found)
+        assert found.skipped == 0
+        assert not [each for each in threading.enumerate() if each.name.startswith("dss-search")]
+        assert next(found, None) is None
+
+
+async def test_nor_is_it_with_asyncio(origins: Origins) -> None:
+    async with AsyncDSSClient(f"{origins(script=second_page_fails).url}/v1") as dss:
+        found = dss.search_bundles(es_query={}, replica="aws")
+        with pytest.raises(NotFound):
+            await anext(found)
+        assert found.skipped == 0
+        assert not [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        assert [each async for each in found] == []
 
 
 def test_no_more_is_asked_for_than_is_taken(origins: Origins) -> None:

@@ -3,10 +3,14 @@
 from typing import TYPE_CHECKING, Literal, cast
 
 from .errors import InvalidArgument
+from .versions import FQID
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
     from ._request import JSONMapping
     from .client import AsyncDSSClient, DSSClient
+    from .models import GetBundleResponse
     from .search import AsyncFoundBundles, FoundBundles
 
 __all__ = ["AsyncSearches", "Searches"]
@@ -26,6 +30,8 @@ class Searches:
         replica: Replica,
         on_missing: Literal["skip", "raise"] = "skip",
         output_format: Literal["summary", "raw"] = "summary",
+        presignedurls: bool | None = None,
+        directurls: bool | None = None,
     ) -> "FoundBundles":
         """Iterate over the bundles that a search finds, with their files.
 
@@ -38,6 +44,8 @@ class Searches:
             on_missing: What to do about a bundle that was deleted after it was indexed: ``skip``
                 counts it in `FoundBundles.skipped`, ``raise`` raises `NotFound`.
             output_format: ``raw`` adds the whole metadata to each hit.
+            presignedurls: Have a presigned URL for each file, as `get_bundle` does. They expire.
+            directurls: Have a storage URL for each file instead.
 
         Raises:
             InvalidArgument: `on_missing` is neither.
@@ -49,7 +57,17 @@ class Searches:
         hits = client.post_search.iterate(
             replica=replica, es_query=es_query, output_format=output_format
         )
-        return FoundBundles(client, hits, replica, on_missing)
+
+        def pages(fqid: FQID) -> "Iterator[GetBundleResponse]":
+            return client.get_bundle.paginate(
+                uuid=fqid.uuid,
+                version=fqid.version,
+                replica=replica,
+                presignedurls=presignedurls,
+                directurls=directurls,
+            )
+
+        return FoundBundles(hits, pages, on_missing)
 
 
 class AsyncSearches:
@@ -64,6 +82,8 @@ class AsyncSearches:
         replica: Replica,
         on_missing: Literal["skip", "raise"] = "skip",
         output_format: Literal["summary", "raw"] = "summary",
+        presignedurls: bool | None = None,
+        directurls: bool | None = None,
     ) -> "AsyncFoundBundles":
         """Iterate over the bundles that a search finds, with their files.
 
@@ -76,6 +96,8 @@ class AsyncSearches:
             on_missing: What to do about a bundle that was deleted after it was indexed: ``skip``
                 counts it in `AsyncFoundBundles.skipped`, ``raise`` raises `NotFound`.
             output_format: ``raw`` adds the whole metadata to each hit.
+            presignedurls: Have a presigned URL for each file, as `get_bundle` does. They expire.
+            directurls: Have a storage URL for each file instead.
 
         Raises:
             InvalidArgument: `on_missing` is neither.
@@ -87,7 +109,17 @@ class AsyncSearches:
         hits = client.post_search.iterate(
             replica=replica, es_query=es_query, output_format=output_format
         )
-        return AsyncFoundBundles(client, hits, replica, on_missing)
+
+        def pages(fqid: FQID) -> "AsyncIterator[GetBundleResponse]":
+            return client.get_bundle.paginate(
+                uuid=fqid.uuid,
+                version=fqid.version,
+                replica=replica,
+                presignedurls=presignedurls,
+                directurls=directurls,
+            )
+
+        return AsyncFoundBundles(hits, pages, on_missing)
 
 
 def _check(on_missing: str) -> None:

@@ -2,23 +2,19 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Literal, Self
+from typing import Literal, Self
 
 from attrs import frozen
 
 from .errors import NotFound
-from .models import BundleVersion, SearchHit
+from .models import BundleVersion, GetBundleResponse, SearchHit
 from .versions import FQID
-
-if TYPE_CHECKING:
-    from .client import AsyncDSSClient, DSSClient
 
 __all__ = ["AsyncFoundBundles", "FoundBundle", "FoundBundles", "OnMissing"]
 
 OnMissing = Literal["skip", "raise"]
-Replica = Literal["aws", "gcp"]
 
 _AHEAD = 8  # bundles that are asked for before they are taken
 
@@ -47,9 +43,8 @@ class FoundBundles(Iterator[FoundBundle]):
     Iterate over it; `close` it, or use it in a ``with`` statement, where you stop before its end.
 
     Args:
-        dss: The client.
         hits: What the search finds, asked for page by page.
-        replica: Which copy.
+        pages: Asks for a bundle, page by page.
         on_missing: What to do about bundles that were deleted after they were indexed.
 
     Attributes:
@@ -57,12 +52,14 @@ class FoundBundles(Iterator[FoundBundle]):
     """
 
     def __init__(
-        self, dss: "DSSClient", hits: Iterator[SearchHit], replica: Replica, on_missing: OnMissing
+        self,
+        hits: Iterator[SearchHit],
+        pages: Callable[[FQID], Iterator[GetBundleResponse]],
+        on_missing: OnMissing,
     ) -> None:
         self.skipped: int = 0
-        self._dss = dss
         self._hits = hits
-        self._replica: Replica = replica
+        self._pages = pages
         self._on_missing = on_missing
         self._pool = ThreadPoolExecutor(_AHEAD, thread_name_prefix="dss-search")
         self._asked: deque[Future[FoundBundle]] = deque()
@@ -74,28 +71,31 @@ class FoundBundles(Iterator[FoundBundle]):
             NotFound: It is gone, and that is to be an error.
             DSSError: The service failed.
         """
-        while True:
-            while len(self._asked) < _AHEAD and (hit := next(self._hits, None)) is not None:
-                self._asked.append(self._pool.submit(self._join, hit))
-            if not self._asked:
-                self.close()
-                raise StopIteration
+        try:
+            return self._next()
+        except BaseException:  # its end, too
+            self.close()
+            raise
+
+    def _next(self) -> FoundBundle:
+        while self._ask_ahead():
+            asked = self._asked.popleft()
             try:
-                return self._asked.popleft().result()
+                return asked.result()
             except NotFound:
                 if self._on_missing == "raise":
-                    self.close()
                     raise
                 self.skipped += 1
-            except BaseException:
-                self.close()
-                raise
+        raise StopIteration
+
+    def _ask_ahead(self) -> bool:
+        """Ask for bundles as far as they may be asked for ahead; say whether there is one."""
+        while len(self._asked) < _AHEAD and (hit := next(self._hits, None)) is not None:
+            self._asked.append(self._pool.submit(self._join, hit))
+        return bool(self._asked)
 
     def _join(self, hit: SearchHit) -> FoundBundle:
-        fqid = FQID.parse(hit.bundle_fqid)
-        pages = self._dss.get_bundle.paginate(
-            uuid=fqid.uuid, version=fqid.version, replica=self._replica
-        )
+        pages = self._pages(FQID.parse(hit.bundle_fqid))
         return _joined(hit, [page.bundle for page in pages])
 
     def close(self) -> None:
@@ -118,9 +118,8 @@ class AsyncFoundBundles(AsyncIterator[FoundBundle]):
     its end.
 
     Args:
-        dss: The client.
         hits: What the search finds, asked for page by page.
-        replica: Which copy.
+        pages: Asks for a bundle, page by page.
         on_missing: What to do about bundles that were deleted after they were indexed.
 
     Attributes:
@@ -129,15 +128,13 @@ class AsyncFoundBundles(AsyncIterator[FoundBundle]):
 
     def __init__(
         self,
-        dss: "AsyncDSSClient",
         hits: AsyncIterator[SearchHit],
-        replica: Replica,
+        pages: Callable[[FQID], AsyncIterator[GetBundleResponse]],
         on_missing: OnMissing,
     ) -> None:
         self.skipped: int = 0
-        self._dss = dss
         self._hits: AsyncIterator[SearchHit] | None = hits
-        self._replica: Replica = replica
+        self._pages = pages
         self._on_missing = on_missing
         self._asked: deque[asyncio.Task[FoundBundle]] = deque()
 
@@ -148,22 +145,25 @@ class AsyncFoundBundles(AsyncIterator[FoundBundle]):
             NotFound: It is gone, and that is to be an error.
             DSSError: The service failed.
         """
-        while True:
-            await self._ask_ahead()
-            if not self._asked:
-                raise StopAsyncIteration
+        try:
+            return await self._next()
+        except BaseException:  # its end, too
+            await self.aclose()
+            raise
+
+    async def _next(self) -> FoundBundle:
+        while await self._ask_ahead():
+            asked = self._asked.popleft()
             try:
-                return await self._asked.popleft()
+                return await asked
             except NotFound:
                 if self._on_missing == "raise":
-                    await self.aclose()
                     raise
                 self.skipped += 1
-            except BaseException:
-                await self.aclose()
-                raise
+        raise StopAsyncIteration
 
-    async def _ask_ahead(self) -> None:
+    async def _ask_ahead(self) -> bool:
+        """Ask for bundles as far as they may be asked for ahead; say whether there is one."""
         while self._hits is not None and len(self._asked) < _AHEAD:
             try:
                 hit = await anext(self._hits)
@@ -171,12 +171,10 @@ class AsyncFoundBundles(AsyncIterator[FoundBundle]):
                 self._hits = None
             else:
                 self._asked.append(asyncio.create_task(self._join(hit)))
+        return bool(self._asked)
 
     async def _join(self, hit: SearchHit) -> FoundBundle:
-        fqid = FQID.parse(hit.bundle_fqid)
-        pages = self._dss.get_bundle.paginate(
-            uuid=fqid.uuid, version=fqid.version, replica=self._replica
-        )
+        pages = self._pages(FQID.parse(hit.bundle_fqid))
         return _joined(hit, [page.bundle async for page in pages])
 
     async def aclose(self) -> None:
