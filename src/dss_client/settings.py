@@ -9,6 +9,7 @@ import json
 import os
 import re
 import secrets
+import stat
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,7 +28,9 @@ __all__ = [
     "save_url",
 ]
 
-_URL_LINE = re.compile(r"^[ \t]*url[ \t]*=.*$", re.MULTILINE)
+_URL_LINE = re.compile(
+    r"""^([ \t]*url[ \t]*=[ \t]*)(?:"[^"\n]*"|'[^'\n]*'|[^#\n]*)""", re.MULTILINE
+)
 
 
 class ConfigError(DSSError, ValueError):
@@ -97,20 +100,23 @@ def save_url(url: str, environ: Mapping[str, str] = os.environ) -> Path:
         ConfigError: The file that there is is not TOML, or cannot be written.
     """
     path = config_path(environ)
-    line = f"url = {json.dumps(url)}"  # a basic string of TOML is one of JSON, too
+    value = json.dumps(url)  # a basic string of TOML is one of JSON, too
     try:
         text = path.read_text(encoding="utf-8") if path.exists() else ""
         tomllib.loads(text)
-        changed = _URL_LINE.sub(lambda _: line, text, count=1)
+        changed = _URL_LINE.sub(lambda found: found[1] + value, text, count=1)
         if not _URL_LINE.search(text):
-            changed = f"{line}\n{text}"
+            changed = f"url = {value}\n{text}"
         if tomllib.loads(changed).get("url") != url:
             raise ConfigError(f"the config file {path} is too unusual to be changed: do it by hand")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{secrets.token_hex(8)}.part")
+        place = path.resolve()  # a link stays one
+        place.parent.mkdir(parents=True, exist_ok=True)
+        temporary = place.with_name(f".{secrets.token_hex(8)}.part")
         try:
             temporary.write_text(changed, encoding="utf-8")
-            temporary.replace(path)
+            if place.exists():
+                temporary.chmod(stat.S_IMODE(place.stat().st_mode))
+            temporary.replace(place)
         finally:
             temporary.unlink(missing_ok=True)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -1,7 +1,9 @@
 """``dss login``, ``logout``, ``whoami`` and ``config``."""
 
+import base64
 import io
 import json
+import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,6 +68,16 @@ def test_a_token_may_say_nothing(run: Run, dss: LocalDSS, token: str) -> None:
     assert "not known" in run("whoami", "--url", dss.url).out
 
 
+@pytest.mark.parametrize("end", ["1e400", "NaN", "1e17", "-9e13", "9" * 400, "true", '"x"'])
+def test_its_end_may_be_no_time(run: Run, dss: LocalDSS, end: str) -> None:
+    claims = base64.urlsafe_b64encode(f'{{"exp": {end}, "email": "me@h"}}'.encode()).decode()
+    run("login", "--url", dss.url, "--access-token", f"a.{claims.rstrip('=')}.c")
+    shown = run("whoami", "--url", dss.url)
+    assert (shown.status, "me@h" in shown.out, "not known" in shown.out) == (0, True, True)
+    document = run("whoami", "--url", dss.url, "--json").document
+    assert document["credential"]["expires_at"] is None
+
+
 def test_one_that_is_over_is_called_so(run: Run, dss: LocalDSS) -> None:
     run("login", "--url", dss.url, "--access-token", dss.mint_token(expires_in=-5))
     assert "(over)" in run("whoami", "--url", dss.url).out
@@ -94,6 +106,30 @@ class TestConfig:
         assert (folder / "config.toml").read_text() == 'url = "http://h/v1"\n# mine\n'
         monkeypatch.setenv("DSS_URL", "http://i/v1")
         assert "from DSS_URL" in run("config", "show").out
+
+    def test_alone_it_shows(self, run: Run, folder: Path) -> None:
+        assert run("config").out == run("config", "show").out
+        shown = run("config", "--url", "http://h/v1", "--json")
+        assert shown.document["url_from"] == "--url"
+        (folder / "config.toml").write_text("=")
+        failed = run("config")
+        assert (failed.status, failed.err.count("\n")) == (1, 1)
+
+    def test_only_the_value_is_changed(self, run: Run, folder: Path) -> None:
+        real = folder / "real.toml"
+        real.write_text('# mine\n url = "http://a/v1#x"  # why\n')
+        real.chmod(0o600)
+        (folder / "config.toml").unlink()
+        (folder / "config.toml").symlink_to(real)
+        assert run("config", "set", "url", "http://b/v1").status == 0
+        assert (folder / "config.toml").is_symlink()
+        assert real.read_text() == '# mine\n url = "http://b/v1"  # why\n'
+        assert stat.S_IMODE(real.stat().st_mode) == 0o600
+
+    def test_the_file_need_not_be_there(self, run: Run, folder: Path) -> None:
+        (folder / "config.toml").unlink()
+        assert run("config", "set", "url", "http://b/v1").status == 0
+        assert (folder / "config.toml").read_text() == 'url = "http://b/v1"\n'
 
     def test_that_may_be_the_reference_client(
         self, run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch

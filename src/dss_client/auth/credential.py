@@ -18,6 +18,7 @@ Origin = Literal[
 ]
 """Where a token comes from."""
 
+_YEAR_10000 = 253_402_300_800
 _CLAIMS = "https://auth.data.humancellatlas.org"
 
 
@@ -47,13 +48,13 @@ class Credential:
 def describe(token: str, origin: Origin, *, expires_at: float | None = None) -> Credential:
     """Return what a token says of itself; of one that is no JWT only where it comes from."""
     claims = _claims(token)
-    ends = claims.get("exp")
+    ends = _moment(claims.get("exp"))
     return Credential(
         origin,
         _text(claims.get(f"{_CLAIMS}/email")) or _text(claims.get("email")),
         _text(claims.get(f"{_CLAIMS}/group")),
         _text(claims.get("iss")),
-        float(ends) if isinstance(ends, int | float) else expires_at,
+        _moment(expires_at) if ends is None else ends,
     )
 
 
@@ -64,6 +65,13 @@ def _claims(token: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return cast("dict[str, Any]", document) if isinstance(document, dict) else {}
+
+
+def _moment(value: object) -> float | None:
+    """Return a time; None for what stands in no calendar, whatever made the token."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value < _YEAR_10000 else None
 
 
 def _text(value: object) -> str | None:

@@ -100,9 +100,16 @@ def _where(place: str) -> str:
     return "the keyring" if place == "keyring" else place
 
 
-@app.group(cls=App)
-def config() -> None:
-    """Show or change what commands take where no option says otherwise."""
+@app.group(cls=App, invoke_without_command=True)
+@click.pass_context
+def config(context: click.Context) -> None:
+    """Show or change what commands take where no option says otherwise.
+
+    Alone it shows it.
+    """
+    if context.invoked_subcommand is None:
+        with show.make_context("show", [], parent=context) as inner:
+            show.invoke(inner)
 
 
 @config.command("show")
