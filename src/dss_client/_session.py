@@ -1,6 +1,5 @@
 """As whom the clients speak: logging in and out, and what is known of a credential."""
 
-import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -59,6 +58,9 @@ class Session:
 
         Returns:
             The places that it was removed from; none where nobody was logged in.
+
+        Raises:
+            LoginError: The keyring refuses, so that a login may be left there.
         """
         return _logout(self._transport.options, self._transport.tokens)
 
@@ -126,6 +128,9 @@ class AsyncSession:
 
         Returns:
             The places that it was removed from; none where nobody was logged in.
+
+        Raises:
+            LoginError: The keyring refuses, so that a login may be left there.
         """
         import asyncio
 
@@ -191,8 +196,7 @@ def _credential(tokens: "Tokens", given: str | None, is_function: bool) -> "Cred
     if given is not None and is_function:
         return describe(given, "token function")
     if given is not None:
-        named = given == os.environ.get("DSS_TOKEN")
-        return describe(given, "DSS_TOKEN" if named else "token argument")
+        return describe(given, "token argument")
     giver = tokens.giver()
     return giver.credential() if isinstance(giver, TokenSource) else None
 

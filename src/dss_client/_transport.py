@@ -7,6 +7,7 @@ storage that never holds a credential, a cookie or a default header.
 import logging
 import os
 import platform
+import re
 import ssl
 import threading
 import time
@@ -57,7 +58,18 @@ class _RedactURLs(logging.Filter):
         return True
 
 
+class _RedactHeaders(logging.Filter):
+    """Takes queries out of what the library below logs: the headers of answers, as they came."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = _QUERY.sub(r"\1<redacted>", record.getMessage()), ()
+        return True
+
+
+_QUERY = re.compile(r"(https?://[^\s?]+\?)\S+", re.IGNORECASE)
 logging.getLogger("httpx").addFilter(_RedactURLs())
+for _name in ("http11", "http2"):  # a filter holds for one logger, not for those below it
+    logging.getLogger(f"httpcore.{_name}").addFilter(_RedactHeaders())
 
 # What the HTTP library raises while it talks.
 FAULTS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError)

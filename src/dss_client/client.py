@@ -4,7 +4,6 @@ The transports, and with them the HTTP library, are loaded when a client is made
 only names `DSSClient` does not pay for them.
 """
 
-import os
 from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -92,7 +91,7 @@ def _options(
         base_url=base_url,
         timeout=limits,
         retries=RetryPolicy() if retries is None else RetryPolicy.of(retries),
-        token=token if token is not None else os.environ.get("DSS_TOKEN") or None,
+        token=token,
         find_tokens=_find_tokens,
         unreachable_hint=_RETIRED if base_url == DEFAULT_URL else "",
     )

@@ -5,11 +5,12 @@ import json
 import logging
 import os
 import pickle
+import re
 import stat
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,8 +21,9 @@ import httpx
 import pytest
 
 from dss_client import AsyncDSSClient, DSSClient, InvalidArgument, LoginError, Unauthorized
-from dss_client.auth import oauth, stored
+from dss_client.auth import oauth, plain_http, sources, stored
 from dss_client.auth.stored import LoginStore, StoredLogin
+from dss_client.local import LocalDSS
 from tests.auth.conftest import PERSON, Place
 from tests.conftest import Origins
 from tests.drive import Driver
@@ -61,6 +63,11 @@ class TestBrowser:
         ):
             dss.login(browse=browse)
 
+    def test_a_refusal_may_speak_of_another_login(self, place: Place, browse: Browse) -> None:
+        place.oauth.refuse = "another login"
+        with DSSClient(place.dss.url) as dss, pytest.raises(LoginError, match="refused: another"):
+            dss.login(timeout=5, browse=browse)
+
     def test_nobody_may_come(self, place: Place, capsys: pytest.CaptureFixture[str]) -> None:
         with DSSClient(place.dss.url) as dss, pytest.raises(LoginError, match=r"within 0\.2 s"):
             dss.login(timeout=0.2, browse=lambda _: False)
@@ -71,7 +78,12 @@ class TestBrowser:
     ) -> None:
         def disturbed(url: str) -> bool:
             home = parse_qs(urlsplit(url).query)["redirect_uri"][0]
-            for query in ("?code=evil&state=other", "?code=evil", "favicon.ico"):
+            for query in (
+                "?error=x&error_description=another+login",
+                "?code=evil&state=other",
+                "?code=evil",
+                "favicon.ico",
+            ):
                 answer = httpx.get(f"{home}{query}", trust_env=False)
                 assert ("another login" in answer.text) is query.startswith("?")
             return browse(url)
@@ -283,6 +295,32 @@ class TestRenewal:
             list(pool.map(ask, range(8)))
         assert len(logged_in.oauth.asked) == 2
 
+    def test_another_process_may_be_faster(
+        self, logged_in: Place, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It has used the refresh token up; what it stored is taken."""
+        self.spoil(logged_in, access_token="refused")
+        ask = plain_http.post_form
+
+        def overtaken(url: str, fields: Mapping[str, str]) -> dict[str, Any]:
+            self.spoil(logged_in, access_token=ask(url, fields)["access_token"])
+            logged_in.oauth.refuse_tokens = "invalid_grant"
+            return ask(url, fields)
+
+        monkeypatch.setattr(sources, "post_form", overtaken)
+        with DSSClient(logged_in.dss.url) as dss:
+            assert dss.get_collections().collections == []
+        assert len(logged_in.oauth.asked) == 3
+
+    @pytest.mark.parametrize("lifetime", [float("inf"), float("nan"), 10**400, True, "x", -1])
+    def test_a_lifetime_may_be_none(self, logged_in: Place, drive: Driver, lifetime: Any) -> None:
+        logged_in.oauth.expires_in = lifetime
+        self.spoil(logged_in, access_token="refused")
+        assert listed(drive, logged_in).collections == []
+        login = LoginStore().read(logged_in.dss.url)
+        assert login is not None
+        assert login.expires_at is None
+
     def test_another_process_may_have_renewed_it(self, logged_in: Place) -> None:
         with DSSClient(logged_in.dss.url) as dss:
             dss.get_collections()
@@ -293,6 +331,16 @@ class TestRenewal:
             tokens._login = good.model_copy(update={"access_token": "refused"})  # type: ignore[attr-defined]
             dss.get_collections()
         assert len(logged_in.oauth.asked) == 1
+
+    def test_the_environment_may_hold_another_one_by_now(
+        self, place: Place, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("DSS_TOKEN", "refused")
+        with DSSClient(place.dss.url) as dss:
+            with pytest.raises(Unauthorized):
+                dss.get_collections()
+            monkeypatch.setenv("DSS_TOKEN", place.dss.mint_token())
+            assert dss.get_collections().collections == []
 
     def test_it_may_be_gone_meanwhile(self, logged_in: Place) -> None:
         with DSSClient(logged_in.dss.url) as dss:
@@ -363,6 +411,35 @@ class TestSecrecy:
         for secret in (token, login.refresh_token, "app-secret-c0ffee"):
             assert secret
             assert secret not in "".join(shown)
+
+    def test_nor_do_the_headers_of_the_library_below(
+        self, tmp_path: Path, drive: Driver, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.DEBUG)
+        with LocalDSS(tmp_path / "root", sample=True) as server:
+            token = server.mint_token()
+            client = drive(url=server.url, options={"token": token})
+            listed = client.call("get_bundles_all", replica="aws").bundles[0]
+            bundle = client.call("get_bundle", replica="aws", uuid=listed.uuid).bundle
+            client.call("get_file", replica="aws", uuid=bundle.files[0].uuid)
+            client.call("get_collections")
+        assert token not in caplog.text
+        assert "signature" not in caplog.text.lower()
+        (shown,) = re.findall(r"\(b'location', b'[^?]*\?(\S+)", caplog.text)
+        assert shown == "<redacted>"
+
+    def test_a_pickled_client_carries_none_of_the_environment(
+        self, place: Place, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        token = place.dss.mint_token()
+        monkeypatch.setenv("DSS_TOKEN", token)
+        with DSSClient(place.dss.url) as dss:
+            dss.get_collections()
+            text = pickle.dumps(dss)
+        assert token.encode() not in text
+        with pickle.loads(text) as copy:
+            assert copy.get_collections().collections == []
+            assert copy.credential().origin == "DSS_TOKEN"
 
     def test_another_deployment_gets_none(
         self, place: Place, browse: Browse, origins: Origins, drive: Driver
@@ -489,8 +566,31 @@ class TestKeyring:
     def test_one_that_is_locked_is_passed_over(self, keyring: Keyring) -> None:
         store = LoginStore()
         keyring.locked = True
+        assert store.read("http://h/v1") is None
+        assert Path(store.write("http://h/v1", TestStore.LOGIN)).exists()
+
+    def test_but_not_when_a_login_is_to_be_removed(self, keyring: Keyring) -> None:
+        store = LoginStore()
+        store.write("http://h/v1", TestStore.LOGIN)
+        keyring.locked = True
+        with pytest.raises(
+            LoginError, match=r"^the keyring refuses .*unlock it, and log out again"
+        ):
+            store.remove("http://h/v1")
         path = store.write("http://h/v1", TestStore.LOGIN)
-        assert store.remove("http://h/v1") == [path]
+        with pytest.raises(LoginError, match=f"^removed {path}, but the keyring refuses"):
+            store.remove("http://h/v1")
+        assert not Path(path).exists()
+        keyring.locked = False
+        assert store.remove("http://h/v1") == ["keyring"]
+
+    def test_what_was_in_it_before_does_not_come_back(self, keyring: Keyring) -> None:
+        store = LoginStore()
+        store.write("http://h/v1", StoredLogin(access_token="before"))
+        keyring.locked = True
+        store.write("http://h/v1", TestStore.LOGIN)
+        keyring.locked = False
+        assert store.read("http://h/v1") == TestStore.LOGIN
 
     def test_one_that_keeps_nothing_is_none(self, keyring: Keyring) -> None:
         keyring.priority = 0

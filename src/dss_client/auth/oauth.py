@@ -31,6 +31,10 @@ _SCOPES = "openid email offline_access"
 _TICK = 0.1
 
 
+class _StrayError(LoginError):
+    """An answer to another question than ours."""
+
+
 @frozen
 class Dialogue:
     """How a person is talked to.
@@ -169,7 +173,7 @@ def _code_in(query: str, state: str) -> str:
     """
     fields = {name: values[0] for name, values in parse_qs(query).items()}
     if not secrets.compare_digest(fields.get("state", "").encode(), state.encode()):
-        raise LoginError("the answer belongs to another login: log in again")
+        raise _StrayError("the answer belongs to another login: log in again")
     if "error" in fields:
         reason = ": ".join(
             fields[name] for name in ("error", "error_description") if name in fields
@@ -199,9 +203,9 @@ class _Listener:
         try:
             self._code = _code_in(query, self._state)
             said = "You are logged in. This page can be closed."
+        except _StrayError as error:  # maybe not from our browser at all: go on waiting
+            return str(error)
         except LoginError as error:
-            if "another login" in str(error):  # maybe not from our browser at all: go on waiting
-                return str(error)
             self._error = error
             said = str(error)
         self._answered.set()

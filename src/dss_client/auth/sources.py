@@ -1,7 +1,7 @@
 """Where a client's token comes from, and where the next one comes from when it is refused.
 
-Where the caller gives none and ``DSS_TOKEN`` neither: a service account, a stored login, the
-reference client's configuration, in this order. A stored token is only ever used for the deployment
+Where the caller gives none: ``DSS_TOKEN``, a service account, a stored login, the reference
+client's configuration, in this order. A stored token is only ever used for the deployment
 that it was made for.
 """
 
@@ -22,6 +22,8 @@ from .stored import LoginStore, StoredLogin
 
 __all__ = ["LoginToken", "TokenSource", "find_token_source", "token_fields"]
 
+_CENTURY = 100 * 365 * 86_400  # seconds; who announces more announces nothing
+
 
 @runtime_checkable
 class TokenSource(TokenGiver, Protocol):
@@ -30,6 +32,27 @@ class TokenSource(TokenGiver, Protocol):
     def credential(self) -> Credential:
         """Tell what is known of it, without the token itself."""
         ...
+
+
+class EnvironmentToken:
+    """``DSS_TOKEN``: looked up by each client, so that none is pickled with it."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._value = environ["DSS_TOKEN"]
+
+    def token(self) -> str:
+        """Return it."""
+        return self._value
+
+    def renew(self, refused: str) -> str | None:
+        """Return what the environment holds by now, if that is another one."""
+        self._value = self._environ.get("DSS_TOKEN") or refused
+        return self._value if self._value != refused else None
+
+    def credential(self) -> Credential:
+        """Tell what it says of itself."""
+        return describe(self._value, "DSS_TOKEN")
 
 
 class ServiceAccountToken:
@@ -116,6 +139,9 @@ class LoginToken:
         try:
             fresh = _refreshed(login)
         except LoginError as error:
+            stored = self._read()
+            if stored is not None and stored.access_token != login.access_token:
+                return stored  # another process was faster, and has used the refresh token up
             raise LoginError(
                 f"the login to {self._place} could not be renewed ({error}): run dss login"
             ) from error
@@ -152,7 +178,7 @@ def token_fields(answer: Mapping[str, object]) -> dict[str, object]:
         raise LoginError("the answer holds no access_token")
     fields: dict[str, object] = {"access_token": access, "expires_at": None}
     lifetime = answer.get("expires_in")
-    if isinstance(lifetime, int | float) and not isinstance(lifetime, bool):
+    if isinstance(lifetime, int | float) and lifetime is not True and 0 < lifetime < _CENTURY:
         fields["expires_at"] = time.time() + lifetime
     if isinstance(refresh, str) and refresh:
         fields["refresh_token"] = refresh
@@ -171,6 +197,8 @@ def find_token_source(
     Raises:
         LoginError: A service account is named that cannot be used.
     """
+    if environ.get("DSS_TOKEN"):
+        return EnvironmentToken(environ)
     if path := environ.get("GOOGLE_APPLICATION_CREDENTIALS"):
         audience = environ.get("DSS_TOKEN_AUDIENCE") or AUDIENCE
         return ServiceAccountToken(ServiceAccount(path, audience))

@@ -19,6 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dss_client.settings import config_path
 
+from .errors import LoginError
+
 __all__ = ["LoginStore", "StoredLogin"]
 
 _SERVICE = "dss-client"
@@ -81,14 +83,13 @@ class LoginStore:
 
     def read(self, deployment: str) -> StoredLogin | None:
         """Return the login of a deployment, if there is a usable one."""
-        keyring = _keyring()
         text = None
+        with suppress(OSError, UnicodeDecodeError):
+            text = self.path(deployment).read_text(encoding="utf-8")
+        keyring = _keyring() if text is None else None  # a file is there only if it came last
         if keyring is not None:
-            with suppress(Exception):  # locked, or no longer there: the file may help
+            with suppress(Exception):  # locked, or no longer there
                 text = keyring.get_password(_SERVICE, deployment)
-        if text is None:
-            with suppress(OSError, UnicodeDecodeError):
-                text = self.path(deployment).read_text(encoding="utf-8")
         if text is None:
             return None
         try:
@@ -114,18 +115,30 @@ class LoginStore:
         return str(path)
 
     def remove(self, deployment: str) -> list[str]:
-        """Remove the login of a deployment from wherever it is; return those places."""
+        """Remove the login of a deployment from wherever it is; return those places.
+
+        Raises:
+            LoginError: The keyring refuses, so that one may be left there.
+            OSError: The file cannot be removed.
+        """
         removed: list[str] = []
-        keyring = _keyring()
-        if keyring is not None:
-            with suppress(Exception):
-                if keyring.get_password(_SERVICE, deployment) is not None:
-                    keyring.delete_password(_SERVICE, deployment)
-                    removed.append("keyring")
         path = self.path(deployment)
         with suppress(FileNotFoundError):
             path.unlink()
             removed.append(str(path))
+        keyring = _keyring()
+        if keyring is None:
+            return removed
+        try:
+            if keyring.get_password(_SERVICE, deployment) is not None:
+                keyring.delete_password(_SERVICE, deployment)
+                removed.append("keyring")
+        except Exception as error:  # of any backend, each has its own
+            done = f"removed {path}, but " if removed else ""
+            raise LoginError(
+                f"{done}the keyring refuses ({type(error).__name__}) and may still hold the login"
+                f" to {deployment}: unlock it, and log out again"
+            ) from error
         return removed
 
 
