@@ -1,4 +1,4 @@
-"""What the pages on searches and collections show works."""
+"""What the pages on searches, collections and subscriptions show works."""
 
 import re
 import subprocess
@@ -17,6 +17,7 @@ DOCS = Path(__file__).parent.parent / "docs"
     [
         ("search.md", r"True\n([0-9a-f-]{36}\.\S+ \d+\n)+0 deleted meanwhile\n"),
         ("collections.md", r"2\n"),
+        ("subscriptions.md", r"jmespath https://receiver\.example/\n"),
     ],
 )
 def test_python_runs(

@@ -19,6 +19,7 @@ from ._refresh import AsyncRefresh, Refresh
 from ._retry import RetryPolicy
 from ._search import AsyncSearches, Searches
 from ._session import AsyncSession, Session
+from ._subscriptions import AsyncSubscriptions, Subscriptions
 from ._uploads import AsyncUploads, Uploads
 from .errors import InvalidArgument, redact_url
 from .operations import DEFAULT_URL, AsyncOperations, Operations
@@ -122,7 +123,17 @@ def _picklable(transport: "Transport | AsyncTransport") -> Options:
     return transport.options
 
 
-class DSSClient(Operations, Session, Refresh, Searches, Collections, Downloads, Events, Uploads):
+class DSSClient(
+    Operations,
+    Session,
+    Refresh,
+    Searches,
+    Collections,
+    Subscriptions,
+    Downloads,
+    Events,
+    Uploads,
+):
     """A client of one DSS deployment. Use it in a ``with`` statement, or `close` it.
 
     Safe to be shared by threads; clients of different deployments do not disturb each other. It
@@ -253,6 +264,7 @@ class AsyncDSSClient(
     AsyncRefresh,
     AsyncSearches,
     AsyncCollections,
+    AsyncSubscriptions,
     AsyncDownloads,
     AsyncEvents,
     AsyncUploads,

@@ -398,6 +398,11 @@ def searches(dss: DSSClient) -> None:
         name="n", description="d", contents=[FQID(U, U)], replica="aws", details={}
     )
     assert_type(made.version, str)
+    subscribed = dss.subscribe(
+        callback_url="https://h/", replica="aws", es_query={"query": {}}, attachments={"a": "b"}
+    )
+    assert_type(subscribed.uuid, str)
+    assert_type(dss.list_subscriptions(replica="aws")[0].callback_url, str)
 
 
 def session(dss: DSSClient) -> None:

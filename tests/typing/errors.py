@@ -143,6 +143,8 @@ def searches(dss: DSSClient) -> None:
     dss.search_bundles(es_query="{}", replica="aws")  # error
     dss.search_bundles(es_query={}, replica="aws", on_missing="ignore")  # error
     dss.create_collection(name="n", description="d", contents=[5], replica="aws")  # error
+    dss.subscribe(callback_url="https://h/", replica="aws", encoding="text/plain")  # error
+    dss.subscribe(callback_url="https://h/", replica="aws", attachments={"a": 1})  # error
 
 
 def session(dss: DSSClient) -> None:
