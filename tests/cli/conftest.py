@@ -1,6 +1,7 @@
 """Commands run in this process, and in one of their own."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -36,8 +37,8 @@ Spawn = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Return a runner of ``dss <words>`` in this process."""
+def run(capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    """Return a runner of ``dss <words>`` in this process; logging is afterwards as it was."""
 
     def run_here(*words: object) -> Outcome:
         capsys.readouterr()
@@ -47,7 +48,11 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
         assert isinstance(ended.value.code, int)
         return Outcome(ended.value.code, printed.out, printed.err)
 
-    return run_here
+    ours, root = logging.getLogger("dss_client"), logging.getLogger()
+    level, handlers = ours.level, list(root.handlers)
+    yield run_here
+    ours.setLevel(level)
+    root.handlers[:] = handlers
 
 
 @pytest.fixture
