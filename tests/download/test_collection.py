@@ -96,6 +96,44 @@ def test_bundles_files_and_nested_collections(
     assert again.count("reused") == report.files_done
 
 
+def test_a_place_is_downloaded_once_whatever_its_type(
+    dss: DSSClient, bundles: list[BundleVersion], tmp_path: Path
+) -> None:
+    file = next(f for f in bundles[0].files if f.content_type.startswith("application/json"))
+    outer = collect(
+        dss,
+        1,
+        link("donor", file.uuid, file.version, fragment=""),
+        link("cell", file.uuid, file.version, fragment=""),
+        link("file", file.uuid, file.version),
+    )
+    report = dss.download_collection(uuid=outer["uuid"], replica="aws", download_dir=tmp_path)
+    assert report.files_total == report.files_done == 2
+
+
+def test_a_pointer_that_leads_nowhere_fails_alone(
+    server: LocalDSS, dss: DSSClient, bundles: list[BundleVersion], tmp_path: Path
+) -> None:
+    file = next(f for f in bundles[0].files if f.content_type.startswith("application/json"))
+    outer = collect(dss, 1, link("donor", file.uuid, file.version, fragment=""))
+    (stored,) = server.root.rglob(f"*collections/{outer['uuid']}*")
+    stored.write_text(  # the service itself would refuse it
+        stored.read_text(encoding="utf-8").replace('"fragment": ""', '"fragment": "/no/where"'),
+        encoding="utf-8",
+    )
+    dss.patch_collection(
+        uuid=outer["uuid"],
+        version=outer["version"],
+        replica="aws",
+        add_contents=[link("file", file.uuid, file.version)],
+    )
+    with pytest.raises(DownloadError, match="'/no/where' leads nowhere") as caught:
+        dss.download_collection(uuid=outer["uuid"], replica="aws", download_dir=tmp_path / "d")
+    assert (caught.value.report.files_done, caught.value.report.files_total) == (1, 2)
+    names = {name for name in names_below(tmp_path / "d") if not name.startswith(".hca")}
+    assert names == {f"collection-{outer['uuid']}/{file.uuid}.{file.version}"}
+
+
 def test_collections_that_hold_each_other_come_to_an_end(
     dss: DSSClient, bundles: list[BundleVersion], tmp_path: Path
 ) -> None:

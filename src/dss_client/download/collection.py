@@ -69,11 +69,12 @@ def _orders(
         pointer = None
         if item.type not in _LINKS:  # its pointer has two names (S21)
             pointer = item.fragment if item.fragment is not None else item.path
-        key = (item.type, item.uuid.lower(), item.version, pointer)
+        kind = item.type if item.type in _LINKS else "file"  # the pointer tells them apart
+        key = (kind, item.uuid.lower(), item.version, pointer)
         if key in seen:
             continue
         seen.add(key)
-        kind, item_uuid, version, _ = key
+        _, item_uuid, version, _ = key
         try:
             if kind == "collection":
                 todo += source.collection_items(
