@@ -104,6 +104,7 @@ def test_the_embedded_service_does_not_import_the_client(path: Path) -> None:
         "dss_client.local",
         "dss_client._spec",
         "dss_client._version",
+        "dss_client.types",
         "dss_client.versions",
     )
     assert [name for name in own if not name.startswith(allowed)] == []
@@ -133,6 +134,7 @@ def test_generated_code_stands_on_few_modules(path: Path) -> None:
 # From the bottom up: a module of the core imports those before it only.
 LAYERS = [
     "_version",
+    "types",
     "errors",
     "versions",
     "_model",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ._options import Timeout
 from ._retry import RetryPolicy
 from ._version import __version__
-from .client import AsyncDSSClient, DSSClient, Replica
+from .client import AsyncDSSClient, DSSClient
 from .errors import (
     BadRequest,
     Conflict,
@@ -35,6 +35,7 @@ from .errors import (
     Unauthorized,
     Unprocessable,
 )
+from .types import Replica
 from .versions import (
     FQID,
     InvalidVersion,

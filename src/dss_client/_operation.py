@@ -14,7 +14,7 @@ from collections.abc import (
     Mapping,
 )
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 import httpx
 from attrs import field, frozen
@@ -25,6 +25,7 @@ from ._paging import next_request
 from ._request import Request
 from ._transport import Answer, StorageResponse, Transport
 from .errors import DSSDecodeError, RequestInfo, ResponseInfo
+from .types import JSONObject
 
 if TYPE_CHECKING:
     from ._async_transport import AsyncStorageResponse, AsyncTransport
@@ -49,9 +50,6 @@ __all__ = [
 T = TypeVar("T")
 ModelT = TypeVar("ModelT", bound=Model)
 HeadersT = TypeVar("HeadersT", bound=HeaderModel)
-
-JSONObject = dict[str, Any]
-"""A JSON object whose keys the specification leaves open."""
 
 Decoder = Callable[[Answer], T]
 """Turns a final answer into an operation's result."""

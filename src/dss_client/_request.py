@@ -2,26 +2,16 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol, cast
+from typing import Any, cast
 from urllib.parse import quote, urlencode
 
 from attrs import field, frozen
 
 from .errors import InvalidArgument
+from .types import JSONMapping, SupportsToDict
 
 __all__ = ["JSONMapping", "Request", "SupportsToDict", "encode_body", "encode_path", "encode_query"]
 
-
-class SupportsToDict(Protocol):
-    """What turns itself into JSON values, such as a query of the ``elasticsearch`` package."""
-
-    def to_dict(self) -> Mapping[str, Any]:
-        """Return the values."""
-        ...
-
-
-JSONMapping = Mapping[str, object] | SupportsToDict
-"""A JSON object as an argument takes it."""
 
 Scalar = str | int | float | bool
 

@@ -2,23 +2,20 @@
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import Literal, TypedDict
 from urllib.parse import urlsplit
 
 from attrs import frozen
 
 from .errors import InvalidArgument, redact_url
 from .models import SubscriptionAttachment, SubscriptionAttachmentDict
-
-if TYPE_CHECKING:
-    from ._request import JSONMapping
+from .types import JSONMapping, Replica
 
 __all__ = ["Attachment", "Encoding", "Method", "Subscribed", "SubscriptionType", "wanted"]
 
 SubscriptionType = Literal["jmespath", "elasticsearch"]
 Method = Literal["POST", "PUT"]
 Encoding = Literal["application/json", "multipart/form-data"]
-Replica = Literal["aws", "gcp"]
 
 Attachment = str | SubscriptionAttachment | SubscriptionAttachmentDict
 """How to compute an attachment; a text is a JMESPath expression."""

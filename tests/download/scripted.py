@@ -8,7 +8,6 @@ from typing import Literal
 
 from attrs import Factory, define, field, frozen
 
-from dss_client._request import JSONMapping
 from dss_client._storage import Connector
 from dss_client.download.source import Content, FileFacts
 from dss_client.download.task import FileTask
@@ -21,6 +20,7 @@ from dss_client.errors import (
     ResponseInfo,
 )
 from dss_client.models import CollectionItem, FileVersion, GetBundleResponse
+from dss_client.types import JSONMapping
 from dss_client.versions import FQID
 
 BUNDLE = "aaaaaaaa-0000-4000-8000-000000000001"

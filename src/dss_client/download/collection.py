@@ -4,8 +4,8 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Unpack
 
-from dss_client._request import JSONMapping
 from dss_client.errors import DSSError
+from dss_client.types import JSONMapping
 from dss_client.versions import FQID, normal_uuid
 
 from .errors import FileDownloadError

@@ -10,10 +10,11 @@ from urllib.parse import quote
 from attrs import frozen
 
 from dss_client.errors import DSSError
+from dss_client.types import Replica
 
 from .errors import ChecksumMismatch, FileDownloadError
 from .indented import indented
-from .source import Replica, Source
+from .source import Source
 from .task import FileResult, FileTask
 from .want import FILES_OF_A_BUNDLE, BundleRule, Expanded
 

@@ -10,12 +10,12 @@ from typing import Any, Self, cast
 from attrs import asdict, fields_dict, frozen
 
 from dss_client.errors import DSSError, InvalidArgument
+from dss_client.types import Replica
 
 from .filestore import Verify, close_synced, temporary_beside
 from .paths import ClashPolicy
 from .run import LAYOUTS, Layout
 from .settings import DownloadOptions, Settings
-from .source import Replica
 
 __all__ = ["JobError", "JobPlan", "JobSettings", "write_whole"]
 

@@ -15,6 +15,7 @@ from attrs import evolve
 
 from dss_client.errors import InvalidArgument
 from dss_client.manifest import ManifestReader, ManifestSource
+from dss_client.types import Replica
 
 from .errors import DownloadError
 from .filestore import FileStore, Verify
@@ -27,7 +28,7 @@ from .paths import ClashPolicy
 from .progress import ProgressCallback
 from .report import DownloadReport
 from .run import Layout, download_manifest
-from .source import Replica, Source
+from .source import Source
 
 if TYPE_CHECKING:
     from dss_client.client import DSSClient

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from dss_client._operation import JSONObject
 from dss_client.errors import DSSError, DSSResponseError, DSSTimeout, InvalidArgument, NotFound
 from dss_client.manifest import MAX_SIZE
+from dss_client.types import JSONObject, Replica
 from dss_client.versions import FQID
 
 from .errors import FileDownloadError, ManifestMismatch, NameClash, UnsafeName
@@ -17,7 +17,7 @@ from .indented import indented
 from .ledger import ManifestEntry
 from .paths import BUNDLE_JSON, settle_names
 from .resolve import Extent
-from .source import Replica, Source
+from .source import Source
 from .task import FileResult, FileTask
 from .want import FILES_OF_A_BUNDLE, BundleRule, Expanded
 

@@ -18,9 +18,10 @@ from itertools import chain
 from attrs import frozen
 
 from dss_client.errors import DSSError
+from dss_client.types import Replica
 from dss_client.versions import FQID
 
-from .source import Replica, Source
+from .source import Source
 from .task import FileTask
 
 __all__ = ["MIN_FILES", "MIN_SHARE", "SMALL_BUNDLE", "BundleUrls", "Extent", "worth_a_bundle_call"]

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Required, TypedDict
 from attrs import field, frozen
 
 from dss_client.errors import InvalidArgument
+from dss_client.types import Replica
 
 from .engine import Engine
 from .filestore import Verify
 from .lanes import Limits
 from .paths import ClashPolicy
 from .progress import Progress, ProgressCallback
-from .source import Replica, Source, as_source
+from .source import Source, as_source
 from .want import BundleRule
 
 if TYPE_CHECKING:

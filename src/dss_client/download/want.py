@@ -6,11 +6,12 @@ from typing import Protocol
 
 from attrs import field, frozen
 
+from dss_client.types import Replica
 from dss_client.versions import FQID
 
 from .paths import ClashPolicy
 from .resolve import Extent
-from .source import Replica, Source
+from .source import Source
 from .task import FileResult, FileTask
 
 __all__ = ["FILES_OF_A_BUNDLE", "BundleRule", "Expanded", "Order"]

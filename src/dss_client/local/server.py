@@ -20,6 +20,8 @@ import uvicorn
 from attrs import evolve
 from starlette.types import ASGIApp
 
+from dss_client.types import Replica as ReplicaName
+
 from .app import BASE, api_app
 from .auth import Tokens
 from .faults.compat import Compat, Original
@@ -47,7 +49,7 @@ from .storage.s3_sources import S3Sources
 from .storage.signing import Signer
 from .storage.sources import BucketSources, Sources
 from .storage.storage_app import storage_app
-from .storage.store import ReplicaName, Storage, is_url
+from .storage.store import Storage, is_url
 
 _BACKLOG = 2048
 _THREADS = 32

@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 from attrs import frozen
 from starlette.responses import Response
 
+from dss_client.types import Replica as ReplicaName
+
 from .auth import Caller, Tokens
 from .notify.subscription_store import Subscriptions
 from .search.index import SearchIndexes
@@ -20,7 +22,7 @@ from .storage.copies import Copies
 from .storage.journals import EventJournals
 from .storage.signing import Signer
 from .storage.sources import Sources
-from .storage.store import Replica, ReplicaName, Storage
+from .storage.store import Replica, Storage
 from .validation import Arguments
 
 

@@ -16,12 +16,13 @@ from dss_client.errors import (
     NotFound,
     ServerError,
 )
+from dss_client.types import Replica
 
 from .checksums import Checksums
 from .errors import UploadError
 from .journal import Bundle, FileState
 from .send import key_of
-from .service import Replica, Service
+from .service import Service
 from .walk import content_type_of
 
 if TYPE_CHECKING:

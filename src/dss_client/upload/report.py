@@ -5,6 +5,7 @@ from typing import Literal
 
 from attrs import frozen
 
+from dss_client.types import Replica
 from dss_client.versions import FQID
 
 from .checksums import Checksums
@@ -64,7 +65,7 @@ class UploadReport:
 
     bundle_uuid: str
     version: str
-    replica: Literal["aws", "gcp"]
+    replica: Replica
     creator_uid: int
     files: tuple[UploadedFile, ...]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from dss_client.download.errors import Stopped
 from dss_client.download.progress import FileProgress, Progress, ProgressCallback
 from dss_client.errors import DSSError, InvalidArgument, NotFound, ServerError
+from dss_client.types import Replica
 from dss_client.versions import FQID, normal_uuid, parse_version
 
 from .checksums import Checksums
@@ -17,7 +18,7 @@ from .journal import FileState, Journal, journal_folder
 from .report import UploadedFile, UploadReport
 from .resume import Wanted, open_journal
 from .send import Sender
-from .service import Replica, Service
+from .service import Service
 from .staging import Staging, open_staging
 from .walk import Indexed, content_type_of, find_files, index_rule
 

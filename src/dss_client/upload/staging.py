@@ -5,18 +5,18 @@ import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 from uuid import uuid4
 
 from attrs import frozen
+
+from dss_client.types import Replica
 
 from .checksums import Checksums
 from .errors import LostUpload
 from .journal import SentPart
 
 __all__ = ["DirectoryStaging", "Staging", "open_staging"]
-
-Replica = Literal["aws", "gcp"]
 
 _SIDECAR = ".metadata.json"
 

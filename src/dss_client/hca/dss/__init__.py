@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, cast
 
 from ... import client
 from ..._transport import Transport
+from ...types import Replica
 from .._methods import Methods
 from .._translate import translated
 from ..config import HCAConfig, get_config, logger
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["DSSClient", "UploadResult", "UploadedFile"]
 
-Replica = Literal["aws", "gcp"]
 _UPLOAD_THREADS = 4
 
 

@@ -23,6 +23,8 @@ from pydantic import (
     model_validator,
 )
 
+from dss_client.types import Replica
+
 from ..storage.documents import as_list
 from ..validation import operations
 
@@ -77,7 +79,7 @@ class Rule(_Strict):
     )
     method: str | None = Field(default=None, description="an HTTP method")
     uuid: str | None = Field(default=None, description="a uuid in the path")
-    replica: Literal["aws", "gcp"] | None = Field(default=None, description="'aws' or 'gcp'")
+    replica: Replica | None = Field(default=None, description="'aws' or 'gcp'")
     key: str | None = Field(default=None, description="a part of the path")
     nth: Number | list[Number] | Window | None = Field(
         default=None,

@@ -12,9 +12,10 @@ from typing import Any, Literal
 
 from attrs import field, frozen
 
+from dss_client.types import Replica as ReplicaName
+
 from ..storage import documents
 from ..storage.documents import JsonObject
-from ..storage.store import ReplicaName
 
 _logger = logging.getLogger(__name__)
 

@@ -4,13 +4,15 @@ import re
 
 from starlette.responses import Response
 
+from dss_client.types import Replica as ReplicaName
+
 from ..errors import Problem, illegal_arguments, not_found
 from ..service import Call, json_response
 from ..storage import documents
 from ..storage.copies import WrongContent, copy_blob
 from ..storage.documents import FileMetadata, blob_key
 from ..storage.sources import CHECKSUMS, PREFIX, SourceObject, SourceUrl, UnreadableSource
-from ..storage.store import Replica, ReplicaName
+from ..storage.store import Replica
 
 _FORMAT = "0.0.4"
 _REPLICAS: dict[str, ReplicaName] = {"s3": "aws", "gs": "gcp"}

@@ -16,10 +16,12 @@ from pathlib import Path
 
 from attrs import frozen
 
+from dss_client.types import Replica as ReplicaName
+
 from ..storage.changes import Stored
 from ..storage.documents import JsonObject, ObjectKey, as_object
 from ..storage.listing import Listing
-from ..storage.store import Replica, ReplicaName
+from ..storage.store import Replica
 from .conditions import Condition, matches_regexp
 from .query import compile_query
 from .search_documents import bundle_document

@@ -10,13 +10,15 @@ from typing import BinaryIO, cast
 
 from attrs import frozen
 
+from dss_client.types import Replica as ReplicaName
+
 from . import documents
 from .changes import Changes
 from .checksums import Checksums, Hasher, part_size
 from .documents import FileMetadata, blob_key
 from .jobs import Jobs
 from .sources import SourceObject, UnreadableSource
-from .store import Replica, ReplicaName
+from .store import Replica
 
 
 class WrongContent(Exception):

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from attrs import field, frozen
 
+from dss_client.types import Replica as ReplicaName
 from dss_client.versions import create_version, format_version, is_version
 
 from . import documents
@@ -22,7 +23,7 @@ from .changes import Stored
 from .documents import ObjectKey
 from .listing import Listing
 from .metadata import metadata_document
-from .store import Replica, ReplicaName
+from .store import Replica
 
 _logger = logging.getLogger(__name__)
 

@@ -4,9 +4,11 @@ import logging
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
-from typing import Literal, TypeGuard, cast
+from typing import TypeGuard, cast
 
 from attrs import frozen
+
+from dss_client.types import Replica as ReplicaName
 
 from . import documents
 from .bucket import Bucket, DirectoryRoot
@@ -15,7 +17,6 @@ from .fsspec_bucket import FsspecRoot
 
 _logger = logging.getLogger(__name__)
 
-ReplicaName = Literal["aws", "gcp"]
 SCHEMES: dict[ReplicaName, str] = {"aws": "s3", "gcp": "gs"}
 
 
