@@ -93,7 +93,7 @@ def test_the_status_chooses_the_class(status: int, kind: str) -> None:
 def test_every_shape_of_error_is_read(
     body: dict[str, Any], code: str | None, title: str | None, detail: str | None
 ) -> None:
-    """The shapes of the behaviour reference, §3.1."""
+    """The shapes of docs/behaviour.md 3.1."""
     error = refusal(500, json.dumps(body).encode())
     assert (error.code, error.title, error.detail) == (code, title, detail)
 

@@ -1,4 +1,7 @@
-"""Replays of events: order, resumption, overlapping journals, faults of storage (§12.2, S30)."""
+"""Replays of events: order, resumption, overlapping journals, faults of storage.
+
+See docs/behaviour.md 12.2, S30.
+"""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Page links (behaviour reference, §7)."""
+"""Page links (docs/behaviour.md 7)."""
 
 from urllib.parse import quote, urlencode
 

@@ -10,7 +10,7 @@ from openapi_spec_validator import OpenAPIV2SpecValidator
 
 SPEC = Path(__file__).parents[1] / "specs" / "swagger.json"
 
-# Behaviour reference §14.2: the names that users of the reference client know.
+# docs/behaviour.md 14.2: the names that users of the reference client know.
 OPERATIONS = {
     "post_search": "POST /search",
     "head_file": "HEAD /files/{uuid}",

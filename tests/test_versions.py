@@ -1,4 +1,4 @@
-"""Versions, uuids and FQIDs: behaviour reference §4.1-4.3."""
+"""Versions, uuids and FQIDs: docs/behaviour.md 4.1-4.3."""
 
 import pickle
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,7 @@
-"""Signed and unsigned notifications: what is taken, and each reason to refuse (§11.4)."""
+"""Signed and unsigned notifications: what is taken, and each reason to refuse.
+
+See docs/behaviour.md 11.4.
+"""
 
 import base64
 import hashlib

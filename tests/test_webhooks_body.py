@@ -1,4 +1,7 @@
-"""Bodies of notifications: JSON, forms, what is in them, and what is refused (§11.3, §11.4)."""
+"""Bodies of notifications: JSON, forms, what is in them, and what is refused.
+
+See docs/behaviour.md 11.3, 11.4.
+"""
 
 import copy
 import json

@@ -262,7 +262,7 @@ def test_subscriptions_come_and_go(dss: LocalDSS, drive: Driver, kind: str) -> N
 
 
 def test_a_form_without_options(dss: LocalDSS, bundle: Path, start: Start) -> None:
-    """The service applies its defaults (S29)."""
+    """The service applies its defaults (docs/behaviour.md S29)."""
     with start(SECRET) as running:
         subscribe(dss, running, encoding="multipart/form-data", hmac_secret_key=SECRET)
         fqid = dss.load_bundle(bundle).fqid
@@ -272,7 +272,7 @@ def test_a_form_without_options(dss: LocalDSS, bundle: Path, start: Start) -> No
 
 
 def test_each_version_of_a_deleted_bundle_is_told_of(tmp_path: Path, start: Start) -> None:
-    """One notification each for a tombstone of all versions (S28)."""
+    """One notification each for a tombstone of all versions (docs/behaviour.md S28)."""
     folder = tmp_path / "bundle"
     folder.mkdir()
     (folder / "cell_0.json").write_text("{}")

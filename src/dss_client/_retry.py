@@ -18,8 +18,7 @@ class RetryPolicy:
 
     Idempotent requests (GET, HEAD, PUT, DELETE and POST /search) are repeated after connection
     errors, timeouts, 429 and 5xx; PATCH and the other POSTs only where the request cannot have
-    reached the service. The service asks for 10 s between tries, or 600 s in read-only mode
-    (behaviour reference, sections 3.3 and 3.5).
+    reached the service. The service asks for 10 s between tries, or 600 s in read-only mode.
 
     Attributes:
         attempts: Tries in all, the first included; 1 means never again.

@@ -22,9 +22,9 @@ __all__ = [
 Item = CollectionItem | CollectionItemDict | FQID
 """What a collection can list; an `FQID` stands for a bundle."""
 
-_MOST = 1000  # items that PATCH takes (section 8.12)
+_MOST = 1000  # items that PATCH takes (docs/behaviour.md 8.12)
 _LINKS = frozenset({"file", "bundle", "collection"})
-_POINTERS = ("fragment", "path")  # the names of a pointer (S21)
+_POINTERS = ("fragment", "path")  # the names of a pointer (docs/behaviour.md S21)
 
 
 @frozen
@@ -83,10 +83,10 @@ class Step:
 
 
 def wire_items(items: Iterable[Item]) -> list[CollectionItemDict]:
-    """Return items as they are sent: each once, in the place of the first (section 8.12).
+    """Return items as they are sent: each once, in the place of the first.
 
     A pointer is sent under both of its names: services read ``fragment``, the specification says
-    ``path`` (S21).
+    ``path``.
     """
     return _unique(spellings(given)[-1] for given in map(_given, items))
 

@@ -78,7 +78,7 @@ class RequestInfo:
 class Problem:
     """The error document of the service, read leniently: any part may be missing.
 
-    Four shapes are known (behaviour reference, section 3.1); a proxy may answer with a fifth.
+    The service and its gateway use four shapes; a proxy may use another one.
 
     Attributes:
         code: Machine-readable name of the fault, such as ``not_found``. Not every error has one.
@@ -201,7 +201,7 @@ class DSSResponseError(DSSRequestError):
     Attributes:
         response: The answer.
         status_code: Its HTTP status.
-        code: The service's own name of the fault (behaviour reference, section 3.2), if any.
+        code: The service's name for the fault, such as ``not_found``, if any.
         title: Its human sentence, if any.
         request_id: Its id of this exchange, if any.
     """

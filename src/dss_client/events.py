@@ -278,7 +278,7 @@ class Tries:
 class Replay:
     """Turns journals, as they are listed, into batches of events in the order of time.
 
-    Journals may overlap, and come twice (behaviour reference, S30). They come in the order of their
+    Journals may overlap, and come twice. They come in the order of their
     first events, so what is older than the next journal is in order; of each event that comes
     again, all that has to be known is that it is not newer than the last one.
 

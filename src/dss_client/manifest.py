@@ -1,4 +1,4 @@
-"""Manifests: tab-separated lists of files to be downloaded (behaviour reference §14.11)."""
+"""Manifests: tab-separated lists of files to download."""
 
 import csv
 import io
@@ -202,7 +202,7 @@ class ManifestReader:
         columns: The columns of its header.
 
     Raises:
-        ManifestError: It cannot be read, or its header lacks columns: all of them are named (C25).
+        ManifestError: It cannot be read, or its header lacks columns: the message names them.
     """
 
     name: str
@@ -489,7 +489,7 @@ def write_manifest(path: str | os.PathLike[str], rows: Iterable[ManifestRow]) ->
 def write_cells(
     path: str | os.PathLike[str], columns: Sequence[str], rows: Iterable[Mapping[str, str]]
 ) -> None:
-    """Write a tab-separated file with CRLF line ends (§14.11), all or nothing."""
+    """Write a tab-separated file with CRLF line ends, all or nothing."""
     with _written(path) as file:
         writer = csv.DictWriter(file, columns, dialect="excel-tab", restval="")
         writer.writeheader()
@@ -497,7 +497,7 @@ def write_cells(
 
 
 def write_texts(path: str | os.PathLike[str], batches: Iterable[Sequence[str]]) -> None:
-    """Write rows that are texts already, with CRLF line ends (§14.11), all or nothing."""
+    """Write rows that are texts already, with CRLF line ends, all or nothing."""
     with _written(path) as file:
         for batch in batches:
             file.write("".join([f"{text}\r\n" for text in batch]))

@@ -74,7 +74,9 @@ def wanted(
     """
     _check_callback(callback_url)
     _check_secret(hmac_secret_key, hmac_key_id)
-    if encoding == _FORM:  # the original sends nothing where these are missing (S29)
+    if (
+        encoding == _FORM
+    ):  # the original sends nothing where these are missing (docs/behaviour.md S29)
         form_fields = {} if form_fields is None else form_fields
         payload_form_field = "payload" if payload_form_field is None else payload_form_field
     elif form_fields or payload_form_field:

@@ -1,7 +1,7 @@
 """Versions (DSS_VERSION), ids and fully qualified ids (FQID).
 
 A DSS_VERSION is a UTC time stamp such as ``2019-01-01T000000.000000Z``. Its plain string order is
-its time order, and the service relies on that (behaviour reference §4.2).
+its time order, and the service relies on that.
 """
 
 import re
@@ -84,7 +84,7 @@ def parse_version(text: str) -> datetime:
     """Return the time, aware and in UTC, that a DSS_VERSION names.
 
     Raises:
-        InvalidVersion: The text has another form, or is no real date and time (§4.2).
+        InvalidVersion: The text has another form, or names no real date and time.
     """
     match = _VERSION.fullmatch(text)
     if match is None:
@@ -99,7 +99,7 @@ def parse_version(text: str) -> datetime:
 
 
 def format_version(time: datetime) -> str:
-    """Return the DSS_VERSION of an aware time, whatever its offset.
+    """Return the DSS_VERSION of an aware time, with any offset.
 
     Raises:
         InvalidVersion: The time is naive, or its year in UTC is below 1000 or above 9999.
@@ -128,7 +128,7 @@ def compare_versions(a: str, b: str) -> int:
     """Return -1, 0 or 1 as version `a` is before, equal to or after version `b`.
 
     Raises:
-        InvalidVersion: One of them is no DSS_VERSION.
+        InvalidVersion: One of them is not a valid DSS_VERSION.
     """
     first, second = parse_version(a), parse_version(b)
     return (first > second) - (first < second)
@@ -140,10 +140,10 @@ def is_uuid(text: str) -> bool:
 
 
 def normal_uuid(text: str) -> str:
-    """Return a uuid in lower case, as the service stores it (§4.1).
+    """Return a uuid in lower case, as the service stores it.
 
     Raises:
-        InvalidUUID: The whole text has not the form of a uuid.
+        InvalidUUID: The text does not have the form of a uuid.
     """
     if not is_uuid(text):
         raise InvalidUUID(text)
@@ -162,8 +162,8 @@ class FQID:
     The uuid is kept in lower case. FQIDs of one uuid sort by time.
 
     Raises:
-        InvalidUUID: The uuid is none.
-        InvalidVersion: The version is none.
+        InvalidUUID: The uuid is not valid.
+        InvalidVersion: The version is not valid.
     """
 
     uuid: str = attrs.field(converter=normal_uuid)
@@ -174,8 +174,8 @@ class FQID:
         """Return the FQID of a text, split at its first dot: a version has one of its own.
 
         Raises:
-            InvalidUUID: What is before the dot is no uuid.
-            InvalidVersion: What is after it is no version.
+            InvalidUUID: The part before the dot is not a valid uuid.
+            InvalidVersion: The part after the dot is not a valid version.
         """
         uuid, _, version = text.partition(".")
         return cls(uuid, version)

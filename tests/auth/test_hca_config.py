@@ -1,4 +1,4 @@
-"""The reference client's configuration is read, and never written (§14.8)."""
+"""The reference client's configuration is read, and never written (docs/behaviour.md 14.8)."""
 
 import json
 from pathlib import Path

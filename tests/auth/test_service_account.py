@@ -1,4 +1,4 @@
-"""Service accounts make their own tokens (§14.7)."""
+"""Service accounts make their own tokens (docs/behaviour.md 14.7)."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""One content, from storage into the store: verified, resumed, retried (C4)."""
+"""One content, from storage into the store: verified, resumed, retried (docs/behaviour.md C4)."""
 
 import errno
 import os

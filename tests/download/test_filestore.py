@@ -1,4 +1,4 @@
-"""The store of contents: layout of §14.10, trusted by its seal or read before (C1, C21)."""
+"""The store of contents: its layout, and when a file is trusted (docs/behaviour.md 14.10, C1)."""
 
 import errno
 import hashlib

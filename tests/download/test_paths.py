@@ -1,4 +1,4 @@
-"""Names from the service as paths (C5, C6)."""
+"""Names from the service as paths (docs/behaviour.md C5, C6)."""
 
 import ntpath
 import pickle

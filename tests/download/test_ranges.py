@@ -1,4 +1,4 @@
-"""What storage answers to a range, and whether it belongs there (C4)."""
+"""What storage answers to a range, and whether it belongs there (docs/behaviour.md C4)."""
 
 from collections.abc import Mapping
 

@@ -342,7 +342,7 @@ class TestTexts:
     def test_where_paths_have_other_separators(
         self, make: Make, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The place of a file is written with slashes on Windows too (C3)."""
+        """The place of a file is written with slashes on Windows too (docs/behaviour.md C3)."""
         made = make(text_of([row(0)]), enter=False)
         made.listed._plain = False
         made.store.put(sha256(CONTENT), CONTENT)

@@ -155,7 +155,7 @@ class TestTokens:
         dss.login(access_token=private.mint_token())
         assert capsys.readouterr().out == "Storing access credentials\n"
         assert "oauth2_token" not in config
-        for _ in range(2):  # the second call failed there (C12)
+        for _ in range(2):  # the second call failed there (docs/behaviour.md C12)
             assert dss.get_collections()["collections"] == []
         assert DSSClient(swagger_url=swagger(private)).get_collections()["collections"] == []
 

@@ -1,4 +1,4 @@
-"""The signatures of the facade are those of the behaviour reference (§14.2, §14.3)."""
+"""The signatures of the facade are those of docs/behaviour.md 14.2 and 14.3."""
 
 import ast
 import inspect

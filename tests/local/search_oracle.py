@@ -1,4 +1,4 @@
-"""What search queries mean, told by looking at every value of a document (§10.5).
+"""What search queries mean, told by looking at every value of a document (docs/behaviour.md 10.5).
 
 Slow and simple, to hold the index against. It takes well-formed queries only.
 """

@@ -1,4 +1,7 @@
-"""What holds for every answer: routes, errors, request ids, the order of checks (§1-§3)."""
+"""What holds for every answer: routes, errors, request ids, the order of checks.
+
+See docs/behaviour.md 1-3.
+"""
 
 import json
 import logging

@@ -1,4 +1,7 @@
-"""Tokens and what they allow, and the order in which a secured request is checked (§2, §6)."""
+"""Tokens and what they allow, and the order in which a secured request is checked.
+
+See docs/behaviour.md 2, 6.
+"""
 
 import json
 from collections.abc import Callable, Iterator

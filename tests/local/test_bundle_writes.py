@@ -1,4 +1,4 @@
-"""PUT, PATCH and DELETE /bundles/{uuid} (§8.5-§8.7, S3, S7, S10, S11)."""
+"""PUT, PATCH and DELETE /bundles/{uuid} (docs/behaviour.md 8.5-8.7, S3, S7, S10, S11)."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""GET /bundles/{uuid} and GET /bundles/all (§7, §8.4, §8.8)."""
+"""GET /bundles/{uuid} and GET /bundles/all (docs/behaviour.md 7, 8.4, 8.8)."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""The two checkout operations (§8.9, §9)."""
+"""The two checkout operations (docs/behaviour.md 8.9, 9)."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""The table of behaviour reference §4.4, and pieces of any size."""
+"""The table of docs/behaviour.md 4.4, and pieces of any size."""
 
 import io
 from itertools import repeat

@@ -1,4 +1,4 @@
-"""The five /collections operations over a socket (§8.12, §5.1, §7, S21-S24)."""
+"""The five /collections operations over a socket (docs/behaviour.md 8.12, 5.1, 7, S21-S24)."""
 
 import json
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""How notifications are delivered (§11.4, S29)."""
+"""How notifications are delivered (docs/behaviour.md 11.4, S29)."""
 
 import base64
 import hashlib

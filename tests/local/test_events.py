@@ -1,4 +1,7 @@
-"""GET /events and GET /events/{uuid}: journals, pages and bytes (§8.13, §12, S18, S30)."""
+"""GET /events and GET /events/{uuid}: journals, pages and bytes.
+
+See docs/behaviour.md 8.13, 12, S18, S30.
+"""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""PUT /files/{uuid} (§8.3, S4, S18)."""
+"""PUT /files/{uuid} (docs/behaviour.md 8.3, S4, S18)."""
 
 import io
 import json

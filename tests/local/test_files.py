@@ -1,4 +1,4 @@
-"""HEAD and GET /files/{uuid} (§8.1, §8.2)."""
+"""HEAD and GET /files/{uuid} (docs/behaviour.md 8.1, 8.2)."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""The tables of behaviour reference §4.3, with S11."""
+"""The tables of docs/behaviour.md 4.3, S11."""
 
 import re
 

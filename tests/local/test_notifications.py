@@ -1,4 +1,4 @@
-"""Who is notified of what (§11.2, §11.3, §12.1, S28)."""
+"""Who is notified of what (docs/behaviour.md 11.2, 11.3, 12.1, S28)."""
 
 import json
 import logging

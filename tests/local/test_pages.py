@@ -1,4 +1,4 @@
-"""Routes outside the specification (§8.14)."""
+"""Routes outside the specification (docs/behaviour.md 8.14)."""
 
 import httpx
 import pytest

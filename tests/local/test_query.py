@@ -1,4 +1,4 @@
-"""Search queries on documents (§10.5)."""
+"""Search queries on documents (docs/behaviour.md 10.5)."""
 
 from typing import Any
 

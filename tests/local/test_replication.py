@@ -1,4 +1,4 @@
-"""What is put in one replica comes to the other (§5.3)."""
+"""What is put in one replica comes to the other (docs/behaviour.md 5.3)."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""POST /search, and the documents it looks at (§8.10, §10)."""
+"""POST /search, and the documents it looks at (docs/behaviour.md 8.10, 10)."""
 
 import json
 import logging

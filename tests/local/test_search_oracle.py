@@ -1,4 +1,7 @@
-"""The index against an evaluation of queries on whole documents: both find the same (§10.5)."""
+"""The index against an evaluation of queries on whole documents: both find the same.
+
+See docs/behaviour.md 10.5.
+"""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The four /subscriptions operations over a socket (§8.11, §11.1, S5, S9, S20)."""
+"""The four /subscriptions operations over a socket (docs/behaviour.md 8.11, 11.1, S5, S9, S20)."""
 
 import json
 import stat

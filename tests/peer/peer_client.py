@@ -131,7 +131,7 @@ def _config(url: str, token: str | None) -> dict[str, Any]:
         "AuthClient": {"swagger_url": f"{url}/swagger.json"},
     }
     if token is not None:
-        # What a login stores, with a number where it stores a text that it cannot read (C12).
+        # What a login stores, but with a number as the time (docs/behaviour.md C12).
         config["oauth2_token"] = {
             "access_token": token,
             "token_type": "Bearer",

@@ -33,7 +33,7 @@ def test_an_example_is_one_of_the_reference_client(
     secrets = {"client_id": "peer", "client_secret": "peer", "token_uri": "https://x"}
     config = tmp_path / "home" / "hca" / "config.json"
     document = json.loads(config.read_text(encoding="utf-8"))
-    document["oauth2_token"]["expires_at"] = 4102444800  # it cannot read what it stores (C12)
+    document["oauth2_token"]["expires_at"] = 4102444800  # a number: docs/behaviour.md C12
     document["application_secrets"] = {"installed": secrets}
     config.write_text(json.dumps(document), encoding="utf-8")
     done = subprocess.run(

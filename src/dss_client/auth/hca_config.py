@@ -1,4 +1,4 @@
-"""The configuration of the reference client: read, and never written (§14.8)."""
+"""Reads the configuration of the reference client, and never writes it (docs/behaviour.md 14.8)."""
 
 import json
 import os
@@ -85,7 +85,7 @@ def _text(document: Mapping[str, Any], name: str) -> str | None:
 
 
 def _time(value: object) -> float | None:
-    """Read a time; of a token that it was given the reference client stores "-1" (C12)."""
+    """Read a time; "-1" means that it is not known (docs/behaviour.md C12)."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:

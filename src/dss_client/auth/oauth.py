@@ -63,7 +63,7 @@ class _Secrets(BaseModel):
 
 @frozen
 class Application:
-    """As which application to log in, as a deployment tells (§6)."""
+    """The application to log in with; a deployment names it (docs/behaviour.md 6)."""
 
     client_id: str
     client_secret: str = field(repr=False)

@@ -12,7 +12,7 @@ from .errors import LoginError
 __all__ = ["AUDIENCE", "ServiceAccount"]
 
 AUDIENCE = "https://dev.data.humancellatlas.org/"
-"""Whom the reference client's tokens are for (§14.7)."""
+"""The audience of the reference client's tokens (docs/behaviour.md 14.7)."""
 _CLAIMS = "https://auth.data.humancellatlas.org"
 _LIFE = 3600  # seconds
 _EARLY = 60  # seconds before its end at which a token is made anew

@@ -64,7 +64,7 @@ def _holder(document: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def merged(answers: Answers) -> dict[str, Any]:
-    """Return one document with the items of all pages in their place (C10)."""
+    """Return one document with the items of all pages in their place (docs/behaviour.md C10)."""
     items = list(answers.items())
     document = answers.first
     _holder(document, answers.key)[answers.key.rpartition(".")[2]] = items

@@ -67,7 +67,7 @@ def _orders(
     while todo:
         item = todo.popleft()
         pointer = None
-        if item.type not in _LINKS:  # its pointer has two names (S21)
+        if item.type not in _LINKS:  # its pointer has two names (docs/behaviour.md S21)
             pointer = item.fragment if item.fragment is not None else item.path
         kind = item.type if item.type in _LINKS else "file"  # the pointer tells them apart
         key = (kind, item.uuid.lower(), item.version, pointer)

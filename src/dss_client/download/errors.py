@@ -45,11 +45,11 @@ class FileDownloadError(DSSError):
 
 
 class UnsafeName(FileDownloadError, ValueError):
-    """A name that could be written outside the download directory, or not everywhere (C5)."""
+    """A name that could be written outside the download directory, or not on every system."""
 
 
 class NameClash(FileDownloadError, ValueError):
-    """Two names of a bundle that cannot both be files on every file system (C6).
+    """Two names of a bundle that cannot both be files on every file system.
 
     Attributes:
         other: The name it clashes with.

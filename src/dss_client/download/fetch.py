@@ -73,9 +73,9 @@ class How:
         store: Where to.
         left: Journals that earlier runs left, by sha256.
         place: Puts a stored content under its name.
-        num_retries: Failures that a file may have. Each MiB that comes makes up for one (§14.10).
+        num_retries: Failed attempts allowed per file. Each MiB that arrives gives one back.
         min_delay_seconds: Upper bound of the first wait, in seconds; it doubles with each failure
-            up to 60 s (C22), and each MiB that comes halves it again.
+            up to 60 s, and each MiB that arrives halves it again.
         part_size: Bytes that one thread takes at a time.
         stop: Set to end all transfers soon.
     """
@@ -307,7 +307,7 @@ class Fetch:
         partial.etag = f"{place}\t{etag}"
 
     def _from_the_start(self, writer: Writer) -> Writer:
-        """Storage ignores ranges: what comes is the content from its first byte on (C4)."""
+        """Start over where storage ignores ranges (docs/behaviour.md C4)."""
         partial = self._opened
         writer.leave()
         with self._lock:

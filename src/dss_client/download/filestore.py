@@ -1,4 +1,6 @@
-"""The store of contents by their sha256, byte-compatible with the reference client's (§14.10).
+"""The store of contents by their sha256, byte-compatible with the reference client's.
+
+See docs/behaviour.md 14.10.
 
 ``<download_dir>/.hca/v2/files_2_4/<first 2>/<next 4>/<sha256>``, in lower case. A file under its
 final name is whole and verified: it is written in ``.hca/v2/partials``, and then renamed.
@@ -106,7 +108,7 @@ class FileStore:
 
     Args:
         download_dir: The directory.
-        verify: ``sha256`` to read a file that has no seal before it is trusted (C1); ``size`` to
+        verify: ``sha256`` to read a file that has no seal before it is trusted; ``size`` to
             trust any file of the right size.
         durable: Bring each content to the disk before it gets its name, as the reference client
             does.

@@ -1,7 +1,7 @@
-"""The one place where a name from the service becomes a path, or is refused (C5, C6).
+"""The one place where a name from the service becomes a path, or is refused.
 
-The service's own rule for names (behaviour reference §4.3) is not enough: older bundles predate it,
-and it says nothing of Windows, of other people's files, or of links planted in the directory.
+The service's own rule for names (docs/behaviour.md 4.3) is not enough: older bundles do not follow
+it, and it does not cover Windows, other people's files, or links planted in the directory.
 
 A name is taken as it is, or refused, by what Linux, macOS and Windows can all store, so that a
 directory can be moved between them: the verdict is the same everywhere. Not judged are the length

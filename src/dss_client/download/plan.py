@@ -31,7 +31,7 @@ Wanted = Callable[["FileVersion"], bool]
 
 @frozen
 class Filter:
-    """Tells which files of a bundle are wanted: shell patterns of their names (§14.10).
+    """Tells which files of a bundle are wanted: shell patterns of their names.
 
     Attributes:
         metadata: For indexed files.
@@ -58,7 +58,7 @@ def filters(
 
     A filter is a set of shell patterns, matched against the whole name with regard to letter case;
     ``*`` crosses ``/`` too. Indexed files are metadata, all others data. An empty filter, or
-    ``('',)``, takes none (§14.10).
+    ``('',)``, takes none.
 
     Raises:
         InvalidArgument: A filter is given along with the switch that turns its files off.
@@ -117,7 +117,7 @@ def expand_bundle(
 
 @frozen
 class _Answer:
-    """A bundle, all pages put together (§8.4): its id, its answer as JSON, and its files."""
+    """A bundle with the files of all pages: its id, its answer as JSON, and its files."""
 
     fqid: FQID
     document: JSONObject
@@ -213,7 +213,7 @@ def _too_large(file: "FileVersion", fqid: FQID) -> FileDownloadError:
 
 
 def _bundle_json(fqid: FQID, document: JSONObject, number: int) -> FileTask:
-    """Describe the bundle byte for byte as the reference client does (§14.10)."""
+    """Describe the bundle byte for byte as the reference client does (docs/behaviour.md 14.10)."""
     content = indented(document).encode()
     return FileTask(
         number=number,
@@ -238,7 +238,9 @@ def expand_rows(
     no_metadata: bool,
     no_data: bool,
 ) -> Expanded:
-    """Plan all metadata of a bundle, and the data files that rows of a manifest name (§14.11).
+    """Plan all metadata of a bundle, and the data files that rows of a manifest name.
+
+    See docs/behaviour.md 14.11.
 
     A bundle that cannot be planned fails its rows, and no others.
     """
@@ -249,7 +251,7 @@ def expand_rows(
         return not no_metadata if file.indexed else not no_data and file.name in names
 
     try:
-        # The version is pinned; the reference client took the latest (C2).
+        # The version is pinned; the reference client took the latest (docs/behaviour.md C2).
         found = expand_bundle(
             source, rule, number, fqid.uuid, fqid.version, wanted, many=len(named) > 1
         )

@@ -52,7 +52,7 @@ class Answered:
 
 
 def check_answer(task: FileTask, asked: Asked, content: Content) -> Answered:
-    """Make sure that what comes belongs where it is to be written (C4).
+    """Make sure that what comes belongs where it is to be written (docs/behaviour.md C4).
 
     Raises:
         WrongRange: It is another part than the one asked for.

@@ -38,7 +38,7 @@ class _Listed(ABC):
         self._plain = os.sep == "/" and self._appended and row_text([root]) == root
 
     def write(self, directory: Path) -> Path:
-        """Write the manifest with the paths of the files that are there (C3); return where."""
+        """Write the manifest with the paths of the files that exist, and return its own path."""
         source = self._reader.path
         path = directory / (source.name if source else "manifest.tsv")
         if source and path.exists() and path.samefile(source):

@@ -89,7 +89,7 @@ class HCAConfig(Section):
 
     The files are ``/etc/hca/config.json``, ``hca/config.json`` below ``$XDG_CONFIG_HOME`` or
     ``~/.config``, and those that ``HCA_CONFIG_FILE`` names, separated by colons. None is ever
-    written unless `save` is called (C16).
+    written unless `save` is called.
 
     Args:
         save_on_exit: Taken for the sake of old programs; nothing is saved at exit.

@@ -178,7 +178,7 @@ def _options(headers: Mapping[str, str]) -> Response:
 
 @frozen
 class _Envelope:
-    """What goes round every answer: a request id, CORS, and `Retry-After` by rule §3.3.
+    """What goes round every answer: a request id, CORS, and `Retry-After` (docs/behaviour.md 3.3).
 
     No `Strict-Transport-Security`: over http it means nothing (RFC 6797).
     """
@@ -189,7 +189,7 @@ class _Envelope:
         request_id = str(uuid4())
         method, path = scope["method"], scope["path"]
         if path != "/" and path.endswith("/"):
-            scope = {**scope, "path": path.rstrip("/")}  # a final slash is ignored (§1)
+            scope = {**scope, "path": path.rstrip("/")}  # docs/behaviour.md 1
         retried = method in _RETRIED_METHODS or (method == "POST" and "search" in path)
 
         async def send_with_headers(message: Message) -> None:

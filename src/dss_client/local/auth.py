@@ -1,4 +1,4 @@
-"""Who calls, and what they may do (behaviour reference §6)."""
+"""Who calls, and what they may do (docs/behaviour.md 6)."""
 
 import secrets
 import threading
@@ -126,7 +126,7 @@ class Tokens:
         """Return who sent an `Authorization` header.
 
         Raises:
-            Problem: 401 `OAuthProblem` or `Unauthorized`, or 403 `Forbidden`, by the table of §6.
+            Problem: 401 `OAuthProblem` or `Unauthorized`, or 403 `Forbidden` (docs/behaviour.md 6).
         """
         words = (authorization or "").split()
         if len(words) != 2:

@@ -1,4 +1,4 @@
-"""Errors that the embedded service answers with (behaviour reference §3)."""
+"""Errors that the embedded service answers with (docs/behaviour.md 3)."""
 
 import json
 from collections.abc import Mapping
@@ -7,11 +7,11 @@ from starlette.responses import Response
 
 
 class Problem(Exception):
-    """A refusal: becomes an ``application/problem+json`` answer of shape A (§3.1).
+    """A refusal: becomes an ``application/problem+json`` answer of shape A (docs/behaviour.md 3.1).
 
     Attributes:
         status: The HTTP status.
-        code: The machine-readable reason, one of §3.2.
+        code: The machine-readable reason, one of docs/behaviour.md 3.2.
         title: The same for people.
         headers: Further response headers.
     """
@@ -26,7 +26,7 @@ class Problem(Exception):
         self.headers: dict[str, str] = dict(headers or {})
 
     def response(self) -> Response:
-        """Return the answer. The stack trace is always empty (S15)."""
+        """Return the answer. The stack trace is always empty (docs/behaviour.md S15)."""
         body = {
             "code": self.code,
             "stacktrace": "",

@@ -70,7 +70,7 @@ class LocalDSS:
     all of it.
 
     Args:
-        root: Directory that holds the buckets (behaviour reference §5), made when missing. None:
+        root: Directory that holds the buckets, made when missing. None:
             a temporary one, removed at the end. A URL (`s3://bucket/prefix`, `gs://...`,
             `memory://...`, whatever fsspec opens): the buckets are there, and all that is not an
             object, such as subscriptions, lasts as long as this `LocalDSS`.

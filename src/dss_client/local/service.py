@@ -69,12 +69,12 @@ class Call:
 
     @property
     def uuid(self) -> str:
-        """The uuid in the path, in lower case (§4.1)."""
+        """The uuid in the path, in lower case (docs/behaviour.md 4.1)."""
         return self.arguments.path["uuid"].lower()
 
     @property
     def email(self) -> str:
-        """The caller's email, for operations that no one reaches without (§6).
+        """The caller's email, for operations that no one reaches without (docs/behaviour.md 6).
 
         Raises:
             RuntimeError: This is no such operation.
@@ -117,7 +117,7 @@ Handler = Callable[[Call], Response]
 def json_response(
     content: object, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """Return a JSON answer, keys sorted as the service sorts them (§1)."""
+    """Return a JSON answer, keys sorted as the service sorts them (docs/behaviour.md 1)."""
     body = json.dumps(content, ensure_ascii=False, sort_keys=True).encode("utf-8", "replace")
     return Response(body, status, headers, media_type="application/json")
 

@@ -21,13 +21,13 @@ class LocalSettings:
         url_lifetime: Seconds that a storage URL works.
         clock: Gives the time, in seconds since 1970, that URLs and checkouts age by.
         email_dir: Directory for the mails that end a checkout job; None: no mail is written.
-        read_only: Refuse everything but GET, HEAD and search with 503 `read_only` (§3.5, S13).
+        read_only: Refuse everything but GET, HEAD and search with 503 `read_only`.
         admins: Emails of those who may delete bundles.
-        audiences: Of whom a token must name one; `LocalDSS.mint_token` names them all.
+        audiences: A token must name one of these; `LocalDSS.mint_token` names them all.
         trusted_issuers: JSON Web Key Sets by issuer, for tokens that others made. An issuer with
-            an `@` is a service account, and must be the token's subject, too.
-        application_secrets: What `/internal/application_secrets` tells clients to log in with
-            (§6); by default nothing that would work.
+            an `@` is a service account, and must also be the token's subject.
+        application_secrets: What `/internal/application_secrets` tells clients to log in with. The
+            default does not work anywhere.
         sources: Directories that PUT /files copies from, by the name of the bucket that each
             stands for; see `dss_client.local.storage.sources`.
         s3_endpoint: URL of an S3-compatible service that PUT /files copies from, too; it needs
@@ -45,10 +45,12 @@ class LocalSettings:
         compat: ``"original"`` brings back answers of the deployed service that a client has to
             survive; `dss_client.local.faults.compat` lists them.
         faults: The scenario to begin with, as for `LocalDSS.faults`.
-        fault_header: Whether a request may ask for a 504 by ``DSS_FAKE_504_PROBABILITY`` (§3.5).
+        fault_header: Whether a request may ask for a 504 by the header
+            ``DSS_FAKE_504_PROBABILITY``, as the original allowed outside production.
         max_body: Bytes that a request to the API may have in its body.
         max_head: Bytes that a request's line and headers may have before they are complete.
-        subscription_limit: How many subscriptions of one kind an owner may have in a replica (S5).
+        subscription_limit: How many subscriptions of one kind an owner may have in a replica.
+            The original allowed 101, not the 100 that it documents.
         retry_delays: Seconds before each further attempt to deliver a notification. None: as the
             service did, `dss_client.local.notify.delivery.RETRY_DELAYS`.
         delivery_timeout: Seconds that a receiver of a notification gets to answer.

@@ -1,4 +1,4 @@
-"""Requests checked against the pinned specification (behaviour reference §2).
+"""Requests checked against the pinned specification (docs/behaviour.md 2).
 
 The order is the service's: the body, then query parameters as the specification lists them, then
 path parameters. The first failure answers.
@@ -73,7 +73,7 @@ def check(
         body: The body as sent.
 
     Raises:
-        Problem: 400 or 415, with the code that §2 gives.
+        Problem: 400 or 415, with the code of docs/behaviour.md 2.
     """
     content = _check_body(operation.body, content_type, body) if operation.body else {}
     given = dict(parse_qsl(query, keep_blank_values=True))  # the last of repeated ones wins
@@ -129,7 +129,10 @@ def _validator(spec: dict[str, Any], schema: dict[str, Any]) -> Draft4Validator:
 
 
 def _check_body(validator: Draft4Validator, content_type: str, body: bytes) -> dict[str, Any]:
-    """Return the parsed body. It is required wherever the specification has one (§2)."""
+    """Return the parsed body. It is required wherever the specification has one.
+
+    See docs/behaviour.md 2.
+    """
     media_type = content_type.partition(";")[0].strip().lower()
     is_json = media_type == "application/json" or media_type.endswith("+json")
     if not body:

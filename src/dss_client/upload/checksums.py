@@ -1,4 +1,4 @@
-"""The four checksums of a file, in one pass (behaviour reference, section 4.4)."""
+"""The four checksums of a file, in one pass (docs/behaviour.md 4.4)."""
 
 import hashlib
 from collections.abc import Sequence
@@ -50,7 +50,7 @@ def joined_etag(parts: Sequence[bytes]) -> str:
 
 
 class Hasher:
-    """Takes content in pieces of any size, smaller or larger than a part (C24).
+    """Takes content in pieces of any size, smaller or larger than a part.
 
     Args:
         part_size: Bytes of the parts that the etag is made of.

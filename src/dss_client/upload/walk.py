@@ -21,7 +21,7 @@ Indexed = Callable[[str], bool] | Sequence[str]
 """Which files are indexed: told by a function of the name, or by shell patterns of names."""
 
 _UNKNOWN_TYPE = "application/octet-stream"
-# What the service refuses beyond what is unsafe anywhere (behaviour reference, section 4.3).
+# What the service refuses beyond what is unsafe anywhere (docs/behaviour.md 4.3).
 _REFUSED = re.compile(r"~/|.*?(?:\./|/\.)", re.DOTALL)
 
 
@@ -128,7 +128,10 @@ def _refuse_name(name: str) -> None:
 
 
 def content_type_of(name: str) -> str:
-    """Return the content type that a name tells; a suffix of compression decides (§14.9)."""
+    """Return the content type that a name tells; a suffix of compression decides.
+
+    See docs/behaviour.md 14.9.
+    """
     kind, compression = mimetypes.guess_type(name)
     return compression or kind or _UNKNOWN_TYPE
 

@@ -1,6 +1,6 @@
-"""What receives the notifications of subscriptions (behaviour reference, sections 11.3 and 11.4).
+"""Receives the notifications of subscriptions.
 
-`verify` reads a signed request and proves that it is one; `parse` reads one without a signature.
+`verify` reads a signed request and proves its signature; `parse` reads one without a signature.
 Neither does any I/O: they fit every web framework, and load no HTTP library.
 
 Example:

@@ -1,4 +1,4 @@
-"""What a notification says (behaviour reference, section 11.3)."""
+"""The content of a notification (docs/behaviour.md 11.3)."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, cast
@@ -30,19 +30,19 @@ class NotificationMatch(Model, frozen=True):
         """Id and version as one.
 
         Raises:
-            InvalidUUID, InvalidVersion: The service sent what is none. Check it before it becomes
-                part of a path: this does.
+            InvalidUUID, InvalidVersion: The service sent something else. Use this property before
+                the id becomes part of a path.
         """
         return FQID(self.bundle_uuid, self.bundle_version)
 
 
 @frozen
 class AttachmentErrors:
-    """Why attachments are missing. It is false where none is.
+    """Why attachments are missing. False where none is missing.
 
     Attributes:
         by_name: For each attachment that could not be made, why.
-        whole: Why there is none at all, such as that they would be too large; else None.
+        whole: Why all attachments are missing, such as that they are too large; else None.
     """
 
     by_name: Mapping[str, str] = field(factory=dict[str, str])

@@ -1,4 +1,7 @@
-"""The signature of a notification: draft-cavage HTTP signatures with HMAC-SHA256 (section 11.4)."""
+"""The signature of a notification: draft-cavage HTTP signatures with HMAC-SHA256.
+
+See docs/behaviour.md 11.4.
+"""
 
 import base64
 import binascii

@@ -57,8 +57,8 @@ class DSSClient(Methods):
     """The Data Storage System as scripts for `hca` know it, over `dss_client.DSSClient`.
 
     Answers are plain JSON. Unknown arguments are a `TypeError`, and a refusal of the service is
-    raised as `SwaggerAPIException`, also after retries (C8, C15). Clients of different deployments
-    do not disturb each other (C7).
+    raised as `SwaggerAPIException`, also after retries. Clients of different deployments
+    do not disturb each other.
 
     Args:
         config: The configuration; `get_config` when not given. A deployment or a token that the
@@ -71,8 +71,7 @@ class DSSClient(Methods):
     Attributes:
         config: The configuration.
         swagger_url: URL of the deployment's specification.
-        threads: How many files downloads and uploads work on at once (C23); theirs to choose when
-            None.
+        threads: How many files downloads and uploads work on at once. None: they choose.
     """
 
     def __init__(
@@ -119,7 +118,7 @@ class DSSClient(Methods):
         return self._client.url
 
     def create_version(self) -> None:
-        """Print a new DSS_VERSION of now; `dss_client.create_version` returns one (C11)."""
+        """Print a new DSS_VERSION of now; `dss_client.create_version` returns one."""
         print(self._client.create_version())
 
     def upload(
@@ -237,8 +236,8 @@ class DSSClient(Methods):
         """Download the files that a manifest (TSV) lists.
 
         A copy of the manifest with a column ``file_path`` is written to the current directory under
-        the manifest's own name, as scripts expect it (C3): where the manifest is there itself, the
-        copy takes its place. `dss_client.DSSClient.download_manifest` does neither.
+        the manifest's own name, as scripts expect it; it replaces the manifest if that is there.
+        `dss_client.DSSClient.download_manifest` does neither.
 
         Args:
             manifest: Path of the manifest.
@@ -306,7 +305,7 @@ class DSSClient(Methods):
         """Log in, and keep the login for later programs; see `dss_client.DSSClient.login`.
 
         Args:
-            access_token: A token that is there already (C12: it is usable).
+            access_token: A token that you have already.
             remote: There is no browser on this machine: the URL is printed, and the code asked for.
 
         Raises:
@@ -321,8 +320,8 @@ class DSSClient(Methods):
     def logout(self) -> None:
         """Remove the stored login, and what the configuration in memory says of one.
 
-        The files of the configuration are not written (C16): a token in them goes on to be used,
-        which a warning tells.
+        The files of the configuration are not written: a token in them stays in use,
+        and a warning says so.
         """
         self._client.logout()
         self._forget_token()
@@ -338,7 +337,7 @@ class DSSClient(Methods):
         self._connect()
 
     def clear_cache(self) -> None:
-        """Remove the copy of the deployment's specification; all settings stay (C17)."""
+        """Remove the copy of the deployment's specification; all settings stay."""
         self._client.clear_cache()
 
     def refresh_swagger(self) -> "SpecificationReport":

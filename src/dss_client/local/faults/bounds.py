@@ -69,7 +69,10 @@ class Bounds:
 
 @frozen(eq=False)
 class FakeTimeouts:
-    """Answers as the gateway does after its deadline, as often as a request asks for it (§3.5)."""
+    """Answers as the gateway does after its deadline, as often as a request asks for it.
+
+    See docs/behaviour.md 3.5.
+    """
 
     app: ASGIApp
 

@@ -1,24 +1,24 @@
 """The answers of the original that a client has to survive: `compat="original"`.
 
-Goes round the API and rewrites what it answers, so that no operation knows of it. What comes back,
-by the rows of the behaviour reference §13 and the sections named:
+Wraps the API and rewrites its answers, so that no operation knows of it. Sections and numbers are
+those of docs/behaviour.md. It brings back:
 
-* page links: single quotes round `next` (§7, all but search), `token=None` and `token=` (S2)
-* absolute URLs in links and in "not ready yet" redirects begin with https, whatever this one
-  speaks (§1); redirects to storage keep the scheme they work with
-* `Strict-Transport-Security` (§1), which clients must not heed over http
-* shape B for a body that is not JSON (400) or is said to be something else (415) (§2)
-* 500 of shape B for the refusals that the original's check of its answers replaces (§3.4, S31)
+* page links: single quotes round `next` (7, all but search), `token=None` and `token=` (S2)
+* https in the absolute URLs of links and of "not ready yet" redirects, also where the API speaks
+  http (1); redirects to storage keep their scheme, so that they work
+* `Strict-Transport-Security` (1), which clients must ignore over http
+* shape B for a body that is not JSON (400) or declares another type (415) (2)
+* 500 of shape B for the refusals that the original's check of its answers replaces (3.4, S31)
 * 403 with a gateway's message for an unknown route or method (S14)
 * stack traces in error bodies (S15), made up
-* read-only mode refuses HEAD, and asks for a retry after 10 s, but PATCH (S13)
+* read-only mode that refuses HEAD and asks for a retry after 10 s, except for PATCH (S13)
 
-What only would complicate the service is left out: S1 (copies that fail for ever), S3 (stale
-manifests), S4 (checksums believed), S5 (one subscription too many), S6 (writes without a group),
-S7 and S8 (upper-case uuids), S9 to S11 (unchecked ids, versions and names), S12 (tombstones
+It leaves out what would only complicate the service: S1 (copies that fail for ever), S3 (stale
+manifests), S4 (checksums not verified), S5 (one subscription too many), S6 (writes without a
+group), S7 and S8 (upper-case uuids), S9 to S11 (unchecked ids, versions and names), S12 (tombstones
 of files taken for versions), S16 and S18 (500 for bad tokens and bad sources), S17 (negative
 pages), S19 (versions lost at page ends), S20 (secrets sent back), S22 to S25, S27 to S30, and the
-two rows of §3.4 on malformed manifests.
+two rows of 3.4 on malformed manifests.
 """
 
 import json
@@ -44,7 +44,10 @@ _NEXT = re.compile(r'<([^>]*)>; rel="next"')
 
 @frozen
 class _Replaced:
-    """A refusal that became 500 on the wire (§3.4). Empty: any code, any words in its title."""
+    """A refusal that became 500 on the wire (docs/behaviour.md 3.4).
+
+    An empty code or title part matches all.
+    """
 
     operations: frozenset[str]
     status: int

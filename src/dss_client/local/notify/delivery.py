@@ -1,4 +1,4 @@
-"""Sends notifications, in a thread of its own (behaviour reference §11.4)."""
+"""Sends notifications, in a thread of its own (docs/behaviour.md 11.4)."""
 
 import asyncio
 import logging
@@ -222,7 +222,10 @@ class _Sender:
 
 
 def _completed(subscription: Subscription, payload: JsonObject, dss_api: str) -> JsonObject:
-    """Return a payload with what each attempt of the jmespath kind makes anew (§11.3)."""
+    """Return a payload with what each attempt of the jmespath kind makes anew.
+
+    See docs/behaviour.md 11.3.
+    """
     if subscription.kind == "elasticsearch":
         return payload
     uuid, version = payload["match"]["bundle_uuid"], payload["match"]["bundle_version"]

@@ -1,4 +1,4 @@
-"""Notifications that wait to be sent, kept over a restart (behaviour reference §11.4)."""
+"""Notifications that wait to be sent, kept over a restart (docs/behaviour.md 11.4)."""
 
 import json
 import sqlite3

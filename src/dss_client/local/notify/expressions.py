@@ -1,4 +1,4 @@
-"""JMESPath expressions of subscriptions (behaviour reference §11.2, §11.3)."""
+"""JMESPath expressions of subscriptions (docs/behaviour.md 11.2, 11.3)."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Who is notified of an object that was stored, and of what (behaviour reference §11.2, §11.3)."""
+"""Who is notified of an object that was stored, and of what (docs/behaviour.md 11.2, 11.3)."""
 
 import json
 import logging
@@ -109,7 +109,7 @@ def _events(replica: Replica, key: ObjectKey) -> Iterator[_Event]:
         yield _Event("CREATE", replica, key.uuid, key.version, {})
         return
     content = documents.decode(replica.main.get(f"bundles/{key.name}")) or {}
-    # Of a tombstone of all versions one each, not one for all (S28).
+    # Of a tombstone of all versions one each, not one for all (docs/behaviour.md S28).
     for version in [key.version] if key.version else _not_dead_alone(replica, key.uuid):
         yield _Event("TOMBSTONE", replica, key.uuid, version, content)
 

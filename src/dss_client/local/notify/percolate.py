@@ -1,4 +1,7 @@
-"""The queries of elasticsearch subscriptions, matched against one document (§11.2)."""
+"""The queries of elasticsearch subscriptions, matched against one document.
+
+See docs/behaviour.md 11.2.
+"""
 
 import logging
 from collections.abc import Sequence

@@ -1,4 +1,6 @@
-"""Subscriptions as they are stored: JSON files outside of the buckets (§8.11, §11.1).
+"""Subscriptions as they are stored: JSON files outside of the buckets.
+
+See docs/behaviour.md 8.11, 11.1.
 
 They cannot be rebuilt from a bucket, so they are no rows of a database that may be thrown away.
 """

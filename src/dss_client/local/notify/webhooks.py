@@ -1,4 +1,4 @@
-"""The request that delivers a notification, and its signature (behaviour reference §11.4)."""
+"""The request that delivers a notification, and its signature (docs/behaviour.md 11.4)."""
 
 import base64
 import hashlib
@@ -18,7 +18,7 @@ def webhook_request(
     """Return the request that delivers a payload, signed when the subscription has a secret.
 
     Args:
-        subscription: Says where to and how; its defaults are applied here (S29).
+        subscription: Says where to and how; its defaults are applied here (docs/behaviour.md S29).
         payload: What is sent.
         attempt: How many times it was sent before.
         now: Seconds since 1970, for the `Date` of a signature.

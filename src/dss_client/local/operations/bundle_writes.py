@@ -1,4 +1,4 @@
-"""PUT, PATCH and DELETE /bundles/{uuid} (behaviour reference §8.5-§8.7, with S3, S7, S10, S11)."""
+"""PUT, PATCH and DELETE /bundles/{uuid} (docs/behaviour.md 8.5-8.7, S3, S7, S10, S11)."""
 
 import time
 from collections import Counter

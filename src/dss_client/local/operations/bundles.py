@@ -1,4 +1,7 @@
-"""GET /bundles/{uuid}, GET /bundles/all and the two checkout operations (§8.4, §8.8, §8.9)."""
+"""GET /bundles/{uuid}, GET /bundles/all and the two checkout operations.
+
+See docs/behaviour.md 8.4, 8.8, 8.9.
+"""
 
 import base64
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""The five /collections operations (behaviour reference §8.12, with S21-S24)."""
+"""The five /collections operations (docs/behaviour.md 8.12, S21-S24)."""
 
 from starlette.responses import Response
 

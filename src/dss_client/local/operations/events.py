@@ -1,4 +1,4 @@
-"""GET /events and GET /events/{uuid} (behaviour reference §8.13, §12)."""
+"""GET /events and GET /events/{uuid} (docs/behaviour.md 8.13, 12)."""
 
 from attrs import asdict
 from starlette.responses import Response
@@ -54,7 +54,7 @@ def _token(call: Call) -> str | None:
 
 
 def _from_token(journals: list[Journal], token: str) -> list[Journal]:
-    """Return the journals from the one that a token names on (S30).
+    """Return the journals from the one that a token names on (docs/behaviour.md S30).
 
     If that one has become part of another meanwhile, what its date tells is all there is to go by,
     and a journal can come again.

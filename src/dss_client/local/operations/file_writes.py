@@ -1,4 +1,4 @@
-"""PUT /files/{uuid} (behaviour reference §8.3, with S4 and S18)."""
+"""PUT /files/{uuid} (docs/behaviour.md 8.3, S4, S18)."""
 
 import re
 

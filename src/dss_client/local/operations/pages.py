@@ -1,4 +1,4 @@
-"""Routes outside the specification (behaviour reference §8.14)."""
+"""Routes outside the specification (docs/behaviour.md 8.14)."""
 
 from collections.abc import Mapping
 from html import escape

@@ -1,4 +1,4 @@
-"""Page headers and links (behaviour reference §7)."""
+"""Page headers and links (docs/behaviour.md 7)."""
 
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, urlencode

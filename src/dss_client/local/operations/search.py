@@ -1,4 +1,4 @@
-"""POST /search (behaviour reference §8.10, §10.5)."""
+"""POST /search (docs/behaviour.md 8.10, 10.5)."""
 
 import logging
 import sqlite3

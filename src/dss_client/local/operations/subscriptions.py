@@ -1,4 +1,4 @@
-"""The four /subscriptions operations (behaviour reference §8.11, with S5, S9 and S20)."""
+"""The four /subscriptions operations (docs/behaviour.md 8.11, S5, S9, S20)."""
 
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -76,7 +76,10 @@ def _added(call: Call, kind: SubscriptionKind) -> Subscription:
 
 
 def _check_callback(url: str) -> None:
-    """Refuse a URL that does not start with its scheme and a host, or has no real port (S9)."""
+    """Refuse a URL that does not start with its scheme and a host, or has no real port.
+
+    See docs/behaviour.md S9.
+    """
     try:
         parts = urlsplit(url)
         good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0

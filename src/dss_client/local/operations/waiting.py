@@ -1,4 +1,4 @@
-"""The token of "not ready yet" answers: 301 to the same URL (behaviour reference §8.2, §8.4)."""
+"""The token of "not ready yet" answers: 301 to the same URL (docs/behaviour.md 8.2, 8.4)."""
 
 import json
 from typing import Any
@@ -27,7 +27,7 @@ class Token:
 def parse_token(text: str | None, required: tuple[str, ...]) -> Token | None:
     """Return a request's token, None when it has none.
 
-    Empty and `None` are what old page links carry, and mean nothing (S2).
+    Empty and `None` are what old page links carry, and mean nothing (docs/behaviour.md S2).
 
     Args:
         text: The query parameter.

@@ -1,4 +1,4 @@
-"""Dates in search documents and queries (behaviour reference §10.5)."""
+"""Dates in search documents and queries (docs/behaviour.md 10.5)."""
 
 import re
 from calendar import monthrange

@@ -1,4 +1,4 @@
-"""The search index of a replica, in SQLite (behaviour reference §10).
+"""The search index of a replica, in SQLite (docs/behaviour.md 10).
 
 The index holds nothing that its bucket does not tell: one that is missing, broken or of another
 format is made anew. It is brought up to date before it is asked, from the listing of the bucket,
@@ -301,7 +301,7 @@ def _field_id(
 def _sort_key(fqid: str, source: JsonObject) -> SortKey:
     """Return what a document is sorted by; a missing version sorts last, as the empty text.
 
-    The id only tells apart the versions under one tombstone of all versions (S27).
+    The id only separates the versions under one tombstone of all versions (docs/behaviour.md S27).
     """
     version = source["manifest"].get("version")
     return (source["uuid"], version or "", "" if version else fqid)

@@ -1,4 +1,4 @@
-"""Search queries, compiled to conditions on the index (behaviour reference §10.5)."""
+"""Search queries, compiled to conditions on the index (docs/behaviour.md 10.5)."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Search documents: what the index holds of a bundle (behaviour reference §10.1-§10.4)."""
+"""Search documents: what the index holds of a bundle (docs/behaviour.md 10.1-10.4)."""
 
 import logging
 import re
@@ -15,7 +15,10 @@ _MAJOR = re.compile(r"(\d+)\.\d+\.\d+")
 
 
 def bundle_document(replica: Replica, uuid: str, version: str) -> JsonObject | None:
-    """Return the search document of a bundle version, or of the tombstone over it (§10.3)."""
+    """Return the search document of a bundle version, or of the tombstone over it.
+
+    See docs/behaviour.md 10.3.
+    """
     tombstone = replica.tombstone(uuid, version)
     if tombstone is not None:
         named, content = tombstone
@@ -38,7 +41,7 @@ def bundle_document(replica: Replica, uuid: str, version: str) -> JsonObject | N
 
 
 def file_key(name: str) -> str:
-    """Return the key of a file in a search document (§10.2)."""
+    """Return the key of a file in a search document (docs/behaviour.md 10.2)."""
     key = name.replace(".", "_")
     if not key.endswith("_json"):
         return key
@@ -47,7 +50,10 @@ def file_key(name: str) -> str:
 
 
 def _contents(replica: Replica, manifest: Manifest) -> list[tuple[ManifestFile, JsonObject]]:
-    """Return the indexed JSON files of a bundle; odd ones are logged and left out (S25)."""
+    """Return the indexed JSON files of a bundle; odd ones are logged and left out.
+
+    See docs/behaviour.md S25.
+    """
     found: list[tuple[ManifestFile, JsonObject]] = []
     for file in manifest["files"]:
         if not file["indexed"] or not file["content-type"].startswith("application/json"):
@@ -63,7 +69,10 @@ def _contents(replica: Replica, manifest: Manifest) -> list[tuple[ManifestFile, 
 
 
 def shape_descriptor(contents: Iterable[tuple[str, JsonObject]]) -> str:
-    """Return the shape descriptor, which tells the schemas of a bundle's files (§10.4)."""
+    """Return the shape descriptor, which tells the schemas of a bundle's files.
+
+    See docs/behaviour.md 10.4.
+    """
     found: list[tuple[str, str, str]] = []
     for name, content in contents:
         schema = _schema(content)

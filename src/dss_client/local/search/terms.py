@@ -1,4 +1,4 @@
-"""What a search document can be found by: terms, words and dates (behaviour reference §10.5)."""
+"""What a search document can be found by: terms, words and dates (docs/behaviour.md 10.5)."""
 
 import math
 import re

@@ -1,4 +1,7 @@
-"""Copies for the taking: single files and whole bundles in a checkout bucket (§5.2, §9)."""
+"""Copies for the taking: single files and whole bundles in a checkout bucket.
+
+See docs/behaviour.md 5.2, 9.
+"""
 
 import logging
 import time

@@ -1,4 +1,4 @@
-"""The four checksums of a DSS file, in one pass (behaviour reference §4.4)."""
+"""The four checksums of a DSS file, in one pass (docs/behaviour.md 4.4)."""
 
 import hashlib
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ class Checksums:
 
     @property
     def blob_key(self) -> str:
-        """Key of this content in a bucket (§5.1)."""
+        """Key of this content in a bucket (docs/behaviour.md 5.1)."""
         return f"blobs/{self.sha256}.{self.sha1}.{self.s3_etag}.{self.crc32c}"
 
 

@@ -1,4 +1,4 @@
-"""Collections as they are stored: versions, owners, tombstones (§5.1, §8.12)."""
+"""Collections as they are stored: versions, owners, tombstones (docs/behaviour.md 5.1, 8.12)."""
 
 import json
 import logging
@@ -66,7 +66,7 @@ class Collections:
         return sorted((each for each in found if each[0] not in dead), reverse=True)
 
     def put(self, replica: Replica, collection: CollectionVersion) -> bool:
-        """Store a version; False when the very same is there already (S23).
+        """Store a version; False when the very same is there already (docs/behaviour.md S23).
 
         Raises:
             Problem: 409 when the version exists with another content, 403 when the collection
@@ -100,7 +100,7 @@ class Collections:
 
 
 def check_owner(collection: CollectionVersion, caller: str | None) -> None:
-    """Refuse a caller who is not the owner, with the code that §3.4 intends.
+    """Refuse a caller who is not the owner, with the intended code (docs/behaviour.md 3.4).
 
     Raises:
         Problem: 403 `Forbidden`.

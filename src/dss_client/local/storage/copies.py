@@ -1,4 +1,4 @@
-"""The content of new files on its way into a main bucket (behaviour reference §8.3, S4).
+"""The content of new files on its way into a main bucket (docs/behaviour.md 8.3, S4).
 
 All four checksums are computed while the content is written; content that is not what its source
 claims never becomes an object.

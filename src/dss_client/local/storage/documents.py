@@ -1,4 +1,4 @@
-"""The JSON documents in a bucket, and their keys (behaviour reference §5.1)."""
+"""The JSON documents in a bucket, and their keys (docs/behaviour.md 5.1)."""
 
 import json
 from typing import Any, TypedDict, TypeGuard, cast

@@ -1,4 +1,4 @@
-"""Journals of events: each bundle that was stored, with its metadata (behaviour reference §12).
+"""Journals of events: each bundle that was stored, with its metadata (docs/behaviour.md 12).
 
 A journal is one object: a line of JSON that tells of its events, then their documents, one after
 the other. Journals hold nothing that the main bucket does not tell, so they can be thrown away; an

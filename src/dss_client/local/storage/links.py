@@ -1,4 +1,7 @@
-"""The links of a collection: their form, and whether they lead anywhere (§8.12)."""
+"""The links of a collection: their form, and whether they lead anywhere.
+
+See docs/behaviour.md 8.12.
+"""
 
 import json
 from typing import Any
@@ -15,10 +18,11 @@ _MOST_BYTES = 1024 * 1024
 
 
 def normal_links(items: list[JsonObject]) -> list[JsonObject]:
-    """Return the items of a request with their uuids in lower case (§4.1).
+    """Return the items of a request with their uuids in lower case (docs/behaviour.md 4.1).
 
     Raises:
-        Problem: 400 when a value of an item is an object or a list (S22), or its uuid is none (S9).
+        Problem: 400 when a value of an item is an object or a list (docs/behaviour.md S22), or its
+            uuid is not valid (docs/behaviour.md S9).
     """
     for item in items:
         for name, value in item.items():
@@ -69,7 +73,7 @@ def _fault(replica: Replica, link: JsonObject) -> str | None:
 
 
 def _fragment_fault(replica: Replica, link: JsonObject) -> str | None:
-    # The service reads `fragment`, the specification says `path` (S21).
+    # The service reads `fragment`, the specification says `path` (docs/behaviour.md S21).
     pointer = link.get("fragment", link.get("path"))
     if not isinstance(pointer, str):
         return "a link of this type needs a JSON pointer, as 'fragment'"

@@ -1,4 +1,7 @@
-"""The metadata document of a bundle, which events and subscriptions see (§12.1)."""
+"""The metadata document of a bundle, which events and subscriptions see.
+
+See docs/behaviour.md 12.1.
+"""
 
 import json
 from typing import Any

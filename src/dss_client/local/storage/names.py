@@ -1,4 +1,4 @@
-"""Names of files inside a bundle (behaviour reference §4.3, with S11)."""
+"""Names of files inside a bundle (docs/behaviour.md 4.3, S11)."""
 
 
 class BadName(ValueError):

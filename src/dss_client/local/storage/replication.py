@@ -1,4 +1,7 @@
-"""Each new object comes to the other replica, once what it refers to is there (§5.3)."""
+"""Each new object comes to the other replica, once what it refers to is there.
+
+See docs/behaviour.md 5.3.
+"""
 
 import logging
 import threading

@@ -1,4 +1,4 @@
-"""Sources of PUT /files in S3 and whatever speaks its language (behaviour reference §8.3)."""
+"""Sources of PUT /files in S3 and whatever speaks its language (docs/behaviour.md 8.3)."""
 
 import importlib
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Where PUT /files copies from: objects named by `s3://` and `gs://` URLs (§8.3).
+"""Where PUT /files copies from: objects named by `s3://` and `gs://` URLs (docs/behaviour.md 8.3).
 
 An object needs its content type and its four `hca-dss-*` checksums. A directory has no place for
 them, so an object `<key>` may have a file `<key>.metadata.json` beside it:

@@ -1,4 +1,4 @@
-"""Files, bundles and tombstones on top of a replica's buckets (behaviour reference §5)."""
+"""Files, bundles and tombstones on top of a replica's buckets (docs/behaviour.md 5)."""
 
 import logging
 from collections.abc import Iterable, Iterator
@@ -37,7 +37,7 @@ class Replica:
     def file(self, uuid: str, version: str | None = None) -> FileMetadata | None:
         """Return the metadata of a file, of its latest version when none is named.
 
-        A file with a tombstone is deleted (S12).
+        A file with a tombstone is deleted (docs/behaviour.md S12).
         """
         if self.main.info(f"files/{uuid}.dead"):
             return None
