@@ -1,8 +1,10 @@
 """Errors: what they carry, what they never show, and that they survive a pickle."""
 
 import copy
+import importlib
 import json
 import pickle
+import pkgutil
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -10,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dss_client import CheckoutFailed, CheckoutTimeout, ConfigError, errors
+import dss_client
+from dss_client import CheckoutFailed, CheckoutTimeout, ConfigError, InvalidVersion, errors
 from dss_client.errors import (
     DSSConnectionError,
     DSSDecodeError,
@@ -23,6 +26,8 @@ from dss_client.errors import (
     ResponseInfo,
     redact_url,
 )
+from dss_client.local import BadName, BundleExists, LoadError
+from dss_client.versions import InvalidUUID
 
 REQUEST = RequestInfo("GET", "https://h/v1/files/x")
 HEADERS = {"x-aws-request-id": "req-1"}
@@ -141,6 +146,10 @@ RESPONSE = ResponseInfo(200, {"a": "b"}, b"body")
 EVERY_ERROR: list[DSSError] = [
     DSSError("plain"),
     InvalidArgument("bad"),
+    InvalidUUID("bad"),
+    InvalidVersion("bad", "why"),
+    BadName("bad"),
+    BundleExists("bad"),
     ConfigError("bad"),
     DSSConnectionError("gone", request=REQUEST),
     DSSTimeout("slow", request=REQUEST),
@@ -164,16 +173,48 @@ def test_an_error_survives_a_pickle(error: DSSError, copied: Any) -> None:
     assert vars(twin) == vars(error)
 
 
-def test_every_error_is_a_dss_error() -> None:
-    named = [getattr(errors, name) for name in errors.__all__]
-    kinds = [kind for kind in named if isinstance(kind, type) and issubclass(kind, BaseException)]
-    assert kinds
-    assert all(issubclass(kind, DSSError) for kind in kinds)
+def public_modules() -> list[str]:
+    """Name the modules that users import from: those of the package, and its packages."""
+    found = pkgutil.walk_packages(dss_client.__path__, "dss_client.")
+    public = [
+        module.name
+        for module in found
+        if "._" not in module.name and (module.ispkg or module.name.count(".") == 1)
+    ]
+    return [
+        "dss_client",
+        *public,
+        "dss_client.hca.util.exceptions",
+        "dss_client.local.faults.scenario",
+    ]
+
+
+@pytest.mark.parametrize("module", public_modules())
+def test_every_public_error_is_a_dss_error(module: str) -> None:
+    names = vars(importlib.import_module(module))
+    kinds = [getattr(importlib.import_module(module), name) for name in names.get("__all__", names)]
+    strangers = [
+        kind
+        for kind in kinds
+        if isinstance(kind, type)
+        and issubclass(kind, BaseException)
+        and kind.__module__.startswith("dss_client.")
+        and not issubclass(kind, DSSError)
+    ]
+    assert not strangers
 
 
 @pytest.mark.parametrize(
     ("error", "also"),
-    [(InvalidArgument, ValueError), (ConfigError, ValueError), (CheckoutTimeout, TimeoutError)],
+    [
+        (InvalidArgument, ValueError),
+        (InvalidUUID, ValueError),
+        (InvalidVersion, ValueError),
+        (ConfigError, ValueError),
+        (CheckoutTimeout, TimeoutError),
+        (LoadError, ValueError),
+        (BadName, ValueError),
+    ],
 )
 def test_errors_are_caught_by_their_usual_kind(error: type, also: type) -> None:
     assert issubclass(error, also)

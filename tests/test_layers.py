@@ -104,6 +104,7 @@ def test_the_embedded_service_does_not_import_the_client(path: Path) -> None:
         "dss_client.local",
         "dss_client._spec",
         "dss_client._version",
+        "dss_client.errors",
         "dss_client.types",
         "dss_client.versions",
     )

@@ -11,6 +11,8 @@ from typing import Self
 
 import attrs
 
+from .errors import DSSError
+
 _FORM = "YYYY-MM-DDThhmmss.ffffffZ, UTC, year 1000 to 9999"
 _VERSION = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})\.([0-9]{6})Z"
@@ -20,7 +22,7 @@ _MIN_YEAR = 1000
 _TICK = timedelta(microseconds=1)
 
 
-class InvalidVersion(ValueError):
+class InvalidVersion(DSSError, ValueError):
     """A text or time that is no DSS_VERSION.
 
     Attributes:
@@ -38,7 +40,7 @@ class InvalidVersion(ValueError):
         return f"{self.value!r} is not a DSS version{why}: expected {_FORM}"
 
 
-class InvalidUUID(ValueError):
+class InvalidUUID(DSSError, ValueError):
     """A text that is no DSS uuid.
 
     Attributes:

@@ -43,7 +43,7 @@ def local_dss(
 
     Raises:
         MissingExtra: The packages it stands on are not installed.
-        ValueError: The scenario is none; the message names each place in it.
+        DSSError: The scenario cannot be used; the message names each place in it.
         OSError: The scenario cannot be read.
     """
     try:

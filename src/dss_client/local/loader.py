@@ -7,6 +7,7 @@ from uuid import UUID, uuid4, uuid5
 
 from attrs import frozen
 
+from dss_client.errors import DSSError
 from dss_client.versions import create_version, parse_version
 
 from .storage import documents
@@ -31,7 +32,7 @@ _CONTENT_TYPES = {
 _OTHER_TYPE = "application/octet-stream"
 
 
-class LoadError(ValueError):
+class LoadError(DSSError, ValueError):
     """A directory that cannot become a bundle; the message says why and what to do."""
 
 

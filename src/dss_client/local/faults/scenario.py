@@ -23,6 +23,7 @@ from pydantic import (
     model_validator,
 )
 
+from dss_client.errors import DSSError
 from dss_client.types import Replica
 
 from ..storage.documents import as_list
@@ -41,7 +42,7 @@ Position = Annotated[int, Field(strict=True)]
 Number = Annotated[int, Field(ge=1, strict=True)]
 
 
-class BadScenario(ValueError):
+class BadScenario(DSSError, ValueError):
     """A scenario that cannot be used; the message names each place in it."""
 
 

@@ -1,7 +1,9 @@
 """Names of files inside a bundle (docs/behaviour.md 4.3, S11)."""
 
+from dss_client.errors import DSSError
 
-class BadName(ValueError):
+
+class BadName(DSSError, ValueError):
     """A name that no file of a bundle may have."""
 
 
