@@ -243,7 +243,33 @@ def test_pointers_lead_to_the_place() -> None:
     other = copy.deepcopy(PINNED)
     other["definitions"]["bundle_version"]["properties"]["a/b"] = {"type": "string"}
     pointers = {change.pointer for change in compare(PINNED, other)}
-    assert all(pointer.endswith("/properties/a~1b") for pointer in pointers)
+    assert pointers == {"/definitions/bundle_version/properties/a~1b"}
+
+
+def test_the_pointer_of_a_parameter_of_a_whole_path_leads_there() -> None:
+    other = copy.deepcopy(PINNED)
+    new = {"name": "colour", "in": "query", "type": "string", "required": True}
+    other["paths"]["/search"]["parameters"] = [new]
+    pointers = {change.pointer for change in compare(PINNED, other)}
+    assert pointers == {"/paths/~1search/parameters/0"}
+
+
+def test_every_pointer_leads_somewhere() -> None:
+    for fact in facts(PINNED).values():
+        node: Any = PINNED
+        for part in fact.pointer[1:].split("/"):
+            name = part.replace("~1", "/").replace("~0", "~")
+            node = node[int(name)] if isinstance(node, list) else node[name]
+        assert all(node.get(name, "object") == value for name, value in fact.traits.items())
+
+
+def answering(schema: Document, **definitions: Document) -> Document:
+    """Return a specification of one operation that answers with `schema`."""
+    return {
+        "swagger": "2.0",
+        "definitions": definitions,
+        "paths": {"/t": {"get": {"responses": {"200": {"schema": schema}}}}},
+    }
 
 
 @pytest.mark.parametrize(
@@ -277,6 +303,8 @@ def test_pointers_lead_to_the_place() -> None:
             },
             "round in a circle",
         ),
+        (answering({"minimum": "1"}), "/schema/minimum: expected a number"),
+        (answering({"enum": 7}), "/schema/enum: expected a list"),
     ],
 )
 def test_what_is_no_specification_is_refused(document: Document, said: str) -> None:
@@ -307,7 +335,37 @@ def test_a_schema_may_hold_itself_and_others() -> None:
         },
     }
     found = {key.name: fact for key, fact in facts(document).items()}
-    assert {"200 name", "200 children", "200 children[].name", "query q"} <= set(found)
+    assert {"200 name", "200 children", "200 children[]", "query q"} <= set(found)
     assert found["200 children"].required
     assert "404" not in found
     assert json.dumps([change.to_dict() for change in compare(document, PINNED)])
+
+
+REFERENCE = {"$ref": "#/definitions/Many"}
+
+
+@pytest.mark.parametrize(
+    "many",
+    [
+        {"properties": dict.fromkeys("abc", REFERENCE)},
+        {"allOf": [REFERENCE] * 3},
+        {"items": {"properties": {"a": REFERENCE, "b": {"items": REFERENCE}}}},
+    ],
+    ids=["properties", "allOf", "items"],
+)
+def test_a_schema_that_holds_itself_several_times_is_read_once(many: Document) -> None:
+    assert len(facts(answering(REFERENCE, Many=many))) < 10
+
+
+@pytest.mark.parametrize("how", ["properties", "allOf"])
+def test_schemas_that_multiply_are_refused(how: str) -> None:
+    """Eight levels, each of which holds the next one ten times."""
+
+    def level(number: int) -> Document:
+        below = {"$ref": f"#/definitions/D{number + 1}"}
+        return {how: [below] * 10 if how == "allOf" else dict.fromkeys("abcdefghij", below)}
+
+    definitions = {f"D{number}": level(number) for number in range(8)}
+    document = answering({"$ref": "#/definitions/D0"}, **definitions, D8={"type": "string"})
+    with pytest.raises(SpecificationError, match="more than 50000 schemas"):
+        facts(document)

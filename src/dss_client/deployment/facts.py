@@ -17,8 +17,10 @@ Area = Literal["operation", "parameter", "body", "response", "answer"]
 _METHODS = ("get", "head", "put", "post", "patch", "delete")
 _TRAITS = ("type", "format", "enum", "default", "minimum", "maximum", "minLength", "maxLength")
 _MORE_TRAITS = ("minItems", "maxItems", "pattern", "collectionFormat")
+_LIMITS = frozenset({"minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems"})
 _SUCCESS = re.compile(r"2\d\d")
 _DEEPEST = 12
+_MOST_SCHEMAS = 50_000  # the DSS has some 400
 
 
 class SpecificationError(DSSError, ValueError):
@@ -64,40 +66,44 @@ def facts(document: Document) -> dict[Key, Fact]:
     if document.get("swagger") != "2.0":
         raise SpecificationError('/swagger: expected "2.0"')
     found: dict[Key, Fact] = {}
+    budget = iter(range(_MOST_SCHEMAS))
     for path, item in _members(document, "/paths"):
         where = f"/paths/{_escaped(path)}"
         shared = _list(item, "parameters", where)
         for method in _METHODS:
             if method in item:
                 operation = _object(item[method], f"{where}/{method}")
-                reader = _Reader(document, f"{method.upper()} {path}", f"{where}/{method}")
-                found.update(reader.read(operation, shared))
+                label = f"{method.upper()} {path}"
+                reader = _Reader(document, label, f"{where}/{method}", budget)
+                found.update(reader.read(operation, shared, where))
     return found
 
 
 class _Reader:
-    """Reads one operation."""
+    """Reads one operation; takes one from `budget`, that of the document, for each schema."""
 
-    def __init__(self, document: Document, label: str, pointer: str) -> None:
+    def __init__(self, document: Document, label: str, pointer: str, budget: Iterator[int]) -> None:
         self._document = document
         self._label = label
         self._pointer = pointer
+        self._budget = budget
 
-    def read(self, operation: Document, shared: list[Any]) -> Iterator[tuple[Key, Fact]]:
+    def read(self, operation: Document, shared: list[Any], path: str) -> Iterator[tuple[Key, Fact]]:
         yield Key(self._label, "operation"), Fact(self._pointer)
         own = _list(operation, "parameters", self._pointer)
-        for index, given in enumerate([*shared, *own]):
-            at = f"{self._pointer}/parameters/{max(0, index - len(shared))}"
-            yield from self._parameter(self._resolved(given, at), at)
+        for parameters, pointer in ((shared, path), (own, self._pointer)):
+            for index, given in enumerate(parameters):
+                parameter, at = self._resolved(given, f"{pointer}/parameters/{index}")
+                yield from self._parameter(parameter, at)
         responses = _object(operation.get("responses", {}), f"{self._pointer}/responses")
         for status, given in responses.items():
             at = f"{self._pointer}/responses/{status}"
             if not _SUCCESS.fullmatch(status):
                 continue
             yield Key(self._label, "response", status), Fact(at)
-            schema = self._resolved(given, at).get("schema")
-            if schema is not None:
-                yield from self._schema("answer", schema, f"{at}/schema", f"{status} ", False, 0)
+            response, at = self._resolved(given, at)
+            if "schema" in response:
+                yield from self._schema("answer", response["schema"], f"{at}/schema", f"{status} ")
 
     def _parameter(self, parameter: Document, at: str) -> Iterator[tuple[Key, Fact]]:
         place, name = parameter.get("in"), parameter.get("name")
@@ -106,22 +112,34 @@ class _Reader:
         required = parameter.get("required") is True
         if place == "body":
             schema = parameter.get("schema", {})
-            yield from self._schema("body", schema, f"{at}/schema", "", required, 0)
+            yield from self._schema("body", schema, f"{at}/schema", "", required)
             return
         key = Key(self._label, "parameter", f"{place} {name}")
-        yield key, Fact(at, _traits(parameter), required)
+        yield key, Fact(at, _traits(parameter, at), required)
 
     def _schema(
-        self, area: Area, given: object, at: str, name: str, required: bool, depth: int
+        self,
+        area: Area,
+        given: object,
+        at: str,
+        name: str,
+        required: bool = False,
+        within: tuple[str, ...] = (),
     ) -> Iterator[tuple[Key, Fact]]:
-        """Yield the facts of a schema, and of all that is in it."""
-        schema = self._resolved(given, at)
-        yield Key(self._label, area, name.strip() or "body"), Fact(at, _traits(schema), required)
-        if depth > _DEEPEST:  # it holds itself
+        """Yield the facts of a schema, and of all that is in it; `within` leads to it."""
+        if next(self._budget, None) is None:
+            raise SpecificationError(f"{at}: more than {_MOST_SCHEMAS} schemas to compare")
+        schema, at = self._resolved(given, at)
+        yield (
+            Key(self._label, area, name.strip() or "body"),
+            Fact(at, _traits(schema, at), required),
+        )
+        if at in within or len(within) > _DEEPEST:  # it holds itself
             return
+        within = (*within, at)
         for index, part in enumerate(_list(schema, "allOf", at)):
             for key, fact in self._schema(
-                area, part, f"{at}/allOf/{index}", name, required, depth + 1
+                area, part, f"{at}/allOf/{index}", name, required, within
             ):
                 if key.name != (name.strip() or "body"):
                     yield key, fact
@@ -130,18 +148,20 @@ class _Reader:
         for each, inner in properties.items():
             inside = f"{name}{'.' if name and not name.endswith(' ') else ''}{each}"
             below = f"{at}/properties/{_escaped(each)}"
-            yield from self._schema(area, inner, below, inside, each in needed, depth + 1)
+            yield from self._schema(area, inner, below, inside, each in needed, within)
         if "items" in schema:
             below = f"{at}/items"
-            yield from self._schema(area, schema["items"], below, f"{name}[]", False, depth + 1)
+            yield from self._schema(area, schema["items"], below, f"{name}[]", False, within)
 
-    def _resolved(self, given: object, at: str) -> Document:
-        node = _object(given, at)
+    def _resolved(self, given: object, at: str) -> tuple[Document, str]:
+        """Return what is meant, and its pointer: its own or that of where references lead."""
+        node, place = _object(given, at), at
         for _ in range(_DEEPEST):
             reference = node.get("$ref")
             if reference is None:
-                return node
+                return node, place
             node = _object(self._target(reference, at), str(reference))
+            place = str(reference)[1:]
         raise SpecificationError(f"{at}: its references go round in a circle")
 
     def _target(self, reference: object, at: str) -> object:
@@ -156,7 +176,11 @@ class _Reader:
         return node
 
 
-def _traits(schema: Document) -> dict[str, Any]:
+def _traits(schema: Document, at: str) -> dict[str, Any]:
+    for name in _LIMITS & schema.keys():
+        if not isinstance(schema[name], int | float):
+            raise SpecificationError(f"{at}/{name}: expected a number")
+    _list(schema, "enum", at)
     traits = {name: schema[name] for name in (*_TRAITS, *_MORE_TRAITS) if name in schema}
     if "type" not in traits and "properties" in schema:
         traits["type"] = "object"
