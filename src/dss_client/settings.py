@@ -11,9 +11,9 @@ import re
 import secrets
 import stat
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -22,10 +22,13 @@ from .errors import DSSError
 
 __all__ = [
     "ConfigError",
+    "NoHome",
     "Settings",
     "config_path",
+    "home_directory",
     "load_settings",
     "save_url",
+    "user_directory",
 ]
 
 _URL_LINE = re.compile(
@@ -35,6 +38,52 @@ _URL_LINE = re.compile(
 
 class ConfigError(DSSError, ValueError):
     """The config file cannot be used; the message names the file, the key and the remedy."""
+
+
+class NoHome(ConfigError):
+    """The user has no home directory, and no variable names another place."""
+
+    def __init__(self, variable: str = "") -> None:
+        remedy = f"set HOME or {variable}" if variable else "set HOME"
+        super().__init__(f"the user has no home directory to read from or write to: {remedy}")
+
+
+_VARIABLES = {"config": "DSS_CONFIG_FILE", "cache": "XDG_CACHE_HOME", "state": "DSS_STATE_DIR"}
+
+
+def user_directory(kind: Literal["config", "cache", "state"]) -> Path:
+    """Return the client's directory among the user's own.
+
+    Args:
+        kind: What is in it: settings and logins, copies that can be fetched again, or the state of
+            work that was interrupted.
+
+    Raises:
+        NoHome: There is no home directory that it could be in.
+    """
+    find: Callable[..., Path] = getattr(platformdirs, f"user_{kind}_path")
+    try:
+        path = find("dss-client", appauthor=False)
+    except RuntimeError:
+        raise NoHome(_VARIABLES[kind]) from None
+    if not path.is_absolute():  # "~/..." as it was, of an earlier platformdirs
+        raise NoHome(_VARIABLES[kind])
+    return path
+
+
+def home_directory(variable: str = "") -> Path:
+    """Return the user's home directory.
+
+    Args:
+        variable: What else could name the place that is looked for; the message says so.
+
+    Raises:
+        NoHome: There is none.
+    """
+    try:
+        return Path.home()
+    except RuntimeError:
+        raise NoHome(variable) from None
 
 
 class Settings(BaseModel):
@@ -50,11 +99,13 @@ class Settings(BaseModel):
 
 
 def config_path(environ: Mapping[str, str] = os.environ) -> Path:
-    """Return where the config file is, or would be."""
+    """Return where the config file is, or would be.
+
+    Raises:
+        NoHome: It would be nowhere.
+    """
     named = environ.get("DSS_CONFIG_FILE")
-    if named:
-        return Path(named)
-    return platformdirs.user_config_path("dss-client", appauthor=False) / "config.toml"
+    return Path(named) if named else user_directory("config") / "config.toml"
 
 
 def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -67,7 +118,10 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     url = environ.get("DSS_URL")
     if url:
         return Settings(url=url)
-    path = config_path(environ)
+    try:
+        path = config_path(environ)
+    except NoHome:
+        return Settings()
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:

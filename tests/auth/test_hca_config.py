@@ -1,6 +1,7 @@
 """The reference client's configuration is read, and never written (docs/behaviour.md 14.8)."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dss_client import DSSClient, Unauthorized
+from dss_client import AsyncDSSClient, ConfigError, DSSClient, Unauthorized, hca
 from dss_client.auth.hca_config import HCAFiles, read_hca_config
 from dss_client.local import LocalDSS
 from dss_client.operations import DEFAULT_URL
+from tests.cli.conftest import Run, run
 from tests.drive import Driver
+
+__all__ = ["run"]
 
 TOKEN = {"access_token": "t0ken", "expires_at": "-1", "token_type": "Bearer"}
 
@@ -51,9 +55,55 @@ def test_later_files_go_over_earlier_ones(
     assert found.login.access_token == "t0ken"
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"DSSClient": 1, "oauth2_token": []}', "\xff"])
-def test_what_cannot_be_read_is_left_out(config: Path, text: str) -> None:
-    config.write_bytes(text.encode("latin-1"))
+DAMAGED = {
+    "empty": b"",
+    "cut off": b'{"DSSClient": {"swagger_url": "http://h/v1/sw',
+    "no object": b"[]",
+    "not UTF-8": b"\xff",
+    "with a BOM": b'\xef\xbb\xbf{"DSSClient": {"swagger_url": "http://h/v1/swagger.json"}}',
+    "deep": b'{"x": ' * 300 + b"1" + b"}" * 300,
+    "very deep": b"[" * 200_000,
+    "a long number": b"9" * 5000,
+}
+WRONG = {
+    "a section": b'{"DSSClient": 1}',
+    "a URL": b'{"DSSClient": {"swagger_url": 1}}',
+    "a token": b'{"oauth2_token": []}',
+    "secrets": b'{"application_secrets": "x"}',
+}
+
+
+@pytest.mark.parametrize("text", [*DAMAGED.values(), *WRONG.values()], ids=[*DAMAGED, *WRONG])
+def test_a_damaged_file_is_named(
+    config: Path, text: bytes, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config.write_bytes(text)
+    for make in (DSSClient, AsyncDSSClient, hca.DSSClient):
+        hca.get_config.cache_clear()
+        with pytest.raises(ConfigError, match=f"^{re.escape(str(config))}.*correct or remove it$"):
+            make()
+    shown = run("config")
+    assert (shown.status, shown.out) == (1, "")
+    assert str(config) in shown.err
+    assert "Traceback" not in shown.err
+    monkeypatch.setenv("DSS_URL", "http://h/v1")  # nobody has to look there
+    with DSSClient() as dss:
+        assert dss.url == "http://h/v1"
+
+
+def test_a_file_that_nobody_may_read_is_named(config: Path) -> None:
+    config.mkdir()
+    for make in (DSSClient, hca.DSSClient):
+        hca.get_config.cache_clear()
+        with pytest.raises(ConfigError, match=f"^{re.escape(str(config))} cannot be read: "):
+            make()
+
+
+def test_keys_of_no_value_say_nothing(
+    config: Path, config_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config.write_text('{"DSSClient": null, "oauth2_token": {"access_token": ""}}')
+    monkeypatch.setenv("HCA_CONFIG_FILE", f":{config_folder / 'absent.json'}:")
     assert read_hca_config() == HCAFiles()
 
 

@@ -1,9 +1,11 @@
 """The facade's own methods: which deployment, as whom, downloads, uploads, and what they print."""
 
+import copy
 import csv
 import gc
 import json
 import logging
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from types import MappingProxyType
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 
 from dss_client import is_version
+from dss_client.auth.hca_config import DEFAULT_SWAGGER_URL
 from dss_client.deployment.fetch import cache_path
 from dss_client.errors import InvalidArgument
 from dss_client.hca import HCAConfig, get_config, tsv
@@ -80,6 +83,57 @@ class TestDeployment:
         assert DSSClient(config=config).host == "https://h.example/v1"
         get_config().DSSClient.swagger_url = "https://g.example/v1/swagger.json"
         assert DSSClient().host == "https://g.example/v1"
+
+    @pytest.mark.parametrize("said", ["nowhere", "in the file"])
+    def test_a_program_may_set_what_is_said_already(
+        self, home: Path, monkeypatch: pytest.MonkeyPatch, said: str
+    ) -> None:
+        """Item by item or a whole section, it goes before DSS_URL and the files."""
+        url = DEFAULT_SWAGGER_URL
+        if said == "in the file":
+            url = "https://h.example/v1/swagger.json"
+            (home / "hca").mkdir()
+            (home / "hca" / "config.json").write_text(
+                json.dumps({"DSSClient": {"swagger_url": url}}), encoding="utf-8"
+            )
+        monkeypatch.setenv("DSS_URL", "https://other.example/v1")
+        by_item, by_section, by_update, copied = (HCAConfig() for _ in range(4))
+        by_item.DSSClient.swagger_url = url
+        by_section["DSSClient"] = {"swagger_url": url}
+        by_update.update(DSSClient={"swagger_url": url})
+        copied.DSSClient.swagger_url = url
+        copied = pickle.loads(pickle.dumps(copy.deepcopy(copied)))
+        for config in (by_item, by_section, by_update, copied):
+            assert DSSClient(config=config).swagger_url == url
+
+    def test_a_url_that_is_not_a_text_is_refused(self) -> None:
+        config = HCAConfig()
+        config.DSSClient.swagger_url = 7
+        with pytest.raises(InvalidArgument, match="7 is not the URL of a specification"):
+            DSSClient(config)
+
+    def test_a_subclass_has_a_section_of_its_own(
+        self, home: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Mine(DSSClient):
+            pass
+
+        class Yours(Mine):
+            pass
+
+        monkeypatch.setenv("DSS_URL", "https://other.example/v1")
+        config = HCAConfig()
+        config.DSSClient.swagger_url = "https://h.example/v1/swagger.json"
+        assert Mine(config).host == "https://h.example/v1"
+        config["Mine"] = {"swagger_url": "https://mine.example/v1/swagger.json"}
+        assert Mine(config).host == Yours(config).host == "https://mine.example/v1"
+        assert DSSClient(config).host == "https://h.example/v1"
+        plain = {"Yours": {"swagger_url": "https://yours.example/v1/swagger.json"}}
+        assert Yours(plain).host == "https://yours.example/v1"
+        (home / "hca").mkdir()
+        (home / "hca" / "config.json").write_text(json.dumps(plain), encoding="utf-8")
+        assert Yours(HCAConfig()).host == "https://yours.example/v1"
+        assert Mine(HCAConfig()).host == "https://other.example/v1"
 
     def test_a_plain_dict_is_a_configuration(self) -> None:
         dss = DSSClient({"DSSClient": {"swagger_url": "https://h.example/v1/swagger.json"}})

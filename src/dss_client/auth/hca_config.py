@@ -2,15 +2,27 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
 from attrs import field, frozen
 
+from dss_client.settings import ConfigError, NoHome, home_directory
+
 from .stored import StoredLogin
 
-__all__ = ["HCAFiles", "read_hca_config"]
+__all__ = [
+    "DEFAULT_SWAGGER_URL",
+    "HCAFiles",
+    "hca_config_files",
+    "hca_user_directory",
+    "read_hca_config",
+    "read_hca_file",
+]
+
+_MAX_DEPTH = 100
 
 DEFAULT_SWAGGER_URL = "https://dss.data.humancellatlas.org/v1/swagger.json"
 """What the reference client takes where its configuration says nothing."""
@@ -35,28 +47,89 @@ class HCAFiles:
 
 
 def read_hca_config(environ: Mapping[str, str] = os.environ) -> HCAFiles:
-    """Read the files, later ones over earlier; what cannot be read is left out."""
-    client: dict[str, Any] = {}
+    """Read the files, later ones over earlier.
+
+    Raises:
+        ConfigError: A file is damaged.
+    """
+    url: str | None = None
     token: dict[str, Any] = {}
     secrets: dict[str, Any] = {}
-    for document in _documents(environ):
-        client |= _object(document, "DSSClient")
+    for path in hca_config_files(environ):
+        document = read_hca_file(path)
+        for name in ("DSSClient", "oauth2_token", "application_secrets"):
+            if not isinstance(document.get(name), dict | None):
+                raise ConfigError(f"{path}: {name} is not a JSON object: correct or remove it")
+        named = _object(document, "DSSClient").get("swagger_url")
+        if not isinstance(named, str | None):
+            raise ConfigError(f"{path}: DSSClient.swagger_url is not a text: correct or remove it")
+        url = named or url
         token = _object(document, "oauth2_token") or token
         secrets = _object(document, "application_secrets") or secrets
-    url = client.get("swagger_url")
-    return HCAFiles(url if isinstance(url, str) else None, _login(token, secrets))
+    return HCAFiles(url, _login(token, secrets))
 
 
-def _documents(environ: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    home = Path(environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+def hca_config_files(environ: Mapping[str, str] = os.environ) -> list[Path]:
+    """Return the files in the order they are read, whether they are there or not."""
+    files = [Path("/etc/hca/config.json")]
+    with suppress(NoHome):
+        files.append(hca_user_directory(environ) / "config.json")
     named = environ.get("HCA_CONFIG_FILE", "").split(os.pathsep)
-    for path in (Path("/etc/hca/config.json"), home / "hca" / "config.json", *map(Path, named)):
-        try:
-            document: object = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        if isinstance(document, dict):
-            yield cast("dict[str, Any]", document)
+    return files + [Path(name) for name in named if name]
+
+
+def hca_user_directory(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the directory of the user's own file.
+
+    Raises:
+        NoHome: There is no home directory that it could be in.
+    """
+    named = environ.get("XDG_CONFIG_HOME")
+    folder = Path(named) if named else home_directory("XDG_CONFIG_HOME") / ".config"
+    return folder / "hca"
+
+
+def read_hca_file(path: Path) -> dict[str, Any]:
+    """Return what a file says: nothing where it is not there.
+
+    Raises:
+        ConfigError: It is damaged, or cannot be read.
+    """
+    try:
+        document: object = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigError(f"{path} is not JSON ({error}): correct or remove it") from error
+    except RecursionError:
+        raise _too_deep(path) from None
+    if not isinstance(document, dict):
+        raise ConfigError(f"{path} is not a JSON object: correct or remove it")
+    if _is_deep(document):
+        raise _too_deep(path)
+    return cast("dict[str, Any]", document)
+
+
+def _too_deep(path: Path) -> ConfigError:
+    return ConfigError(f"{path} is nested too deeply: correct or remove it")
+
+
+def _is_deep(document: object) -> bool:
+    """Tell whether reading it value by value would take too many nested calls."""
+    level = [document]
+    for _ in range(_MAX_DEPTH):
+        inner: list[object] = []
+        for value in level:
+            if isinstance(value, dict):
+                inner += cast("dict[str, object]", value).values()
+            elif isinstance(value, list):
+                inner += cast("list[object]", value)
+        if not inner:
+            return False
+        level = inner
+    return True
 
 
 def _object(document: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Protocol, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from dss_client.settings import config_path
+from dss_client.settings import NoHome, config_path
 
 from .errors import LoginError
 
@@ -75,16 +75,21 @@ class LoginStore:
     """
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
-        self._folder = config_path(environ).parent / "logins"
+        self._environ = environ
 
     def path(self, deployment: str) -> Path:
-        """Return where the login of a deployment is, or would be, where there is no keyring."""
-        return self._folder / f"{hashlib.sha256(deployment.encode()).hexdigest()[:32]}.json"
+        """Return where the login of a deployment is, or would be, where there is no keyring.
+
+        Raises:
+            NoHome: It would be nowhere.
+        """
+        name = f"{hashlib.sha256(deployment.encode()).hexdigest()[:32]}.json"
+        return config_path(self._environ).parent / "logins" / name
 
     def read(self, deployment: str) -> StoredLogin | None:
         """Return the login of a deployment, if there is a usable one."""
         text = None
-        with suppress(OSError, UnicodeDecodeError):
+        with suppress(NoHome, OSError, UnicodeDecodeError):
             text = self.path(deployment).read_text(encoding="utf-8")
         keyring = _keyring() if text is None else None  # a file is there only if it came last
         if keyring is not None:
@@ -101,6 +106,7 @@ class LoginStore:
         """Keep a login, in the place of any other one; return where.
 
         Raises:
+            NoHome: There is no place for it.
             OSError: It cannot be written; the one before is still there.
         """
         text = login.model_dump_json(exclude_none=True)
@@ -108,7 +114,8 @@ class LoginStore:
         if keyring is not None:
             with suppress(Exception):  # one that refuses is as good as none
                 keyring.set_password(_SERVICE, deployment, text)
-                self.path(deployment).unlink(missing_ok=True)
+                with suppress(NoHome):
+                    self.path(deployment).unlink(missing_ok=True)
                 return "keyring"
         path = self.path(deployment)
         _write_private(path, text)
@@ -122,8 +129,8 @@ class LoginStore:
             OSError: The file cannot be removed.
         """
         removed: list[str] = []
-        path = self.path(deployment)
-        with suppress(FileNotFoundError):
+        with suppress(NoHome, FileNotFoundError):
+            path = self.path(deployment)
             path.unlink()
             removed.append(str(path))
         keyring = _keyring()
@@ -134,7 +141,7 @@ class LoginStore:
                 keyring.delete_password(_SERVICE, deployment)
                 removed.append("keyring")
         except Exception as error:  # of any backend, each has its own
-            done = f"removed {path}, but " if removed else ""
+            done = f"removed {removed[0]}, but " if removed else ""
             raise LoginError(
                 f"{done}the keyring refuses ({type(error).__name__}) and may still hold the login"
                 f" to {deployment}: unlock it, and log out again"

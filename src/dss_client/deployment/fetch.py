@@ -6,11 +6,10 @@ import secrets
 from pathlib import Path
 from typing import Any, cast
 
-import platformdirs
-
 from dss_client import _spec
 from dss_client._request import Request
 from dss_client._transport import Answer
+from dss_client.settings import NoHome, user_directory
 
 from .compare import compare
 from .facts import SpecificationError
@@ -23,15 +22,21 @@ _MAX_SIZE = 1 << 24
 
 
 def cache_path(base_url: str) -> Path:
-    """Return where the copy of a deployment's specification is, or would be."""
+    """Return where the copy of a deployment's specification is, or would be.
+
+    Raises:
+        NoHome: It would be nowhere.
+    """
     name = hashlib.sha256(base_url.encode()).hexdigest()[:32]
-    folder = platformdirs.user_cache_path("dss-client", appauthor=False)
-    return folder / "specifications" / f"{name}.json"
+    return user_directory("cache") / "specifications" / f"{name}.json"
 
 
 def clear_cache(base_url: str) -> bool:
     """Remove the copy of a deployment's specification; tell whether there was one."""
-    path = cache_path(base_url)
+    try:
+        path = cache_path(base_url)
+    except NoHome:
+        return False
     there = path.exists()
     path.unlink(missing_ok=True)
     return there
@@ -57,7 +62,10 @@ def report_of(base_url: str, answer: Answer) -> SpecificationReport:
         changes = compare(_spec.load(), cast("dict[str, Any]", document))
     except SpecificationError as error:
         raise SpecificationError(f"{url}: {error}") from error
-    path = cache_path(base_url)
+    try:
+        path = cache_path(base_url)
+    except NoHome:
+        return SpecificationReport(url=url, path=None, changes=changes)
     is_new = not path.exists() or path.read_bytes() != answer.content
     if is_new:
         _keep(path, answer.content)

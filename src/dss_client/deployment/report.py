@@ -16,13 +16,13 @@ class SpecificationReport:
 
     Attributes:
         url: Where its specification was fetched.
-        path: The copy of it that is kept.
+        path: The copy of it that is kept; None where the user has no home directory.
         changes: The differences, by operation.
         is_new: There was no copy yet, or another one.
     """
 
     url: str
-    path: Path
+    path: Path | None
     changes: tuple[Change, ...] = ()
     is_new: bool = True
 
@@ -45,7 +45,7 @@ class SpecificationReport:
         """Return it as JSON values."""
         return {
             "url": self.url,
-            "path": str(self.path),
+            "path": str(self.path) if self.path else None,
             "same": self.same,
             "ok": self.ok,
             "is_new": self.is_new,

@@ -5,13 +5,17 @@ import json
 import logging
 import os
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
-from ..auth.hca_config import DEFAULT_SWAGGER_URL
-from ..settings import ConfigError
+from ..auth.hca_config import (
+    DEFAULT_SWAGGER_URL,
+    hca_config_files,
+    hca_user_directory,
+    read_hca_file,
+)
 
 __all__ = ["HCAConfig", "Section", "get_config"]
 
@@ -27,6 +31,8 @@ _DEFAULTS: Mapping[str, Any] = {
 class Section(MutableMapping[str, Any]):
     """A part of a configuration: ``section.key`` and ``section["key"]`` are the same.
 
+    It knows which of its keys were set after it was made.
+
     Args:
         values: What it holds.
         changed: Called after each change.
@@ -35,6 +41,7 @@ class Section(MutableMapping[str, Any]):
     def __init__(self, values: Mapping[str, Any], changed: Callable[[], None]) -> None:
         self._changed = changed
         self._values: dict[str, Any] = {}
+        self._set: set[str] = set()
         self._put(values)
 
     def _put(self, values: Mapping[str, Any]) -> None:
@@ -50,10 +57,12 @@ class Section(MutableMapping[str, Any]):
 
     def __setitem__(self, name: str, value: Any) -> None:
         self._put({name: value})
+        self._set.add(name)
         self._changed()
 
     def __delitem__(self, name: str) -> None:
         del self._values[name]
+        self._set.discard(name)
         self._changed()
 
     def __iter__(self) -> Iterator[str]:
@@ -76,6 +85,17 @@ class Section(MutableMapping[str, Any]):
     def __repr__(self) -> str:  # values may be secrets
         return f"{type(self).__name__}({', '.join(self)})"
 
+    def was_set(self, *path: str) -> bool:
+        """Tell whether the program has set a value, be it the one of the files again."""
+        section: object = self
+        for name in path:
+            if not isinstance(section, Section) or name not in section:
+                return False
+            if name in section._set:
+                return True
+            section = section[name]
+        return False
+
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as plain dicts."""
         return {
@@ -94,6 +114,9 @@ class HCAConfig(Section):
     Args:
         save_on_exit: Taken for the sake of old programs; nothing is saved at exit.
         autosave: Call `save` after each change.
+
+    Raises:
+        ConfigError: A file is damaged; the message names it.
     """
 
     def __init__(
@@ -106,7 +129,7 @@ class HCAConfig(Section):
         super().__init__({}, self._save_changes)
         values: dict[str, Any] = copy.deepcopy(dict(_DEFAULTS))
         for path in self.config_files:
-            _merge(values, _read(path))
+            _merge(values, read_hca_file(Path(path)))
         self._put(values)
         self._loaded = self.to_dict()
         self._autosave = autosave
@@ -114,19 +137,16 @@ class HCAConfig(Section):
     @property
     def config_files(self) -> list[str]:
         """The files, in the order they are read; the last one is what `save` writes."""
-        files = ["/etc/hca/config.json", str(Path(self.user_config_dir, "config.json"))]
-        named = os.environ.get("HCA_CONFIG_FILE")
-        return files + (named.split(os.pathsep) if named else [])
+        return [str(path) for path in hca_config_files()]
 
     @property
     def user_config_dir(self) -> str:
-        """The directory of the user's own file."""
-        return str(Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config", "hca"))
+        """The directory of the user's own file.
 
-    def was_set(self, *path: str) -> bool:
-        """Tell whether the program gave a value that the files do not say."""
-        given, found = _at(self.to_dict(), path), _at(self._loaded, path)
-        return bool(given != found)
+        Raises:
+            NoHome: A `ConfigError`: there is no home directory that it could be in.
+        """
+        return str(hca_user_directory())
 
     def save(self, mode: int = 0o600) -> None:
         """Write what the program changed to the last file; the rest of that file stays as it is.
@@ -135,15 +155,21 @@ class HCAConfig(Section):
             mode: Permissions of the file, which it has from the first moment.
 
         Raises:
-            ConfigError: That file is there and holds something else than a JSON object.
+            ConfigError: That file is there and holds something else than a JSON object, or there
+                is no place for it.
             OSError: It cannot be written; the one before is still there.
         """
-        path = Path(self.config_files[-1])
+        path = self._own_file()
         values = self.to_dict()
-        document: dict[str, Any] = _document(path) if path.exists() else {}
+        document = read_hca_file(path)
         _apply(document, self._loaded, values)
         _write(path, json.dumps(document, indent=2) + "\n", mode)
         self._loaded = values
+
+    def _own_file(self) -> Path:
+        if os.environ.get("HCA_CONFIG_FILE", "").strip(os.pathsep):
+            return Path(self.config_files[-1])
+        return hca_user_directory() / "config.json"  # and never the file of the whole machine
 
     def _save_changes(self) -> None:
         if self._autosave:
@@ -154,25 +180,6 @@ class HCAConfig(Section):
 def get_config() -> HCAConfig:
     """Return the configuration of clients that are given none: one for the whole process."""
     return HCAConfig()
-
-
-def _read(name: str) -> dict[str, Any]:
-    """Read a file; one that is missing or unreadable says nothing."""
-    try:
-        return _document(Path(name))
-    except (OSError, ConfigError) as error:
-        logger.debug("%s", error)
-        return {}
-
-
-def _document(path: Path) -> dict[str, Any]:
-    try:
-        document: object = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path} is not JSON: correct or remove it") from error
-    if not isinstance(document, dict):
-        raise ConfigError(f"{path} is not a JSON object: correct or remove it")
-    return cast("dict[str, Any]", document)
 
 
 def _merge(values: dict[str, Any], later: Mapping[str, Any]) -> None:
@@ -218,13 +225,6 @@ def _change_list(values: dict[str, Any], name: str, how: str, what: Any) -> None
         values[name] = _LIST_CHANGES[how]([*cast("Iterable[Any]", found)], what)
     except (AttributeError, TypeError, ValueError) as error:
         logger.debug("%s of %s does not fit: %s", how, name, error)
-
-
-def _at(values: Mapping[str, Any], path: Sequence[str]) -> Any:
-    found: Any = values
-    for name in path:
-        found = cast("dict[str, Any]", found).get(name) if isinstance(found, dict) else None
-    return found
 
 
 def _apply(document: dict[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]) -> None:

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
-import platformdirs
 from attrs import asdict, define, evolve, field, frozen
 
 from dss_client.download.journal import is_alive, line, owner, records, tag
+from dss_client.settings import user_directory
 
 from .checksums import Checksums
 from .errors import UploadError
@@ -78,10 +78,14 @@ class FileState:
 
 
 def journal_folder(**what: str) -> Path:
-    """Return where the journals of one upload are: of one source, deployment and bucket."""
+    """Return where the journals of one upload are: of one source, deployment and bucket.
+
+    Raises:
+        NoHome: They would be nowhere.
+    """
     key = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:32]
     named = os.environ.get("DSS_STATE_DIR")
-    state = Path(named) if named else platformdirs.user_state_path("dss-client", appauthor=False)
+    state = Path(named) if named else user_directory("state")
     return state / "uploads" / key
 
 

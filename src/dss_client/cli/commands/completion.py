@@ -1,9 +1,9 @@
 """``dss completion``: what makes a shell complete commands, options and their values."""
 
-from pathlib import Path
-
 import click
 from click.shell_completion import get_completion_class
+
+from dss_client.settings import home_directory
 
 from .._app import app
 
@@ -33,7 +33,7 @@ def completion(shell: str, install: bool) -> None:
     if not install:
         click.echo(script)
         return
-    path = Path.home() / _FOLDER[shell]
+    path = home_directory() / _FOLDER[shell]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"{script}\n", encoding="utf-8")
     click.echo(f"Written to {path}; new shells complete dss.")

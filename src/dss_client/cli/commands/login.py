@@ -116,17 +116,19 @@ def config(context: click.Context) -> None:
 @pass_session
 def show(session: Session) -> None:
     """Show the deployment, where that was said, and the config file."""
-    from dss_client.settings import config_path
+    from dss_client.settings import NoHome, config_path
 
     with session.client() as dss:
         url = dss.url
     source = "--url" if session.url else _where_url_is_from()
-    path = config_path()
-    document = {"url": url, "url_from": source, "config_file": str(path), "exists": path.exists()}
-    rows = [
-        ("url", f"{url} (from {source})"),
-        ("config file", str(path) if path.exists() else f"{path} (not there)"),
-    ]
+    try:
+        path = config_path()
+        exists, place = path.exists(), str(path)
+        shown = place if exists else f"{place} (not there)"
+    except NoHome:
+        exists, place, shown = False, None, "none: there is no home directory"
+    document = {"url": url, "url_from": source, "config_file": place, "exists": exists}
+    rows = [("url", f"{url} (from {source})"), ("config file", shown)]
     emit(document, table(rows), as_json=session.as_json)
 
 

@@ -18,7 +18,8 @@ def refresh(session: Session, context: click.Context) -> None:
     """
     with session.client() as dss:
         report = dss.refresh_swagger()
-    lines = [*str(report).splitlines(), f"kept in {report.path}"]
+    kept = f"kept in {report.path}" if report.path else "not kept: there is no home directory"
+    lines = [*str(report).splitlines(), kept]
     emit(report.to_dict(), lines, as_json=session.as_json)
     if not report.ok:
         context.exit(_BREAKING)

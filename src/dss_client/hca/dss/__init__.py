@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, cast
 
 from ... import client
 from ..._transport import Transport
+from ...errors import InvalidArgument
 from ...types import Replica
 from .._methods import Methods
 from .._translate import translated
@@ -64,8 +65,9 @@ class DSSClient(Methods):
         config: The configuration; `get_config` when not given. A deployment or a token that the
             program sets in it is used.
         swagger_url: URL of the deployment's specification; its API is beside it. When not given:
-            that of `config` if the program set it, then whatever `dss_client.DSSClient` takes,
-            such as ``DSS_URL`` or the files of the configuration.
+            that of the section of `config` that has the name of a subclass; that of the section
+            ``DSSClient`` if the program set it; then whatever `dss_client.DSSClient` takes, such as
+            ``DSS_URL`` or the files of the configuration.
         **session_kwargs: Arguments of `dss_client.DSSClient`, such as ``token`` or ``retries``.
 
     Attributes:
@@ -96,11 +98,19 @@ class DSSClient(Methods):
         self._close = weakref.finalize(self, self._client.close)
 
     def _configured_url(self) -> str | None:
-        config, section = self.config, _section(self.config, "DSSClient")
-        if isinstance(config, HCAConfig) and not config.was_set("DSSClient", "swagger_url"):
-            return None
-        url = section.get("swagger_url")
-        return url if isinstance(url, str) else None
+        """Return the URL of this class's own section, else the one that the program set."""
+        for kind in type(self).__mro__:
+            url = _section(self.config, kind.__name__).get("swagger_url")
+            if url is None or (
+                kind.__name__ == "DSSClient"
+                and isinstance(self.config, HCAConfig)
+                and not self.config.was_set("DSSClient", "swagger_url")
+            ):
+                continue
+            if not isinstance(url, str):
+                raise InvalidArgument(f"{url!r} is not the URL of a specification: expected a text")
+            return url
+        return None
 
     def _configured_token(self) -> str | None:
         """Return the token that the program set; those in files are found by the client."""
