@@ -25,6 +25,7 @@ nox.options.sessions = [
     "types",
     "imports",
     "wheel",
+    "extras",
     "schemathesis",
     "peer",
     "tests",  # last, so that a run ends with the number of tests that passed
@@ -159,6 +160,14 @@ def downloads(session: nox.Session) -> None:
     session.install(".[all]")
     theirs = reference_client(session)
     session.run("python", "-m", "benchmarks", "--hca", theirs, *session.posargs)
+
+
+@nox.session
+def extras(session: nox.Session) -> None:
+    """Resolve all extras together with an old pip, which asks for versions in another order."""
+    session.install("pip==23.2.1")
+    names = ",".join(PYPROJECT["project"]["optional-dependencies"])
+    session.run("python", "-m", "pip", "install", "--dry-run", "--quiet", f".[{names}]")
 
 
 @nox.session

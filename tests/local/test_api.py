@@ -6,6 +6,7 @@ See docs/behaviour.md 1-3.
 import json
 import logging
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -49,6 +50,12 @@ def test_swagger_names_this_server(api: httpx.Client) -> None:
 )
 def test_unknown_routes(api: httpx.Client, path: str) -> None:
     assert problem(api.get(path)) == (404, "not_found")
+
+
+@pytest.mark.parametrize("sign", ["?", "#", "%", "+"])
+def test_an_unknown_route_is_named_whole(api: httpx.Client, sign: str) -> None:
+    title = api.get(f"/x{quote(sign)}y").json()["title"]
+    assert title == f"There is nothing at /v1/x{sign}y."
 
 
 def test_outside_the_base_path(api: httpx.Client) -> None:

@@ -111,7 +111,7 @@ def _answer(service: Service, operation: Operation, request: Request, body: byte
         arguments = check(
             operation,
             request.path_params,
-            request.url.query,
+            request.scope["query_string"].decode("latin-1"),
             request.headers.get("content-type", ""),
             body,
         )
@@ -156,12 +156,13 @@ async def _swagger(request: Request) -> Response:
 async def _no_route(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     headers = error.headers if isinstance(error, HTTPException) else None
+    path = request.scope["path"]
     if status == 405 and request.method == "OPTIONS":
         return _options(headers or {})
     if status == 405:
-        title = f"{request.method} is not allowed on {request.url.path}."
+        title = f"{request.method} is not allowed on {path}."
         return Problem(status, "method_not_allowed", title, headers).response()
-    return Problem(status, "not_found", f"There is nothing at {request.url.path}.").response()
+    return Problem(status, "not_found", f"There is nothing at {path}.").response()
 
 
 def _options(headers: Mapping[str, str]) -> Response:

@@ -324,7 +324,7 @@ def _matrix(bundle: SampleBundle) -> dict[str, bytes]:
 def _array(shape: list[int], chunks: list[int], dtype: str) -> bytes:
     return _json({
         "zarr_format": 2, "shape": shape, "chunks": chunks, "dtype": dtype,
-        "compressor": None, "fill_value": 0, "filters": None, "order": "C",
+        "compressor": None, "fill_value": None, "filters": None, "order": "C",
     })  # fmt: skip
 
 
