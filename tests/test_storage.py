@@ -223,7 +223,7 @@ class TestAddresses:
         ],
     )
     def test_others_are_refused(self, connector: Connector, url: str) -> None:
-        with pytest.raises(DSSConnectionError, match="only http and https"):
+        with pytest.raises(DSSConnectionError, match="expected http or https"):
             Address.of(url)
         with pytest.raises(DSSConnectionError), connector.open(url):
             pass

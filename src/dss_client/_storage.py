@@ -72,7 +72,7 @@ _USER_AGENT = f"dss-client/{__version__}"
 
 @frozen
 class Address:
-    """Where a URL leads, apart: whom to connect to, and what to ask for there.
+    """The parts of a URL: the server to connect to, and the target to request there.
 
     Attributes:
         scheme: ``http`` or ``https``.
@@ -91,7 +91,7 @@ class Address:
         """Take a URL apart.
 
         Raises:
-            DSSConnectionError: It is no URL of http or https.
+            DSSConnectionError: It is not a URL of http or https.
         """
         end = url.find("/", 8)  # where the path begins, of most URLs
         base, target = (url, "/") if end < 0 else (url[:end], url[end:])
@@ -103,7 +103,7 @@ class Address:
             return cls(*_origin(base), target)
         except ValueError:
             raise DSSConnectionError(
-                "only http and https can be fetched; this is not a URL of either",
+                "not a valid storage URL: expected http or https",
                 request=storage_request(url),
             ) from None
 
@@ -135,7 +135,7 @@ def _origin(base: str) -> tuple[str, str, int]:
     """Return scheme, host and port.
 
     Raises:
-        ValueError: It is no origin of http or https.
+        ValueError: It is not an origin of http or https.
     """
     parts = urlsplit(base)
     if not parts.hostname or parts.scheme not in {"http", "https"}:

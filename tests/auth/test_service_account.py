@@ -101,9 +101,9 @@ def test_a_given_token_goes_first(file: Path, tmp_path: Path, drive: Driver) -> 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("{", "is no key of a service account: it: Invalid JSON"),
+        ("{", "is not a valid service account key: it: Invalid JSON"),
         ('{"client_email": "a", "private_key_id": "b"}', "private_key: Field required"),
-        ("null", "is no key of a service account"),
+        ("null", "is not a valid service account key"),
     ],
 )
 def test_a_file_that_is_none_is_told(file: Path, drive: Driver, text: str, said: str) -> None:
@@ -122,7 +122,7 @@ def test_one_that_is_not_there_is_told(file: Path, drive: Driver) -> None:
 def test_so_is_a_key_that_is_none(file: Path) -> None:
     document = json.loads(file.read_text())
     file.write_text(json.dumps({**document, "private_key": "s3cret"}))
-    with pytest.raises(LoginError, match="is no RSA key in PEM") as caught:
+    with pytest.raises(LoginError, match="is not a valid RSA key") as caught:
         ServiceAccount(str(file)).token()
     assert "s3cret" not in str(caught.value) + repr(caught.value.__cause__)
 

@@ -88,7 +88,7 @@ def test_an_interrupt_ends_the_wait(spawn: Spawn) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "name a bundle, or go on with a job"),
+        ([], "name a bundle, or continue with a job"),
         ([UNKNOWN, "--job", "1"], "leave out the bundle"),
         (["--job", "1", "--version", VERSION], "leave out --version"),
         (["--job", "1", "--destination", "bucket"], "leave out --destination"),

@@ -101,7 +101,7 @@ def test_processes_share_a_shard(
         (["plan", __file__, "--shards", 1, "--out", MISSING, "--no-data"], "need --layout bundle"),
         (["plan", __file__, "--shards", 0, "--out", MISSING], "--shards"),
         (["plan", MISSING, "--shards", 1, "--out", MISSING], "does not exist"),
-        (["run", MISSING], "which shard? Say --shard, or run it in a job array"),
+        (["run", MISSING], "give --shard, or run it in a job array"),
     ],
 )
 def test_wrong_usage(

@@ -59,7 +59,7 @@ def test_a_token_can_come_by_standard_input(
     monkeypatch.setattr(sys, "stdin", io.StringIO("\n"))
     nothing = run("login", "--url", dss.url, "--access-token", "-")
     assert nothing.status == 2
-    assert "no token on standard input" in nothing.err
+    assert "standard input holds no token" in nothing.err
 
 
 @pytest.mark.parametrize("token", ["opaque", "a.b.c"])

@@ -84,7 +84,9 @@ def test_a_host_that_others_reach_gets_a_warning(spawn: Spawn) -> None:
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 0
-    assert err == ("Warning: there are no accounts: whoever reaches 0.0.0.0 can read everything.\n")
+    assert err == (
+        "Warning: there are no accounts: everyone who reaches 0.0.0.0 can read everything.\n"
+    )
 
 
 @pytest.mark.parametrize("option", ["--port", "--storage-port"])

@@ -113,7 +113,7 @@ def test_what_cannot_be_removed_is_named(
     outcome = run("gc", data, "--yes")
     assert outcome.status == 1
     assert ": Permission denied\n" in outcome.err
-    assert outcome.err.endswith("Error: not everything could be removed\n")
+    assert outcome.err.endswith("Error: some files could not be removed\n")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""As whom a client speaks: tokens, service accounts and logins."""
+"""The credentials of a client: tokens, service accounts and logins."""
 
 from .credential import Credential, Origin
 from .errors import LoginError

@@ -1,4 +1,4 @@
-"""What can be told of a credential without showing it."""
+"""The facts about a credential that can be shown."""
 
 import base64
 import json
@@ -24,14 +24,14 @@ _CLAIMS = "https://auth.data.humancellatlas.org"
 
 @frozen
 class Credential:
-    """As whom a client speaks. The claims are what the token says; nothing here verifies it.
+    """The account that a client uses, as its token states it. Nothing here verifies the token.
 
     Attributes:
         origin: Where the token comes from.
-        email: Whom it was made out to.
-        group: That person's group.
-        issuer: Who made it.
-        expires_at: When it ends, in seconds since 1970.
+        email: The account that it was issued to.
+        group: The group of that account.
+        issuer: The issuer of the token.
+        expires_at: When it expires, in seconds since 1970.
     """
 
     origin: Origin
@@ -46,7 +46,7 @@ class Credential:
 
 
 def describe(token: str, origin: Origin, *, expires_at: float | None = None) -> Credential:
-    """Return what a token says of itself; of one that is no JWT only where it comes from."""
+    """Return the claims of a token; only its origin if it is not a JWT."""
     claims = _claims(token)
     ends = _moment(claims.get("exp"))
     return Credential(
@@ -68,7 +68,7 @@ def _claims(token: str) -> dict[str, Any]:
 
 
 def _moment(value: object) -> float | None:
-    """Return a time; None for what stands in no calendar, whatever made the token."""
+    """Return a time; None if it is out of range."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if 0 <= value < _YEAR_10000 else None

@@ -1,4 +1,4 @@
-"""What can go wrong with credentials."""
+"""Errors of credentials."""
 
 from dss_client.errors import DSSError
 
@@ -6,7 +6,7 @@ __all__ = ["LoginError"]
 
 
 class LoginError(DSSError):
-    """Nobody could be logged in, or a login cannot be used; the message says what to do.
+    """A login failed or cannot be used; the message says what to do.
 
     It never holds a token, a code or a secret.
     """

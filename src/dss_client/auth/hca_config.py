@@ -25,12 +25,12 @@ __all__ = [
 _MAX_DEPTH = 100
 
 DEFAULT_SWAGGER_URL = "https://dss.data.humancellatlas.org/v1/swagger.json"
-"""What the reference client takes where its configuration says nothing."""
+"""The reference client's default."""
 
 
 @frozen
 class HCAFiles:
-    """What is of use in them.
+    """The settings that are used.
 
     Attributes:
         swagger_url: The deployment, where a file names one.

@@ -1,7 +1,7 @@
 """The login of an installed application: OAuth 2.0 with PKCE (RFC 7636, RFC 8252).
 
-A browser asks the person, and comes back to a listener on this machine; or, on a machine without
-one, the person brings the code by hand.
+A browser asks the user, and redirects to a listener on this machine; on a machine without a
+browser, the user enters the code.
 """
 
 import base64
@@ -26,18 +26,18 @@ from .stored import StoredLogin
 __all__ = ["LOGIN_TIMEOUT", "Application", "Dialogue", "log_in"]
 
 LOGIN_TIMEOUT = 300.0
-"""Seconds that a person gets for the browser."""
+"""Seconds that the user has for the browser."""
 _SCOPES = "openid email offline_access"
 _TICK = 0.1
 
 
 class _StrayError(LoginError):
-    """An answer to another question than ours."""
+    """An answer that belongs to another login."""
 
 
 @frozen
 class Dialogue:
-    """How a person is talked to.
+    """How the user is asked.
 
     Attributes:
         say: Shows a line.
@@ -72,10 +72,10 @@ class Application:
 
     @classmethod
     def of(cls, deployment: str) -> "Application":
-        """Ask a deployment.
+        """Ask a deployment for it.
 
         Raises:
-            LoginError: It has no application to log in with.
+            LoginError: The deployment names no application.
         """
         parts = urlsplit(deployment)
         url = f"{parts.scheme}://{parts.netloc}/internal/application_secrets"
@@ -96,16 +96,16 @@ def log_in(
     remote: bool = False,
     timeout: float = LOGIN_TIMEOUT,
 ) -> StoredLogin:
-    """Have a person log in, and return what it brought.
+    """Let the user log in, and return the login.
 
     Args:
-        application: As which application.
-        dialogue: How to talk to the person.
-        remote: There is no browser here: show the URL, and ask for the code.
-        timeout: Seconds that the browser gets.
+        application: The application to log in with.
+        dialogue: How to ask the user.
+        remote: Show the URL and ask for the code, on a machine without a browser.
+        timeout: Seconds to wait for the browser.
 
     Raises:
-        LoginError: It was refused, took too long, or the answer is not to this question.
+        LoginError: The login was refused or took too long, or the answer belongs to another login.
     """
     verifier, state = secrets.token_urlsafe(64), secrets.token_urlsafe(32)
     if remote:
@@ -157,7 +157,7 @@ def _question(application: Application, redirect: str, verifier: str, state: str
 
 
 def _code_of(text: str, state: str) -> str:
-    """Return the code that a person brought, by itself or within the URL it came in."""
+    """Return the code that the user entered, alone or as part of the URL."""
     if "://" in text:
         return _code_in(urlsplit(text).query, state)
     if not text:
@@ -166,10 +166,10 @@ def _code_of(text: str, state: str) -> str:
 
 
 def _code_in(query: str, state: str) -> str:
-    """Return the code of an answer.
+    """Return the code in an answer.
 
     Raises:
-        LoginError: It is a refusal, or the answer to another question.
+        LoginError: The login was refused, or the answer belongs to another login.
     """
     fields = {name: values[0] for name, values in parse_qs(query).items()}
     if not secrets.compare_digest(fields.get("state", "").encode(), state.encode()):
@@ -185,7 +185,7 @@ def _code_in(query: str, state: str) -> str:
 
 
 class _Listener:
-    """Waits on this machine for the browser to come back."""
+    """Waits on this machine for the browser's redirect."""
 
     def __init__(self, state: str) -> None:
         self._state = state
@@ -199,7 +199,7 @@ class _Listener:
         self.url = f"http://127.0.0.1:{self._server.server_port}/"
 
     def take(self, query: str) -> str:
-        """Take an answer, and return what to show the person."""
+        """Take an answer, and return the text to show the user."""
         try:
             self._code = _code_in(query, self._state)
             said = "You are logged in. This page can be closed."
@@ -215,7 +215,7 @@ class _Listener:
         """Return the code.
 
         Raises:
-            LoginError: It did not come, or a refusal came.
+            LoginError: The login was refused or took too long.
         """
         deadline = timeout
         while not self._answered.wait(min(_TICK, deadline)):  # so that Ctrl-C is noticed
@@ -254,6 +254,6 @@ def _handler(listener: _Listener) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
-            """Say nothing: the line would hold the code."""
+            """Log nothing: the line would hold the code."""
 
     return Handler

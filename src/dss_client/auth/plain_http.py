@@ -1,4 +1,4 @@
-"""The few requests that go to whoever issues tokens: outside the API, and never with a token."""
+"""Requests to the issuer of tokens: outside the API, and never with a token."""
 
 import json
 from collections.abc import Mapping
@@ -19,21 +19,22 @@ _PUBLIC = ("error", "error_description")  # of a refusal (RFC 6749, section 5.2)
 
 
 def need_protection(url: str) -> None:
-    """Make sure that what is secret does not go over a network in the clear.
+    """Refuse a URL over which a secret would be sent in the clear.
 
     Raises:
-        LoginError: It would.
+        LoginError: The URL is not https.
     """
     parts = urlsplit(url)
     if parts.scheme != "https" and parts.hostname not in {"127.0.0.1", "localhost", "::1"}:
-        raise LoginError(f"{redact_url(url, presigned=True)} is not https: no login goes there")
+        place = redact_url(url, presigned=True)
+        raise LoginError(f"{place} is not https: a login is sent over https only")
 
 
 def get_object(url: str) -> dict[str, Any]:
     """Ask for a JSON object.
 
     Raises:
-        LoginError: There is none.
+        LoginError: There is no such answer.
     """
     return _object("GET", url, None)
 
@@ -42,8 +43,8 @@ def post_form(url: str, fields: Mapping[str, str]) -> dict[str, Any]:
     """Send a form, and return the JSON object that answers it.
 
     Raises:
-        LoginError: It was refused, with the reason that the server gives; or the form, which holds
-            secrets, would go in the clear.
+        LoginError: The server refused it; the message has its reason. Or the form, which holds
+            secrets, would be sent in the clear.
     """
     need_protection(url)
     return _object("POST", url, fields)

@@ -1,4 +1,4 @@
-"""Tokens of a service account: made on the spot, with the key that the account's file holds."""
+"""Tokens of a service account, signed with the key in the account's file."""
 
 import threading
 import time
@@ -31,7 +31,7 @@ class ServiceAccount:
 
     Args:
         path: Its file, as ``GOOGLE_APPLICATION_CREDENTIALS`` names it.
-        audience: Whom the tokens are for.
+        audience: The audience of the tokens.
 
     Raises:
         LoginError: The file cannot be used.
@@ -54,8 +54,8 @@ class ServiceAccount:
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(map(str, first["loc"])) or "it"
             raise LoginError(
-                f"{path}, which GOOGLE_APPLICATION_CREDENTIALS names, is no key of a service"
-                f" account: {where}: {first['msg']}"
+                f"{path}, which GOOGLE_APPLICATION_CREDENTIALS names, is not a valid"
+                f" service account key: {where}: {first['msg']}"
             ) from None
 
     @property
@@ -64,10 +64,10 @@ class ServiceAccount:
         return self._key.client_email
 
     def token(self) -> str:
-        """Return a token that holds for a while.
+        """Return a token that stays valid for a while.
 
         Raises:
-            LoginError: The key is none, or PyJWT is not installed.
+            LoginError: The key is not valid, or PyJWT is not installed.
         """
         with self._lock:
             if time.time() >= self._ends - _EARLY:
@@ -108,6 +108,6 @@ class ServiceAccount:
             )
         except (ValueError, TypeError, jwt.PyJWTError):
             raise LoginError(
-                f"the private key of service account {self.email} is no RSA key in PEM"
+                f"the private key of service account {self.email} is not a valid RSA key (PEM)"
             ) from None
         self._ends = now + _LIFE

@@ -1,8 +1,7 @@
-"""Where a client's token comes from, and where the next one comes from when it is refused.
+"""Where a client's token comes from, and the next one after a refusal.
 
-Where the caller gives none: ``DSS_TOKEN``, a service account, a stored login, the reference
-client's configuration, in this order. A stored token is only ever used for the deployment
-that it was made for.
+If the caller gives none: ``DSS_TOKEN``, a service account, a stored login, the reference client's
+configuration, in this order. A stored token is only used for the deployment that issued it.
 """
 
 import os
@@ -22,36 +21,36 @@ from .stored import LoginStore, StoredLogin
 
 __all__ = ["LoginToken", "TokenSource", "find_token_source", "token_fields"]
 
-_CENTURY = 100 * 365 * 86_400  # seconds; who announces more announces nothing
+_CENTURY = 100 * 365 * 86_400  # seconds; a longer life counts as unknown
 
 
 @runtime_checkable
 class TokenSource(TokenGiver, Protocol):
-    """Gives tokens, and tells about them."""
+    """Gives tokens, and describes them."""
 
     def credential(self) -> Credential:
-        """Tell what is known of it, without the token itself."""
+        """Describe the token without showing it."""
         ...
 
 
 class EnvironmentToken:
-    """``DSS_TOKEN``: looked up by each client, so that none is pickled with it."""
+    """``DSS_TOKEN``, read by each client, so that it is not pickled."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
         self._value = environ["DSS_TOKEN"]
 
     def token(self) -> str:
-        """Return it."""
+        """Return the token."""
         return self._value
 
     def renew(self, refused: str) -> str | None:
-        """Return what the environment holds by now, if that is another one."""
+        """Return the token that the environment has now, if it is another one."""
         self._value = self._environ.get("DSS_TOKEN") or refused
         return self._value if self._value != refused else None
 
     def credential(self) -> Credential:
-        """Tell what it says of itself."""
+        """Describe the token."""
         return describe(self._value, "DSS_TOKEN")
 
 
@@ -62,27 +61,27 @@ class ServiceAccountToken:
         self._account = account
 
     def token(self) -> str:
-        """Return a token that still holds for a while."""
+        """Return a token that stays valid for a while."""
         return self._account.token()
 
     def renew(self, refused: str) -> str | None:
-        """Make another one."""
+        """Make another token."""
         value = self._account.renew()
         return value if value != refused else None
 
     def credential(self) -> Credential:
-        """Tell about the account."""
+        """Describe the account."""
         return describe(self.token(), "service account")
 
 
 class LoginToken:
-    """A stored login, renewed as far as it can be: once, however many threads find it over.
+    """A stored login, renewed when it has expired: once, also for many threads.
 
     Args:
-        read: Returns the login as it is stored now; None where it is gone.
-        keep: Stores a renewed one.
-        origin: Where it is from.
-        place: What to tell a user who has to log in again.
+        read: Returns the login as it is stored now; None if it is gone.
+        keep: Stores the renewed login.
+        origin: Where the login comes from.
+        place: The deployment, for messages.
     """
 
     def __init__(
@@ -100,7 +99,7 @@ class LoginToken:
         self._login: StoredLogin | None = None
 
     def token(self) -> str:
-        """Return the token, renewed if it is known to be over."""
+        """Return the token, renewed if it is known to have expired."""
         with self._lock:
             login = self._login = self._login or self._stored()
             if login.is_over:
@@ -122,7 +121,7 @@ class LoginToken:
             return login.access_token
 
     def credential(self) -> Credential:
-        """Tell what the token says of itself."""
+        """Describe the token."""
         with self._lock:
             login = self._stored()
         return describe(login.access_token, self._origin, expires_at=login.expires_at)
@@ -150,10 +149,10 @@ class LoginToken:
 
 
 def _refreshed(login: StoredLogin) -> StoredLogin:
-    """Ask for a new token with what a login has for it.
+    """Ask for a new token with the login's refresh token.
 
     Raises:
-        LoginError: It was refused.
+        LoginError: The request was refused.
     """
     fields = {
         "grant_type": "refresh_token",
@@ -166,12 +165,12 @@ def _refreshed(login: StoredLogin) -> StoredLogin:
 
 
 def token_fields(answer: Mapping[str, object]) -> dict[str, object]:
-    """Return the fields of a login that an answer with a token brings.
+    """Return the fields of a login in an answer with a token.
 
-    One without a refresh token leaves the one that there is.
+    If it has no refresh token, the present one stays.
 
     Raises:
-        LoginError: It holds no token.
+        LoginError: The answer has no token.
     """
     access, refresh = answer.get("access_token"), answer.get("refresh_token")
     if not (isinstance(access, str) and access):
@@ -188,14 +187,14 @@ def token_fields(answer: Mapping[str, object]) -> dict[str, object]:
 def find_token_source(
     deployment: str, environ: Mapping[str, str] = os.environ
 ) -> TokenSource | None:
-    """Return where the token of a client comes from to which none was given; None for nowhere.
+    """Return the source of tokens for a client that was given none; None if there is none.
 
     Args:
         deployment: Base URL of the deployment.
         environ: The environment.
 
     Raises:
-        LoginError: A service account is named that cannot be used.
+        LoginError: The environment names a service account that cannot be used.
     """
     if environ.get("DSS_TOKEN"):
         return EnvironmentToken(environ)

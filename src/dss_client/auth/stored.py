@@ -1,7 +1,7 @@
 """Logins that are kept between runs: in the system's keyring, else in files for the owner only.
 
 There is one entry for each deployment, so that a token never reaches another one, and two processes
-that log in at once cannot damage each other's.
+can log in at the same time.
 """
 
 import hashlib
@@ -28,15 +28,15 @@ _EARLY = 60.0  # seconds before a token's end at which it is renewed
 
 
 class StoredLogin(BaseModel):
-    """What a login brought. None of it shows in a repr.
+    """The result of a login. Its repr shows none of the secrets.
 
     Attributes:
-        access_token: What is sent along.
-        refresh_token: What brings a new one, if anything does.
-        expires_at: When it ends, in seconds since 1970; None where that is not known.
-        token_uri: Where it is renewed.
-        client_id: As which application.
-        client_secret: That application's secret, which installed applications cannot keep.
+        access_token: The token to send.
+        refresh_token: The token to get a new one with, if there is one.
+        expires_at: When it expires, in seconds since 1970; None if that is not known.
+        token_uri: URL to renew it at.
+        client_id: The application.
+        client_secret: The application's secret; of an installed application it is not secret.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="ignore")
@@ -50,17 +50,17 @@ class StoredLogin(BaseModel):
 
     @property
     def is_over(self) -> bool:
-        """Whether it is known to have ended, or to be about to."""
+        """Whether it has expired or is about to, as far as is known."""
         return self.expires_at is not None and self.expires_at - _EARLY <= time.time()
 
     @property
     def can_be_renewed(self) -> bool:
-        """Whether there is what a new token is asked for with."""
+        """Whether it can be renewed."""
         return bool(self.refresh_token and self.token_uri and self.client_id)
 
 
 class _Keyring(Protocol):
-    """What is used of the package ``keyring``."""
+    """The part of the package ``keyring`` that is used."""
 
     def get_password(self, service: str, name: str, /) -> str | None: ...
     def set_password(self, service: str, name: str, password: str, /) -> None: ...
@@ -71,14 +71,14 @@ class LoginStore:
     """The logins of one user.
 
     Args:
-        environ: The environment, which may name the config file; logins are beside it.
+        environ: The environment, which may name the config file; logins are kept next to it.
     """
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         self._environ = environ
 
     def path(self, deployment: str) -> Path:
-        """Return where the login of a deployment is, or would be, where there is no keyring.
+        """Return the file of a deployment's login if there is no keyring.
 
         Raises:
             NoHome: It would be nowhere.
@@ -103,11 +103,11 @@ class LoginStore:
             return None
 
     def write(self, deployment: str, login: StoredLogin) -> str:
-        """Keep a login, in the place of any other one; return where.
+        """Store a login, replacing another one; return the place.
 
         Raises:
             NoHome: There is no place for it.
-            OSError: It cannot be written; the one before is still there.
+            OSError: It cannot be written; the previous one is still there.
         """
         text = login.model_dump_json(exclude_none=True)
         keyring = _keyring()
@@ -122,10 +122,10 @@ class LoginStore:
         return str(path)
 
     def remove(self, deployment: str) -> list[str]:
-        """Remove the login of a deployment from wherever it is; return those places.
+        """Remove the login of a deployment from all places; return them.
 
         Raises:
-            LoginError: The keyring refuses, so that one may be left there.
+            LoginError: The keyring refuses, so the login may still be there.
             OSError: The file cannot be removed.
         """
         removed: list[str] = []
@@ -150,7 +150,7 @@ class LoginStore:
 
 
 def _write_private(path: Path, text: str) -> None:
-    """Write a file that nobody else could read for a moment, whole or not at all."""
+    """Write a file for its owner only, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = path.with_name(f".{secrets.token_hex(8)}.part")
     descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
@@ -165,7 +165,7 @@ def _write_private(path: Path, text: str) -> None:
 
 
 def _keyring() -> _Keyring | None:
-    """Return the system's keyring, where the extra is installed and there is one."""
+    """Return the system's keyring, if the extra is installed and there is one."""
     if importlib.util.find_spec("keyring") is None:
         return None
     package: Any = importlib.import_module("keyring")

@@ -23,7 +23,7 @@ __all__ = ["App", "Command", "Session", "app", "load_commands", "pass_session"]
 
 @define
 class Session:
-    """What the options that every command takes say.
+    """The values of the options that every command takes.
 
     Attributes:
         url: The deployment; None leaves it to ``DSS_URL`` and the config file.
@@ -41,7 +41,7 @@ class Session:
         """Return a client of the deployment.
 
         Raises:
-            InvalidArgument: The URL is none.
+            InvalidArgument: The URL is not valid.
             ConfigError: The config file cannot be used.
         """
         from dss_client import DSSClient
@@ -83,7 +83,10 @@ _COMMON = (
         "--json", "as_json", is_flag=True, default=None, help="Print one JSON document instead."
     ),
     _option(
-        "--retries", type=click.IntRange(min=0), metavar="N", help="Tries after the first failed."
+        "--retries",
+        type=click.IntRange(min=0),
+        metavar="N",
+        help="Tries after the first one fails.",
     ),
     _option(
         "--debug",
@@ -103,7 +106,7 @@ _COMMON = (
 
 
 class _Common(click.Command):
-    """Takes the common options, but those whose name it uses itself (``--version``)."""
+    """Takes the common options, except those whose name it uses itself (``--version``)."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Return the own parameters and the common ones."""

@@ -1,4 +1,4 @@
-"""What the commands that download have in common: options, progress, and the last line."""
+"""The common parts of commands that download: options, progress, and the last line."""
 
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -80,7 +80,7 @@ no_metadata_option: Decorator = click.option(
 
 @frozen(kw_only=True)
 class How:
-    """How to download, whatever it is."""
+    """How to download."""
 
     replica: Replica
     download_dir: Path
@@ -105,7 +105,7 @@ class How:
 
 @frozen(kw_only=True)
 class Now:
-    """What to do about a download now."""
+    """What to do with a download now."""
 
     dry_run: bool
     processes: int
@@ -114,7 +114,7 @@ class Now:
     def run(
         self, how: How, download: "Callable[[DownloadOptions], DownloadReport]"
     ) -> "DownloadReport":
-        """Run a download as it is asked for."""
+        """Run a download as the options say."""
 
         def start(
             progress: "ProgressCallback | None", executor: "Executor | None"
@@ -156,7 +156,7 @@ class Filters:
 def _collected(
     kind: type[Any], name: str, *options: Callable[[Callable[..., Any]], Callable[..., Any]]
 ) -> Decorator:
-    """Return a decorator that takes options and hands them on as one value."""
+    """Return a decorator that takes options and passes them on as one value."""
     names = [each.name for each in fields(kind)]
 
     def decorate(command: F) -> F:
@@ -184,29 +184,29 @@ transfer_options: Decorator = _collected(
         default=10,
         show_default=True,
         metavar="N",
-        help="Failures of one file to put up with.",
+        help="Failed attempts allowed per file.",
     ),
     click.option(
         "--verify",
         type=click.Choice(["size", "sha256"]),
         default="sha256",
         show_default=True,
-        help="What is looked at before a file that is there already is trusted.",
+        help="How a file that exists already is checked before it is trusted.",
     ),
     click.option(
         "--durable/--no-durable",
         default=True,
         show_default=True,
-        help="Bring each file to the disk before it gets its name.",
+        help="Flush each file to the disk before it gets its name.",
     ),
     click.option(
         "--clash",
         type=click.Choice(["error", "rename", "skip"]),
         default="error",
         show_default=True,
-        help="What to do about names that cannot both be files, such as a and A.",
+        help="What to do with names that cannot both be files, such as a and A.",
     ),
-    click.option("--threads", type=_COUNT, metavar="N", help="Files that are worked on at once."),
+    click.option("--threads", type=_COUNT, metavar="N", help="Files to work on at once."),
 )
 """Take how to download, as argument `how`."""
 
@@ -214,7 +214,7 @@ now_options: Decorator = _collected(
     Now,
     "now",
     click.option(
-        "--dry-run", is_flag=True, help="Only say what would be done; with --json or -v, why."
+        "--dry-run", is_flag=True, help="Only show what would be done; with --json or -v, also why."
     ),
     click.option(
         "--processes",
@@ -278,7 +278,7 @@ def run_download(
 
 @contextmanager
 def resumable() -> Generator[None]:
-    """Say of an interrupt that the same command goes on from there.
+    """Say after an interrupt that the same command continues.
 
     Raises:
         click.exceptions.Exit: It was interrupted.
@@ -314,7 +314,7 @@ def _workers(count: int) -> "Generator[Executor | None]":
 
 
 def _ignore_interrupts() -> None:
-    """Leave Ctrl-C, which the terminal sends to all processes, to the one that started them."""
+    """Ignore Ctrl-C, which the terminal sends to all processes: the parent handles it."""
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -324,7 +324,7 @@ def refuse_failures(report: "DownloadReport") -> None:
     """Name each file that failed on standard error.
 
     Raises:
-        click.ClickException: There is one at least.
+        click.ClickException: At least one failed.
     """
     for error in report.errors:
         click.echo(f"failed: {one_line(str(error))}", err=True)
@@ -333,7 +333,7 @@ def refuse_failures(report: "DownloadReport") -> None:
 
 
 def summary(report: "DownloadReport") -> str:
-    """Return one line that says what became of a download, and by which links."""
+    """Return one line that sums up a download, and its links."""
     states = [
         f"{report.count(state):,} {state}"
         for state in ("downloaded", "reused", "skipped")
@@ -381,14 +381,14 @@ def emit_report(
     ending: str,
     first: Mapping[str, object] | None = None,
 ) -> None:
-    """Print what became of a download, without having all of it in memory.
+    """Print the result of a download, without having all of it in memory.
 
     Args:
-        session: Says whether as JSON.
-        now: What was to be done.
-        report: What became of it.
-        ending: Where it is, as the end of a line.
-        first: What else to say of it in JSON.
+        session: The common options.
+        now: What to do now.
+        report: The report.
+        ending: Where it is, as the end of the line.
+        first: Further members of the JSON document.
     """
     from dss_client.download.lines import report_lines
 
@@ -397,7 +397,7 @@ def emit_report(
 
 
 def finish(session: Session, now: Now, report: "DownloadReport", ending: str) -> None:
-    """Print what became of a download.
+    """Print the result of a download.
 
     Raises:
         click.ClickException: Some files failed.

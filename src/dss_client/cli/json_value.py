@@ -17,7 +17,7 @@ def json_object(text: str) -> dict[str, object]:
     """Read a JSON object, given as text, ``@FILE``, or ``-`` for standard input.
 
     Raises:
-        click.BadParameter: It is none.
+        click.BadParameter: It is not a JSON object.
     """
     document = _read(text)
     if not isinstance(document, dict):

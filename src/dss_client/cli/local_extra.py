@@ -42,7 +42,7 @@ def local_dss(
         settings: Fields of `LocalSettings`.
 
     Raises:
-        MissingExtra: The packages it stands on are not installed.
+        MissingExtra: The packages that it needs are not installed.
         DSSError: The scenario cannot be used; the message names each place in it.
         OSError: The scenario cannot be read.
     """

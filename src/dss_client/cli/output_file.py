@@ -1,4 +1,4 @@
-"""Where a command's output goes: standard output, or a file that is whole or not there."""
+"""Where a command's output goes: standard output, or a file that is written whole or not at all."""
 
 import secrets
 import sys
@@ -20,7 +20,7 @@ def written_to(name: str | None, *, raw: bool = False) -> Generator[BinaryIO]:
 
     Args:
         name: A path, or ``-``; standard output when not given.
-        raw: What comes is the content of a file: it does not go to a terminal unless ``-`` says so.
+        raw: The output is the content of a file; it goes to a terminal only if the name is ``-``.
 
     Raises:
         click.UsageError: It would go to a terminal, or the path is a directory.

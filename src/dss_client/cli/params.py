@@ -45,11 +45,11 @@ class RootPath(click.Path):
 
 @frozen
 class BundleId:
-    """A bundle as a user names it.
+    """A bundle as the user names it.
 
     Attributes:
         uuid: Its id.
-        version: Its version, where it is said.
+        version: Its version, if given.
     """
 
     uuid: str
@@ -60,7 +60,7 @@ class BundleId:
         """Read a uuid, or a uuid and version joined by a dot, as a search prints them.
 
         Raises:
-            InvalidUUID, InvalidVersion: It is neither.
+            InvalidUUID, InvalidVersion: The uuid or the version is not valid.
         """
         if "." not in text:
             return cls(normal_uuid(text))
@@ -68,7 +68,7 @@ class BundleId:
         return cls(fqid.uuid, fqid.version)
 
     def at(self, version: str | None) -> "BundleId":
-        """Return the bundle in the version that an option says, if it does.
+        """Return the bundle in the version that an option names, if any.
 
         Raises:
             click.UsageError: Two versions are named.
@@ -125,7 +125,7 @@ def collection_argument(command: F) -> F:
 
 
 def query_argument(*, required: bool) -> Callable[[F], F]:
-    """Take a query of a search, as argument `query`; without one all is found."""
+    """Take a search query, as argument `query`; without one every bundle is found."""
     if required:
         return click.argument("query", metavar="QUERY", callback=_query)
     return click.argument("query", metavar="[QUERY]", default="{}", callback=_query)

@@ -1,4 +1,4 @@
-"""Progress bars: drawn on a terminal, not at all elsewhere."""
+"""Progress bars, on terminals only."""
 
 import sys
 from collections.abc import Generator
@@ -13,7 +13,7 @@ __all__ = ["progress_bar"]
 
 @contextmanager
 def progress_bar() -> "Generator[ProgressCallback | None]":
-    """Yield what draws the progress of one download on standard error; None without a terminal."""
+    """Yield a callback that draws progress on standard error; None without a terminal."""
     if not sys.stderr.isatty():
         yield None
         return

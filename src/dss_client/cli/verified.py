@@ -1,4 +1,4 @@
-"""What a verification has found, on the terminal."""
+"""The faults that a verification found, on the terminal."""
 
 from typing import TYPE_CHECKING
 
@@ -13,10 +13,10 @@ __all__ = ["refuse_faults"]
 
 
 def refuse_faults(report: "VerifyReport") -> None:
-    """Name each file that is not as it should be on standard error.
+    """Name each faulty file on standard error.
 
     Raises:
-        click.ClickException: There is one at least.
+        click.ClickException: There is at least one.
     """
     for fault in report.faults:
         click.echo(f"failed: {one_line(str(fault))}", err=True)

@@ -145,7 +145,7 @@ class Api(App):
         """Return the command of an operation.
 
         Raises:
-            click.UsageError: There is none; the message names those that may have been meant.
+            click.UsageError: There is no such operation; the message suggests similar names.
         """
         name = cmd_name.replace("-", "_")
         if name in operations.names():

@@ -1,4 +1,4 @@
-"""``dss checkout``: have a bundle copied to a bucket."""
+"""``dss checkout``: copy a bundle to a bucket."""
 
 from typing import TYPE_CHECKING
 
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 @replica_option
 @bundle_version_option
 @click.option("--destination", metavar="BUCKET", help="Copy to this bucket, not the service's own.")
-@click.option("--email", metavar="ADDRESS", help="Tell this address when the copy is done.")
-@click.option("--job", "job_id", metavar="ID", help="Go on with a job instead of starting one.")
+@click.option(
+    "--email", metavar="ADDRESS", help="Send an email to this address when the copy is done."
+)
+@click.option("--job", "job_id", metavar="ID", help="Continue with a job instead of starting one.")
 @click.option("--no-wait", is_flag=True, help="Do not wait until the copy is done.")
 @click.option(
     "--timeout",
@@ -47,17 +49,17 @@ def checkout(
     no_wait: bool,
     timeout: float,
 ) -> None:
-    """Have a bundle copied to a bucket.
+    """Copy a bundle to a bucket.
 
-    It prints where the copy is; with --no-wait the id of the job, and --job ID goes on with it, in
-    the same replica.
+    Prints where the copy is; with --no-wait prints the id of the job. --job ID continues with that
+    job, in the same replica.
     """
     from dss_client import CheckoutJob
 
     if job_id is not None:
         _refuse_beside_job(bundle, version=version, destination=destination, email=email)
     elif bundle is None:
-        raise click.UsageError("name a bundle, or go on with a job: --job ID")
+        raise click.UsageError("name a bundle, or continue with a job: --job ID")
     with session.client() as client:
         if bundle is None:
             job = CheckoutJob.attach(client, job_id or "", replica=replica)
@@ -80,7 +82,7 @@ def _refuse_beside_job(bundle: BundleId | None, **options: str | None) -> None:
     given = ["the bundle"] if bundle else []
     given += [f"--{name}" for name, value in options.items() if value is not None]
     if given:
-        raise click.UsageError(f"--job goes on with a job as it was started: leave out {given[0]}")
+        raise click.UsageError(f"--job continues a job as it was started: leave out {given[0]}")
 
 
 def _status(

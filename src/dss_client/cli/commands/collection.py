@@ -36,7 +36,7 @@ def _items_option(name: str, text: str) -> Callable[[F], F]:
 @click.option("--description", default="", help="What it is.")
 @click.option("--details", type=json_object, metavar="JSON", help="Anything else.")
 @_items_option("--contents", "Items")
-@click.option("--uuid", help="Its id; a new one when not given.")
+@click.option("--uuid", help="Its id; a new one if not given.")
 @replica_option
 @pass_session
 def create_collection(
@@ -80,9 +80,9 @@ def update_collection(
     details: dict[str, object] | None,
     replica: Replica,
 ) -> None:
-    """Make a new version of a collection: give the version to start from, as UUID.VERSION."""
+    """Make a new version of a collection. Name the version to start from as UUID.VERSION."""
     if collection.version is None:
-        raise click.UsageError("say which version to start from: UUID.VERSION")
+        raise click.UsageError("name the version to start from: UUID.VERSION")
     with session.client() as dss:
         made = dss.update_collection(
             uuid=collection.uuid,

@@ -1,4 +1,4 @@
-"""``dss completion``: what makes a shell complete commands, options and their values."""
+"""``dss completion``: completion of commands, options and their values in a shell."""
 
 import click
 from click.shell_completion import get_completion_class
@@ -20,7 +20,7 @@ _NOTE = {"zsh": "Have ~/.zfunc in fpath before compinit: fpath+=~/.zfunc; autolo
 @click.argument("shell", type=click.Choice(sorted(_FOLDER)))
 @click.option("--install", is_flag=True, help="Write it where that shell looks for it.")
 def completion(shell: str, install: bool) -> None:
-    r"""Print what makes SHELL complete dss commands; eval it, or let --install write it.
+    r"""Print the completion script for SHELL; eval it, or let --install write it.
 
     \b
     bash, zsh:  eval "$(dss completion bash)"

@@ -1,4 +1,4 @@
-"""``dss demo``: the main job, from search to verified files, on an embedded DSS."""
+"""``dss demo``: from search to verified files, on an embedded DSS."""
 
 import time
 from collections.abc import Iterable
@@ -62,7 +62,7 @@ with LocalDSS(sample=True) as server, DSSClient(server.url) as dss:
 def demo(session: Session, directory: Path) -> None:
     """Search, check out, download and verify sample data.
 
-    It all happens on this machine, on an embedded DSS that is started for it.
+    It runs on this machine, with an embedded DSS that it starts and stops.
     """
     say = _Narrator(err=session.as_json)
     manifest = directory / _MANIFEST
@@ -112,7 +112,7 @@ class _Narrator:
 
 
 def _claim(directory: Path) -> None:
-    """Make the directory, or take one that is empty or of an earlier demo: nothing else is touched.
+    """Make the directory, or take one that is empty or of an earlier demo.
 
     Raises:
         click.UsageError: It holds something else.

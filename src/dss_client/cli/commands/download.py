@@ -1,4 +1,4 @@
-"""``dss download`` and its siblings: bundles, manifests, collections, what a search finds."""
+"""``dss download`` and the like: bundles, manifests, collections, search results."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -84,7 +84,7 @@ def download(
 
 
 def _pinned(client: "DSSClient", bundle: BundleId, how: How) -> FQID:
-    """Return a bundle with its version; the latest where none was said."""
+    """Return a bundle with its version; the latest if none was given."""
     if bundle.version is not None:
         return FQID(bundle.uuid, bundle.version)
     page = client.get_bundle(uuid=bundle.uuid, replica=how.replica, per_page=_LEAST_PER_PAGE)
@@ -114,9 +114,9 @@ def download_manifest(
     no_data: bool,
     now: Now,
 ) -> None:
-    """Download what a manifest lists.
+    """Download the files that a manifest lists.
 
-    Every file is verified. A copy of the manifest with the places of the files is written to DIR.
+    Every file is verified. A copy of the manifest with the paths of the files is written to DIR.
     """
     from dss_client.download import download_manifest
 
@@ -146,10 +146,10 @@ def download_manifest(
 def download_collection(
     session: Session, collection: BundleId, version: str | None, how: How, now: Now
 ) -> None:
-    """Download what a collection lists.
+    """Download the files and bundles that a collection lists.
 
-    Nested collections are included. The service answers the owner of a collection only: set
-    DSS_TOKEN. Bundles become directories as of dss download, single files go to
+    Nested collections are included. The service answers only the owner of a collection: log in, or
+    set DSS_TOKEN. Bundles become directories as of dss download, single files go to
     DIR/collection-UUID.
     """
     from dss_client.download import download_collection

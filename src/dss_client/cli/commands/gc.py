@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from dss_client.download.garbage_report import GarbageKind
 
 _KINDS: tuple[tuple["GarbageKind", str], ...] = (
-    ("content", "contents that nothing stands for"),
+    ("content", "contents that nothing refers to"),
     ("partial", "partial files of downloads that have ended"),
     ("temporary", "temporary files"),
     ("directory", "empty directories"),
@@ -34,7 +34,7 @@ _HINT = (
     metavar="TSV",
     help="Keep what this manifest lists, with a path if it has that column; may be repeated.",
 )
-@click.option("--dry-run", is_flag=True, help="Only say what would be removed; the default.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be removed (the default).")
 @click.option("--yes", is_flag=True, help="Remove it.")
 @click.option("-v", "--verbose", is_flag=True, help="Name each file.")
 @pass_session
@@ -48,10 +48,10 @@ def gc(
 ) -> None:
     """Remove what the store of DIR no longer needs.
 
-    A content stays when a file of a bundle is a hard link of it, when a bundle.json below DIR lists
-    it, or a manifest: one in DIR itself with the column file_path, or one of --keep. Partial files
-    of downloads that have ended go, too, so that these begin anew. Let no download to DIR run
-    meanwhile.
+    A content stays if a file of a bundle is a hard link to it, or if a bundle.json below DIR or a
+    manifest lists it: a manifest in DIR itself with the column file_path, or one of --keep. Partial
+    files of downloads that have ended are removed too, so such a download starts again. Do not
+    download to DIR at the same time.
     """
     from dss_client.download import collect_garbage
 
@@ -63,7 +63,7 @@ def gc(
         if item.error:
             click.echo(f"failed: {one_line(f'{item.path}: {item.error}')}", err=True)
     if not report.ok:
-        raise click.ClickException("not everything could be removed")
+        raise click.ClickException("some files could not be removed")
 
 
 def _lines(report: "GarbageReport", *, verbose: bool) -> Iterator[str]:

@@ -66,8 +66,8 @@ def plan(
 ) -> None:
     """Split a manifest into shards, for an array of jobs.
 
-    Each job does `dss run DIR`, at the end `dss merge DIR` puts the results together. All of them
-    need DIR and the directory that is downloaded to on a file system that they share.
+    Each job runs `dss run DIR`; at the end, `dss merge DIR` joins the results. DIR and the download
+    directory must be on a file system that all jobs share.
     """
     from dss_client.download import plan_jobs
 
@@ -114,7 +114,7 @@ def _plan_lines(plan: "JobPlan") -> Iterator[str]:
     " AWS Batch, Google Batch or Kubernetes says.",
 )
 @click.option(
-    "--threads", type=click.IntRange(min=1), metavar="N", help="Files that are worked on at once."
+    "--threads", type=click.IntRange(min=1), metavar="N", help="Files to work on at once."
 )
 @now_options
 @pass_session
@@ -123,13 +123,13 @@ def run(
 ) -> None:
     """Download one shard of a plan.
 
-    It may be run again at any time: what is there is not downloaded twice.
+    It can be run again at any time: nothing is downloaded twice.
     """
     from dss_client.download import run_job, shard_of_environment
 
     number = shard_of_environment() if shard is None else shard
     if number is None:
-        raise click.UsageError("which shard? Say --shard, or run it in a job array")
+        raise click.UsageError("give --shard, or run it in a job array")
 
     def start(progress: "ProgressCallback | None", executor: "Executor | None") -> "DownloadReport":
         return run_job(
@@ -153,9 +153,9 @@ def run(
 @click.option("--partial", is_flag=True, help="Merge even if shards are missing.")
 @pass_session
 def merge(session: Session, directory: Path, partial: bool) -> None:
-    """Put the results of all shards together.
+    """Join the results of all shards.
 
-    The manifest with the places of the files is written to the directory that was downloaded to.
+    Writes the manifest with the paths of the files to the download directory.
     """
     from dss_client.download import merge_jobs
 

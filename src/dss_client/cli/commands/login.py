@@ -1,4 +1,4 @@
-"""``dss login``, ``logout``, ``whoami`` and ``config``: as whom, and where to."""
+"""``dss login``, ``logout``, ``whoami`` and ``config``: the account and the deployment."""
 
 import os
 import sys
@@ -21,9 +21,13 @@ _NOBODY = 1
     "--access-token",
     metavar="TOKEN",
     default="",
-    help="Store this token; - reads it from standard input, where no list of processes shows it.",
+    help="Store this token; - reads it from standard input, which no process list shows.",
 )
-@click.option("--remote", is_flag=True, help="Print the URL and ask for the code: no browser here.")
+@click.option(
+    "--remote",
+    is_flag=True,
+    help="Print the URL and ask for the code, on a machine without a browser.",
+)
 @click.option(
     "--timeout",
     type=click.FloatRange(min=1),
@@ -38,7 +42,7 @@ def login(session: Session, access_token: str, remote: bool, timeout: float) -> 
     if access_token == "-":  # noqa: S105 - that is where it is, not what it is
         access_token = sys.stdin.read().strip()
         if not access_token:
-            raise click.UsageError("there is no token on standard input")
+            raise click.UsageError("standard input holds no token")
     with session.client() as dss:
         place = dss.login(access_token, remote, timeout=timeout)
         document = {"deployment": dss.url, "stored_in": place}
@@ -64,9 +68,9 @@ def logout(session: Session) -> None:
 @click.pass_context
 @pass_session
 def whoami(session: Session, context: click.Context) -> None:
-    """Show as whom commands speak: what the token says, never the token.
+    """Show the account that commands use, as its token states it; never the token.
 
-    The exit status is 1 where there is no token.
+    The exit status is 1 if there is no token.
     """
     with session.client() as dss:
         found = dss.credential()
@@ -103,9 +107,9 @@ def _where(place: str) -> str:
 @app.group(cls=App, invoke_without_command=True)
 @click.pass_context
 def config(context: click.Context) -> None:
-    """Show or change what commands take where no option says otherwise.
+    """Show or change the defaults of commands.
 
-    Alone it shows it.
+    Without a subcommand it shows them.
     """
     if context.invoked_subcommand is None:
         with show.make_context("show", [], parent=context) as inner:
@@ -115,7 +119,7 @@ def config(context: click.Context) -> None:
 @config.command("show")
 @pass_session
 def show(session: Session) -> None:
-    """Show the deployment, where that was said, and the config file."""
+    """Show the deployment, what sets it, and the config file."""
     from dss_client.settings import NoHome, config_path
 
     with session.client() as dss:
@@ -133,7 +137,7 @@ def show(session: Session) -> None:
 
 
 def _where_url_is_from() -> str:
-    """Say which of the places names the deployment, where no option does."""
+    """Return what sets the deployment if no option does."""
     from dss_client.auth.hca_config import read_hca_config
     from dss_client.settings import config_path, load_settings
 
@@ -155,7 +159,7 @@ def set_(session: Session, key: str, value: str) -> None:
     from dss_client import DSSClient
     from dss_client.settings import save_url
 
-    with DSSClient(value) as dss:  # refuses what is no deployment
+    with DSSClient(value) as dss:  # refuses a URL that is not valid
         url = dss.url
     path = save_url(url)
     emit(

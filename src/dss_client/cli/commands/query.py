@@ -1,4 +1,4 @@
-"""``dss search`` and ``dss get-bundle``: ask what there is."""
+"""``dss search`` and ``dss get-bundle``."""
 
 import json
 from collections.abc import Mapping
@@ -47,8 +47,8 @@ def search(
 ) -> None:
     """Find bundles by their metadata.
 
-    QUERY is an Elasticsearch query as JSON, @FILE, or - for standard input; without one every
-    bundle is found.
+    QUERY is an Elasticsearch query as JSON, @FILE, or - for standard input; without it every bundle
+    is found.
     """
     with session.client() as client:
         document, hits = _search(client, query, replica, limit, output_format)

@@ -14,7 +14,7 @@ _BREAKING = 1
 def refresh(session: Session, context: click.Context) -> None:
     """Compare the deployment's specification with this client's, and keep a copy of it.
 
-    The exit status is 1 where a difference breaks calls of this client.
+    The exit status is 1 if a difference breaks calls of this client.
     """
     with session.client() as dss:
         report = dss.refresh_swagger()

@@ -1,4 +1,4 @@
-"""``dss reindex``: make the search index of an embedded DSS anew."""
+"""``dss reindex``: rebuild the search index of an embedded DSS."""
 
 from pathlib import Path
 
@@ -19,10 +19,10 @@ from ..output import emit
 )
 @pass_session
 def reindex(session: Session, root: Path) -> None:
-    """Make the search index anew, from the bundles.
+    """Rebuild the search index from the bundles.
 
-    Needed only when bundles were changed in place: those that come and go are noticed. The number
-    of bundle versions in each replica is printed.
+    Needed only after bundles were changed in place; new and removed ones are noticed. Prints the
+    number of bundle versions in each replica.
     """
     counts = local_dss(root).reindex()
     lines = [f"{replica}: {count:,} bundle versions" for replica, count in counts.items()]

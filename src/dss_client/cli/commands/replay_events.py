@@ -1,4 +1,4 @@
-"""``dss replay-events``: every bundle that was stored, in the order of time."""
+"""``dss replay-events``: every bundle that was stored, in time order."""
 
 import json
 from itertools import islice
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @replica_option
 @click.option("--from-date", metavar="DSS_VERSION", help="Earliest time, inclusive.")
 @click.option("--to-date", metavar="DSS_VERSION", help="Latest time, exclusive.")
-@click.option("--after", metavar="CURSOR", help="Go on behind the event that was printed with it.")
+@click.option("--after", metavar="CURSOR", help="Continue after the event with this cursor.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Stop after N events.")
 @pass_session
 def replay_events(
@@ -31,7 +31,7 @@ def replay_events(
     after: str | None,
     limit: int | None,
 ) -> None:
-    """Show every bundle that was stored, in the order of time.
+    """Show every bundle that was stored, in time order.
 
     Prints the cursor of each event, which holds its time and the bundle. With --json each line is a
     JSON document with the cursor and the bundle's metadata.

@@ -1,4 +1,4 @@
-"""``dss serve`` and ``dss load``: a DSS of one's own."""
+"""``dss serve`` and ``dss load``: a DSS on this machine."""
 
 import errno
 import ipaddress
@@ -64,7 +64,7 @@ def _source_buckets(
     show_default=True,
     help="Port of the storage that its URLs point to; 0: any free one.",
 )
-@click.option("--sample", is_flag=True, help="Put three small bundles in, to try things with.")
+@click.option("--sample", is_flag=True, help="Add three small bundles to try things with.")
 @click.option(
     "--faults",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -92,11 +92,11 @@ def _source_buckets(
     show_default=True,
     help="Whether what is stored in one replica comes to the other.",
 )
-@click.option("--read-only", is_flag=True, help="Refuse all that would change something.")
+@click.option("--read-only", is_flag=True, help="Refuse every request that would change something.")
 @click.option(
     "--compat",
     type=click.Choice(["original"]),
-    help="Answer as the deployed service did where that was odd.",
+    help="Answer as the deployed service did, with its faults.",
 )
 @pass_session
 def serve(
@@ -115,13 +115,14 @@ def serve(
 ) -> None:
     """Run a DSS on this machine, over a directory.
 
-    One line with both URLs is printed when it is ready.
+    Prints one line with both URLs when it is ready.
     """
     if root is None and not sample:
-        raise click.UsageError("say where the data is, --root DIR or URL, or take the --sample")
+        raise click.UsageError("name the data with --root DIR (or URL), or use --sample")
     if not _is_loopback(host):
         click.echo(
-            f"Warning: there are no accounts: whoever reaches {host} can read everything.", err=True
+            f"Warning: there are no accounts: everyone who reaches {host} can read everything.",
+            err=True,
         )
     settings = {
         "admins": frozenset({_OWNER}),
@@ -244,10 +245,9 @@ def load(
     version: str | None,
     replica: Replica,
 ) -> None:
-    """Make a bundle of a directory.
+    """Make a bundle from a directory.
 
-    SRC is the directory; files named *.json are the metadata. The bundle's id and version are
-    printed.
+    SRC is the directory; files named *.json are the metadata. Prints the bundle's id and version.
     """
     bundle = local_dss(root).load_bundle(src, uuid, version, replica)
     document = {"uuid": bundle.uuid, "version": bundle.version, "files": bundle.files}

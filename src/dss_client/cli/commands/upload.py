@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     default=1200.0,
     show_default=True,
     metavar="S",
-    help="How long to wait until the service has copied large files.",
+    help="Seconds to wait until the service has copied large files.",
 )
 @click.option(
     "--threads",
@@ -73,8 +73,8 @@ if TYPE_CHECKING:
     metavar="N",
     help="Files, and parts of files, that are sent at once.",
 )
-@click.option("--no-progress", is_flag=True, help="Draw no progress bar.")
-@click.option("--fresh", is_flag=True, help="Send everything anew, whatever was sent before.")
+@click.option("--no-progress", is_flag=True, help="Show no progress bar.")
+@click.option("--fresh", is_flag=True, help="Send everything again, even what was sent before.")
 @click.option("-v", "--verbose", is_flag=True, help="Print a line for each file.")
 @pass_session
 def upload(
@@ -93,11 +93,11 @@ def upload(
     fresh: bool,
     verbose: bool,
 ) -> None:
-    """Make a bundle of the files below SRC_DIR.
+    """Make a bundle from the files below SRC_DIR.
 
-    Their names in the bundle are their paths there. An upload that was broken off is continued by
-    the same command. The service wants a token: set DSS_TOKEN. The credentials of the bucket are
-    those that the tools of its cloud would use.
+    Their names in the bundle are their paths relative to it. The same command continues an upload
+    that was interrupted. The service needs a token: log in, or set DSS_TOKEN. The credentials of
+    the bucket are those that its cloud's own tools use.
     """
     from dss_client.upload import DirectoryStaging
 

@@ -1,4 +1,4 @@
-"""``dss verify``: read again what was downloaded."""
+"""``dss verify``: check what was downloaded."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,22 +23,20 @@ _SHOWN = 20
     "--manifest",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="TSV",
-    help="Look at what this manifest lists only.",
+    help="Check only what this manifest lists.",
 )
 @click.option(
     "--layout",
     type=click.Choice(["none", "bundle"]),
-    help="How the manifest was downloaded; when not given, as its files are found.",
+    help="How the manifest was downloaded; if not given, found from its files.",
 )
 @click.option(
     "--allow-missing",
     is_flag=True,
-    help="It is no fault when a file of a bundle is not there, as after a download with filters.",
+    help="Allow files of a bundle to be missing, as after a download with filters.",
 )
-@click.option(
-    "--threads", type=click.IntRange(min=1), metavar="N", help="Files that are read at once."
-)
-@click.option("-v", "--verbose", is_flag=True, help="Name every file that nothing speaks of.")
+@click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Files to read at once.")
+@click.option("-v", "--verbose", is_flag=True, help="Name every extra file.")
 @pass_session
 def verify(
     session: Session,
@@ -49,11 +47,11 @@ def verify(
     threads: int | None,
     verbose: bool,
 ) -> None:
-    """Read again what was downloaded to DIR.
+    """Check everything that was downloaded to DIR.
 
-    Each content in the store and each file of a bundle is read, whether it was verified before or
-    not, and its size and checksum compared. What is wrong is named, with what to do about it. A
-    content that has gone bad no longer counts as verified, so that the next download replaces it.
+    Reads each content in the store and each file of a bundle again, and compares size and checksum.
+    Names each fault, with its remedy. A damaged content no longer counts as verified, so the next
+    download replaces it.
     """
     from dss_client.download import verify_tree
 
