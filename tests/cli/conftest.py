@@ -36,6 +36,14 @@ Run = Callable[..., Outcome]
 Spawn = Callable[..., "subprocess.Popen[str]"]
 
 
+def fill(server: LocalDSS, directory: Path, bundles: int, files: int = 1) -> list[str]:
+    """Load bundles of tiny files, and return their FQIDs."""
+    directory.mkdir()
+    for number in range(files):
+        (directory / f"{number:04}.json").write_text(json.dumps({"number": number}))
+    return [server.load_bundle(directory).fqid for _ in range(bundles)]
+
+
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
     """Return a runner of ``dss <words>`` in this process; logging is afterwards as it was."""

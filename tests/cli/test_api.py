@@ -16,7 +16,7 @@ from dss_client.local import LocalDSS, LocalSettings
 from dss_client.local.validation import operations as specified
 from tests.local.writing import HELLO, VERSION, put_source
 
-from .conftest import Run
+from .conftest import Run, fill
 
 UUID = "11111111-2222-4333-8444-555555555555"
 OTHER = "22222222-2222-4333-8444-555555555555"
@@ -141,6 +141,34 @@ class TestPages:
         assert [set(json.loads(line)) for line in done.out.splitlines()] == [
             {"uuid", "version"}
         ] * 3
+
+    @pytest.mark.parametrize(
+        ("more", "count", "has_more", "has_token"),
+        [
+            ([], 12, False, False),
+            (["--limit", "11"], 11, True, False),
+            (["--limit", "10"], 10, True, True),
+            (["--limit", "3"], 3, True, False),
+            (["--no-paginate"], 10, True, True),
+        ],
+    )
+    def test_it_says_of_itself_what_it_holds(
+        self,
+        empty_dss: LocalDSS,
+        tmp_path: Path,
+        call: Any,
+        more: list[str],
+        count: int,
+        has_more: bool,
+        has_token: bool,
+    ) -> None:
+        fill(empty_dss, tmp_path / "bundle", 12)
+        where = ["--replica", "aws", "--per-page", "10", "--url", empty_dss.url]
+        found = call("get-bundles-all", *where, *more)
+        assert len(found["bundles"]) == found["page_count"] == count
+        assert found["has_more"] is has_more
+        for mark in ("token", "search_after", "link"):
+            assert (mark in found) is has_token
 
     def test_nothing_is_a_document_too(self, dss: LocalDSS, call: Any) -> None:
         assert call("get-collections") == {"collections": []}

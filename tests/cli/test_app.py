@@ -1,6 +1,8 @@
 """What all commands share: options, exit statuses, error lines."""
 
 import io
+import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,10 +12,11 @@ import click
 import pytest
 
 import dss_client
+from dss_client import DSSClient
 from dss_client.cli import _app, main
 from dss_client.local import LocalDSS
 
-from .conftest import Run, Spawn
+from .conftest import Run, Spawn, fill
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 COMMANDS = (
@@ -258,3 +261,77 @@ def test_create_version(run: Run) -> None:
     line = run("create-version").out
     assert dss_client.is_version(line.rstrip("\n"))
     assert dss_client.is_version(run("create-version", "--json").document["version"])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="closes descriptors as POSIX shells do")
+class TestClosedStreams:
+    def shell(self, command: str, server: LocalDSS) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            ["sh", "-c", command.replace("dss ", f"{sys.executable} -m dss_client ")],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            env={**os.environ, "DSS_URL": server.url},
+        )
+
+    @pytest.mark.parametrize("closed", ["2>&-", "<&-", "<&- 2>&-"])
+    def test_closed_streams_are_no_error(
+        self, local_dss: LocalDSS, closed: str, tmp_path: Path
+    ) -> None:
+        with DSSClient(local_dss.url) as dss:
+            fqid = dss.post_search(replica="aws", es_query={}).results[0].bundle_fqid
+        done = self.shell(f"dss download {fqid} --download-dir {tmp_path} {closed}", local_dss)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.endswith(f"in {tmp_path / fqid}\n")
+
+    @pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-"])
+    def test_nobody_may_listen(self, local_dss: LocalDSS, closed: str, tmp_path: Path) -> None:
+        """Nothing of what is printed goes to a file that took a closed descriptor."""
+        done = self.shell(
+            f"cd {tmp_path}; dss api get-bundles-all --replica aws {closed} &&"
+            f" dss api get-bundles-all --replica aws -o all --debug {closed}",
+            local_dss,
+        )
+        assert (done.returncode, done.stdout) == (0, "")
+        assert len(json.loads((tmp_path / "all").read_text())["bundles"]) == 3
+
+    def test_errors_have_their_status_without_a_place_to_be_printed(
+        self, local_dss: LocalDSS
+    ) -> None:
+        assert self.shell(f"dss get-bundle {UNKNOWN} 2>&-", local_dss).returncode == 1
+        assert self.shell("dss get-bundle x 2>&-", local_dss).returncode == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["search", "--output-format", "raw"],
+        ["api", "get-bundles-all", "--replica", "aws", "--per-page", "10", "--jsonl"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_lines_come_before_the_last_page(
+    spawn: Spawn, empty_dss: LocalDSS, tmp_path: Path, words: list[str]
+) -> None:
+    fill(empty_dss, tmp_path / "bundle", 12)
+    stalled: list[dict[str, object]] = [
+        {"on": name, "nth": 2, "stall": 0} for name in ("post_search", "get_bundles_all")
+    ]
+    empty_dss.faults = stalled
+    process = spawn(*words, "--url", empty_dss.url, PYTHONUNBUFFERED="")
+    assert process.stdout is not None
+    for _ in range(10):  # of the first page; the second never comes
+        assert json.loads(process.stdout.readline())
+
+
+def test_the_end_of_a_pipe_is_quiet_in_the_middle(
+    spawn: Spawn, empty_dss: LocalDSS, tmp_path: Path
+) -> None:
+    fill(empty_dss, tmp_path / "bundle", 12)
+    process = spawn("search", "--output-format", "raw", "--url", empty_dss.url)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == ""

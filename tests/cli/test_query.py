@@ -9,7 +9,7 @@ import pytest
 from dss_client import DSSClient
 from dss_client.local import LocalDSS
 
-from .conftest import ANSI, Run, Spawn
+from .conftest import ANSI, Run, Spawn, fill
 
 HUMAN = {"query": {"match": {"files.donor_organism_json.biomaterial_core.ncbi_taxon_id": 9606}}}
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
@@ -20,14 +20,6 @@ def first(local_dss: LocalDSS) -> str:
     """FQID of the first bundle found."""
     with DSSClient(local_dss.url) as dss:
         return dss.post_search(replica="aws", es_query={}).results[0].bundle_fqid
-
-
-def fill(server: LocalDSS, directory: Path, bundles: int, files: int = 1) -> list[str]:
-    """Load bundles of tiny files, and return their FQIDs."""
-    directory.mkdir()
-    for number in range(files):
-        (directory / f"{number:04}.json").write_text(json.dumps({"number": number}))
-    return [server.load_bundle(directory).fqid for _ in range(bundles)]
 
 
 def test_search_prints_a_line_for_each_bundle(run: Run, local_dss: LocalDSS, first: str) -> None:

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
+from pathlib import Path
 from typing import NoReturn
 
 __all__ = ["main"]
@@ -25,6 +26,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     Raises:
         SystemExit: Always.
     """
+    _open_closed_streams()
     missing = [name for name in ("click", "rich") if find_spec(name) is None]
     if missing:
         needed = " and ".join(missing)
@@ -44,3 +46,11 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         app.main(argv, prog_name="dss", color=color, windows_expand_args=False)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+
+
+def _open_closed_streams() -> None:
+    """Open what the caller closed (``2>&-``), so that no other file takes its descriptor."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - it stays open
+            setattr(sys, name, stream)

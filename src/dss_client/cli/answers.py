@@ -12,6 +12,8 @@ from dss_client._model import HeaderModel
 
 __all__ = ["Answers", "merged", "plain", "plain_json"]
 
+_MARKS = frozenset({"link", "search_after", "token"})
+
 
 def plain(value: object) -> Any:
     """Return a result as JSON values, exactly as it was on the wire."""
@@ -40,20 +42,26 @@ class Answers:
     pages: Iterable[object]
     key: str
     limit: int | None = None
-    first: dict[str, Any] = field(factory=dict[str, Any], init=False)
+    last: dict[str, Any] = field(factory=dict[str, Any], init=False)
+    left: int = field(default=0, init=False)
 
     def items(self) -> Iterator[object]:
-        """Yield the items; what the first page says beside them is kept in `first`."""
+        """Yield the items.
+
+        What the last page says beside them is kept in `last`, and in `left` how many of its items
+        were not taken.
+        """
         return islice(self._all(), self.limit)
 
     def _all(self) -> Iterator[object]:
         for page in self.pages:
-            document = cast("dict[str, Any]", plain(page))
-            holder = _holder(document, self.key)
+            self.last = cast("dict[str, Any]", plain(page))
+            holder = _holder(self.last, self.key)
             found = holder.pop(self.key.rpartition(".")[2], [])
-            if not self.first:
-                self.first = document
-            yield from found
+            self.left = len(found)
+            for item in found:
+                self.left -= 1
+                yield item
 
 
 def _holder(document: dict[str, Any], key: str) -> dict[str, Any]:
@@ -64,8 +72,18 @@ def _holder(document: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def merged(answers: Answers) -> dict[str, Any]:
-    """Return one document with the items of all pages in their place (docs/behaviour.md C10)."""
+    """Return one document with the items of all pages in their place (docs/behaviour.md C10).
+
+    It says of itself what a page says: how many items it holds, and whether others follow.
+    """
     items = list(answers.items())
-    document = answers.first
+    document = answers.last
+    if "page_count" in document:
+        document["page_count"] = len(items)
+    if answers.left:  # its marks lead to what follows the whole page
+        for mark in _MARKS & document.keys():
+            del document[mark]
+        if "has_more" in document:
+            document["has_more"] = True
     _holder(document, answers.key)[answers.key.rpartition(".")[2]] = items
     return document

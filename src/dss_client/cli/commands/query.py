@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 import click
 
@@ -18,10 +18,6 @@ from ..params import (
     query_argument,
     replica_option,
 )
-
-if TYPE_CHECKING:
-    from dss_client import DSSClient
-    from dss_client.models import SearchHit
 
 _LEAST_PER_PAGE, _MOST_PER_PAGE = 10, 500
 
@@ -50,37 +46,21 @@ def search(
     QUERY is an Elasticsearch query as JSON, @FILE, or - for standard input; without it every bundle
     is found.
     """
-    with session.client() as client:
-        document, hits = _search(client, query, replica, limit, output_format)
-    lines = [
-        json.dumps(hit.metadata) if output_format == "raw" else hit.bundle_fqid for hit in hits
-    ]
-    emit(document, lines, as_json=session.as_json)
+    from ..answers import Answers, merged
 
-
-def _search(
-    client: "DSSClient",
-    query: Mapping[str, object],
-    replica: Replica,
-    limit: int | None,
-    output_format: Literal["summary", "raw"],
-) -> tuple[dict[str, Any], list["SearchHit"]]:
-    """Return all pages as one: the first one's document, with the hits of all."""
     per_page = None  # the raw format has pages of one size only
     if output_format == "summary":
         per_page = max(_LEAST_PER_PAGE, min(limit or _MOST_PER_PAGE, _MOST_PER_PAGE))
-    pages = client.post_search.paginate(
-        replica=replica, es_query=query, output_format=output_format, per_page=per_page
-    )
-    first = next(pages)
-    others = (hit for page in pages for hit in page.results)
-    hits = first.results[:limit]
-    hits += islice(others, None if limit is None else limit - len(hits))
-    document = first.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    document["results"] = [
-        hit.model_dump(mode="json", by_alias=True, exclude_unset=True) for hit in hits
-    ]
-    return document, hits
+    with session.client() as client:
+        pages = client.post_search.paginate(
+            replica=replica, es_query=query, output_format=output_format, per_page=per_page
+        )
+        if session.as_json:
+            click.echo(json.dumps(merged(Answers(pages, "results", limit)), indent=2))
+            return
+        hits = (hit for page in pages for hit in page.results)
+        for hit in islice(hits, limit):
+            click.echo(json.dumps(hit.metadata) if output_format == "raw" else hit.bundle_fqid)
 
 
 @app.command("get-bundle")
