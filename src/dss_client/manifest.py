@@ -4,7 +4,6 @@ import csv
 import io
 import os
 import re
-import secrets
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TextIO, cast
 from attrs import frozen
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 
+from ._files import replacing
 from .errors import DSSError
 from .versions import is_version, normal_uuid, parse_version
 
@@ -506,18 +506,20 @@ def write_texts(path: str | os.PathLike[str], batches: Iterable[Sequence[str]]) 
 @contextmanager
 def _written(path: str | os.PathLike[str]) -> Generator[TextIO]:
     """Yield a new file that takes the place of `path` at the end, if nothing fails."""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.parent / f".{secrets.token_hex(8)}.part"
-    try:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with (
+        replacing(path) as file,
         # The path of a directory may be any bytes; so it is written as it is.
-        with temporary.open("x", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+        open(
+            file.fileno(),
+            "w",
+            encoding="utf-8",
+            errors="surrogateescape",
+            newline="",
+            closefd=False,
+        ) as text,
+    ):
+        yield text
 
 
 def _path_of(source: ManifestSource) -> Path | None:

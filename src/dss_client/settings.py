@@ -8,8 +8,6 @@ tokens never.
 import json
 import os
 import re
-import secrets
-import stat
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import ClassVar, Literal
 import platformdirs
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from ._files import write_file
 from .errors import DSSError
 
 __all__ = [
@@ -163,16 +162,8 @@ def save_url(url: str, environ: Mapping[str, str] = os.environ) -> Path:
             changed = f"url = {value}\n{text}"
         if tomllib.loads(changed).get("url") != url:
             raise ConfigError(f"the config file {path} is too unusual to be changed: do it by hand")
-        place = path.resolve()  # a link stays one
-        place.parent.mkdir(parents=True, exist_ok=True)
-        temporary = place.with_name(f".{secrets.token_hex(8)}.part")
-        try:
-            temporary.write_text(changed, encoding="utf-8")
-            if place.exists():
-                temporary.chmod(stat.S_IMODE(place.stat().st_mode))
-            temporary.replace(place)
-        finally:
-            temporary.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_file(path, changed)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"the config file {path} is not TOML: {error}") from error
     except OSError as error:

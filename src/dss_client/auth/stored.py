@@ -8,7 +8,6 @@ import hashlib
 import importlib
 import importlib.util
 import os
-import secrets
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -17,6 +16,7 @@ from typing import Any, ClassVar, Protocol, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from dss_client._files import write_file
 from dss_client.settings import NoHome, config_path
 
 from .errors import LoginError
@@ -118,7 +118,8 @@ class LoginStore:
                     self.path(deployment).unlink(missing_ok=True)
                 return "keyring"
         path = self.path(deployment)
-        _write_private(path, text)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_file(path, text, mode=0o600)
         return str(path)
 
     def remove(self, deployment: str) -> list[str]:
@@ -147,21 +148,6 @@ class LoginStore:
                 f" to {deployment}: unlock it, and log out again"
             ) from error
         return removed
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Write a file for its owner only, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = path.with_name(f".{secrets.token_hex(8)}.part")
-    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _keyring() -> _Keyring | None:

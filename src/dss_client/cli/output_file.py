@@ -1,6 +1,5 @@
 """Where a command's output goes: standard output, or a file that is written whole or not at all."""
 
-import secrets
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -8,6 +7,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 import click
+
+from dss_client._files import replacing
 
 __all__ = ["written_to"]
 
@@ -35,10 +36,5 @@ def written_to(name: str | None, *, raw: bool = False) -> Generator[BinaryIO]:
     target = Path(str(name))
     if target.is_dir():
         raise click.UsageError(f"{target} is a directory: name a file")
-    temporary = target.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        with temporary.open("xb") as file:
-            yield file
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(target, durable=False) as file:
+        yield file

@@ -2,11 +2,11 @@
 
 import hashlib
 import json
-import secrets
 from pathlib import Path
 from typing import Any, cast
 
 from dss_client import _spec
+from dss_client._files import write_file
 from dss_client._request import Request
 from dss_client._transport import Answer
 from dss_client.settings import NoHome, user_directory
@@ -68,15 +68,6 @@ def report_of(base_url: str, answer: Answer) -> SpecificationReport:
         return SpecificationReport(url=url, path=None, changes=changes)
     is_new = not path.exists() or path.read_bytes() != answer.content
     if is_new:
-        _keep(path, answer.content)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_file(path, answer.content)
     return SpecificationReport(url=url, path=path, changes=changes, is_new=is_new)
-
-
-def _keep(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -23,6 +23,8 @@ from itertools import count
 from pathlib import Path
 from typing import IO, Literal
 
+from dss_client._files import temporary_name
+
 from . import journal
 from .errors import InvalidChecksum
 
@@ -86,7 +88,7 @@ def temporary_beside(path: Path) -> Generator[IO[bytes]]:
     It has the permissions that the user's umask gives to any new file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f".{secrets.token_hex(8)}.part"
+    temporary = temporary_name(path)
     try:
         with temporary.open("x+b") as file:
             yield file

@@ -2,7 +2,6 @@
 
 import csv
 import os
-import re
 import sqlite3
 import stat
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from attrs import define, evolve, field
 
+from dss_client._files import TEMPORARY_NAME
 from dss_client.errors import DSSError, InvalidArgument
 from dss_client.manifest import ManifestReader
 
@@ -33,7 +33,6 @@ __all__ = ["DownloadUnderWay", "Garbage", "GarbageReport", "collect_garbage"]
 _PATH = "file_path"
 _OLD = 86_400.0  # seconds
 _BUSY = 600.0  # seconds
-_TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.part")
 _PARTIAL = (".part", ".journal")
 
 
@@ -208,7 +207,7 @@ def _leftovers(root: Path, store: FileStore) -> Iterator[Garbage]:
             yield Garbage(path, "temporary", _room(status))
     for folder in (root, *bundle_directories(root), *collection_directories(root)):
         for base, _, names in os.walk(folder):
-            for name in filter(_TEMPORARY.fullmatch, names):
+            for name in filter(TEMPORARY_NAME.fullmatch, names):
                 path = Path(base, name)
                 status = path.lstat()
                 if now - status.st_mtime > _OLD:

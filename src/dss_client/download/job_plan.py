@@ -9,10 +9,11 @@ from typing import Any, Self, cast
 
 from attrs import asdict, fields_dict, frozen
 
+from dss_client._files import replacing
 from dss_client.errors import DSSError, InvalidArgument
 from dss_client.types import Replica
 
-from .filestore import Verify, close_synced, temporary_beside
+from .filestore import Verify
 from .paths import ClashPolicy
 from .run import LAYOUTS, Layout
 from .settings import DownloadOptions, Settings
@@ -195,7 +196,6 @@ class JobPlan:
 
 def write_whole(path: Path, lines: Iterable[str]) -> None:
     """Write lines of text, all or nothing; what was there is replaced."""
-    with temporary_beside(path) as file:
-        for line in lines:
-            file.write(f"{line}\n".encode())
-        close_synced(file).replace(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as file:
+        file.writelines(f"{line}\n".encode() for line in lines)

@@ -4,12 +4,12 @@ import copy
 import json
 import logging
 import os
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
+from .._files import write_file
 from ..auth.hca_config import (
     DEFAULT_SWAGGER_URL,
     hca_config_files,
@@ -163,7 +163,9 @@ class HCAConfig(Section):
         values = self.to_dict()
         document = read_hca_file(path)
         _apply(document, self._loaded, values)
-        _write(path, json.dumps(document, indent=2) + "\n", mode)
+        text = json.dumps(document, indent=2) + "\n"
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_file(path, text, mode=mode)
         self._loaded = values
 
     def _own_file(self) -> Path:
@@ -242,17 +244,3 @@ def _apply(document: dict[str, Any], before: Mapping[str, Any], after: Mapping[s
             document[name] = part
         else:
             document[name] = value
-
-
-def _write(path: Path, text: str, mode: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = path.with_name(f".{secrets.token_hex(8)}.part")
-    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -1,7 +1,6 @@
 """Where files wait for the service to copy them: a bucket of a cloud, or a directory."""
 
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from uuid import uuid4
 
 from attrs import frozen
 
+from dss_client._files import replacing, write_file
 from dss_client.types import Replica
 
 from .checksums import Checksums
@@ -141,12 +141,10 @@ class DirectoryStaging:
         folder, target = self._path(upload), self._path(key)
         if folder.is_dir():
             self._write(key + _SIDECAR, _metadata(content_type, checksums))
-            joined = folder / "joined"
-            with joined.open("wb") as whole:
+            with replacing(target) as whole:
                 for number in range(1, len(parts) + 1):
                     with (folder / str(number)).open("rb") as part:
                         shutil.copyfileobj(part, whole, 1 << 20)
-            joined.replace(target)
             self.abort(key, upload)
         elif not target.is_file():
             raise LostUpload(str(folder), "the directory of the parts is gone")
@@ -161,12 +159,7 @@ class DirectoryStaging:
     def _write(self, key: str, data: bytes) -> None:
         path = self._path(key)
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.name[:100]}.{os.getpid()}.{uuid4().hex}.tmp")
-        try:
-            partial.write_bytes(data)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        write_file(path, data)
 
 
 def _metadata(content_type: str, checksums: Checksums) -> bytes:

@@ -3,6 +3,7 @@
 import click
 from click.shell_completion import get_completion_class
 
+from dss_client._files import write_file
 from dss_client.settings import home_directory
 
 from .._app import app
@@ -35,7 +36,7 @@ def completion(shell: str, install: bool) -> None:
         return
     path = home_directory() / _FOLDER[shell]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"{script}\n", encoding="utf-8")
+    write_file(path, f"{script}\n")
     click.echo(f"Written to {path}; new shells complete dss.")
     if shell in _NOTE:
         click.echo(_NOTE[shell])

@@ -3,7 +3,6 @@
 import errno
 import ipaddress
 import json
-import os
 import signal
 import socket
 import sys
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dss_client import Replica
+from dss_client._files import write_file
 
 from .._app import Session, app, pass_session
 from ..local_extra import local_dss
@@ -171,13 +171,8 @@ def _start(server: "LocalDSS", host: str, *ports: int) -> None:
 
 def _write_token(path: Path, token: str) -> None:
     """Write a token so that only its owner can read it."""
-    path.unlink(missing_ok=True)
-    with open(path, "x", opener=_private) as file:
-        file.write(token)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+    path.unlink(missing_ok=True)  # so that a link is replaced: the file is removed in the end
+    write_file(path, token, mode=0o600)
 
 
 def _is_loopback(host: str) -> bool:

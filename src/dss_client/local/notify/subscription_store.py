@@ -7,13 +7,13 @@ They cannot be rebuilt from a bucket, so they are no rows of a database that may
 
 import json
 import logging
-import tempfile
 import threading
 from pathlib import Path
 from typing import Any, Literal
 
 from attrs import field, frozen
 
+from dss_client._files import write_file
 from dss_client.types import Replica as ReplicaName
 
 from ..storage import documents
@@ -87,14 +87,10 @@ class Subscriptions:
         """Store a subscription."""
         content = json.dumps({"kind": subscription.kind, "subscription": subscription.content})
         with self._lock:
-            self._all()[subscription.uuid] = subscription
+            known = self._all()
             self._folder.mkdir(parents=True, exist_ok=True)
-            # Temporary files are for their owner only, and so is the secret.
-            with tempfile.NamedTemporaryFile(
-                "w", dir=self._folder, delete=False, encoding="ascii"
-            ) as file:
-                file.write(content)
-            Path(file.name).replace(self._path(subscription.uuid))
+            write_file(self._path(subscription.uuid), content, mode=0o600)  # it holds a secret
+            known[subscription.uuid] = subscription
 
     def remove(self, uuid: str) -> None:
         """Delete a subscription."""
