@@ -1,16 +1,18 @@
 """The blocking and the asynchronous client behind one face, so that one test holds for both."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from operator import attrgetter
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import httpx
 from attrs import field, frozen
 
 from dss_client import AsyncDSSClient, DSSClient, RetryPolicy
 
+T = TypeVar("T")
 Mode = Literal["sync", "async"]
 INSTANT = RetryPolicy(attempts=3, initial_delay=0, max_retry_after=0)
 
@@ -86,3 +88,13 @@ async def _finish_async(result: Any) -> Any:
         async with result as stream:
             return Streamed(stream.status_code, stream.headers, await stream.read())
     return await result
+
+
+def run_with_two_threads(*calls: Coroutine[Any, Any, T]) -> list[T]:
+    """Await all at once, in an event loop whose default executor has two threads."""
+
+    async def together() -> list[T]:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2))
+        return await asyncio.gather(*calls)
+
+    return asyncio.run(together())

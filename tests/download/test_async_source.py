@@ -18,6 +18,7 @@ from dss_client.download.lanes import Limits
 from dss_client.errors import InvalidArgument, NotFound
 from dss_client.local import LoadedBundle, LocalDSS
 from dss_client.manifest import manifest_rows
+from tests.drive import run_with_two_threads
 
 LARGE = bytes(range(256)) * 8192
 
@@ -64,6 +65,22 @@ async def test_a_bundle_and_a_manifest(
     assert dry.count("planned") == 8
     assert not (tmp_path / "other").exists()
     assert events[-1].bytes_done == events[-1].bytes_total
+
+
+def test_more_downloads_than_the_loop_has_threads(
+    server: LocalDSS, bundle: LoadedBundle, tmp_path: Path
+) -> None:
+    # The address of a host with a name is looked up in one of the loop's threads.
+    named = server.url.replace("127.0.0.1", "localhost")
+
+    async def download(number: int) -> int:
+        async with AsyncDSSClient(named) as dss:
+            report = await dss.download(
+                bundle_uuid=bundle.uuid, replica="aws", download_dir=tmp_path / str(number)
+            )
+        return report.files_done
+
+    assert run_with_two_threads(*(download(number) for number in range(6))) == [8] * 6
 
 
 async def test_a_storage_client_of_ones_own_is_used(

@@ -1,5 +1,6 @@
 """Whole uploads to the embedded DSS, over a directory that stands for the bucket."""
 
+import asyncio
 import threading
 import time
 from pathlib import Path
@@ -7,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from dss_client import FQID, DSSClient, InvalidArgument
+from dss_client import FQID, AsyncDSSClient, DSSClient, InvalidArgument
 from dss_client.download import ProgressEvent, UnsafeName
 from dss_client.download.errors import Stopped
 from dss_client.upload import DirectoryStaging, StagingError, UploadError, UploadReport
 from dss_client.versions import InvalidUUID, InvalidVersion
-from tests.drive import Driver
+from tests.drive import Driver, run_with_two_threads
 from tests.upload.service import BUCKET, Place, fill, running
 
 UUID = "11111111-aaaa-4bbb-8ccc-222222222222"
@@ -245,11 +246,22 @@ def test_given_up_from_elsewhere(place: Place, tmp_path: Path) -> None:
     assert sorted(map(int, map(str, staging.of("part")))) == list(range(1, 10))
 
 
+def test_more_uploads_than_the_loop_has_threads(place: Place, tmp_path: Path) -> None:
+    # The address of a host with a name is looked up in one of the loop's threads.
+    named = place.server.url.replace("127.0.0.1", "localhost")
+
+    async def upload(number: int) -> int:
+        src = fill(tmp_path / str(number), {"a": b"x", "b": b"y"})
+        async with AsyncDSSClient(named, token=place.server.mint_token()) as dss:
+            report = await dss.upload(
+                src_dir=src, replica="aws", staging_bucket=BUCKET, staging=place.staging()
+            )
+        return report.count("uploaded")
+
+    assert run_with_two_threads(*(upload(number) for number in range(6))) == [2] * 6
+
+
 def test_cancelled(place: Place, tmp_path: Path) -> None:
-    import asyncio
-
-    from dss_client import AsyncDSSClient
-
     src = fill(tmp_path / "src", {str(number): b"x" for number in range(100)})
     staging = place.staging()
     begun = threading.Event()

@@ -7,7 +7,9 @@ loop. So the client's own settings, tokens and HTTP clients hold for downloads a
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dss_client._request import JSONMapping
@@ -27,16 +29,21 @@ T = TypeVar("T")
 
 
 async def in_thread(function: Callable[[], T], stop: threading.Event) -> T:
-    """Run a download beside the event loop, and return its result.
+    """Run a download or an upload beside the event loop, and return its result.
+
+    It has a thread of its own. In one of the loop's threads it could wait for ever: the loop looks
+    up the addresses of hosts there, and when all of them wait for an answer, none is free to look.
 
     When the task is cancelled, the download is told to stop and waited for: what it has of large
     files is kept for the next run.
 
     Args:
-        function: The download.
+        function: The download or upload.
         stop: Tells it to stop.
     """
-    work = asyncio.ensure_future(asyncio.to_thread(function))
+    own = ThreadPoolExecutor(1, thread_name_prefix="dss-transfer")
+    work = asyncio.get_running_loop().run_in_executor(own, copy_context().run, function)
+    own.shutdown(wait=False)  # takes nothing more, and ends when this is done
     try:
         return await asyncio.shield(work)
     except asyncio.CancelledError:
