@@ -36,16 +36,16 @@ TESTS = {
             with DSSClient(local_dss.url) as client:
                 assert client.get_bundles_all(replica="aws").bundles == []
 
-        def test_dss_is_a_client_of_local_dss(dss, local_dss, tmp_path):
+        def test_dss_client_is_one_of_local_dss(dss_client, local_dss, tmp_path):
             (tmp_path / "a").write_text("content")
             bundle = local_dss.load_bundle(tmp_path)
-            report = dss.download(
+            report = dss_client.download(
                 bundle_uuid=bundle.uuid, replica="aws", download_dir=tmp_path / "d"
             )
             assert report.ok
 
-        def test_dss_may_write(dss):
-            assert dss.get_collections().collections == []
+        def test_dss_client_may_write(dss_client):
+            assert dss_client.get_collections().collections == []
 
         def test_sample_dss_has_the_sample(sample_dss):
             roots.append(sample_dss.root)

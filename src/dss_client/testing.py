@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dss_client import DSSClient
     from dss_client.local import LocalDSS
 
-__all__ = ["dss", "local_dss", "sample_dss"]
+__all__ = ["dss_client", "local_dss", "sample_dss"]
 
 _MARKER = "dss_faults(*rules): what goes wrong with the embedded DSS of the fixture local_dss."
 
@@ -49,7 +49,7 @@ def sample_dss() -> "Iterator[LocalDSS]":
 
 
 @pytest.fixture
-def dss(local_dss: "LocalDSS") -> "Iterator[DSSClient]":
+def dss_client(local_dss: "LocalDSS") -> "Iterator[DSSClient]":
     """Return a client of ``local_dss``, with a token that may write there."""
     from dss_client import DSSClient
 
