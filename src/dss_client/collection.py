@@ -1,4 +1,4 @@
-"""Collections of any size, though what the service takes in one request is bounded."""
+"""Collections of any size, in requests of the size that the service takes."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, cast
@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 Item = CollectionItem | CollectionItemDict | FQID
-"""What a collection can list; an `FQID` stands for a bundle."""
+"""An item of a collection; an `FQID` is a bundle."""
 
 _MOST = 1000  # items that PATCH takes (docs/behaviour.md 8.12)
 _LINKS = frozenset({"file", "bundle", "collection"})
@@ -44,9 +44,9 @@ class CollectionIncomplete(DSSError):
     """A collection was changed in part: a later request failed.
 
     Attributes:
-        at: The version with what was done so far; go on from it.
-        done: Items that were dealt with.
-        total: Items that there are.
+        at: The version with the changes so far; continue from it.
+        done: Items that were changed.
+        total: Items in all.
     """
 
     def __init__(self, at: CollectionVersion, done: int, total: int) -> None:
@@ -73,7 +73,7 @@ class Step:
 
     @property
     def count(self) -> int:
-        """How many items it deals with."""
+        """Number of items."""
         return len(self.add) + len(self.remove)
 
     @property
@@ -92,10 +92,10 @@ def wire_items(items: Iterable[Item]) -> list[CollectionItemDict]:
 
 
 def spellings(item: CollectionItemDict) -> list[CollectionItemDict]:
-    """Return the forms that an item may be stored in, the one to be sent last.
+    """Return the forms that an item may be stored in; the last one is the form to send.
 
-    The service removes what is equal in every property, and stores a pointer as it was sent: under
-    either of its names, or both.
+    The service removes items that are equal in every property. It stores a pointer as it was sent:
+    under either name, or both.
     """
     pointer = item.get("fragment", item.get("path"))
     if item.get("type") in _LINKS or pointer is None:
@@ -132,7 +132,7 @@ def _given(item: Item) -> CollectionItemDict:
 
 
 def plan(add: Iterable[Item], remove: Iterable[Item]) -> Iterator[Step]:
-    """Yield the requests that change a collection: what goes first, then what comes."""
+    """Yield the requests that change a collection: removals first, then additions."""
     gone = list(_chunks(_unique(map(_given, remove)), lambda item: len(spellings(item))))
     come = list(_chunks(wire_items(add), lambda _: 1))
     for each in gone[:-1]:
@@ -146,7 +146,7 @@ def plan(add: Iterable[Item], remove: Iterable[Item]) -> Iterator[Step]:
 def _chunks(
     items: Iterable[CollectionItemDict], size: Callable[[CollectionItemDict], int]
 ) -> Iterator[tuple[CollectionItemDict, ...]]:
-    """Yield items in groups whose sizes together are what one request may have."""
+    """Yield items in groups that fit in one request."""
     chunk: list[CollectionItemDict] = []
     filled = 0
     for item in items:

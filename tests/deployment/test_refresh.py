@@ -114,7 +114,7 @@ def test_one_that_has_less_is_told(origins: Origins, drive: Driver) -> None:
         (Reply(body=b"<html>"), "not JSON: is this the URL of a DSS"),
         (Reply(body=b"[]"), "not a JSON object"),
         (Reply(body=b"{}"), '/swagger: expected "2.0"'),
-        (Reply(body=b" " * ((1 << 24) + 1)), "that is no specification"),
+        (Reply(body=b" " * ((1 << 24) + 1)), "not a valid specification"),
     ],
 )
 def test_what_is_none_is_refused_and_not_kept(

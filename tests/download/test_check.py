@@ -208,7 +208,7 @@ def rotten_copy(path: Path) -> Path:
         (cut, "size", "5 bytes", "delete it"),
         (rotten_copy, "sha256", "sha256 ", "delete it"),
         (linked, "irregular", "a symbolic link", "delete it"),
-        (replaced, "irregular", "no regular", "delete it"),
+        (replaced, "irregular", "not a regular", "delete it"),
     ],
 )
 def test_each_fault_of_a_file_has_its_words(
@@ -369,7 +369,7 @@ def test_threads_that_read_end_soon(tree: Tree) -> None:
 
 
 def test_a_directory_that_is_none(tmp_path: Path) -> None:
-    with pytest.raises(InvalidArgument, match="is no directory: name the one"):
+    with pytest.raises(InvalidArgument, match="is not a directory: expected the one"):
         verify_tree(tmp_path / "missing")
     with pytest.raises(InvalidArgument, match="holds neither a store"):
         verify_tree(tmp_path)

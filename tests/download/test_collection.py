@@ -168,7 +168,7 @@ def test_what_is_lost_fails_by_itself(
     texts = sorted(str(error) for error in caught.value.report.errors)
     assert len(texts) == 3
     assert any("collection cccccccc" in text and "cannot be read" in text for text in texts)
-    assert any("it cannot be had" in text for text in texts)
+    assert any("it cannot be read" in text for text in texts)
     assert any("its bundle cannot be downloaded" in text for text in texts)
 
 

@@ -119,7 +119,7 @@ class TestOrder:
         [
             (b"not json", "", "is not JSON"),
             (b"{}", "/a", "leads nowhere"),
-            (b"{}", "a", "no JSON pointer"),
+            (b"{}", "a", "not a valid JSON pointer"),
         ],
     )
     def test_what_is_not_there_fails_alone(

@@ -349,8 +349,8 @@ def test_wrong_options_are_refused_before_anything_is_written(
     [
         (None, "is not there: make a plan with dss plan"),
         ("{", "cannot be read"),
-        ("[]", "is no plan"),
-        ("{}", "is no plan"),
+        ("[]", "is not a valid plan"),
+        ("{}", "is not a valid plan"),
         ('{"format": 2}', "its format is not 1"),
     ],
 )

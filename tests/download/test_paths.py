@@ -155,9 +155,9 @@ BAD = {
     # What some system cannot store, or shows as another.
     "a\ud800b": "UTF-8",
     "a\uf05cb": "stands for another",
-    "a\uffffb": "no character",
-    "a\ufdd0b": "no character",
-    "a\U0010fffeb": "no character",
+    "a\uffffb": "which macOS does not accept",
+    "a\ufdd0b": "which macOS does not accept",
+    "a\U0010fffeb": "which macOS does not accept",
     # Too long.
     "x" * 256: "256 bytes",
     "a/" + "x" * 256 + "/b": "256 bytes",

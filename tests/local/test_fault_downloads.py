@@ -73,7 +73,7 @@ class Case:
         in_the_loop: The same where the event loop had it first, if that differs. What breaks there
             is begun again, so no Range request follows.
         unsure_of_parts: Where several parts are asked for, the fault may or may not be met.
-        num_retries: Failures to put up with.
+        num_retries: Failed attempts allowed.
     """
 
     rules: list[dict[str, Any]]

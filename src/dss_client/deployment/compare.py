@@ -1,4 +1,4 @@
-"""What differs between two specifications, and whether a client of the first one minds."""
+"""The differences between two specifications, and which of them break a client of the first one."""
 
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -20,15 +20,15 @@ class Change:
     """One difference.
 
     Attributes:
-        kind: What became of it.
+        kind: Whether it was added, removed or changed.
         operation: Method and path, such as ``GET /bundles/{uuid}``.
         place: What it is about, such as ``parameter query replica`` or ``answer 200 bundle.uuid``.
-        pointer: Where it is said, as a JSON pointer: in the deployment's document, or in the
-            pinned one for what was removed.
-        trait: What of it changed, such as ``enum``; empty where it is there or not.
-        old: What the pinned specification says.
-        new: What the deployment says.
-        reason: Why this client minds; empty where it does not.
+        pointer: The place as a JSON pointer: in the deployment's document, or for removals in the
+            pinned one.
+        trait: The trait that changed, such as ``enum``; empty for additions and removals.
+        old: The value in the pinned specification.
+        new: The deployment's value.
+        reason: Why it breaks this client; empty if it does not.
     """
 
     kind: Kind
@@ -42,7 +42,7 @@ class Change:
 
     @property
     def breaking(self) -> bool:
-        """Whether calls of this client may fail for it, or bring something else."""
+        """Whether calls of this client may fail because of it, or return something else."""
         return bool(self.reason)
 
     def to_dict(self) -> dict[str, object]:
@@ -64,11 +64,11 @@ def compare(pinned: Document, other: Document) -> tuple[Change, ...]:
     Descriptions, examples, hosts and the order of things do not count.
 
     Args:
-        pinned: What this client was generated from.
-        other: What a deployment says.
+        pinned: The specification of this client.
+        other: The specification of a deployment.
 
     Raises:
-        SpecificationError: One of them is no Swagger 2.0.
+        SpecificationError: One of them is not valid Swagger 2.0.
     """
     before, after = facts(pinned), facts(other)
     changes: list[Change] = []
@@ -78,7 +78,7 @@ def compare(pinned: Document, other: Document) -> tuple[Change, ...]:
     ):
         whole = key.area == "operation"
         if not whole and key.operation in gone | new:
-            continue  # that the operation itself is, or is not, says it all
+            continue  # one entry for the whole operation is enough
         if key not in after:
             reason = _lost(key, before[key])
             changes.append(_change("removed", key, before[key], reason=reason))
@@ -141,7 +141,7 @@ def _changed(key: Key, before: Fact, after: Fact) -> Iterator[Change]:
 
 
 def _minds(trait: str, old: Any, new: Any, *, sent: bool) -> str:
-    """Say why a changed trait matters; empty where it does not."""
+    """Return why a changed trait matters; empty if it does not."""
     if trait == "type":
         return "values of another type" if old is not None and new is not None else ""
     if not sent:

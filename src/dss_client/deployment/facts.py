@@ -1,4 +1,4 @@
-"""A Swagger 2.0 document as flat facts: what can be sent and what comes back, place by place."""
+"""A Swagger 2.0 document as flat facts: requests and answers, place by place."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -24,12 +24,12 @@ _MOST_SCHEMAS = 50_000  # the DSS has some 400
 
 
 class SpecificationError(DSSError, ValueError):
-    """A document is no specification of Swagger 2.0; the message names the place in it."""
+    """A document is not valid Swagger 2.0; the message names the place in it."""
 
 
 @frozen
 class Key:
-    """What a fact is about.
+    """The place of a fact.
 
     Attributes:
         operation: Method and path, such as ``GET /bundles/{uuid}``.
@@ -44,12 +44,12 @@ class Key:
 
 @frozen
 class Fact:
-    """What a document says of it.
+    """The content of a fact.
 
     Attributes:
         pointer: Where, as a JSON pointer.
         traits: Type, limits and the like.
-        required: It is always there, or always to be sent.
+        required: Whether it is always present, or must be sent.
     """
 
     pointer: str
@@ -58,10 +58,10 @@ class Fact:
 
 
 def facts(document: Document) -> dict[Key, Fact]:
-    """Return what a document says of its operations.
+    """Return the facts of a document's operations.
 
     Raises:
-        SpecificationError: It is no Swagger 2.0.
+        SpecificationError: It is not valid Swagger 2.0.
     """
     if document.get("swagger") != "2.0":
         raise SpecificationError('/swagger: expected "2.0"')

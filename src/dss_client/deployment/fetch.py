@@ -22,7 +22,7 @@ _MAX_SIZE = 1 << 24
 
 
 def cache_path(base_url: str) -> Path:
-    """Return where the copy of a deployment's specification is, or would be.
+    """Return the path of the copy of a deployment's specification, which may not exist.
 
     Raises:
         NoHome: It would be nowhere.
@@ -46,12 +46,12 @@ def report_of(base_url: str, answer: Answer) -> SpecificationReport:
     """Compare what a deployment answered with the pinned specification, and keep it.
 
     Raises:
-        SpecificationError: It is no specification; nothing is kept.
-        OSError: It cannot be kept.
+        SpecificationError: It is not a valid specification; nothing is kept.
+        OSError: It cannot be written.
     """
     url = f"{base_url}{SWAGGER.path}"
     if len(answer.content) > _MAX_SIZE:
-        raise SpecificationError(f"{url}: more than {_MAX_SIZE} bytes: that is no specification")
+        raise SpecificationError(f"{url}: more than {_MAX_SIZE} bytes: not a valid specification")
     try:
         document: object = json.loads(answer.content)
     except (ValueError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""What became of a comparison with a deployment."""
+"""The result of a comparison with a deployment."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ class SpecificationReport:
         url: Where its specification was fetched.
         path: The copy of it that is kept; None where the user has no home directory.
         changes: The differences, by operation.
-        is_new: There was no copy yet, or another one.
+        is_new: Whether there was no copy yet, or a different one.
     """
 
     url: str
@@ -28,12 +28,12 @@ class SpecificationReport:
 
     @property
     def same(self) -> bool:
-        """Whether there is no difference at all."""
+        """Whether there are no differences."""
         return not self.changes
 
     @property
     def breaking(self) -> tuple[Change, ...]:
-        """The differences for which calls may fail, or bring something else."""
+        """The differences that may make calls fail or return something else."""
         return tuple(change for change in self.changes if change.breaking)
 
     @property

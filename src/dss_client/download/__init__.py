@@ -1,6 +1,6 @@
 """Downloads: plan -> source -> transfer -> filestore -> layout -> report.
 
-The functions are what the methods of `DSSClient` call; `Source` is what they need of a client.
+The methods of `DSSClient` call these functions; `Source` is the part of a client that they need.
 """
 
 from dss_client.manifest import ManifestError, ManifestSource

@@ -1,7 +1,7 @@
-"""Reads what was downloaded again, and says what is not as it should be.
+"""Reads again what was downloaded, and reports what is wrong.
 
-That a content in the store was verified once is not believed here, as it is by a download: disks
-forget. What is good gets the seal that downloads go by, and what is bad loses it.
+Unlike a download, this does not rely on an earlier verification, since disks fail. Good contents
+get the seal that downloads trust, and bad ones lose it.
 """
 
 import os
@@ -27,32 +27,32 @@ def verify_tree(
     threads: int | None = None,
     progress: ProgressCallback | None = None,
 ) -> VerifyReport:
-    """Read all that was downloaded to a directory again, and compare sizes and checksums.
+    """Read again all that was downloaded to a directory, and compare sizes and checksums.
 
-    That is each content in the store and each file of each bundle's directory, as its
-    ``bundle.json`` says, itself included. A file that is a hard link of a content is read once.
+    That is each content in the store and each file that the ``bundle.json`` of a bundle's directory
+    lists, and that file itself. A hard link to a content is read once.
 
     Args:
         directory: The directory that was downloaded to.
-        manifest: Look at what this manifest lists only.
-        layout: How the manifest was downloaded. When not given, a row is looked for in its bundle's
-            directory if there is one, and in the store otherwise.
-        allow_missing: It is no fault when a file that a bundle lists is not there: a download with
-            filters leaves some out.
-        threads: Files that are read at once; the number of processors when not given.
+        manifest: Check only what this manifest lists.
+        layout: How the manifest was downloaded. If not given, a row's file is looked for in its
+            bundle's directory if there is one, else in the store.
+        allow_missing: Allow files that a bundle lists to be missing, as after a download with
+            filters.
+        threads: Files to read at once; the number of processors if not given.
         progress: Called with each `ProgressEvent`.
 
     Returns:
-        What was found.
+        The report.
 
     Raises:
-        InvalidArgument: `directory` is none, or holds nothing that was downloaded.
-        ManifestError: The manifest is not one.
+        InvalidArgument: `directory` is not a directory, or holds no download.
+        ManifestError: The manifest is not valid.
         OSError: A directory cannot be read.
     """
     root = Path(directory)
     if not root.is_dir():
-        raise InvalidArgument(f"{root} is no directory: name the one that was downloaded to")
+        raise InvalidArgument(f"{root} is not a directory: expected the one that was downloaded to")
     checker = Checker(root, threads or os.cpu_count() or 1, progress, allow_missing=allow_missing)
     if manifest is not None:
         return checker.check_manifest(manifest, layout)

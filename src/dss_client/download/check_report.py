@@ -1,4 +1,4 @@
-"""What a look at everything that was downloaded has found."""
+"""The result of a check of everything that was downloaded."""
 
 import json
 from pathlib import Path
@@ -15,14 +15,14 @@ FaultKind = Literal[
 
 @frozen
 class Fault:
-    """Something that is not as it should be.
+    """A fault that a check found.
 
     Attributes:
-        path: What.
-        kind: In which way.
+        path: The file or directory.
+        kind: The kind of fault.
         expected: What should be there, in words.
         found: What is there, in words.
-        remedy: What to do about it.
+        remedy: What to do.
     """
 
     path: Path
@@ -47,18 +47,18 @@ class Fault:
 
 @frozen(kw_only=True)
 class VerifyReport:
-    """What was found.
+    """The result of a check.
 
     Attributes:
-        directory: The directory that was looked at.
+        directory: The directory that was checked.
         bundles: Number of bundles, by their directories or in the manifest.
-        files: Number of their files that are good, without descriptions; of a manifest, of rows.
+        files: Number of good files, without descriptions; for a manifest, number of good rows.
         bytes: Bytes of these.
         contents: Number of contents in the store that are good.
         content_bytes: Bytes of these.
-        faults: What is not as it should be.
-        absent: Files that bundles list and that are not there, where that is allowed.
-        extra: Files that nothing says anything of. They are no fault.
+        faults: The faults.
+        absent: Files that bundles list and that are missing, if that is allowed.
+        extra: Files that no bundle or manifest lists. They are not faults.
     """
 
     directory: Path
@@ -73,7 +73,7 @@ class VerifyReport:
 
     @property
     def ok(self) -> bool:
-        """Whether there is no fault."""
+        """Whether there are no faults."""
         return not self.faults
 
     def to_dict(self) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""The look at everything that was downloaded to one directory."""
+"""The check of everything that was downloaded to one directory."""
 
 import os
 import threading
@@ -42,7 +42,7 @@ _BUNDLES = 64  # whose descriptions are remembered
 
 
 class Checker:
-    """One look at one directory."""
+    """One check of one directory."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Checker:
         self._files = self._bytes = self._contents = self._content_bytes = 0
 
     def check_all(self) -> VerifyReport:
-        """Look at everything."""
+        """Check everything."""
         self._read(self._all_contents())
         self._read(self._all_files())
         return self._report()
@@ -76,7 +76,7 @@ class Checker:
     def check_manifest(
         self, manifest: str | os.PathLike[str], layout: Layout | None
     ) -> VerifyReport:
-        """Look at what a manifest lists."""
+        """Check what a manifest lists."""
         self._read(self._listed_contents(manifest))
         self._read(self._listed_files(manifest, layout))
         return self._report()
@@ -117,7 +117,7 @@ class Checker:
                 yield FileCheck(path, key, os.lstat(path).st_size, content=True)
 
     def _listed_contents(self, manifest: str | os.PathLike[str]) -> Iterator[FileCheck]:
-        """Yield the contents that are listed and there, as a rule each of them once."""
+        """Yield the contents that are listed and exist, usually each of them once."""
         recent: OrderedDict[str, None] = OrderedDict()
         for row in _rows(manifest):
             key = row[5].lower()
@@ -181,7 +181,7 @@ class Checker:
                 yield from self._stored(row[5].lower(), int(row[6]))
 
     def _described(self, folder: Path) -> tuple[Described, ...] | None:
-        """Return what the bundle of a directory should hold; note what is wrong with that."""
+        """Return what the bundle of a directory should hold; record what is wrong with that."""
         if folder.name in self._descriptions:
             return self._descriptions[folder.name]
         files = self._descriptions[folder.name] = self._read_description(folder)
@@ -207,7 +207,7 @@ class Checker:
         return description.files
 
     def _file(self, folder: Path, file: Described) -> Iterator[FileCheck]:
-        """Look at a file of a bundle, and yield it if it has to be read."""
+        """Check a file of a bundle, and yield it if it has to be read."""
         path = folder / (file.target or file.name)
         check = FileCheck(str(path), file.sha256, file.size)
         if file.target is None:
@@ -222,7 +222,7 @@ class Checker:
             self._enter_good(file.size)
 
     def _is_content(self, path: Path, file: Described) -> bool:
-        """Tell whether a file is a hard link of its content, which was read already."""
+        """Tell whether a file is a hard link to its content, which was read already."""
         try:
             own, stored = os.lstat(path), os.lstat(self.store.place(file.sha256))
         except (OSError, InvalidChecksum):
@@ -232,7 +232,7 @@ class Checker:
         return own.st_ino != 0 and (own.st_dev, own.st_ino) == (stored.st_dev, stored.st_ino)
 
     def _stored(self, sha256: str, size: int) -> Iterator[FileCheck]:
-        """Look at the content of a row that has no place in the directory of a bundle."""
+        """Check the content of a row that has no place in the directory of a bundle."""
         place = self.store.place(sha256)
         try:
             there = os.lstat(place).st_size == size
@@ -250,7 +250,7 @@ class Checker:
         elif finding.problem:
             self._add_fault(check, finding.problem, finding.found)
         elif not check.sha256 and not os.path.lexists(self.store.place(finding.found)):
-            # The store is all there is to hold a collection's file against.
+            # A collection's file can only be compared with the store.
             found = f"sha256 {finding.found}"
             expected = "a content that the store has"
             self._add(Fault(Path(check.path), "sha256", expected, found, _AGAIN))

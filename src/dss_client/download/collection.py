@@ -1,4 +1,4 @@
-"""Downloads of what a collection lists, and of what a search finds."""
+"""Downloads of collections and of search results."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -39,13 +39,13 @@ def download_collection(
     """Download what a collection lists, nested collections included; see `DSSClient`.
 
     Args:
-        source: A client, or whatever can list collections and open contents.
+        source: A client, or anything that can list collections and open contents.
         uuid: Id of the collection.
         version: Its version; the latest when not given.
         **options: How to download; see `Settings`.
 
     Raises:
-        DSSError: The collection itself cannot be had.
+        DSSError: The collection itself cannot be read.
         DownloadError: Some files failed; the others are in place. It carries the report.
     """
     settings = Settings(**options)
@@ -59,7 +59,7 @@ def download_collection(
 def _orders(
     source: Source, uuid: str, items: "list[CollectionItem]", settings: Settings
 ) -> Iterator[Order]:
-    """Yield an order for each thing that is listed, once however often it is."""
+    """Yield one order for each listed item, even if it is listed several times."""
     seen: set[_Item] = set()
     folder = f"collection-{uuid}"
     todo = deque(items)
@@ -114,7 +114,7 @@ def download_search(
     """Download the bundles that a search finds, each to its directory; see `DSSClient`.
 
     Args:
-        source: A client, or whatever can search and open contents.
+        source: A client, or anything that can search and open contents.
         es_query: The query.
         metadata_filter: Shell patterns of the names of indexed files to take; ``*`` crosses ``/``.
         data_filter: The same for all other files.

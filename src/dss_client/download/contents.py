@@ -1,4 +1,4 @@
-"""What lies in a download directory: the store, bundles with their descriptions, and the rest."""
+"""The contents of a download directory: the store, bundles and the rest."""
 
 import hashlib
 import json
@@ -32,19 +32,19 @@ _COLLECTION = "collection-"
 
 
 class BadDescription(ValueError):
-    """A ``bundle.json`` that describes no bundle, or another one."""
+    """A ``bundle.json`` that does not describe its bundle."""
 
 
 @frozen
 class Described:
-    """A file as the description of its bundle says.
+    """A file as its bundle's description lists it.
 
     Attributes:
         name: Its name.
-        target: The name it has in the directory; None where it cannot have one.
+        target: Its name in the directory; None if it cannot have one.
         sha256: Its checksum, in lower case.
         size: Its size, in bytes.
-        clashes: Its name clashes with another, so that it may have been left out.
+        clashes: Whether its name clashes with another, so that it may have been left out.
         reason: Why `target` is None.
     """
 
@@ -63,7 +63,7 @@ class Description:
     Attributes:
         sha256: The checksum of the description itself.
         size: Its size, in bytes.
-        files: What it says of the files.
+        files: The files that it lists.
     """
 
     sha256: str
@@ -76,7 +76,7 @@ class Description:
 
         Raises:
             OSError: It cannot be read.
-            BadDescription: It describes no bundle, or another one.
+            BadDescription: It does not describe this bundle.
         """
         content = (folder / BUNDLE_JSON).read_bytes()
         try:
@@ -131,7 +131,7 @@ def _directories(root: Path) -> Iterator[Path]:
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """Yield all that is in a directory and is no directory itself, also links."""
+    """Yield all entries below a directory that are not directories; also links."""
     for base, folders, names in os.walk(folder, onerror=_refuse):
         folders.sort()
         for name in sorted(names):
@@ -139,7 +139,7 @@ def files_below(folder: Path) -> Iterator[Path]:
 
 
 def contents_of_files(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Yield the files in a directory that are no hard links, and their sha256."""
+    """Yield the files in a directory that are not hard links, and their sha256."""
     for path in files_below(folder):
         status = path.lstat()
         if stat.S_ISREG(status.st_mode) and status.st_nlink == 1:
@@ -147,7 +147,7 @@ def contents_of_files(folder: Path) -> Iterator[tuple[Path, str]]:
 
 
 def stored_contents(store: Path) -> Iterator[tuple[str, str | None]]:
-    """Yield what is in the store: each path, and the sha256 that it stands for, if any."""
+    """Yield the files of the store: each path, and its sha256, if it is a content."""
     for base, folders, names in os.walk(store, onerror=_refuse):
         folders.sort()
         for name in sorted(names):
@@ -157,6 +157,6 @@ def stored_contents(store: Path) -> Iterator[tuple[str, str | None]]:
 
 
 def _refuse(error: OSError) -> None:
-    """Pass over no directory silently, unless it is gone."""
+    """Raise for a directory that cannot be read, unless it is gone."""
     if not isinstance(error, FileNotFoundError):
         raise error

@@ -1,4 +1,4 @@
-"""The threads that carry contents: one for each file, and several where files are fewer."""
+"""The threads that transfer contents: one for each file, more if there are few files."""
 
 import heapq
 import os
@@ -23,14 +23,14 @@ _FIRST = (os.cpu_count() or 1) + 1  # threads that can be of use before any is k
 class Crew:
     """Threads that work on fetches until they are settled.
 
-    The threads are daemons: one that is stuck in a dead connection holds up neither Ctrl-C nor the
-    interpreter. More of them than there are processors only help to wait; where there is no waiting
-    they take the interpreter from each other. So there are few at first: see `grow`.
+    The threads are daemons: one that hangs on a dead connection blocks neither Ctrl-C nor the end
+    of the interpreter. More threads than processors only help where threads wait; else they compete
+    for the interpreter. So there are few at first: see `grow`.
 
     Args:
-        threads: How many there may be; they are started as they are needed.
-        report: Called with each result, by the thread that has it.
-        crashed: Called with what nobody thought of; the thread has ended then.
+        threads: The most threads; they are started as needed.
+        report: Called with each result, in the thread that has it.
+        crashed: Called with an unexpected exception; it ends the thread.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Crew:
         self._numbers = count()
 
     def add(self, fetch: Fetch) -> None:
-        """Have a content fetched."""
+        """Fetch a content."""
         with self._changed:
             self._put(fetch)
 
@@ -83,13 +83,13 @@ class Crew:
                 self._wake()
 
     def share(self, fetch: Fetch) -> None:
-        """See to it that somebody comes to help with a content that was begun, where that helps."""
+        """Ask for another thread to help with a content that was begun, if that helps."""
         with self._changed:
             if not self._waiting and fetch.workers < _MAX_WORKERS and fetch.can_be_shared:
                 self._wake()
 
     def end(self) -> None:
-        """Let the threads end once they have nothing more to do at once."""
+        """Let the threads end when they have nothing more to do now."""
         with self._changed:
             self._ended = True
             self._changed.notify_all()

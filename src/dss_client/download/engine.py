@@ -1,9 +1,8 @@
 """Runs a download: bundles are planned, contents located, fetched, stored, and put in their places.
 
-One thread, the caller's, decides and keeps the books; it takes up what is next only while few
-enough files are under way, so a download of any length needs the same memory. Around it are threads
-that ask the service, one loop for small contents, and a crew for all others. They hand what they
-have back over one queue.
+The calling thread decides and keeps the ledger. It starts new files only while few enough are in
+progress, so a download of any length needs the same memory. Other threads ask the service, one loop
+fetches small contents, and a crew fetches all others. They return their results over one queue.
 """
 
 import threading
@@ -39,17 +38,17 @@ class Engine:
     """One download. Use it once.
 
     Args:
-        source: Whom to ask.
-        rule: Which copy, where to, and how bundles are planned.
-        limits: How much at once.
-        progress: Told of each step.
-        verify: What is looked at before a stored file is trusted.
-        durable: Bring contents to the disk before they get their names.
-        dry_run: Say what would be done, and do nothing.
+        source: The client to ask.
+        rule: The replica, the directory, and how bundles are planned.
+        limits: The limits of concurrency.
+        progress: Is told of each step.
+        verify: How a stored file is checked before it is trusted.
+        durable: Flush contents to the disk before they get their names.
+        dry_run: Report what would be done, and do nothing.
         stop: Set by others to end soon, with `Stopped`.
 
     Attributes:
-        ledger: What is to be done, and what became of it.
+        ledger: The files and their results.
         store: The contents below the directory.
         stop: Set to end soon.
     """
@@ -96,10 +95,10 @@ class Engine:
         self._look_at = time.monotonic() + _STEP
 
     def run(self, orders: Iterable[Order]) -> None:
-        """Do what is wanted; one file that fails does not stop the others.
+        """Do all orders; a file that fails does not stop the others.
 
         On an interrupt or an exception all threads are told to end, and the exception is raised.
-        What was fetched of large files stays, for the next run to go on from.
+        The fetched parts of large files stay, so that the next run can continue.
         """
         lanes = self._lanes = Lanes(
             self._how,
@@ -143,9 +142,9 @@ class Engine:
         )
 
     def _take_in(self) -> None:
-        """Wait for news, and enter them.
+        """Wait for results, and enter them.
 
-        In short steps, since a signal that comes just before a wait does not end it.
+        In short steps, since a signal just before a wait does not end it.
         """
         if self.stop.is_set():
             raise Stopped
@@ -191,8 +190,8 @@ class Engine:
         """Enter what was done elsewhere.
 
         Args:
-            export: The books of whoever did it.
-            planned: The files are in these books already.
+            export: The ledger of the worker.
+            planned: Whether the files are in this ledger already.
         """
         self.ledger.take_over(export)
         if not planned:
@@ -206,7 +205,7 @@ class Engine:
                 progress.fail() if file.state == "failed" else progress.finish()
 
     def _admit(self, tasks: Sequence[FileTask], urls: BundleUrls) -> None:
-        """Have contents fetched, each of them once however many files want it."""
+        """Fetch contents, each once even if several files want it."""
         mine: list[FileTask] = []
         for task in tasks:
             others = self._waiting.get(task.sha256)
@@ -223,7 +222,7 @@ class Engine:
             self._lanes.send_out(mine, urls)
 
     def _settle(self, results: Sequence[FileResult]) -> None:
-        """Enter results, and see to the files that wanted the same content."""
+        """Enter results, and finish the files that wanted the same content."""
         for result in results:
             task = self._tasks.pop(result.number)
             self._tell(task, result)
@@ -246,7 +245,7 @@ class Engine:
     def _follow(
         self, first: FileTask, result: FileResult, waiting: Sequence[tuple[FileTask, BundleUrls]]
     ) -> None:
-        """See to the files that wanted the same content as one that is done."""
+        """Finish the files that wanted the same content as one that is done."""
         again: list[tuple[FileTask, BundleUrls]] = []
         results: list[FileResult] = []
         for task, urls in waiting:
@@ -278,7 +277,7 @@ class Engine:
         return room_for(self._how, key, size)
 
     def _foresee(self, task: FileTask) -> FileResult:
-        """Say what would become of a file."""
+        """Report what would be done with a file."""
         try:
             found = self.store.look(task.sha256, task.size)
         except (DSSError, OSError) as error:

@@ -1,4 +1,4 @@
-"""What can go wrong with a download, file by file and as a whole."""
+"""Errors of downloads: of a file and as a whole."""
 
 import errno
 from typing import TYPE_CHECKING, Any, Self
@@ -20,7 +20,7 @@ class FileDownloadError(DSSError):
     Attributes:
         name: The file's name in its bundle or manifest.
         bundle: The bundle it was wanted for, if any.
-        reason: What is wrong, and what to do about it.
+        reason: What is wrong, and what to do.
         cause: The error behind it, if any.
     """
 
@@ -61,15 +61,15 @@ class NameClash(FileDownloadError, ValueError):
 
 
 class InvalidChecksum(FileDownloadError, ValueError):
-    """A sha256 of another form than 64 hexadecimal digits."""
+    """A sha256 that does not have 64 hexadecimal digits."""
 
 
 class ManifestMismatch(FileDownloadError):
-    """A row of a manifest says something else of a file than its bundle does."""
+    """A row of a manifest contradicts its bundle."""
 
 
 class SizeMismatch(FileDownloadError):
-    """Content of another size than the bundle or manifest says.
+    """The size of the content differs from the bundle's or manifest's.
 
     Attributes:
         expected: The size wanted, in bytes.
@@ -84,11 +84,11 @@ class SizeMismatch(FileDownloadError):
 
 
 class ChecksumMismatch(FileDownloadError):
-    """Content of another sha256 than the bundle or manifest says.
+    """The sha256 of the content differs from the bundle's or manifest's.
 
     Attributes:
         expected: The sha256 wanted.
-        actual: The sha256 of what came.
+        actual: The sha256 of the content received.
     """
 
     def __init__(self, name: str, expected: str, actual: str) -> None:
@@ -102,15 +102,15 @@ class ShortBody(FileDownloadError):
 
 
 class WrongRange(FileDownloadError):
-    """Storage sent another part than the one asked for, or the content changed meanwhile."""
+    """Storage sent a range that was not requested, or the content changed meanwhile."""
 
 
 class DiskFull(FileDownloadError):
-    """There is not enough room for what is wanted.
+    """There is not enough disk space.
 
     Attributes:
         needed: Bytes that are still to be written.
-        free: Bytes that are free where they would go.
+        free: Bytes that are free there.
     """
 
     def __init__(self, name: str, needed: int, free: int) -> None:
@@ -124,11 +124,11 @@ class DiskFull(FileDownloadError):
 
 
 class Stopped(Exception):
-    """The download was given up, by an interrupt or an error elsewhere."""
+    """The download was stopped by an interrupt or another error."""
 
 
 def file_error(task: "FileTask", error: Exception) -> FileDownloadError:
-    """Return the error as one that says which file it belongs to."""
+    """Return the error as one that names its file."""
     if not isinstance(error, FileDownloadError):
         reason = str(error)
         if isinstance(error, OSError) and error.errno in _FULL:
@@ -144,7 +144,7 @@ class DownloadError(DSSError, ExceptionGroup[FileDownloadError]):
     A group with one `FileDownloadError` for each failed file, so ``except*`` works on it.
 
     Attributes:
-        report: What became of every file.
+        report: The result of every file.
     """
 
     def __new__(cls, report: "DownloadReport") -> Self:

@@ -1,7 +1,7 @@
-"""One content on its way from storage, and what to do about each fault there can be.
+"""The transfer of one content, with a decision for each fault.
 
-Several threads may work on a `Fetch` at once, each on a range of its own. What they meet is decided
-in one place: go on, wait, ask for a new URL, start over once, or give up.
+Several threads may work on a `Fetch` at once, each on its own range. One place decides on faults:
+go on, wait, ask for a new URL, start over once, or give up.
 """
 
 import threading
@@ -48,11 +48,11 @@ class Urls(Protocol):
     """Where the contents of some tasks are."""
 
     def url(self, task: FileTask) -> str:
-        """Return the URL of a content, asking the service for it where need be."""
+        """Return the URL of a content; ask the service for it if needed."""
         ...
 
     def renew(self, task: FileTask, stale: str) -> None:
-        """Forget a URL that has expired, and those that were given out along with it."""
+        """Forget a URL that has expired, and those issued with it."""
         ...
 
 
@@ -60,7 +60,7 @@ class Place(Protocol):
     """Puts a stored content under its name."""
 
     def __call__(self, task: FileTask, /, *, downloaded: bool) -> FileResult:
-        """Return where it is now, and by which link."""
+        """Return its path now, and the kind of link."""
         ...
 
 
@@ -69,8 +69,8 @@ class How:
     """How contents are fetched.
 
     Attributes:
-        source: Where from.
-        store: Where to.
+        source: The client.
+        store: The store.
         left: Journals that earlier runs left, by sha256.
         place: Puts a stored content under its name.
         num_retries: Failed attempts allowed per file. Each MiB that arrives gives one back.
@@ -100,23 +100,23 @@ class How:
 
 
 class _Overtaken(Exception):
-    """Another worker has found that the content must be fetched from its start."""
+    """Another worker found that the content must be fetched from its start."""
 
 
 class Fetch:
-    """The way of one content into the store.
+    """The transfer of one content into the store.
 
     Args:
         task: What is wanted.
-        urls: Where it is.
+        urls: Gives its URL.
         how: How to fetch it.
-        progress: Told of each step.
-        unsure: A file of the right size is in the store already: read it first.
+        progress: Is told of each step.
+        unsure: A file of the right size is in the store already: check it first.
 
     Attributes:
-        ready_at: When there is something to do again, by the monotonic clock.
-        workers: Threads at work on it; counted by whoever sends them.
-        closed: No further thread may join; kept by whoever sends them.
+        ready_at: When the next attempt is due, by the monotonic clock.
+        workers: Threads at work on it, counted by the crew.
+        closed: Whether no further thread may join; set by the crew.
     """
 
     def __init__(
@@ -151,7 +151,7 @@ class Fetch:
 
     @property
     def is_stopped(self) -> bool:
-        """Whether it was given up before its end."""
+        """Whether it was given up."""
         return self._stopped
 
     @property
@@ -166,10 +166,10 @@ class Fetch:
         )
 
     def work(self, buffer: memoryview, share: "Callable[[Fetch], object]") -> None:
-        """Fetch ranges until there are no more, or a fault says to wait or to end. Never raises.
+        """Fetch ranges to the end, or until a fault needs a wait or is final. Never raises.
 
         Args:
-            buffer: For the bytes on their way.
+            buffer: For the bytes received.
             share: Called when one more worker would help.
         """
         try:
@@ -185,7 +185,7 @@ class Fetch:
                 self._error = self._error or error
 
     def failed_before(self, error: Exception, url: str) -> None:
-        """Take note of a try that was made elsewhere and failed."""
+        """Record an attempt that was made elsewhere and failed."""
         self._progress.tries += 1
         try:
             self._decide(error, url)
@@ -193,15 +193,15 @@ class Fetch:
             self._error = fatal
 
     def abandon(self) -> None:
-        """Leave what there is to a later run."""
+        """Leave the partial file to a later run."""
         if self._partial is not None:
             self._partial.suspend()
 
     def settle(self) -> FileResult | None:
-        """After the last worker has left: return the result, or None when work is to go on.
+        """After the last worker has left: return the result, or None if work must go on.
 
         Raises:
-            Stopped: The download was given up; what there is was left to a later run.
+            Stopped: The download was stopped; the partial file is left to a later run.
         """
         if self._stopped:
             self.abandon()
@@ -245,7 +245,7 @@ class Fetch:
         return self._partial
 
     def _transfer(self, writer: Writer, buffer: memoryview) -> None:
-        """Make one request, and write what it brings; decide what a fault means."""
+        """Make one request, and write its content; decide what a fault means."""
         try:
             url = self._urls.url(self.task)  # its own retries are made there
         except BaseException:
@@ -293,9 +293,9 @@ class Fetch:
             current.leave()
 
     def _compare(self, url: str, etag: str) -> None:
-        """Make sure that storage still has what was begun.
+        """Make sure that storage still has the same content.
 
-        Only answers for one object can be compared: a copy of it has an ETag of its own.
+        Only answers for one object can be compared: a copy of it has another ETag.
         """
         if not etag:
             return
@@ -342,10 +342,10 @@ class Fetch:
     # What a fault means
 
     def _decide(self, error: Exception, url: str) -> None:
-        """Say how to go on after a fault.
+        """Decide how to go on after a fault.
 
         Raises:
-            DSSError: Not at all.
+            DSSError: The fault is final.
         """
         retry_after: str | None = None
         if isinstance(error, RangeNotSatisfiable | WrongRange | ChecksumMismatch):

@@ -5,10 +5,10 @@ See docs/behaviour.md 14.10.
 ``<download_dir>/.hca/v2/files_2_4/<first 2>/<next 4>/<sha256>``, in lower case. A file under its
 final name is whole and verified: it is written in ``.hca/v2/partials``, and then renamed.
 
-That a stored file was verified is remembered in the file itself: the fraction of a second of its
-modification time is a seal over its sha256, inode, size and time. Writing to the file, replacing or
-copying it breaks the seal, and a file without one is read before it is trusted. So there is no
-index to be kept, locked, shared or lost, and a million files cost no memory.
+A verified file carries a seal: the fraction of a second of its modification time is a hash of its
+sha256, inode, size and time. Writing to the file, replacing or copying it breaks the seal, and a
+file without a seal is read before it is trusted. So there is no index to keep, lock, share or lose,
+and a million files cost no memory.
 """
 
 import hashlib
@@ -61,7 +61,7 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
 
 
 def is_regular(path: Path) -> bool:
-    """Tell whether a path is a file itself: no directory, and no link to one."""
+    """Tell whether a path is a regular file, not a link to one."""
     try:
         return stat.S_ISREG(path.stat(follow_symlinks=False).st_mode)
     except FileNotFoundError:
@@ -78,7 +78,7 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
 
 # Without the file's times, where the system can leave those out.
 sync: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)
-"""Bring an open file to the disk, so that no crash leaves a hole under a final name."""
+"""Flush an open file to the disk, so that no crash leaves a hole under a final name."""
 
 
 @contextmanager
@@ -97,7 +97,7 @@ def temporary_beside(path: Path) -> Generator[IO[bytes]]:
 
 
 def close_synced(file: IO[bytes], *, durable: bool = True) -> Path:
-    """Bring a file to the disk, if that is wanted, and close it: Windows renames no open file."""
+    """Flush a file to the disk, if asked, and close it: Windows cannot rename an open file."""
     file.flush()
     if durable:
         sync(file.fileno())
@@ -112,7 +112,7 @@ class FileStore:
         download_dir: The directory.
         verify: ``sha256`` to read a file that has no seal before it is trusted; ``size`` to
             trust any file of the right size.
-        durable: Bring each content to the disk before it gets its name, as the reference client
+        durable: Flush each content to the disk before it gets its name, as the reference client
             does.
     """
 
@@ -134,35 +134,37 @@ class FileStore:
         self._numbers = count()
 
     def path(self, sha256: str) -> Path:
-        """Return the place of a content, whether it is there or not.
+        """Return the path of a content, whether it exists or not.
 
         Raises:
-            InvalidChecksum: The text is no sha256.
+            InvalidChecksum: The text is not a valid sha256.
         """
         return Path(self.place(sha256.lower()))
 
     def place(self, key: str) -> str:
-        """Return the place of a content as text; `key` is its sha256 in lower case.
+        """Return the path of a content as text; `key` is its sha256 in lower case.
 
         Raises:
-            InvalidChecksum: The text is no sha256 in lower case.
+            InvalidChecksum: The text is not a valid sha256 in lower case.
         """
         if len(key) != 64 or key.strip(_HEX):
-            raise InvalidChecksum("", f"{key!r} is no sha256: expected 64 hexadecimal digits")
+            raise InvalidChecksum(
+                "", f"{key!r} is not a valid sha256: expected 64 hexadecimal digits"
+            )
         return f"{self._base}{key[:2]}{os.sep}{key[2:6]}{os.sep}{key}"
 
     def look(self, key: str, size: int) -> Found:
-        """Tell, without reading it, what is known of a content that may be there.
+        """Return what is known of a content that may exist, without reading it.
 
         ``good`` means that it can be trusted, ``unsure`` that it has the right size only.
 
         Raises:
-            InvalidChecksum: `key` is no sha256 in lower case.
+            InvalidChecksum: `key` is not a valid sha256 in lower case.
         """
         return self.look_at(self.place(key), key, size)
 
     def look_at(self, place: str, key: str, size: int) -> Found:
-        """Do as `look` does, where the content's place is known."""
+        """Do as `look` does, for a known path."""
         try:
             status = os.lstat(place)
         except FileNotFoundError:
@@ -176,7 +178,7 @@ class FileStore:
         return "good" if sealed else "unsure"
 
     def all_good(self, places: list[str], keys: list[str], sizes: list[int]) -> bool:
-        """Tell whether `look_at` would find all of many contents good; much faster than to ask."""
+        """Tell whether `look_at` would find all contents good; much faster than calling it."""
         try:
             statuses = list(map(os.lstat, places))
         except FileNotFoundError:
@@ -194,7 +196,7 @@ class FileStore:
         )
 
     def find(self, key: str, size: int) -> bool:
-        """Tell whether a content is there and good; read it where that is not known yet."""
+        """Tell whether a content exists and is good; read it if that is not known yet."""
         found = self.look(key, size)
         if found != "unsure":
             return found == "good"
@@ -211,7 +213,7 @@ class FileStore:
         return True
 
     def seal(self, key: str, status: os.stat_result) -> bool:
-        """Remember that a content was verified, if it is not; `status` is from before that.
+        """Seal a verified content, if it has not changed since `status`.
 
         Returns:
             Whether it has its seal now.
@@ -226,7 +228,7 @@ class FileStore:
         return False
 
     def unseal(self, key: str, status: os.stat_result) -> bool:
-        """Forget that a content was verified: it is bad all the same.
+        """Remove the seal of a content that is bad.
 
         Returns:
             Whether it has no seal now.
@@ -262,7 +264,7 @@ class FileStore:
 
     @cached_property
     def syncs_slowly(self) -> bool:
-        """Whether the disk takes so long that it pays to have several threads wait for it."""
+        """Whether the disk is so slow that several threads should wait for it."""
         if not self.durable:
             return False
         temporary = self.new_temporary()
@@ -286,13 +288,13 @@ class FileStore:
             return os.open(path, _CREATE, 0o666)
 
     def finish(self, descriptor: int, path: str, key: str) -> None:
-        """Bring a written file to the disk, if that is wanted, and seal it."""
+        """Flush a written file to the disk, if asked, and seal it."""
         if self.durable:
             sync(descriptor)
         self._seal(descriptor if _BY_FD else path, key, os.fstat(descriptor))
 
     def publish(self, temporary: str, key: str) -> None:
-        """Give a finished and closed file its final name, at once and whole."""
+        """Give a finished and closed file its final name, in one step."""
         place = self.place(key)
         folder = place[: -len(key) - 1]
         try:
@@ -310,10 +312,10 @@ class FileStore:
             os.unlink(temporary)
 
     def _seal(self, target: int | str, key: str, status: os.stat_result) -> None:
-        """Remember in the file itself that it was verified.
+        """Seal a file.
 
-        A file of someone else stays as it is, and so does one of a file system that keeps no times
-        or can only be read.
+        Another user's file stays unsealed, and so does a file on a file system that is read-only or
+        keeps no times.
         """
         now = int(time.time())
         stamp = now * _SECOND + _fraction(key, status.st_ino, status.st_size, now)

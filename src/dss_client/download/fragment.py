@@ -1,4 +1,4 @@
-"""Places inside JSON files, as collections list them: found by JSON pointers (RFC 6901)."""
+"""Parts of JSON files, as collections list them by JSON pointers (RFC 6901)."""
 
 import hashlib
 import json
@@ -30,18 +30,18 @@ _INDEX = re.compile("0|[1-9][0-9]{0,17}")
 
 
 class InvalidPointer(DSSError, ValueError):
-    """A JSON pointer that is none, or leads nowhere."""
+    """A JSON pointer that is not valid or leads nowhere."""
 
 
 def resolve(document: object, pointer: str) -> object:
-    """Return what a JSON pointer leads to.
+    """Return the value that a JSON pointer leads to.
 
     Args:
-        document: Made of what `json.loads` returns.
-        pointer: The pointer; the empty one stands for the document.
+        document: A value as `json.loads` returns it.
+        pointer: The pointer; the empty one is the whole document.
 
     Raises:
-        InvalidPointer: It is none, or leads nowhere.
+        InvalidPointer: It is not valid or leads nowhere.
     """
     value = document
     for token in _tokens(pointer):
@@ -59,15 +59,17 @@ def resolve(document: object, pointer: str) -> object:
 
 def _tokens(pointer: str) -> Iterator[str]:
     if pointer and not pointer.startswith("/"):
-        raise InvalidPointer(f"{pointer!r} is no JSON pointer: it has to begin with /")
+        raise InvalidPointer(
+            f"{pointer!r} is not a valid JSON pointer: expected / at the beginning"
+        )
     if _BAD_ESCAPE.search(pointer):
-        raise InvalidPointer(f"{pointer!r} is no JSON pointer: ~ stands before 0 or 1 only")
+        raise InvalidPointer(f"{pointer!r} is not a valid JSON pointer: expected 0 or 1 after ~")
     for token in pointer.split("/")[1:]:
         yield token.replace("~1", "/").replace("~0", "~")
 
 
 def fragment_name(uuid: str, version: str, pointer: str) -> str:
-    """Return a name for what a pointer leads to: safe everywhere, and another for each pointer."""
+    """Return a file name for a pointer: safe on every system, and different for each pointer."""
     readable = quote(pointer.strip("/").replace("/", "."), safe="")[:_READABLE].rstrip(".%")
     mark = hashlib.sha256(pointer.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"{uuid}.{version}.{readable or 'document'}-{mark}.json"
@@ -75,13 +77,13 @@ def fragment_name(uuid: str, version: str, pointer: str) -> str:
 
 @frozen(kw_only=True)
 class FragmentOrder:
-    """A place inside a JSON file, as a collection lists it.
+    """A part of a JSON file, as a collection lists it.
 
     Attributes:
         number: Its place in the report, among the bundles.
         uuid: Id of the file.
         version: Version of the file.
-        pointer: Where in it.
+        pointer: The pointer to the part.
         folder: Where to put it below the download directory.
     """
 
@@ -96,13 +98,13 @@ class FragmentOrder:
     size = 0
 
     def expand(self, source: Source, rule: BundleRule) -> Expanded:
-        """Read the file, and return the part as a content that is known."""
+        """Read the file, and return the part as a known content."""
         number = self.number * FILES_OF_A_BUNDLE
         name = fragment_name(self.uuid, self.version, self.pointer)
         try:
             content = self._content(source, rule.replica, name)
         except DSSError as error:
-            named = FileDownloadError(name, f"it cannot be had: {error}", cause=error)
+            named = FileDownloadError(name, f"it cannot be read: {error}", cause=error)
             task = self._task(number, name, b"")
             return Expanded(bundle=None, others=[(task, FileResult(number, "failed", error=named))])
         return Expanded(bundle=None, wanted=[self._task(number, name, content)])
@@ -134,7 +136,7 @@ class FragmentOrder:
 
 
 def _read(source: Source, url: str, facts: "FileFacts", name: str) -> bytes:
-    """Read a content whole, and verify it."""
+    """Read a whole content, and verify it."""
     buffer = memoryview(bytearray(facts.size + 1))
     filled = 0
     with source.open(url) as content:

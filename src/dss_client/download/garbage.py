@@ -1,4 +1,4 @@
-"""Finds what a download directory no longer needs, and removes it when told to."""
+"""Finds what a download directory no longer needs, and removes it if asked."""
 
 import csv
 import os
@@ -48,22 +48,22 @@ def collect_garbage(
 ) -> GarbageReport:
     """Find what a download directory does not need; with ``dry_run=False``, remove it.
 
-    That is each content of the store that nothing stands for, partial files of downloads that have
-    ended, temporary files that are older than a day, and directories of the store that are empty.
-    A content stays when
+    That is each content of the store that nothing refers to, partial files of downloads that have
+    ended, temporary files older than a day, and empty directories of the store. A content stays
+    when
 
-    * a file of a bundle is a hard link of it, or
-    * the ``bundle.json`` of a directory lists it, since reflinks and copies are no hard links, or
+    * a file of a bundle is a hard link to it, or
+    * the ``bundle.json`` of a directory lists it, since reflinks and copies are not hard links, or
     * a manifest lists it: one of `keep`, or a ``*.tsv`` in the directory itself that has a column
-      ``file_path``. With such a column, a row stands for its content only if it has a path.
+      ``file_path``. With such a column, a row refers to its content only if it has a path.
 
-    With the layout ``none`` manifests are all that stands for a content: give those that lie
-    elsewhere as `keep`. No download to the directory should run meanwhile.
+    With the layout ``none`` only manifests refer to a content: give those in other directories as
+    `keep`. No download to the directory should run at the same time.
 
     Args:
         directory: The directory that was downloaded to.
-        keep: Manifests of contents that are to stay.
-        dry_run: Only say what would be removed.
+        keep: Manifests whose contents stay.
+        dry_run: Only report what would be removed.
 
     Raises:
         InvalidArgument: `directory` holds no store.
@@ -97,7 +97,7 @@ def collect_garbage(
 
 
 class _Wanted:
-    """The contents that are to stay: in a temporary file when they are many."""
+    """The contents that stay, in a temporary file if there are many."""
 
     def __init__(self) -> None:
         self._db = sqlite3.connect("", isolation_level=None)
@@ -107,7 +107,7 @@ class _Wanted:
         )
 
     def add(self, keys: Iterable[str]) -> None:
-        """Take up contents."""
+        """Add contents."""
         rows = ((key,) for key in keys)
         self._db.executemany("INSERT OR IGNORE INTO wanted VALUES (?)", rows)
 
@@ -116,7 +116,7 @@ class _Wanted:
         return found.fetchone() is not None
 
     def close(self) -> None:
-        """Give the database up."""
+        """Close the database."""
         self._db.close()
 
 
@@ -127,7 +127,7 @@ class _Contents:
     unwanted: list[Garbage] = field(factory=list[Garbage])
 
     def sort(self, store: FileStore, wanted: _Wanted) -> None:
-        """Tell the contents that are to stay from the others."""
+        """Find the contents that stay."""
         for place, key in stored_contents(store.root):
             status = os.lstat(place)
             if key is None or not stat.S_ISREG(status.st_mode):
@@ -141,7 +141,7 @@ class _Contents:
 
 
 def _standing(root: Path, manifests: Iterable[Path]) -> Iterator[str]:
-    """Yield the contents that something stands for."""
+    """Yield the contents that something refers to."""
     for folder in bundle_directories(root):
         yield from _contents_of_bundle(folder)
     for folder in collection_directories(root):
@@ -151,11 +151,11 @@ def _standing(root: Path, manifests: Iterable[Path]) -> Iterator[str]:
 
 
 def _contents_of_bundle(folder: Path) -> Iterator[str]:
-    """Yield what a bundle's directory stands for."""
+    """Yield the contents that a bundle's directory refers to."""
     try:
         description = Description.read(folder)
     except (FileNotFoundError, BadDescription):
-        # Nothing says what belongs to it, so whatever is there does.
+        # No description lists its files, so all of them stay.
         for _, sha256 in contents_of_files(folder):
             yield sha256
         return
@@ -173,7 +173,7 @@ def _contents_of_manifest(path: Path) -> Iterator[str]:
 
 
 def _manifests_in(root: Path) -> Iterator[Path]:
-    """Yield the manifests with paths that are in a directory; other tables are no concern."""
+    """Yield the manifests with paths in a directory, not other tables."""
     for path in sorted(root.glob("*.tsv")):
         with path.open(encoding="utf-8-sig", errors="replace") as file:
             if _PATH in file.readline().rstrip("\r\n").split("\t"):
@@ -194,7 +194,7 @@ def _refuse_while_busy(store: FileStore) -> None:
 
 
 def _leftovers(root: Path, store: FileStore) -> Iterator[Garbage]:
-    """Yield what downloads that were broken off have left."""
+    """Yield the files that interrupted downloads left."""
     now = time.time()
     for path in _entries(store.partials):
         status = path.lstat()

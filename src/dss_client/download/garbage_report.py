@@ -15,10 +15,10 @@ class Garbage:
     """Something that is not needed.
 
     Attributes:
-        path: What.
+        path: The file or directory.
         kind: ``content``, in the store; ``partial``, of a download that has ended; ``temporary``
             file, a day old at least; or ``directory``, which is empty.
-        size: Bytes that its removal sets free.
+        size: Bytes that its removal frees.
         removed: Whether it is gone.
         error: Why it could not be removed, if that was tried.
     """
@@ -48,7 +48,7 @@ class GarbageReport:
         directory: The directory.
         dry_run: Whether nothing was to be removed.
         items: What is not needed.
-        linked: Contents that stay because a file of a bundle is a hard link of them.
+        linked: Contents that stay because a file of a bundle is a hard link to them.
         listed: Contents that stay because a bundle or a manifest lists them, or a copy is there.
         manifests: The manifests that were asked.
     """
@@ -62,7 +62,7 @@ class GarbageReport:
 
     @property
     def ok(self) -> bool:
-        """Whether all that was to be removed is gone."""
+        """Whether everything that was to be removed is gone."""
         return not any(item.error for item in self.items)
 
     def of_kind(self, kind: GarbageKind) -> tuple[Garbage, ...]:

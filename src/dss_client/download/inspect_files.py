@@ -1,4 +1,4 @@
-"""Reads files by several threads, and tells whether they are what they should be."""
+"""Reads files with several threads, and compares them with what they should be."""
 
 import hashlib
 import os
@@ -27,7 +27,7 @@ _STEP = 0.05  # seconds
 
 @frozen
 class FileCheck:
-    """A file that is to be read.
+    """A file to be read.
 
     Attributes:
         path: Where it is.
@@ -44,12 +44,12 @@ class FileCheck:
 
 @frozen
 class Finding:
-    """What was found.
+    """The result for one file.
 
     Attributes:
-        check: What was looked for.
+        check: The file that was expected.
         problem: What is wrong; empty if nothing is.
-        found: What is there, in words; the sha256 where it was read.
+        found: What is there, in words; the sha256 if it was read.
         status: The file's status before it was read, if it could be had.
     """
 
@@ -62,12 +62,12 @@ class Finding:
 def inspect_all(
     checks: Iterable[FileCheck], *, threads: int, progress: Progress, stop: threading.Event
 ) -> Iterator[Finding]:
-    """Yield what is found, in the order of what is looked for.
+    """Yield the results, in the order of the files.
 
     Args:
-        checks: What to look for; it is taken up as fast as it is worked off.
+        checks: The files to check, taken as they are needed.
         threads: Files that are read at once.
-        progress: Told of each file.
+        progress: Is told of each file.
         stop: Ends the threads soon when it is set.
     """
     pending: deque[Future[list[Finding]]] = deque()
@@ -99,7 +99,7 @@ def _batches(checks: Iterable[FileCheck]) -> Iterator[list[FileCheck]]:
 
 
 def _result(future: "Future[list[Finding]]") -> list[Finding]:
-    # In short steps, since a signal that comes just before a wait does not end it.
+    # In short steps, since a signal just before a wait does not end it.
     while not future.done():
         wait([future], timeout=_STEP)
     return future.result()
@@ -121,7 +121,11 @@ def _inspect(check: FileCheck, progress: FileProgress, stop: threading.Event) ->
     try:
         status = os.lstat(check.path)
         if not stat.S_ISREG(status.st_mode):
-            kind = "a symbolic link" if stat.S_ISLNK(status.st_mode) else "no regular file"
+            kind = (
+                "a symbolic link"
+                if stat.S_ISLNK(status.st_mode)
+                else "something that is not a regular file"
+            )
             return Finding(check, "irregular", kind)
         if check.sha256 and status.st_size != check.size:
             return Finding(check, "size", f"{status.st_size} bytes", status)

@@ -1,4 +1,4 @@
-"""The manifests of all shards become one again, in the order of its rows."""
+"""Joins the manifests of all shards, in the order of their rows."""
 
 import csv
 import heapq
@@ -20,11 +20,11 @@ _Row = tuple[int, list[str]]
 
 
 def merge_manifests(plan: JobPlan, missing: Collection[int]) -> Path:
-    """Write the manifest with the paths of the files that are there; return where.
+    """Write the manifest with the paths of the files that exist, and return its own path.
 
     Args:
         plan: The plan.
-        missing: The shards that have left none; their rows get no path.
+        missing: The shards without one; their rows get no path.
 
     Raises:
         JobError: The manifest of a shard is gone or damaged.

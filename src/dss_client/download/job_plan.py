@@ -1,4 +1,4 @@
-"""What the jobs of an array agree on: the plan, kept as JSON, and the names of their files."""
+"""The plan that the jobs of an array share, kept as JSON, and the names of their files."""
 
 import json
 import os
@@ -38,12 +38,12 @@ class JobSettings:
         download_dir: Where to; absolute, since jobs start anywhere.
         no_metadata: With ``bundle``: take no indexed file.
         no_data: With ``bundle``: take indexed files only.
-        num_retries: Failures of one file to put up with.
+        num_retries: Failed attempts allowed per file.
         min_delay_seconds: First wait after a failure.
-        threads: Files that one job works on at once; None: as a download does by itself.
-        verify: What is looked at before a file in the store is trusted.
-        durable: Bring each content to the disk before it gets its name.
-        clash: What to do about names of a bundle that cannot both be files.
+        threads: Files that one job works on at once; None: as for a download.
+        verify: How a file in the store is checked before it is trusted.
+        durable: Flush each content to the disk before it gets its name.
+        clash: What to do with names of a bundle that cannot both be files.
     """
 
     replica: Replica
@@ -116,7 +116,7 @@ class JobPlan:
         """Read the plan of a directory.
 
         Raises:
-            JobError: There is none, or it is damaged or of another version.
+            JobError: There is no plan, or it is damaged or of another version.
         """
         path = Path(directory) / _PLAN
         try:
@@ -128,7 +128,7 @@ class JobPlan:
         try:
             return cls._of(Path(directory), document)
         except (KeyError, TypeError, ValueError) as error:
-            raise JobError(f"{path} is no plan: {error!r}; make the plan again") from error
+            raise JobError(f"{path} is not a valid plan: {error!r}; make the plan again") from error
 
     @classmethod
     def _of(cls, directory: Path, document: object) -> Self:
@@ -142,7 +142,7 @@ class JobPlan:
         return cls(directory=directory, **record)
 
     def write(self) -> None:
-        """Write the plan into its directory: last, for then all else is there."""
+        """Write the plan into its directory: last, when all else is there."""
         text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
         write_whole(self.directory / _PLAN, text.splitlines())
 
@@ -174,7 +174,7 @@ class JobPlan:
         return self.directory / f"shard-{shard:04d}.downloaded.tsv"
 
     def result_path(self, shard: int) -> Path:
-        """Return where a job writes what became of its shard."""
+        """Return where a job writes the result of its shard."""
         return self.directory / f"result-{shard:04d}.json"
 
     def command(self, shard: int | str) -> str:
@@ -182,10 +182,10 @@ class JobPlan:
         return f"dss run {quote(str(self.directory))} --shard {shard}"
 
     def check(self, shard: int) -> None:
-        """Make sure that there is such a shard.
+        """Refuse a number that is not a shard.
 
         Raises:
-            InvalidArgument: There is not.
+            InvalidArgument: There is no such shard.
         """
         if not 1 <= shard <= self.shards:
             raise InvalidArgument(

@@ -1,4 +1,4 @@
-"""What became of the jobs of an array."""
+"""The results of the jobs of an array."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -46,13 +46,13 @@ class MissingShards(DSSError):
 
 @frozen(kw_only=True)
 class ShardResult:
-    """What became of one shard.
+    """The result of one shard.
 
     Attributes:
         number: Which, from 1.
         state: ``done``; ``failed``, some of its files; ``missing``, it has left no result.
         totals: Numbers of files and bytes, as in `DownloadReport.to_dict`.
-        command: What does it, again or for the first time.
+        command: The command that runs it.
     """
 
     number: int
@@ -63,10 +63,10 @@ class ShardResult:
 
 @frozen(kw_only=True)
 class MergeReport:
-    """What became of all shards.
+    """The results of all shards.
 
     Attributes:
-        shards: What became of each.
+        shards: The result of each.
         manifest_path: The manifest with the paths of the files, in its original order.
         rows: Its rows.
     """

@@ -1,4 +1,4 @@
-"""The rows of a manifest on their way into shards, in bounded memory."""
+"""Splits the rows of a manifest into shards, in bounded memory."""
 
 import heapq
 import os
@@ -16,7 +16,7 @@ from .filestore import FileStore
 
 __all__ = ["ShardTotals", "Splitter"]
 
-_FILE_COST = 1 << 20  # bytes that could be downloaded in the time that a file takes by itself
+_FILE_COST = 1 << 20  # bytes that could be downloaded in the time that one file costs
 _PIECES = 4  # of a shard, that a bundle too large for one is cut into
 _BATCH = 1000
 _TABLES = """
@@ -37,7 +37,7 @@ BEGIN;
 
 @frozen
 class ShardTotals:
-    """How much is in a shard, or in all."""
+    """The totals of a shard, or of all."""
 
     rows: int = 0
     bytes: int = 0
@@ -50,12 +50,12 @@ class ShardTotals:
 class Splitter:
     """Splits one manifest. Use it in a ``with`` statement.
 
-    The rows are in a private database of SQLite, which keeps them in a temporary file when they are
+    The rows are in a private SQLite database, which keeps them in a temporary file if there are
     many. Bundles stay whole: the largest goes first, each to the shard that has least to do. What
     is in the store already costs no bytes.
 
     Args:
-        store: Where files go.
+        store: The store of the files.
 
     Attributes:
         totals: All rows.
@@ -111,7 +111,7 @@ class Splitter:
         return cast("int", self._db.execute(sql, (uuid, version)).lastrowid)
 
     def _weigh(self, row: RawRow) -> tuple[int, int]:
-        """Return the size of a row's file, and what it costs to have it."""
+        """Return the size of a row's file, and the bytes to download for it."""
         if not row[2]:
             return 0, _FILE_COST
         size = int(row[6])
@@ -125,7 +125,7 @@ class Splitter:
 
         Args:
             shards: Number of shards.
-            whole: Cut no bundle, however large it is.
+            whole: Never cut a bundle.
         """
         if not whole:
             self._cut(shards)

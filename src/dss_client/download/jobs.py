@@ -1,7 +1,7 @@
 """A manifest downloaded by an array of jobs, as the schedulers of clusters run them.
 
 `plan_jobs` splits it into shards, `run_job` downloads one, `merge_jobs` puts the results together.
-The jobs have nothing in common but the file system; each can be run again, at any time.
+The jobs share only the file system; each can be run again at any time.
 """
 
 import os
@@ -96,7 +96,7 @@ def plan_jobs(
         **options: How to download; see `JobSettings`.
 
     Raises:
-        ManifestError: The manifest is not one.
+        ManifestError: The manifest is not valid.
         ValueError: `out` holds a plan already, or the options are wrong.
         OSError: The shards cannot be written.
     """
@@ -157,18 +157,18 @@ def run_job(
 ) -> DownloadReport:
     """Download one shard of a plan.
 
-    What became of it is written to ``result-<shard>.json``, and the shard's manifest with the paths
-    of its files to ``shard-<shard>.downloaded.tsv``, both in `out`. It may be run again, and while
-    others run: what is there is not downloaded twice.
+    Its result is written to ``result-<shard>.json``, and the shard's manifest with the paths of its
+    files to ``shard-<shard>.downloaded.tsv``, both in `out`. It can be run again, also while others
+    run: nothing is downloaded twice.
 
     Args:
-        source: A client, or whatever can list bundles and open contents.
+        source: A client, or anything that can list bundles and open contents.
         out: The directory of the plan.
         shard: Which shard, from 1.
         threads: Files that are worked on at once; as the plan says when None.
         progress: Called with each `ProgressEvent`.
-        executor: Does the work in shards of its own, as that of a download does.
-        dry_run: Say in the report what would be done, and do nothing.
+        executor: Does the work in smaller shards, as for a download.
+        dry_run: Only report what would be done.
         stop: Set by another thread to end soon.
 
     Raises:
@@ -210,10 +210,10 @@ def run_job(
 
 
 def merge_jobs(out: str | os.PathLike[str], *, partial: bool = False) -> MergeReport:
-    """Put the results of all shards together.
+    """Join the results of all shards.
 
-    The manifest with the paths of the files, its rows in their original order, is written to the
-    directory that was downloaded to.
+    Writes the manifest with the paths of the files, its rows in their original order, to the
+    download directory.
 
     Args:
         out: The directory of the plan.
@@ -247,7 +247,7 @@ def _result(plan: JobPlan, shard: int) -> ShardResult:
 
 
 def shard_of_environment(environ: Mapping[str, str] = os.environ) -> int | None:
-    """Return the shard, from 1, that a job's scheduler gives it; None where there is no array.
+    """Return the shard, from 1, that the scheduler gives a job; None outside of an array.
 
     Slurm, Grid Engine, PBS, Torque and LSF count as the array was numbered: number it from 1. AWS
     Batch, Google Batch and Kubernetes count from 0.

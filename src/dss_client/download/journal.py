@@ -1,12 +1,12 @@
-"""What is proven of a partial file, kept beside it, so that the next run can go on from there.
+"""The verified ranges of a partial file, kept next to it so that the next run can continue.
 
 ``<sha256>.<run>.part`` holds bytes, ``<sha256>.<run>.journal`` says which of them count: a line for
-each range, with a checksum of its bytes and one of the line itself. Nothing is believed that the
-bytes do not confirm, so neither a torn line nor a block that never reached the disk does harm.
+each range, with a checksum of its bytes and one of the line itself. Every entry is checked against
+the bytes, so a torn line or a block that never reached the disk does no harm.
 
-No file locks, which lie on network file systems. A partial file is written by one run only: another
-run takes it over by renaming it, but only from an owner that is proven dead (same machine, no such
-process); from any other it copies what is proven.
+There are no file locks, since they are unreliable on network file systems. Only one run writes a
+partial file: another run takes it over by renaming it, but only from an owner that is certainly
+dead (same machine, no such process); from any other owner it copies the verified ranges.
 """
 
 import hashlib
@@ -53,15 +53,15 @@ class Digest(Protocol):
     """A sha256 that is being computed."""
 
     def update(self, data: Any, /) -> None:
-        """Go on with what comes next."""
+        """Add bytes."""
         ...
 
     def copy(self) -> "Digest":
-        """Return another one that is as far."""
+        """Return a copy."""
         ...
 
     def hexdigest(self) -> str:
-        """Return the sum so far, in lower case."""
+        """Return the hash so far, in lower case."""
         ...
 
 
@@ -90,9 +90,9 @@ class Journal:
     Attributes:
         path: Where it is.
         size: Size of the whole content, in bytes.
-        etag: What storage called the content, or empty.
+        etag: The storage's ETag of the content, or empty.
         owner: Who wrote it.
-        ranges: What it says, in its order.
+        ranges: Its ranges, in order.
     """
 
     path: Path
@@ -103,7 +103,7 @@ class Journal:
 
     @property
     def part(self) -> Path:
-        """The file that it speaks of."""
+        """The partial file."""
         return self.path.with_suffix(".part")
 
     @classmethod
@@ -183,7 +183,7 @@ def leftovers(partials: Path) -> dict[str, list[Path]]:
 
 
 def tidy(partials: Path, place: Callable[[str], str]) -> None:
-    """Remove what dead runs left and nobody can go on from.
+    """Remove files of dead runs that no run can continue.
 
     Args:
         partials: Where partial files are.
@@ -214,7 +214,7 @@ def room_of(journal: Path) -> int:
 
 
 def proven(journal: Journal, source: int, copy_to: int | None) -> tuple[list[Range], Digest]:
-    """Read the bytes that a journal speaks of, and return what holds.
+    """Read the bytes that a journal lists, and return the ranges that are right.
 
     Args:
         journal: The journal.
@@ -310,7 +310,7 @@ def delete(journal: Path) -> None:
 
 @cache
 def _machine() -> str:
-    """Name what process ids are unique in: this boot of this machine, this container."""
+    """Return the scope of process ids: this boot of this machine, this container."""
     parts = [platform.node()]
     with suppress(OSError):
         parts.append(Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip())
@@ -319,19 +319,19 @@ def _machine() -> str:
 
 
 def owner() -> str:
-    """Return who this process is, for others to tell whether it is still alive."""
+    """Return the identity of this process, so that others can tell whether it is alive."""
     return f"{_machine()}#{os.getpid()}#{_started(os.getpid())}"
 
 
 def is_alive(name: str) -> bool:
-    """Tell whether an owner may still be at work. Only what is certain makes it dead."""
+    """Tell whether an owner may still be at work."""
     machine, _, rest = name.partition("#")
     pid, _, started = rest.partition("#")
     return machine != _machine() or not pid.isdecimal() or _runs(pid, started)
 
 
 def tag() -> str:
-    """Return who this process is, for names of files."""
+    """Return the identity of this process, for file names."""
     return f"{_machine_tag()}-{os.getpid()}-{_started(os.getpid())}"
 
 

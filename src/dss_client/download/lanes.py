@@ -1,8 +1,7 @@
-"""The threads of a download, and what they do with the files that they are given.
+"""The threads of a download, and how files are given to them.
 
-Some ask the service, one loop fetches small contents, a crew all others, and where the disk is slow
-some wait for it. All of them hand what they have back over one queue, to the thread that keeps the
-books.
+Some ask the service, one loop fetches small contents, a crew fetches all others, and some wait for
+a slow disk. All of them return results over one queue to the thread that keeps the ledger.
 """
 
 import shutil
@@ -42,12 +41,12 @@ News = list[FileResult] | tuple[Order, Expanded] | BaseException
 
 @frozen(kw_only=True)
 class Limits:
-    """How much is done at once, and how often it is tried.
+    """The limits of concurrency and of retries.
 
     Attributes:
         threads: Contents that the crew fetches at once.
         connections: Connections of the loop for small contents.
-        num_retries: Failures of one file to put up with.
+        num_retries: Failed attempts allowed per file.
         min_delay_seconds: First wait after a failure.
         part_size: Bytes of a large content that one thread takes at a time.
     """
@@ -65,10 +64,10 @@ class Lanes:
     Args:
         how: How contents are fetched.
         finisher: Gives stored contents their names.
-        limits: How much at once.
-        progress: Told of each step.
-        news: Takes what comes of it all.
-        root: Where to; there must be room.
+        limits: The limits.
+        progress: Is told of each step.
+        news: Takes the results.
+        root: The download directory.
     """
 
     def __init__(
@@ -108,11 +107,11 @@ class Lanes:
 
     @property
     def is_behind(self) -> bool:
-        """Whether there are questions that nobody has asked yet."""
+        """Whether there are questions that no thread has taken."""
         return self._askers.is_behind
 
     def ask(self, question: Callable[[], News]) -> None:
-        """Have a question answered by another thread."""
+        """Ask a question in another thread."""
 
         def answer() -> None:
             try:
@@ -123,30 +122,29 @@ class Lanes:
         self._askers.submit(answer)
 
     def ask_more(self, *, at_any_rate: bool) -> None:
-        """Ask more questions at once, where the time goes into waiting for the service.
+        """Ask more questions at once, if threads wait for the service.
 
-        Where this process is busy itself, more threads would only take the interpreter from each
-        other.
+        If this process is busy itself, more threads would only compete for the interpreter.
 
         Args:
-            at_any_rate: Nothing has come for so long that it does not matter.
+            at_any_rate: Do so even if this process is busy.
         """
         if self._asking.is_light() or at_any_rate:
             self._askers.grow(_MORE_ASKERS)
 
     def carry_more(self) -> None:
-        """Carry more contents at once, where the time goes into waiting for storage."""
+        """Transfer more contents at once, if threads wait for storage."""
         if self._carrying.is_light():
             self._crew.grow()
 
     # Files
 
     def send_out(self, tasks: Sequence[FileTask], urls: BundleUrls) -> None:
-        """Have files seen to; what becomes of them is news."""
+        """Process files; their results are news."""
         self.ask(lambda: self._send_out(tasks, urls))
 
     def _send_out(self, tasks: Sequence[FileTask], urls: BundleUrls) -> list[FileResult]:
-        """Do at once what needs no transfer, and give the rest to who can."""
+        """Finish files that need no transfer, and pass the rest on."""
         results: list[FileResult] = []
         small: list[FileTask] = []
         fetches: list[Fetch] = []
@@ -183,7 +181,7 @@ class Lanes:
         return self._finisher.place(task, downloaded=not there)
 
     def _send_small(self, tasks: Sequence[FileTask], urls: BundleUrls) -> None:
-        """Give small contents to the loop, as soon as it is known where they are."""
+        """Give small contents to the loop, as soon as their URLs are known."""
         lane = self._small
         if lane is None or not tasks:
             return
@@ -208,7 +206,7 @@ class Lanes:
         return Fetch(task, urls, self._how, progress, unsure=unsure)
 
     def hand_over(self, job: Job, error: Exception | None) -> None:
-        """Give the crew what went wrong on the short path."""
+        """Give the crew what failed on the short path."""
         fetch = self._fetch(job.task, job.urls)
         if error is not None:
             fetch.failed_before(error, job.url)
@@ -235,7 +233,7 @@ class Lanes:
         return self._finisher.place(task, downloaded=True, tries=1, seconds=seconds)
 
     def pass_on(self) -> None:
-        """Hand on what became of small files since the last time."""
+        """Pass on the results of small files since the last time."""
         if self._batch:
             self._news.put(self._batch)
             self._batch = []
@@ -247,7 +245,7 @@ class Lanes:
         return self._progress_of.pop(number, None)
 
     def crashed(self, error: BaseException) -> None:
-        """Take what nobody thought of; it is raised by whoever keeps the books."""
+        """Take an unexpected exception; the calling thread raises it."""
         self._news.put(error)
 
 
@@ -257,10 +255,10 @@ def room_for(how: How, key: str, size: int) -> int:
 
 
 def check_room(directory: Path, needed: int) -> None:
-    """Make sure that there is room for what is to be written.
+    """Make sure that there is enough disk space.
 
     Raises:
-        DiskFull: There is not.
+        DiskFull: There is not enough.
     """
     if not needed:
         return

@@ -1,4 +1,4 @@
-"""From the store into the directory of a bundle: reflinks, hard links, or copies.
+"""Puts stored files into the directory of a bundle: as reflinks, hard links or copies.
 
 A reflink shares the blocks until one of the two files is changed; a hard link, which the reference
 client makes, is the same file under another name; a copy needs room of its own. What a file system
@@ -40,7 +40,7 @@ class Placer:
 
     Args:
         root: The download directory.
-        durable: Bring copies to the disk before they get their names.
+        durable: Flush copies to the disk before they get their names.
     """
 
     def __init__(self, root: Path, *, durable: bool = True) -> None:
@@ -52,10 +52,10 @@ class Placer:
         self._hardlinks = True
 
     def place(self, stored: str, name: str) -> tuple[Path, Link]:
-        """Put a stored file under its name below the root, and say where and how.
+        """Put a stored file under its name below the root; return its path and the kind of link.
 
         Raises:
-            UnsafeName: The name cannot be trusted, or leads through a symbolic link.
+            UnsafeName: The name is not safe, or leads through a symbolic link.
             FileDownloadError: Another file has that name.
             OSError: The file system refuses.
         """
@@ -84,7 +84,7 @@ class Placer:
         return "copy"
 
     def _reflink(self, stored: str, target: Path) -> bool:
-        """Share the stored file's blocks; False where the file system cannot."""
+        """Share the stored file's blocks; False if the file system cannot."""
         import fcntl
 
         with temporary_beside(target) as clone, open(stored, "rb") as source:

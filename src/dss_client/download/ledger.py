@@ -1,8 +1,8 @@
-"""What is to be done and what became of it, row by row, in bounded memory.
+"""The files of a download and their results, row by row, in bounded memory.
 
-A manifest may have a million rows. So neither rows nor results are kept as objects: they are in a
-private database of SQLite, which holds it in memory while it is small and in an unnamed temporary
-file otherwise. It is gone with the object; nothing of it is in the download directory.
+A manifest may have a million rows. So rows and results are not kept as objects but in a private
+SQLite database, in memory while it is small and in an unnamed temporary file otherwise. It ends
+with the object and leaves nothing in the download directory.
 """
 
 import marshal
@@ -111,7 +111,7 @@ class LedgerExport:
 
 @frozen
 class Outcome:
-    """What became of a file, in short."""
+    """The result of a file, in short."""
 
     name: str
     size: int
@@ -162,7 +162,7 @@ class Ledger:
     def add(
         self, bundle: int | None, tasks: Iterable[FileTask], state: str, reason: str = ""
     ) -> None:
-        """Take up files that are in some state."""
+        """Add files that are in some state."""
         self.add_rows(
             (
                 task.number,
@@ -184,12 +184,12 @@ class Ledger:
         )
 
     def add_rows(self, rows: Iterable[_Row]) -> None:
-        """Take up files as they are in the table."""
+        """Add files as rows of the table."""
         with self._lock:
             self._db.executemany(_FILE, rows)
 
     def settle(self, results: Iterable[FileResult]) -> None:
-        """Take note of what became of files."""
+        """Record the results of files."""
         rows: list[_Row] = []
         for result in results:
             path = None if result.path is None else os.fsencode(result.path)  # it may be no text
@@ -217,7 +217,7 @@ class Ledger:
     # Rows of a manifest
 
     def add_cells(self, rows: Iterable[_Row]) -> None:
-        """Take up rows of a manifest as they are in the table."""
+        """Add rows of a manifest as rows of the table."""
         with self._lock:
             self._db.executemany("INSERT INTO cells VALUES (?,?,?,?,?,?,?,?)", rows)
 
@@ -240,7 +240,7 @@ class Ledger:
     # Texts of rows, in batches
 
     def add_texts(self, first: int, texts: list[str]) -> None:
-        """Take up the texts of rows, from number `first` on."""
+        """Add the texts of rows, from number `first` on."""
         with self._lock:
             self._db.execute("INSERT INTO texts VALUES (?,?)", (first, marshal.dumps(texts)))
 
@@ -269,19 +269,19 @@ class Ledger:
     # From one ledger to another
 
     def export(self) -> "LedgerExport":
-        """Return all files with what became of them, as one value that can be pickled."""
+        """Return all files and their results, as one value that can be pickled."""
         files = list(self._each("SELECT * FROM files"))
         bundles = list(self._each("SELECT number, uuid, version FROM bundles"))
         return LedgerExport(files, bundles, dict(self._errors))
 
     def take_over(self, export: "LedgerExport") -> None:
-        """Take up files from another ledger; those that are known already get their results."""
+        """Add files from another ledger; known ones get their results."""
         with self._lock:
             self._db.executemany("INSERT OR REPLACE INTO bundles VALUES (?,?,?)", export.bundles)
             self._db.executemany(_TAKEN_OVER, export.files)
         self._errors.update(export.errors)
 
-    # What became of it
+    # Results
 
     def totals(self) -> Totals:
         """Return numbers of files and bytes by state."""
@@ -354,7 +354,7 @@ class Ledger:
                 batch = cursor.fetchmany(size)
 
     def close(self) -> None:
-        """Give the database up."""
+        """Close the database."""
         with self._lock:
             self._db.close()
 

@@ -16,7 +16,7 @@ def report_lines(
 
     Args:
         report: The report.
-        first: What else to say, before the totals.
+        first: Further members, before the totals.
     """
     head = json.dumps({**(first or {}), **report.totals(), "files": []}, ensure_ascii=False)
     yield head.removesuffix("]}")
@@ -28,10 +28,10 @@ def report_lines(
 
 
 def head_of(line: str) -> dict[str, Any]:
-    """Return what the first line of a report says: all but the files.
+    """Return the content of a report's first line: all but the files.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is not the first line of a report.
     """
     head = cast("dict[str, Any]", json.loads(f"{line.rstrip()}]}}"))  # so it can be no other
     head.pop("files", None)

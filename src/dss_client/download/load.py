@@ -1,4 +1,4 @@
-"""How busy this process is: what tells whether more threads would help, or stand in the way."""
+"""How busy this process is, which decides whether more threads would help."""
 
 import time
 

@@ -85,13 +85,13 @@ class PlannedBundle:
 
 @frozen(kw_only=True)
 class BundleOrder:
-    """A bundle with the files that a filter takes. If it cannot be had, it fails by itself.
+    """A bundle with the files that a filter takes. If it cannot be read, only this order fails.
 
     Attributes:
         number: Its place in the report.
         bundle: The bundle.
         wanted: Which of its files.
-        gone: What to say of a bundle that is not there; empty where that is a failure.
+        gone: The reason to report for a bundle that does not exist; empty if that is a failure.
     """
 
     number: int
@@ -115,7 +115,7 @@ class BundleOrder:
 
 @frozen(kw_only=True)
 class RowsOrder:
-    """What rows of a manifest want of a bundle.
+    """The files of a bundle that rows of a manifest name.
 
     Attributes:
         number: The bundle's place in the report.
@@ -158,7 +158,7 @@ class RowsOrder:
 
 @frozen(kw_only=True)
 class FileOrder:
-    """A file by itself, as a collection lists it.
+    """A single file, as a collection lists it.
 
     Attributes:
         number: Its place in the report, among the bundles.
@@ -185,7 +185,7 @@ class FileOrder:
             if facts.size > MAX_SIZE:
                 raise FileDownloadError(name, f"{facts.size} bytes are more than storage can hold")
         except DSSError as error:
-            named = FileDownloadError(name, f"it cannot be had: {error}", cause=error)
+            named = FileDownloadError(name, f"it cannot be read: {error}", cause=error)
             task = self._task(number, name, None)
             return Expanded(bundle=None, others=[(task, FileResult(number, "failed", error=named))])
         return Expanded(bundle=None, wanted=[self._task(number, name, facts)])
@@ -205,11 +205,11 @@ class FileOrder:
 
 @frozen(kw_only=True)
 class LostOrder:
-    """Something that was listed and cannot be read.
+    """An item that was listed and cannot be read.
 
     Attributes:
         number: Its place in the report, among the bundles.
-        name: What to call it.
+        name: Its name.
         error: Why.
     """
 

@@ -1,4 +1,4 @@
-"""The last step of a file: what is stored gets its name, and what became of it is told."""
+"""The last step of a file: it gets its name, and its result is reported."""
 
 import hashlib
 
@@ -57,7 +57,7 @@ def verified(task: FileTask) -> bytes:
     """Return the content of a task that is known without asking for it.
 
     Raises:
-        ChecksumMismatch: It is not the one that is wanted.
+        ChecksumMismatch: It has another checksum.
     """
     content = task.content or b""
     actual = hashlib.sha256(content).hexdigest()

@@ -114,8 +114,8 @@ class Partial:
     def _take_over(self, found: Journal) -> None:
         """Rename a partial file, and have a journal for its new name.
 
-        At each moment there is a journal beside the file, so that it is not lost to whoever comes
-        after this run if this one is killed meanwhile.
+        There always is a journal next to the file, so that a later run can use it even if this one
+        is killed.
         """
         self.etag = found.etag
         self._write_journal(found.ranges)
@@ -151,7 +151,7 @@ class Partial:
         return bool(self._todo)
 
     def claim(self, at: int | None = None, *, alone: bool = False) -> "Writer | None":
-        """Take a range that nobody has yet, and return its writer; None when there is no more.
+        """Take a free range, and return its writer; None if there is none.
 
         Args:
             at: Where the caller has come to: what follows is preferred, so that it can read on.

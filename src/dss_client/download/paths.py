@@ -3,9 +3,9 @@
 The service's own rule for names (docs/behaviour.md 4.3) is not enough: older bundles do not follow
 it, and it does not cover Windows, other people's files, or links planted in the directory.
 
-A name is taken as it is, or refused, by what Linux, macOS and Windows can all store, so that a
-directory can be moved between them: the verdict is the same everywhere. Not judged are the length
-of the root (the system says so itself), Windows' limit of 260 characters (it can be lifted) and its
+A name is used as it is, or refused, by what Linux, macOS and Windows can all store, so that a
+directory can be moved between them: the result is the same everywhere. Not judged are the length of
+the root (the system says so itself), Windows' limit of 260 characters (it can be lifted) and its
 8.3 aliases. ``~``, a leading dash and a leading dot mean nothing below a root, and are taken.
 """
 
@@ -45,7 +45,7 @@ _FORBIDDEN = {
     "which cannot be written in UTF-8": re.compile(r"[\ud800-\udfff]"),
     "an invisible character, which can make names look alike": re.compile(f"[{_INVISIBLE}]"),
     "which stands for another one on macOS and WSL": re.compile(r"[\uf000-\uf07f]"),
-    "which is no character to macOS": re.compile(rf"[\ufdd0-\ufdef{_NONCHARACTERS}]"),
+    "which macOS does not accept": re.compile(rf"[\ufdd0-\ufdef{_NONCHARACTERS}]"),
 }
 _DEVICE = re.compile(r"(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9¹²³])", re.IGNORECASE)
 
@@ -56,7 +56,7 @@ _PLAIN_PART = (
 )
 _PLAIN = re.compile(f"{_PLAIN_PART}(?:/{_PLAIN_PART})*", re.ASCII)
 
-# Up to two extensions, as of `a.fastq.gz`; a number such as the 2 of `v1.2` is none.
+# Up to two extensions, as of `a.fastq.gz`; the 2 of `v1.2` does not count.
 _STEM_AND_EXTENSIONS = re.compile(r"(.+?)((?:\.[A-Za-z][A-Za-z0-9]{0,9}){0,2})\Z")
 _ROOM_FOR_NUMBER = "~9999999"
 
@@ -163,13 +163,13 @@ def check_clashes(names: Iterable[str]) -> None:
 
 @frozen
 class Settled:
-    """What becomes of one name of a bundle.
+    """The file name for one name of a bundle.
 
     Attributes:
         name: The name in the bundle.
         target: The name of the file to write; None when there is to be none.
         reason: Why `target` is not `name`, or None when it is.
-        unsafe: Whether the name is refused: if its file is wanted it fails, whatever the policy.
+        unsafe: Whether the name is refused: if its file is wanted it fails, under any policy.
     """
 
     name: str

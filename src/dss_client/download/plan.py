@@ -94,7 +94,7 @@ def expand_bundle(
     """Ask for a bundle and plan its files.
 
     Args:
-        source: Whom to ask.
+        source: The client to ask.
         rule: How to plan it.
         number: Its place in the report.
         uuid: Its id.

@@ -1,4 +1,4 @@
-"""Progress as events: the engine emits them, whoever wants to draws them."""
+"""Progress as events, for displays of any kind."""
 
 import logging
 import threading
@@ -60,7 +60,7 @@ class Progress:
 
     @property
     def is_watched(self) -> bool:
-        """Whether there is anybody to be told."""
+        """Whether there is a callback."""
         return self._callback is not None
 
     def plan(self, files: int, size: int, *, files_there: int = 0, bytes_there: int = 0) -> None:
@@ -80,7 +80,7 @@ class Progress:
         return progress
 
     def move(self, file: "FileProgress", kind: Kind, more: int) -> None:
-        """Take note of what became of a file, and of how many more of its bytes are there."""
+        """Record the result of a file, and how many more of its bytes are there."""
         with self._lock:
             file.done += more
             self._bytes_done += more

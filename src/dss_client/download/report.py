@@ -1,4 +1,4 @@
-"""What became of every file of a download."""
+"""The report of a download, file by file."""
 
 import json
 from collections import Counter
@@ -18,12 +18,12 @@ State = Literal["planned", "downloaded", "reused", "failed", "skipped"]
 
 @frozen(kw_only=True)
 class FileReport:
-    """What became of one file.
+    """The result of one file.
 
     Attributes:
         bundle: The bundle it was wanted for, if any.
         name: Its name there, or in the manifest.
-        uuid: Its id; None for ``bundle.json``, which is no file of the service.
+        uuid: Its id; None for ``bundle.json``, which is not a file of the service.
         version: Its version; None as above.
         sha256: Its checksum as the bundle or manifest says; empty where the bundle is unreadable.
         size: Its size in bytes, as above.
@@ -33,7 +33,7 @@ class FileReport:
         link: How it came from the store into the bundle's directory; None where it did not.
         tries: Requests for its content.
         seconds: Time it took.
-        reason: Why it is in its state, where that is not plain.
+        reason: Why it is in its state, if that is not obvious.
         error: Why it failed, or None.
     """
 
@@ -142,7 +142,7 @@ class StoredEntries(Sequence[FileReport]):
 
 @frozen
 class DownloadReport:
-    """What became of a download.
+    """The result of a download.
 
     Attributes:
         entries: One report for each file, in the order of the bundle or manifest. Those of a long

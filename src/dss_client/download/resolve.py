@@ -1,4 +1,4 @@
-"""Where contents are: one question for many files where that is worth it, else one for each.
+"""The URLs of contents: one request for many files if that pays, else one for each.
 
 ``GET /bundles?presignedurls=true`` answers with the URLs of up to 500 files at once, but the
 service must check out the whole bundle for it. So it is asked only where much of a bundle is
@@ -8,7 +8,7 @@ wanted; the rule and its numbers:
 * where the whole bundle is known: at least `MIN_SHARE` of its bytes, or it is no larger than
   `SMALL_BUNDLE`, and no more pages are read than files are wanted.
 
-Where that question fails, every file is asked for by itself, and has its own answer or error.
+If that request fails, each file is asked for separately, and has its own answer or error.
 """
 
 import threading
@@ -70,9 +70,9 @@ class BundleUrls:
     many files find them stale.
 
     Args:
-        source: Whom to ask.
-        bundle: The bundle; None where files are wanted for themselves.
-        replica: Which copy.
+        source: The client to ask.
+        bundle: The bundle; None for single files.
+        replica: The replica.
         tasks: The files.
         whole: How much the bundle holds, where that is known.
         known: URLs that came with the bundle, by uuid and version.
@@ -134,7 +134,7 @@ class BundleUrls:
 
         Args:
             task: Whose content it was for.
-            stale: The URL; empty for whatever it is now.
+            stale: The URL; empty for the present one.
         """
         key = _key(task)
         with self._lock:

@@ -54,7 +54,7 @@ def download_bundle(
     """Download the files of a bundle to ``<download_dir>/<uuid>.<version>/``; see `DSSClient`.
 
     Args:
-        source: A client, or whatever can list bundles and open contents.
+        source: A client, or anything that can list bundles and open contents.
         bundle_uuid: Id of the bundle.
         version: Its version; the latest when not given.
         metadata_filter: Shell patterns of the names of indexed files to take; ``*`` crosses ``/``.
@@ -64,7 +64,7 @@ def download_bundle(
         **options: How to download; see `Settings`.
 
     Raises:
-        DSSError: The bundle itself cannot be had.
+        DSSError: The bundle itself cannot be read.
         DiskFull: There is no room for it.
         DownloadError: Some files failed; the others are in place. It carries the report.
     """
@@ -93,7 +93,7 @@ def download_bundles(
     """Download several bundles, each to its directory; see `DSSClient`.
 
     Args:
-        source: A client, or whatever can list bundles and open contents.
+        source: A client, or anything that can list bundles and open contents.
         bundles: The bundles, their versions pinned; texts are read as ``<uuid>.<version>``.
         metadata_filter: Shell patterns of the names of indexed files to take; ``*`` crosses ``/``.
         data_filter: The same for all other files.
@@ -103,8 +103,8 @@ def download_bundles(
 
     Raises:
         DownloadError: Some files failed; the others are in place. It carries the report. A bundle
-            that cannot be had fails by itself.
-        ValueError: A bundle is none, or the options contradict each other.
+            that cannot be read fails alone.
+        ValueError: A bundle id is not valid, or the options contradict each other.
     """
     wanted = filters(metadata_filter, data_filter, no_metadata=no_metadata, no_data=no_data)
     orders = (
@@ -117,7 +117,7 @@ def download_bundles(
 def run_orders(
     source: "Source | DSSClient", orders: Iterable[Order], settings: Settings
 ) -> DownloadReport:
-    """Do orders, and return what became of them.
+    """Do orders, and return the report.
 
     Raises:
         DownloadError: Some files failed.
@@ -143,7 +143,7 @@ def download_manifest(
     """Download the files that a manifest lists; see `DSSClient`.
 
     Args:
-        source: A client, or whatever can list bundles and open contents.
+        source: A client, or anything that can list bundles and open contents.
         manifest: Path of the manifest, an open text file, or its rows as mappings.
         layout: ``none`` for the store alone; ``bundle`` for a directory per bundle.
         no_metadata: With ``bundle``: take no indexed file.
@@ -151,7 +151,7 @@ def download_manifest(
         **options: How to download; see `Settings`.
 
     Raises:
-        ManifestError: The manifest is not one.
+        ManifestError: The manifest is not valid.
         DiskFull: There is no room for it.
         DownloadError: Some files failed; the others are in place. It carries the report.
         ValueError: The arguments contradict each other, or one has a wrong form.

@@ -1,4 +1,4 @@
-"""How a download is done, whatever is downloaded."""
+"""How a download is done."""
 
 import os
 import threading
@@ -48,20 +48,20 @@ class DownloadOptions(TypedDict, total=False):
 
 @frozen(kw_only=True)
 class Settings:
-    """How a download is done, whatever is downloaded.
+    """How a download is done.
 
     Attributes:
         replica: Replica to download from.
         download_dir: Where to; the current directory when empty.
-        num_retries: Failures of one file to put up with; each MiB read makes good for one.
+        num_retries: Failed attempts allowed per file; each MiB read gives one back.
         min_delay_seconds: First wait after a failure; it doubles with each, up to 60 s.
-        threads: Large files that are worked on at once, and connections for small ones; when
-            None, twice the processors but 8 to 16, and 128.
-        verify: What is looked at before a file in the store is trusted.
-        durable: Bring each content to the disk before it gets its name.
-        clash: What to do about names of a bundle that cannot both be files.
+        threads: Large files to work on at once, and connections for small ones. None: twice the
+            processors but 8 to 16, and 128.
+        verify: How a file in the store is checked before it is trusted.
+        durable: Flush each content to the disk before it gets its name.
+        clash: What to do with names of a bundle that cannot both be files.
         output_dir: Where the manifest with the paths goes; `download_dir` when None.
-        dry_run: Say what would be done, and do nothing.
+        dry_run: Report what would be done, and do nothing.
         progress: Called with each `ProgressEvent`.
         executor: Does the work in shards: threads, processes, or other machines.
         stop: Set by another thread to end the download soon; it ends with `Stopped` then.

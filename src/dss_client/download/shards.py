@@ -1,8 +1,8 @@
 """A download in parts, done elsewhere: by any executor of `concurrent.futures`.
 
-A shard is a value: who to ask, how, and what. Whoever gets it, a thread, a process, another machine
-with the same file system, runs an engine of its own on it and sends back what became of the files.
-A shard can be run twice: what the first run has put into the store, the second finds there.
+A shard is a value: the client, the settings and the orders. A thread, a process or another machine
+with the same file system runs an engine on it and returns the results of the files. A shard can be
+run twice: what the first run has put into the store, the second finds there.
 """
 
 import logging
@@ -40,7 +40,7 @@ class Shard:
     """A part of a download.
 
     Attributes:
-        client: Whom to ask.
+        client: The client to ask.
         settings: How to download.
         orders: What.
     """
@@ -76,7 +76,7 @@ def _in_pieces(orders: Iterable[Order]) -> Iterator[Order]:
 
 
 def run_shard(shard: Shard) -> LedgerExport:
-    """Run a shard here, and return what became of its files."""
+    """Run a shard here, and return the results of its files."""
     # A client of its own: in a thread pool, the one of the shard is the caller's.
     with shard.client.with_options() as client:
         engine = shard.settings.engine(client)
@@ -97,15 +97,15 @@ def run_in(
     settings: Settings,
     orders: Iterable[Order],
 ) -> None:
-    """Have orders done by an executor, and enter what became of them.
+    """Run orders with an executor, and enter their results.
 
     Only so many shards are handed in at once as keep the workers busy. One that is lost, because
     its worker died or the executor broke, is run here instead: what it had done is in the store.
 
     Args:
         executor: Runs shards.
-        client: Whom to ask.
-        engine: Whose books to keep; it fetches nothing itself.
+        client: The client to ask.
+        engine: The engine whose ledger to keep; it fetches nothing itself.
         settings: How to download.
         orders: What.
     """

@@ -1,8 +1,8 @@
 """The short path of small files: many connections, one thread, one read, one write, one rename.
 
 A thread for each connection would spend more time on handing the interpreter to and fro than on the
-files. Here one loop waits for all sockets at once. It knows the good case only: what is anything
-else is handed over to the crew, along with what was wrong.
+files. Here one loop waits for all sockets at once. It handles the good case only: everything else
+goes to the crew, with the fault.
 """
 
 import hashlib
@@ -110,7 +110,7 @@ class Boss(Protocol):
         ...
 
     def crashed(self, error: BaseException) -> None:
-        """Take what nobody thought of; the loop has ended."""
+        """Take an unexpected exception; the loop has ended."""
         ...
 
 
@@ -120,7 +120,7 @@ class SmallFiles:
     Args:
         connector: Opens connections.
         limit: How many there may be.
-        boss: Takes what comes.
+        boss: Takes the results.
     """
 
     def __init__(
@@ -348,7 +348,7 @@ class SmallFiles:
             line.body = end + 4
         head = bytes(line.view[: line.body - 2])
         if not head.startswith(b"HTTP/1."):  # maybe it follows the answer before
-            error = ConnectionError("what came is no HTTP")
+            error = ConnectionError("the answer is not valid HTTP")
             self._fail(line, None if line.is_used else storage_error(error, job.url))
             return True
         if not _is_plain(head, job.task.size):

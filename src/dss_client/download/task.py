@@ -1,4 +1,4 @@
-"""The values that the parts of a download hand on to one another."""
+"""The values that the parts of a download exchange."""
 
 from pathlib import Path
 
@@ -41,11 +41,11 @@ class FileTask:
 
 @frozen
 class FileResult:
-    """What became of a task.
+    """The result of a task.
 
     Attributes:
         number: Its place in the report.
-        state: What became of it.
+        state: Its state.
         path: Where it is now, or None.
         link: How it came from the store to its target.
         tries: Requests for its content.

@@ -1,4 +1,4 @@
-"""What is wanted, bundle by bundle, before and after the service was asked about it."""
+"""The files to download, bundle by bundle, before and after the service was asked."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,9 +25,9 @@ class BundleRule:
     """How bundles are planned.
 
     Attributes:
-        replica: Which copy.
+        replica: The replica.
         download_dir: Where to.
-        clash: What to do about names that cannot both be files.
+        clash: What to do with names that cannot both be files.
         ask_urls: Ask for the contents' URLs along with a bundle whose directory is not there yet.
     """
 
