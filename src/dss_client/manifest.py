@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Val
 
 from ._files import replacing
 from .errors import DSSError
-from .versions import is_version, normal_uuid, parse_version
+from .versions import UUID_FORM, is_uuid, is_version, normal_uuid, parse_version
 
 if TYPE_CHECKING:
     from .models import BundleVersion
@@ -47,7 +47,6 @@ COLUMNS = (
 ManifestSource = str | os.PathLike[str] | TextIO | Iterable[Mapping[str, object]]
 """The path of a manifest, an open text file, or the rows themselves."""
 
-_UUID = re.compile(r"[A-Za-z0-9]{8}(?:-[A-Za-z0-9]{4}){3}-[A-Za-z0-9]{12}")
 _SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
 _SIZE = re.compile(r"[0-9]+")
 _QUOTED = re.compile(r'["\r\n]')
@@ -56,7 +55,7 @@ _BATCH = 1000
 # A row as nearly all are. What it takes for a version is still to be looked at.
 _ROW = re.compile(
     r"({uuid})\t({version})\t([^\t\"]+)\t({uuid})\t({version})\t({hexes}{{64}})\t([0-9]{{1,15}})".format(
-        uuid="-".join(f"[A-Za-z0-9]{{{count}}}" for count in (8, 4, 4, 4, 12)),
+        uuid=UUID_FORM,
         version="[0-9TZ.-]{25}",
         hexes="[0-9A-Fa-f]",
     )
@@ -301,9 +300,9 @@ class ManifestReader:
             uuid, bundle_version, name, file, file_version, sha256, size = picked
             if not (
                 name
-                and (uuid == bundle or _UUID.fullmatch(uuid))
+                and (uuid == bundle or is_uuid(uuid))
                 and (bundle_version == version or _is_version(bundle_version))
-                and _UUID.fullmatch(file)
+                and is_uuid(file)
                 and (file_version == version or _is_version(file_version))
                 and len(sha256) == 64
                 and not sha256.strip(_HEX)

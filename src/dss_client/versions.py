@@ -17,7 +17,9 @@ _FORM = "YYYY-MM-DDThhmmss.ffffffZ, UTC, year 1000 to 9999"
 _VERSION = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})\.([0-9]{6})Z"
 )
-_UUID = re.compile(r"[A-Za-z0-9]{8}(?:-[A-Za-z0-9]{4}){3}-[A-Za-z0-9]{12}")
+UUID_FORM = "[A-Za-z0-9]{8}(?:-[A-Za-z0-9]{4}){3}-[A-Za-z0-9]{12}"
+"""A regular expression of the uuids that the service takes, in either letter case."""
+_UUID = re.compile(UUID_FORM)
 _MIN_YEAR = 1000
 _TICK = timedelta(microseconds=1)
 

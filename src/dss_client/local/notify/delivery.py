@@ -11,10 +11,10 @@ from uuid import uuid4
 import httpx
 from attrs import field, frozen
 
+from dss_client.types import JSONObject
 from dss_client.versions import create_version
 
 from ..settings import LocalSettings
-from ..storage.documents import JsonObject
 from .delivery_queue import DeliveryQueue, Notification
 from .subscription_store import Subscription, SubscriptionKind, Subscriptions
 from .webhooks import webhook_request
@@ -75,7 +75,7 @@ class Deliveries:
         self._recorded: deque[Delivery] = deque(maxlen=_MOST_RECORDED)
         self._sender: _Sender | None = None
 
-    def add(self, subscription: Subscription, payload: JsonObject) -> None:
+    def add(self, subscription: Subscription, payload: JSONObject) -> None:
         """Queue a notification, to be sent at once or when this is started."""
         self._queue.add(subscription.uuid, payload, time.time())
         if self._sender is not None:
@@ -145,7 +145,7 @@ class Deliveries:
         self,
         client: httpx.AsyncClient,
         subscription: Subscription,
-        payload: JsonObject,
+        payload: JSONObject,
         attempt: int,
     ) -> tuple[int | None, str | None]:
         """Return the status of an answer, or why there was none."""
@@ -221,7 +221,7 @@ class _Sender:
             self._wake.set()
 
 
-def _completed(subscription: Subscription, payload: JsonObject, dss_api: str) -> JsonObject:
+def _completed(subscription: Subscription, payload: JSONObject, dss_api: str) -> JSONObject:
     """Return a payload with what each attempt of the jmespath kind makes anew.
 
     See docs/behaviour.md 11.3.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from ..storage.documents import JsonObject
+from dss_client.types import JSONObject
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS notifications (
@@ -36,7 +36,7 @@ class Notification:
     due: float
     attempt: int
     subscription: str
-    payload: JsonObject
+    payload: JSONObject
 
 
 class DeliveryQueue:
@@ -47,7 +47,7 @@ class DeliveryQueue:
         self._lock = threading.Lock()
         self._opened: sqlite3.Connection | None = None
 
-    def add(self, subscription: str, payload: JsonObject, due: float) -> None:
+    def add(self, subscription: str, payload: JSONObject, due: float) -> None:
         """Put a new notification in."""
         with self._lock, self._connection() as connection:
             connection.execute(

@@ -8,10 +8,12 @@ from uuid import uuid4
 
 from attrs import frozen
 
+from dss_client.types import JSONObject
+
 from ..search.search_documents import bundle_document
 from ..storage import documents
 from ..storage.changes import Stored
-from ..storage.documents import JsonObject, ObjectKey
+from ..storage.documents import ObjectKey
 from ..storage.metadata import metadata_document
 from ..storage.store import Replica
 from .delivery import Deliveries
@@ -32,16 +34,16 @@ class _Event:
     replica: Replica
     uuid: str
     version: str
-    tombstone: JsonObject
+    tombstone: JSONObject
 
-    def document(self) -> JsonObject | None:
+    def document(self) -> JSONObject | None:
         """Return what expressions of the jmespath kind see."""
         if self.type == "CREATE":
             return metadata_document(self.replica, self.uuid, self.version)
         bundle = {"uuid": self.uuid, "version": self.version}
         return {**self.tombstone, "event_type": self.type, "bundle_info": bundle}
 
-    def payload(self, subscription: Subscription) -> JsonObject:
+    def payload(self, subscription: Subscription) -> JSONObject:
         """Return what every notification of this event says."""
         match = {"bundle_uuid": self.uuid, "bundle_version": self.version}
         return {"subscription_id": subscription.uuid, "match": match}
@@ -76,7 +78,7 @@ class Notifier:
                     self._by_query(event, subscription, indexed)
 
     def _by_expression(
-        self, event: _Event, subscription: Subscription, document: JsonObject
+        self, event: _Event, subscription: Subscription, document: JSONObject
     ) -> None:
         query: str | None = subscription.get("jmespath_query")
         payload = {**event.payload(subscription), "event_type": event.type}
@@ -92,7 +94,7 @@ class Notifier:
             payload["attachments"] = attachments(subscription, document)
         self._deliveries.add(subscription, payload)
 
-    def _by_query(self, event: _Event, subscription: Subscription, indexed: JsonObject) -> None:
+    def _by_query(self, event: _Event, subscription: Subscription, indexed: JSONObject) -> None:
         payload = {
             **event.payload(subscription),
             "transaction_id": str(uuid4()),
@@ -122,9 +124,9 @@ def _not_dead_alone(replica: Replica, uuid: str) -> list[str]:
     return [key.version for key in keys if key.version and key.version not in dead]
 
 
-def attachments(subscription: Subscription, document: JsonObject) -> JsonObject:
+def attachments(subscription: Subscription, document: JSONObject) -> JSONObject:
     """Return what a subscription wants attached, with `_errors` for what cannot be."""
-    found: JsonObject = {}
+    found: JSONObject = {}
     errors: dict[str, str] = {}
     for name, attachment in subscription.get("attachments").items():
         try:

@@ -6,16 +6,17 @@ See docs/behaviour.md 11.2.
 import logging
 from collections.abc import Sequence
 
+from dss_client.types import JSONObject
+
 from ..search.conditions import Condition
 from ..search.index import document_fulfils
 from ..search.query import QueryError, compile_query
-from ..storage.documents import JsonObject
 from .subscription_store import Subscription
 
 _logger = logging.getLogger(__name__)
 
 
-def compile_es_query(es_query: JsonObject) -> Condition:
+def compile_es_query(es_query: JSONObject) -> Condition:
     """Return what a query such as `{"query": {...}}` asks of a document.
 
     Raises:
@@ -27,7 +28,7 @@ def compile_es_query(es_query: JsonObject) -> Condition:
 
 
 def matching(
-    subscriptions: Sequence[Subscription], fqid: str, source: JsonObject
+    subscriptions: Sequence[Subscription], fqid: str, source: JSONObject
 ) -> list[Subscription]:
     """Return the subscriptions whose query finds a document."""
     compiled: list[tuple[Subscription, Condition]] = []

@@ -14,10 +14,10 @@ from typing import Any, Literal
 from attrs import field, frozen
 
 from dss_client._files import write_file
+from dss_client.types import JSONObject
 from dss_client.types import Replica as ReplicaName
 
 from ..storage import documents
-from ..storage.documents import JsonObject
 
 _logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class Subscription:
     """
 
     kind: SubscriptionKind
-    content: JsonObject = field(repr=False)  # holds the secret
+    content: JSONObject = field(repr=False)  # holds the secret
 
     @property
     def uuid(self) -> str:
@@ -51,7 +51,7 @@ class Subscription:
         return str(self.content["replica"])
 
     @property
-    def public(self) -> JsonObject:
+    def public(self) -> JSONObject:
         """The content without the secret."""
         return {name: each for name, each in self.content.items() if name != "hmac_secret_key"}
 

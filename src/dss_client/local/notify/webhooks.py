@@ -8,12 +8,13 @@ from email.utils import formatdate
 
 import httpx
 
-from ..storage.documents import JsonObject
+from dss_client.types import JSONObject
+
 from .subscription_store import Subscription
 
 
 def webhook_request(
-    subscription: Subscription, payload: JsonObject, attempt: int, now: float
+    subscription: Subscription, payload: JSONObject, attempt: int, now: float
 ) -> httpx.Request:
     """Return the request that delivers a payload, signed when the subscription has a secret.
 

@@ -7,12 +7,13 @@ from typing import Any
 
 from starlette.responses import Response
 
+from dss_client.types import JSONObject
 from dss_client.versions import create_version, is_uuid, is_version
 
 from ..errors import Problem, illegal_arguments, not_found
 from ..service import Call, json_response
 from ..storage import documents
-from ..storage.documents import FileMetadata, JsonObject, Manifest, ManifestFile, ObjectKey
+from ..storage.documents import FileMetadata, Manifest, ManifestFile, ObjectKey
 from ..storage.names import BadName, check_name
 from ..storage.store import Replica
 
@@ -66,7 +67,7 @@ def delete_bundle(call: Call) -> Response:
         raise Problem(400, "illegal_version", title)
     if not _was_ever_there(call.replica, call.uuid, version):
         raise not_found("There is no such bundle, or not in this version.")
-    tombstone: JsonObject = {
+    tombstone: JSONObject = {
         "email": call.caller.email if call.caller else None,
         "reason": call.arguments.body["reason"],
         "admin_deleted": True,
@@ -93,7 +94,7 @@ def _was_ever_there(replica: Replica, uuid: str, version: str | None) -> bool:
     return any(key is not None and version in {None, key.version} for key in keys)
 
 
-def _manifest_files(call: Call, asked: list[JsonObject]) -> list[ManifestFile]:
+def _manifest_files(call: Call, asked: list[JSONObject]) -> list[ManifestFile]:
     for file in asked:
         if not is_uuid(file["uuid"]):
             raise illegal_arguments(f"A file's uuid is none: {file['uuid']!r:.80}.")
@@ -124,7 +125,7 @@ def _metadata(call: Call, wanted: set[tuple[str, str]]) -> dict[tuple[str, str],
         time.sleep(_POLL)
 
 
-def _manifest_file(asked: JsonObject, metadata: FileMetadata) -> ManifestFile:
+def _manifest_file(asked: JSONObject, metadata: FileMetadata) -> ManifestFile:
     """Return a file in the order of keys that manifests are compared by."""
     return {
         "name": asked["name"],

@@ -10,11 +10,12 @@ from itertools import islice
 from attrs import frozen
 from starlette.responses import Response
 
+from dss_client.types import JSONObject
 from dss_client.versions import format_version
 
 from ..errors import Problem, illegal_arguments, not_found
 from ..service import Call, json_response
-from ..storage.documents import JsonObject, Manifest, ManifestFile
+from ..storage.documents import Manifest, ManifestFile
 from .paging import page_headers, page_status, with_query
 from .waiting import Token, not_ready, parse_token
 
@@ -62,7 +63,7 @@ def get_bundles_all(call: Call) -> Response:
     prefix = f"bundles/{(call.query('prefix') or '').lower()}"
     per_page: int = call.query("per_page")
     page = list(islice(call.replica.living_bundles(prefix, _after(call)), per_page))
-    content: JsonObject = {
+    content: JSONObject = {
         "object": "list",
         "dss_api": call.base_url.removesuffix("/v1"),
         "bundles": [{"uuid": key.uuid, "version": key.version} for key in page],
@@ -134,9 +135,9 @@ def _check_out(call: Call, bundle: _Bundle) -> Response | None:
             return None
 
 
-def _file(call: Call, bundle: _Bundle, file: ManifestFile) -> JsonObject:
+def _file(call: Call, bundle: _Bundle, file: ManifestFile) -> JSONObject:
     """Return a file as GET spells it: `s3_etag`, and its URL where one is asked for."""
-    entry: JsonObject = {**file}
+    entry: JSONObject = {**file}
     entry["s3_etag"] = entry.pop("s3-etag")
     bucket, key = call.replica.checkout, f"bundles/{bundle.fqid}/{file['name']}"
     if call.query("directurls"):

@@ -3,11 +3,11 @@
 from attrs import asdict
 from starlette.responses import Response
 
+from dss_client.types import JSONObject
 from dss_client.versions import is_version
 
 from ..errors import Problem, illegal_arguments, not_found
 from ..service import Call, json_response
-from ..storage.documents import JsonObject
 from ..storage.journals import Journal, Journals, is_journal_id
 from ..storage.metadata import metadata_document
 from .paging import page_headers, page_status, with_query
@@ -69,7 +69,7 @@ def _overlaps(journal: Journal, start: str | None, end: str | None) -> bool:
     return (start is None or journal.to_date >= start) and (end is None or journal.from_date < end)
 
 
-def _entry(call: Call, journals: Journals, journal: Journal) -> JsonObject:
+def _entry(call: Call, journals: Journals, journal: Journal) -> JSONObject:
     return {
         "journal_id": journal.journal_id,
         "from_date": journal.from_date,

@@ -6,12 +6,13 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
+from dss_client.types import JSONObject
+
 from ..errors import Problem
 from ..search.conditions import Condition
 from ..search.index import Hit, Page, SortKey
 from ..search.query import QueryError, compile_query
 from ..service import Call, json_response
-from ..storage.documents import JsonObject
 from .paging import page_headers, page_status
 
 _logger = logging.getLogger(__name__)
@@ -23,7 +24,7 @@ _IGNORED = frozenset({"sort", "_source", "size", "aggs", "aggregations", "highli
 
 def post_search(call: Call) -> Response:
     """Answer with one page of the bundles that match a query."""
-    es_query: JsonObject = call.arguments.body["es_query"]
+    es_query: JSONObject = call.arguments.body["es_query"]
     raw = call.query("output_format") == "raw"
     per_page: int = _RAW_PAGE if raw else call.query("per_page")
     after = _after(call.query("search_after"))
@@ -48,7 +49,7 @@ def post_search(call: Call) -> Response:
     return json_response(content, page_status(next_url), page_headers("results", next_url))
 
 
-def _compile(es_query: JsonObject, *, paging: bool) -> tuple[Condition, int]:
+def _compile(es_query: JSONObject, *, paging: bool) -> tuple[Condition, int]:
     for word in es_query:
         if word not in _IGNORED and word not in {"query", "from"}:
             raise QueryError(f"unknown key [{word}]; did you mean [query]?")
@@ -81,10 +82,10 @@ def _next_url(call: Call, last: Hit, per_page: int) -> str:
     return f"{call.base_url}/search?{urlencode(query)}"
 
 
-def _result(call: Call, hit: Hit) -> JsonObject:
+def _result(call: Call, hit: Hit) -> JSONObject:
     uuid, _, version = hit.fqid.partition(".")
     query = urlencode({"version": version, "replica": call.replica.name})
-    result: JsonObject = {
+    result: JSONObject = {
         "bundle_fqid": hit.fqid,
         "bundle_url": f"{call.base_url}/bundles/{uuid}?{query}",
         "search_score": None,

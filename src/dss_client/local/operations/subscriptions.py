@@ -5,6 +5,7 @@ from uuid import uuid4
 
 from starlette.responses import Response
 
+from dss_client.types import JSONObject
 from dss_client.versions import create_version
 
 from ..errors import Problem, illegal_arguments, not_found
@@ -13,7 +14,7 @@ from ..notify.percolate import compile_es_query
 from ..notify.subscription_store import Subscription, SubscriptionKind
 from ..search.query import QueryError
 from ..service import Call, json_response
-from ..storage.documents import JsonObject, as_object
+from ..storage.documents import as_object
 
 
 def get_subscriptions(call: Call) -> Response:
@@ -69,7 +70,7 @@ def _find(call: Call) -> Subscription:
 
 
 def _added(call: Call, kind: SubscriptionKind) -> Subscription:
-    own: JsonObject = {"uuid": str(uuid4()), "owner": call.email, "replica": call.replica.name}
+    own: JSONObject = {"uuid": str(uuid4()), "owner": call.email, "replica": call.replica.name}
     subscription = Subscription(kind, {**call.arguments.body, **own})
     call.service.subscriptions.add(subscription)
     return subscription
@@ -98,7 +99,7 @@ def _check_limit(call: Call, kind: SubscriptionKind) -> None:
         raise Problem(406, "not_acceptable", title)
 
 
-def _check_jmespath_query(body: JsonObject) -> None:
+def _check_jmespath_query(body: JSONObject) -> None:
     if "jmespath_query" not in body:
         return
     try:
@@ -108,7 +109,7 @@ def _check_jmespath_query(body: JsonObject) -> None:
         raise Problem(400, "invalid_jmespath", title) from error
 
 
-def _check_attachments(body: JsonObject) -> None:
+def _check_attachments(body: JSONObject) -> None:
     for name, attachment in (as_object(body.get("attachments")) or {}).items():
         if name.startswith("_"):
             title = f"The name of attachment {name!r} must not start with an underscore."
@@ -120,7 +121,7 @@ def _check_attachments(body: JsonObject) -> None:
             raise Problem(400, "invalid_attachment_expression", title) from error
 
 
-def _check_es_query(es_query: JsonObject) -> None:
+def _check_es_query(es_query: JSONObject) -> None:
     try:
         compile_es_query(es_query)
     except (QueryError, RecursionError) as error:

@@ -16,10 +16,11 @@ from pathlib import Path
 
 from attrs import frozen
 
+from dss_client.types import JSONObject
 from dss_client.types import Replica as ReplicaName
 
 from ..storage.changes import Stored
-from ..storage.documents import JsonObject, ObjectKey, as_object
+from ..storage.documents import ObjectKey, as_object
 from ..storage.listing import Listing
 from ..storage.store import Replica
 from .conditions import Condition, matches_regexp
@@ -61,7 +62,7 @@ class Hit:
 
     fqid: str
     sort: SortKey
-    source: JsonObject | None
+    source: JSONObject | None
 
 
 @frozen
@@ -193,7 +194,7 @@ class SearchIndexes:
         return {name: index.rebuild() for name, index in self._indexes.items()}
 
 
-def document_matches(query: object, fqid: str, source: JsonObject) -> bool:
+def document_matches(query: object, fqid: str, source: JSONObject) -> bool:
     """Tell whether one document, which is in no index, matches a query.
 
     Raises:
@@ -202,7 +203,7 @@ def document_matches(query: object, fqid: str, source: JsonObject) -> bool:
     return document_fulfils([compile_query(query)], fqid, source) == [True]
 
 
-def document_fulfils(conditions: Iterable[Condition], fqid: str, source: JsonObject) -> list[bool]:
+def document_fulfils(conditions: Iterable[Condition], fqid: str, source: JSONObject) -> list[bool]:
     """Tell of each condition whether one document, which is in no index, fulfils it."""
     connection = _connect(":memory:")
     try:
@@ -254,7 +255,7 @@ def _write(
     stored: set[ObjectKey],
 ) -> None:
     """Replace the documents of bundle versions, or remove them where the manifest is gone."""
-    found: list[tuple[str, JsonObject]] = []
+    found: list[tuple[str, JSONObject]] = []
     for key in bundles:
         # The terms of the old document stay: ids are never used twice, so nothing meets them.
         old = connection.execute("SELECT id FROM documents WHERE fqid = ?", (key.name,)).fetchone()
@@ -267,7 +268,7 @@ def _write(
     _insert(connection, found)
 
 
-def _insert(connection: sqlite3.Connection, found: Sequence[tuple[str, JsonObject]]) -> None:
+def _insert(connection: sqlite3.Connection, found: Sequence[tuple[str, JSONObject]]) -> None:
     fields: dict[tuple[str, Kind], int] = {}
     rows: list[tuple[int, int | float | str, int]] = []
     for fqid, source in found:
@@ -298,7 +299,7 @@ def _field_id(
     return found
 
 
-def _sort_key(fqid: str, source: JsonObject) -> SortKey:
+def _sort_key(fqid: str, source: JSONObject) -> SortKey:
     """Return what a document is sorted by; a missing version sorts last, as the empty text.
 
     The id only separates the versions under one tombstone of all versions (docs/behaviour.md S27).
@@ -328,7 +329,7 @@ def _select(connection: sqlite3.Connection, condition: Condition, page: Page) ->
     return Hits(page=hits, total=total)
 
 
-def _source(connection: sqlite3.Connection, document: int) -> JsonObject:
+def _source(connection: sqlite3.Connection, document: int) -> JSONObject:
     [packed] = connection.execute(
         "SELECT source FROM sources WHERE document = ?", (document,)
     ).fetchone()

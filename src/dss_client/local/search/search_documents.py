@@ -4,8 +4,10 @@ import logging
 import re
 from collections.abc import Iterable
 
+from dss_client.types import JSONObject
+
 from ..storage import documents
-from ..storage.documents import JsonObject, Manifest, ManifestFile, blob_key
+from ..storage.documents import Manifest, ManifestFile, blob_key
 from ..storage.store import Replica
 
 _logger = logging.getLogger(__name__)
@@ -14,7 +16,7 @@ _MOST_FILES = 20_000
 _MAJOR = re.compile(r"(\d+)\.\d+\.\d+")
 
 
-def bundle_document(replica: Replica, uuid: str, version: str) -> JsonObject | None:
+def bundle_document(replica: Replica, uuid: str, version: str) -> JSONObject | None:
     """Return the search document of a bundle version, or of the tombstone over it.
 
     See docs/behaviour.md 10.3.
@@ -27,7 +29,7 @@ def bundle_document(replica: Replica, uuid: str, version: str) -> JsonObject | N
     if manifest is None:
         return None
     contents = _contents(replica, manifest)
-    grouped: dict[str, list[JsonObject]] = {}
+    grouped: dict[str, list[JSONObject]] = {}
     for file, content in contents:
         grouped.setdefault(file_key(file["name"]), []).append(content)
     shown = manifest["files"] if len(manifest["files"]) <= _MOST_FILES else []
@@ -49,12 +51,12 @@ def file_key(name: str) -> str:
     return "_".join(parts[:-1] or parts) + "_json"
 
 
-def _contents(replica: Replica, manifest: Manifest) -> list[tuple[ManifestFile, JsonObject]]:
+def _contents(replica: Replica, manifest: Manifest) -> list[tuple[ManifestFile, JSONObject]]:
     """Return the indexed JSON files of a bundle; odd ones are logged and left out.
 
     See docs/behaviour.md S25.
     """
-    found: list[tuple[ManifestFile, JsonObject]] = []
+    found: list[tuple[ManifestFile, JSONObject]] = []
     for file in manifest["files"]:
         if not file["indexed"] or not file["content-type"].startswith("application/json"):
             continue
@@ -68,7 +70,7 @@ def _contents(replica: Replica, manifest: Manifest) -> list[tuple[ManifestFile, 
     return found
 
 
-def shape_descriptor(contents: Iterable[tuple[str, JsonObject]]) -> str:
+def shape_descriptor(contents: Iterable[tuple[str, JSONObject]]) -> str:
     """Return the shape descriptor, which tells the schemas of a bundle's files.
 
     See docs/behaviour.md 10.4.
@@ -90,7 +92,7 @@ def shape_descriptor(contents: Iterable[tuple[str, JsonObject]]) -> str:
     return ".".join(["v", *sorted(parts)])
 
 
-def _schema(content: JsonObject) -> tuple[str, str] | None:
+def _schema(content: JSONObject) -> tuple[str, str] | None:
     """Return the type and the major version of the schema that a document names."""
     described_by = content.get("describedBy")
     if isinstance(described_by, str):

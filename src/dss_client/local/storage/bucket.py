@@ -85,6 +85,16 @@ def check_key(key: str) -> None:
         raise BadKey("a key is no Unicode text") from error
 
 
+def is_own_key(key: str, place: str) -> bool:
+    """Tell whether what was found in a bucket is of this service; what is not is logged."""
+    try:
+        check_key(key)
+    except BadKey:
+        _logger.warning("%s: %a is skipped: it is not a key of this service", place, key)
+        return False
+    return True
+
+
 @frozen
 class DirectoryBucket:
     """A bucket in a directory.
@@ -200,15 +210,5 @@ def _walk(folder: Path | str, prefix: str) -> Iterator[str]:
         key = prefix + entry.name
         if entry.is_dir():
             yield from _walk(entry.path, f"{key}/")
-        elif _is_foreign(key):
-            _logger.warning("%s: %a is skipped, it is no key of this service", folder, entry.name)
-        else:
+        elif is_own_key(key, str(folder)):
             yield key
-
-
-def _is_foreign(key: str) -> bool:
-    try:
-        check_key(key)
-    except BadKey:
-        return True
-    return False

@@ -9,9 +9,11 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
+from dss_client.types import JSONObject
+
 from . import documents
 from .bucket import BadKey, Bucket, ObjectInfo
-from .documents import FileMetadata, JsonObject, Manifest, ManifestFile, blob_key
+from .documents import FileMetadata, Manifest, ManifestFile, blob_key
 from .jobs import Jobs, Outcome
 from .store import Replica, Storage
 
@@ -102,7 +104,7 @@ class Checkouts:
         self._jobs.start(job_id, work)
         return job_id
 
-    def bundle_status(self, replica: Replica, job_id: str) -> JsonObject | None:
+    def bundle_status(self, replica: Replica, job_id: str) -> JSONObject | None:
         """Return the status object of a bundle's job, None when there is no such job here."""
         key = _status_key(job_id)
         status = documents.decode(replica.checkout.get(key))
@@ -161,11 +163,11 @@ def _status_key(job_id: str) -> str:
     return f"checkout/status/{job_id}.json"
 
 
-def _put_status(replica: Replica, job_id: str, status: JsonObject) -> None:
+def _put_status(replica: Replica, job_id: str, status: JSONObject) -> None:
     replica.checkout.put(_status_key(job_id), documents.encode(status))
 
 
-def _write_mail(folder: Path, job_id: str, to: str, fqid: str, status: JsonObject) -> None:
+def _write_mail(folder: Path, job_id: str, to: str, fqid: str, status: JSONObject) -> None:
     date = time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime())
     outcome = status.get("location") or status.get("cause")
     lines = [

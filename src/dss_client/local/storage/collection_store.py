@@ -7,10 +7,12 @@ from collections.abc import Iterator
 
 from attrs import frozen
 
+from dss_client.types import JSONObject
+
 from ..errors import Problem
 from . import documents
 from .changes import Changes
-from .documents import JsonObject, ObjectKey
+from .documents import ObjectKey
 from .store import Replica, Storage
 
 _logger = logging.getLogger(__name__)
@@ -22,7 +24,7 @@ class CollectionVersion:
 
     uuid: str
     version: str
-    content: JsonObject
+    content: JSONObject
 
     @property
     def owner(self) -> str | None:

@@ -5,9 +5,8 @@ from typing import Any, TypedDict, TypeGuard, cast
 
 from attrs import frozen
 
+from dss_client.types import JSONObject
 from dss_client.versions import is_uuid, is_version
-
-JsonObject = dict[str, Any]
 
 FileMetadata = TypedDict(
     "FileMetadata",
@@ -91,9 +90,9 @@ def encode(document: object) -> bytes:
     return json.dumps(document, ensure_ascii=False).encode()
 
 
-def as_object(value: object) -> JsonObject | None:
+def as_object(value: object) -> JSONObject | None:
     """Return a JSON value when it is an object, else None."""
-    return cast("JsonObject", value) if isinstance(value, dict) else None
+    return cast("JSONObject", value) if isinstance(value, dict) else None
 
 
 def as_list(value: object) -> list[Any] | None:
@@ -105,7 +104,7 @@ def _is_list(value: object) -> TypeGuard[list[Any]]:
     return isinstance(value, list)
 
 
-def decode(content: bytes | None) -> JsonObject | None:
+def decode(content: bytes | None) -> JSONObject | None:
     """Return a stored JSON object, None when the content is anything else."""
     try:
         return as_object(json.loads(content or b""))

@@ -2,7 +2,6 @@
 
 import importlib
 import io
-import logging
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -12,9 +11,7 @@ from typing import Any, BinaryIO
 
 from attrs import field, frozen
 
-from .bucket import BadKey, ObjectInfo, check_key
-
-_logger = logging.getLogger(__name__)
+from .bucket import BadKey, ObjectInfo, check_key, is_own_key
 
 _TIMES = ("LastModified", "mtime", "updated", "last_modified", "created")
 _ETAGS = ("ETag", "etag")
@@ -96,19 +93,13 @@ class FsspecBucket:
         except BadKey:
             return
         found = (name.removeprefix(self.path + "/") for name in self.system.find(start))
-        yield from sorted(key for key in found if key.startswith(prefix) and self._is_own(key))
+        yield from sorted(
+            key for key in found if key.startswith(prefix) and is_own_key(key, self.name)
+        )
 
     def _file(self, key: str) -> str:
         check_key(key)
         return f"{self.path}/{key}"
-
-    def _is_own(self, key: str) -> bool:
-        try:
-            check_key(key)
-        except BadKey:
-            _logger.warning("%s: %a is skipped, it is no key of this service", self.name, key)
-            return False
-        return True
 
 
 @frozen

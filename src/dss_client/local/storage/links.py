@@ -6,18 +6,19 @@ See docs/behaviour.md 8.12.
 import json
 from typing import Any
 
+from dss_client.types import JSONObject
 from dss_client.versions import is_uuid
 
 from ..errors import Problem, illegal_arguments
 from . import documents
-from .documents import JsonObject, blob_key
+from .documents import blob_key
 from .store import Replica
 
 _WHOLE_OBJECTS = frozenset({"file", "bundle", "collection"})
 _MOST_BYTES = 1024 * 1024
 
 
-def normal_links(items: list[JsonObject]) -> list[JsonObject]:
+def normal_links(items: list[JSONObject]) -> list[JSONObject]:
     """Return the items of a request with their uuids in lower case (docs/behaviour.md 4.1).
 
     Raises:
@@ -46,7 +47,7 @@ def link_key(link: object) -> str:
     return json.dumps(link, sort_keys=True)
 
 
-def check_links(replica: Replica, links: list[JsonObject]) -> None:
+def check_links(replica: Replica, links: list[JSONObject]) -> None:
     """Refuse links that do not resolve in a replica.
 
     Raises:
@@ -59,7 +60,7 @@ def check_links(replica: Replica, links: list[JsonObject]) -> None:
             raise Problem(422, "invalid_link", f"The link to {name} does not resolve: {fault}.")
 
 
-def _fault(replica: Replica, link: JsonObject) -> str | None:
+def _fault(replica: Replica, link: JSONObject) -> str | None:
     whole = link["type"] in _WHOLE_OBJECTS
     key = f"{link['type'] if whole else 'file'}s/{link['uuid']}.{link['version']}"
     info = replica.main.info(key)
@@ -72,7 +73,7 @@ def _fault(replica: Replica, link: JsonObject) -> str | None:
     return _fragment_fault(replica, link)
 
 
-def _fragment_fault(replica: Replica, link: JsonObject) -> str | None:
+def _fragment_fault(replica: Replica, link: JSONObject) -> str | None:
     # The service reads `fragment`, the specification says `path` (docs/behaviour.md S21).
     pointer = link.get("fragment", link.get("path"))
     if not isinstance(pointer, str):

@@ -6,12 +6,14 @@ See docs/behaviour.md 12.1.
 import json
 from typing import Any
 
+from dss_client.types import JSONObject
+
 from ..search.search_documents import file_key
-from .documents import JsonObject, blob_key
+from .documents import blob_key
 from .store import Replica
 
 
-def metadata_document(replica: Replica, uuid: str, version: str) -> JsonObject | None:
+def metadata_document(replica: Replica, uuid: str, version: str) -> JSONObject | None:
     """Return the document of a stored bundle version, dead or not; None when there is none.
 
     Other than the search document it takes every JSON file, indexed or not.

@@ -11,10 +11,12 @@ from collections.abc import Iterator
 
 from attrs import frozen
 
+from dss_client.types import JSONObject
+
 from ..settings import LocalSettings
 from . import documents
 from .changes import Changes, Stored
-from .documents import JsonObject, ObjectKey, blob_key
+from .documents import ObjectKey, blob_key
 from .store import Replica, Storage
 
 _logger = logging.getLogger(__name__)
@@ -149,7 +151,7 @@ def _references(replica: Replica, key: str) -> Iterator[str]:
             yield from _links(documents.decode(replica.main.get(key)) or {})
 
 
-def _links(collection: JsonObject) -> Iterator[str]:
+def _links(collection: JSONObject) -> Iterator[str]:
     for item in documents.as_list(collection.get("contents")) or ():
         link = documents.as_object(item) or {}
         # What is no whole object is a part of a file.

@@ -8,11 +8,12 @@ from typing import TypeGuard, cast
 
 from attrs import frozen
 
+from dss_client.types import JSONObject
 from dss_client.types import Replica as ReplicaName
 
 from . import documents
 from .bucket import Bucket, DirectoryRoot
-from .documents import FileMetadata, JsonObject, Manifest, ObjectKey
+from .documents import FileMetadata, Manifest, ObjectKey
 from .fsspec_bucket import FsspecRoot
 
 _logger = logging.getLogger(__name__)
@@ -75,7 +76,7 @@ class Replica:
             return None
         return cast("Manifest", manifest)
 
-    def tombstone(self, uuid: str, version: str) -> tuple[str | None, JsonObject] | None:
+    def tombstone(self, uuid: str, version: str) -> tuple[str | None, JSONObject] | None:
         """Return the tombstone over a bundle version: the version it names or None, and itself."""
         for named in (None, version):
             key = ObjectKey(uuid=uuid, version=named, dead=True)
@@ -168,11 +169,11 @@ def _alive(keys: Iterable[ObjectKey]) -> list[str]:
 _TYPES: dict[str, type] = {"size": int, "indexed": bool}
 
 
-def _has_types(document: JsonObject, keys: Iterable[str]) -> bool:
+def _has_types(document: JSONObject, keys: Iterable[str]) -> bool:
     return all(isinstance(document.get(key), _TYPES.get(key, str)) for key in keys)
 
 
-def _is_manifest(document: JsonObject) -> bool:
+def _is_manifest(document: JSONObject) -> bool:
     files = documents.as_list(document.get("files"))
     return (
         isinstance(document.get("version"), str)
