@@ -107,9 +107,10 @@ def read_hca_file(path: Path) -> dict[str, Any]:
         raise _too_deep(path) from None
     if not isinstance(document, dict):
         raise ConfigError(f"{path} is not a JSON object: correct or remove it")
-    if _is_deep(document):
+    found = cast("dict[str, Any]", document)
+    if _is_deep(found):
         raise _too_deep(path)
-    return cast("dict[str, Any]", document)
+    return found
 
 
 def _too_deep(path: Path) -> ConfigError:
