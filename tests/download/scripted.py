@@ -9,6 +9,7 @@ from typing import Literal
 from attrs import Factory, define, field, frozen
 
 from dss_client._storage import Connector
+from dss_client.download.answers import BundlePage
 from dss_client.download.source import Content, FileFacts
 from dss_client.download.task import FileTask
 from dss_client.errors import (
@@ -169,20 +170,16 @@ class ScriptedSource:
 
     def bundle_pages(
         self, *, uuid: str, version: str | None, replica: Replica, presigned: bool = False
-    ) -> Iterator[GetBundleResponse]:
+    ) -> Iterator[BundlePage]:
         self.asked.append((uuid, version, replica))
         self.presigned.append(presigned)
         if (uuid, version) not in self.bundles:
             raise refusal(404)
         for page in self.bundles[uuid, version]:
-            if not (presigned and self.presigns):
-                yield page
-                continue
-            files = [
-                file.model_copy(update={"url": f"{self.url_of(file.uuid)}b{len(self.asked)}"})
-                for file in page.bundle.files
-            ]
-            yield page_of(files, uuid=page.bundle.uuid, version=page.bundle.version)
+            document = page.model_dump(mode="json", by_alias=True, exclude_unset=True)
+            for file in document["bundle"]["files"] if presigned and self.presigns else ():
+                file["url"] = f"{self.url_of(file['uuid'])}b{len(self.asked)}"
+            yield BundlePage.model_validate(document)
 
     def locate(self, *, uuid: str, version: str | None, replica: Replica) -> str:
         self.located.append((uuid, version, replica))

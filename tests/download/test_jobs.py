@@ -33,7 +33,7 @@ from dss_client.local import LocalDSS
 from dss_client.manifest import COLUMNS, ManifestError, manifest_rows
 
 from .sample import ROWS, sample_rows, table, tree, write_sample
-from .scripted import ScriptedSource, Try, refusal
+from .scripted import ScriptedSource, Try, page_of, refusal
 
 VERSION = "2019-01-01T000000.000000Z"
 MIB = 1 << 20
@@ -151,10 +151,7 @@ def test_failed_files_leave_a_result_and_are_named_by_the_merge(tmp_path: Path) 
     source = ScriptedSource()
     files = [source.add_file(f"f{number}", b"content") for number in range(2)]
     source.add_bundle(files)
-    page = next(
-        source.bundle_pages(uuid=next(iter(source.bundles))[0], version=None, replica="aws")
-    )
-    rows = [each.model_dump() for each in manifest_rows(page.bundle)]
+    rows = [each.model_dump() for each in manifest_rows(page_of(files).bundle)]
     rows[1] |= {"file_sha256": "0" * 64}
     out = tmp_path / "my jobs"
     plan = plan_jobs(rows, shards=1, out=out, replica="aws", download_dir=tmp_path, num_retries=0)

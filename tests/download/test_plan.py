@@ -9,12 +9,13 @@ import pytest
 from attrs import evolve
 
 from dss_client.download import FileDownloadError, ManifestMismatch, NameClash, UnsafeName
+from dss_client.download.answers import BundleFile, BundlePage
 from dss_client.download.ledger import ManifestEntry
 from dss_client.download.plan import Filter, expand_bundle, expand_rows, filters, none_of
 from dss_client.download.resolve import Extent
 from dss_client.download.want import FILES_OF_A_BUNDLE, BundleRule, Expanded
 from dss_client.errors import DSSError, InvalidArgument, NotFound
-from dss_client.models import FileVersion, GetBundleResponse
+from dss_client.models import FileVersion
 from dss_client.versions import InvalidVersion
 
 from .scripted import (
@@ -69,6 +70,11 @@ def plan(source: ScriptedSource, rule: BundleRule) -> Plan:
     return expand
 
 
+def listed(file: FileVersion) -> BundleFile:
+    """Return a file as a bundle lists it."""
+    return BundleFile.model_validate(file.model_dump(by_alias=True))
+
+
 class TestFilters:
     @pytest.mark.parametrize(
         ("metadata", "data", "taken"),
@@ -95,14 +101,15 @@ class TestFilters:
         taken: set[str],
     ) -> None:
         files = [
-            source.add_file(name, b"", indexed=name.endswith(".json"))
+            listed(source.add_file(name, b"", indexed=name.endswith(".json")))
             for name in ("a.json", "x/b.json", "A.json", "r1.gz", "x/r2.gz", "[1].gz")
         ]
         wanted = filters(metadata, data)
         assert {file.name for file in files if wanted(file)} == taken
 
     def test_switches(self, source: ScriptedSource) -> None:
-        metadata, data = source.add_file("m", b"", indexed=True), source.add_file("d", b"")
+        metadata = listed(source.add_file("m", b"", indexed=True))
+        data = listed(source.add_file("d", b""))
         no_data = filters(("*",), ("*",), no_data=True)
         no_metadata = filters(("*",), ("*",), no_metadata=True)
         assert (no_data(metadata), no_data(data)) == (True, False)
@@ -325,7 +332,7 @@ class TestUrls:
 
         def asked(
             *, uuid: str, version: str | None, replica: Replica, presigned: bool = False
-        ) -> Iterator[GetBundleResponse]:
+        ) -> Iterator[BundlePage]:
             for page in pages(uuid=uuid, version=version, replica=replica, presigned=presigned):
                 yield page
                 if presigned:
@@ -342,7 +349,7 @@ class TestUrls:
     ) -> None:
         calls = []
 
-        def broken_off(*_: object, **named: object) -> Iterator[GetBundleResponse]:
+        def broken_off(*_: object, **named: object) -> Iterator[BundlePage]:
             calls.append(named["presigned"])
             raise broken()
 

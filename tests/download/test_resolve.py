@@ -8,11 +8,12 @@ import pytest
 from attrs import evolve
 
 from dss_client.download import resolve
+from dss_client.download.answers import BundlePage
 from dss_client.download.resolve import MIN_FILES, SMALL_BUNDLE, BundleUrls, Extent
 from dss_client.download.resolve import worth_a_bundle_call as worth
 from dss_client.download.task import FileTask
 from dss_client.errors import DSSError, NotFound
-from dss_client.models import FileVersion, GetBundleResponse
+from dss_client.models import FileVersion
 
 from .scripted import BUNDLE, FQ, VERSION, Replica, ScriptedSource, broken, refusal, task_of
 
@@ -227,9 +228,9 @@ class TestFailures:
         after: int,
     ) -> None:
         calls = []
-        pages = list(source.bundles[BUNDLE, VERSION])
+        pages = list(source.bundle_pages(uuid=BUNDLE, version=VERSION, replica="aws"))
 
-        def fail(*_: object, **__: object) -> Iterator[GetBundleResponse]:
+        def fail(*_: object, **__: object) -> Iterator[BundlePage]:
             calls.append(1)
             yield from pages[:after]
             raise error

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from dss_client._async_transport import AsyncStorageResponse
     from dss_client._storage import Connector
     from dss_client.client import AsyncDSSClient
-    from dss_client.models import CollectionItem, GetBundleResponse
+    from dss_client.models import CollectionItem
+
+    from .answers import BundlePage
 
 __all__ = ["AsyncClientSource", "in_thread"]
 
@@ -63,9 +65,12 @@ class AsyncClientSource:
     """
 
     def __init__(self, client: "AsyncDSSClient", loop: asyncio.AbstractEventLoop) -> None:
+        from .answers import AsyncQuestions
+
         self._client = client
         self._loop = loop
         self._transport = client._transport  # pyright: ignore[reportPrivateUsage] - same package
+        self._questions = AsyncQuestions(self._transport)
         self.connector: Connector | None = self._transport.connector
 
     def _wait(self, call: Coroutine[Any, Any, T]) -> T:
@@ -82,34 +87,34 @@ class AsyncClientSource:
 
     def bundle_pages(
         self, *, uuid: str, version: str | None, replica: Replica, presigned: bool = False
-    ) -> "Iterator[GetBundleResponse]":
+    ) -> "Iterator[BundlePage]":
         """Yield the pages of a bundle; without a version, of its latest."""
         return self._each(
-            self._client.get_bundle.paginate(
-                uuid=uuid, version=version, replica=replica, presignedurls=presigned or None
+            self._questions.bundle_pages(
+                uuid=uuid, version=version, replica=replica, presigned=presigned
             )
         )
 
     def locate(self, *, uuid: str, version: str | None, replica: Replica) -> str:
         """Return a fresh URL of a file's content, good without any credential."""
-        locate = self._client.get_file.locate
-        return self._wait(locate(uuid=uuid, version=version, replica=replica)).url
+        return self._wait(self._questions.location(uuid=uuid, version=version, replica=replica))
 
     def file_facts(self, *, uuid: str, version: str, replica: Replica) -> FileFacts:
         """Return the checksum and size of a file."""
-        head = self._wait(self._client.head_file(uuid=uuid, version=version, replica=replica))
+        ask = self._questions.content_headers
+        head = self._wait(ask(uuid=uuid, version=version, replica=replica))
         return FileFacts(head.sha256, head.size)
 
     def collection_items(
         self, *, uuid: str, version: str | None, replica: Replica
     ) -> "list[CollectionItem]":
         """Return what a collection lists; without a version, its latest."""
-        call = self._client.get_collection(uuid=uuid, version=version, replica=replica)
-        return self._wait(call).contents
+        ask = self._questions.collection_items
+        return self._wait(ask(uuid=uuid, version=version, replica=replica))
 
     def bundles_found(self, *, es_query: JSONMapping, replica: Replica) -> Iterator[str]:
         """Yield the fully qualified ids of the bundles that a search finds."""
-        hits = self._client.post_search.iterate(replica=replica, es_query=es_query)
+        hits = self._questions.hits(es_query=es_query, replica=replica)
         return (hit.bundle_fqid for hit in self._each(hits))
 
     def allows(self, url: str) -> bool:

@@ -81,13 +81,12 @@ def _orders(
                     uuid=item_uuid, version=version, replica=settings.replica
                 )
                 continue
+            bundle = FQID(item_uuid, version) if kind == "bundle" else None
         except DSSError as error:
-            name = f"collection {item_uuid}.{version}"
-            lost = FileDownloadError(name, f"it cannot be read: {error}", cause=error)
-            yield LostOrder(number=number, name=name, error=lost)
+            yield _lost(number, f"{kind} {item_uuid}.{version}", error)
         else:
-            if kind == "bundle":
-                yield BundleOrder(number=number, bundle=FQID(item_uuid, version))
+            if bundle is not None:
+                yield BundleOrder(number=number, bundle=bundle)
             elif pointer is not None:
                 yield FragmentOrder(
                     number=number,
@@ -129,8 +128,19 @@ def download_search(
     settings = Settings(**options)
     wanted = filters(metadata_filter, data_filter, no_metadata=no_metadata, no_data=no_data)
     found = as_source(source).bundles_found(es_query=es_query, replica=settings.replica)
-    orders = (
-        BundleOrder(number=number, bundle=FQID.parse(fqid), wanted=wanted, gone=_GONE)
-        for number, fqid in enumerate(found)
-    )
-    return run_orders(source, orders, settings)
+
+    def orders() -> Iterator[Order]:
+        for number, fqid in enumerate(found):
+            try:
+                bundle = FQID.parse(fqid)
+            except DSSError as error:
+                yield _lost(number, f"bundle {fqid}", error)
+            else:
+                yield BundleOrder(number=number, bundle=bundle, wanted=wanted, gone=_GONE)
+
+    return run_orders(source, orders(), settings)
+
+
+def _lost(number: int, name: str, error: DSSError) -> LostOrder:
+    lost = FileDownloadError(name, f"it cannot be read: {error}", cause=error)
+    return LostOrder(number=number, name=name, error=lost)

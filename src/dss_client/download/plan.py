@@ -22,11 +22,11 @@ from .task import FileResult, FileTask
 from .want import FILES_OF_A_BUNDLE, BundleRule, Expanded
 
 if TYPE_CHECKING:
-    from dss_client.models import FileVersion
+    from .answers import BundleFile
 
 __all__ = ["Filter", "Wanted", "expand_bundle", "expand_rows", "filters", "none_of"]
 
-Wanted = Callable[["FileVersion"], bool]
+Wanted = Callable[["BundleFile"], bool]
 
 
 @frozen
@@ -41,7 +41,7 @@ class Filter:
     metadata: tuple[str, ...] = ("*",)
     data: tuple[str, ...] = ("*",)
 
-    def __call__(self, file: "FileVersion") -> bool:
+    def __call__(self, file: "BundleFile") -> bool:
         """Tell whether a file is wanted."""
         patterns = self.metadata if file.indexed else self.data
         return any(fnmatchcase(file.name, pattern) for pattern in patterns)
@@ -121,7 +121,7 @@ class _Answer:
 
     fqid: FQID
     document: JSONObject
-    files: "list[FileVersion]"
+    files: "list[BundleFile]"
     urls: dict[tuple[str, str], str]
 
 
@@ -167,7 +167,7 @@ def _read(
 ) -> _Answer:
     fqid = None if version is None else FQID(uuid, version)
     document: JSONObject = {}
-    files: list[FileVersion] = []
+    files: list[BundleFile] = []
     urls: dict[tuple[str, str], str] = {}
     pages = source.bundle_pages(uuid=uuid, version=version, replica=replica, presigned=presigned)
     for page in pages:
@@ -194,7 +194,7 @@ def _read(
     return _Answer(fqid, document, files, urls)
 
 
-def _task(number: int, fqid: FQID, file: "FileVersion", target: str | None) -> FileTask:
+def _task(number: int, fqid: FQID, file: "BundleFile", target: str | None) -> FileTask:
     return FileTask(
         number=number,
         bundle=fqid,
@@ -207,7 +207,7 @@ def _task(number: int, fqid: FQID, file: "FileVersion", target: str | None) -> F
     )
 
 
-def _too_large(file: "FileVersion", fqid: FQID) -> FileDownloadError:
+def _too_large(file: "BundleFile", fqid: FQID) -> FileDownloadError:
     reason = f"the service says that it has {file.size} bytes, which no storage can hold"
     return FileDownloadError(file.name, reason, bundle=fqid)
 
@@ -247,7 +247,7 @@ def expand_rows(
     named = [row for row in rows if row.name]
     names = {row.name for row in named}
 
-    def wanted(file: "FileVersion") -> bool:
+    def wanted(file: "BundleFile") -> bool:
         return not no_metadata if file.indexed else not no_data and file.name in names
 
     try:

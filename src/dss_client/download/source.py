@@ -11,7 +11,9 @@ from dss_client._request import JSONMapping
 if TYPE_CHECKING:
     from dss_client._storage import Connector
     from dss_client.client import DSSClient
-    from dss_client.models import CollectionItem, GetBundleResponse
+    from dss_client.models import CollectionItem
+
+    from .answers import BundlePage
 
 Replica = Literal["aws", "gcp"]
 
@@ -53,7 +55,7 @@ class Source(Protocol):
 
     def bundle_pages(
         self, *, uuid: str, version: str | None, replica: Replica, presigned: bool = False
-    ) -> "Iterator[GetBundleResponse]":
+    ) -> "Iterator[BundlePage]":
         """Yield the pages of a bundle; without a version, of its latest.
 
         Args:
@@ -106,38 +108,40 @@ class ClientSource:
     """
 
     def __init__(self, client: "DSSClient") -> None:
+        from .answers import Questions
+
         self._client = client
         self._transport = client._transport  # pyright: ignore[reportPrivateUsage] - same package
+        self._questions = Questions(self._transport)
         self.connector: Connector | None = self._transport.connector
 
     def bundle_pages(
         self, *, uuid: str, version: str | None, replica: Replica, presigned: bool = False
-    ) -> "Iterator[GetBundleResponse]":
+    ) -> "Iterator[BundlePage]":
         """Yield the pages of a bundle; without a version, of its latest."""
-        return self._client.get_bundle.paginate(
-            uuid=uuid, version=version, replica=replica, presignedurls=presigned or None
+        return self._questions.bundle_pages(
+            uuid=uuid, version=version, replica=replica, presigned=presigned
         )
 
     def locate(self, *, uuid: str, version: str | None, replica: Replica) -> str:
         """Return a fresh URL of a file's content, good without any credential."""
-        return self._client.get_file.locate(uuid=uuid, version=version, replica=replica).url
+        return self._questions.location(uuid=uuid, version=version, replica=replica)
 
     def file_facts(self, *, uuid: str, version: str, replica: Replica) -> FileFacts:
         """Return the checksum and size of a file."""
-        head = self._client.head_file(uuid=uuid, version=version, replica=replica)
+        head = self._questions.content_headers(uuid=uuid, version=version, replica=replica)
         return FileFacts(head.sha256, head.size)
 
     def collection_items(
         self, *, uuid: str, version: str | None, replica: Replica
     ) -> "list[CollectionItem]":
         """Return what a collection lists; without a version, its latest."""
-        answer = self._client.get_collection(uuid=uuid, version=version, replica=replica)
-        return answer.contents
+        return self._questions.collection_items(uuid=uuid, version=version, replica=replica)
 
     def bundles_found(self, *, es_query: JSONMapping, replica: Replica) -> Iterator[str]:
         """Yield the fully qualified ids of the bundles that a search finds."""
-        for hit in self._client.post_search.iterate(replica=replica, es_query=es_query):
-            yield hit.bundle_fqid
+        hits = self._questions.hits(es_query=es_query, replica=replica)
+        return (hit.bundle_fqid for hit in hits)
 
     def allows(self, url: str) -> bool:
         """Tell whether a URL is no step back from https to http, nor something else altogether."""

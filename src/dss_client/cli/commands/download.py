@@ -32,8 +32,6 @@ from ..params import (
 if TYPE_CHECKING:
     from dss_client import DSSClient
 
-_LEAST_PER_PAGE = 10
-
 
 @app.command()
 @bundles_argument
@@ -87,7 +85,10 @@ def _pinned(client: "DSSClient", bundle: BundleId, how: How) -> FQID:
     """Return a bundle with its version; the latest if none was given."""
     if bundle.version is not None:
         return FQID(bundle.uuid, bundle.version)
-    page = client.get_bundle(uuid=bundle.uuid, replica=how.replica, per_page=_LEAST_PER_PAGE)
+    from dss_client.download.source import as_source
+
+    pages = as_source(client).bundle_pages(uuid=bundle.uuid, version=None, replica=how.replica)
+    page = next(pages)
     return FQID(page.bundle.uuid, page.bundle.version)
 
 
