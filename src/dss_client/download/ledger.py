@@ -14,6 +14,7 @@ from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import cast
+from weakref import finalize
 
 from attrs import frozen
 
@@ -130,6 +131,7 @@ class Ledger:
         self._lock = threading.Lock()
         self._errors: dict[int, FileDownloadError] = {}
         self._db = sqlite3.connect("", check_same_thread=False, isolation_level=None)
+        finalize(self, self._db.close)  # a report may keep it, or an exception end its use
         self._db.executescript(_TABLES)
 
     # Bundles

@@ -219,9 +219,13 @@ def _connect(path: Path | str) -> sqlite3.Connection:
     if isinstance(path, Path):
         path.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(path, timeout=_BUSY, isolation_level=None)
-    connection.execute(f"PRAGMA cache_size = {_CACHE}")
-    connection.execute("PRAGMA synchronous = OFF")  # what is lost can be made anew
-    connection.create_function("REGEXP", 2, matches_regexp, deterministic=True)
+    try:
+        connection.execute(f"PRAGMA cache_size = {_CACHE}")
+        connection.execute("PRAGMA synchronous = OFF")  # what is lost can be made anew
+        connection.create_function("REGEXP", 2, matches_regexp, deterministic=True)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
