@@ -397,10 +397,6 @@ class TestProgress:
             assert mine[-1].file_bytes_done == mine[-1].file_bytes_total
 
 
-@pytest.mark.skipif(
-    signal.getsignal(signal.SIGINT) is signal.SIG_IGN,
-    reason="needs an interrupt that is not ignored",
-)
 class TestInterrupt:
     @pytest.mark.usefixtures("parts")
     @pytest.mark.parametrize("threads", [1, 4])

@@ -361,10 +361,6 @@ class TestBundle:
         assert of_good == ["started", "advanced", "advanced", "finished"]
         assert [event.kind for event in events if event.name == "bad"] == ["started", "failed"]
 
-    @pytest.mark.skipif(
-        signal.getsignal(signal.SIGINT) is signal.SIG_IGN,
-        reason="needs an interrupt that is not ignored",
-    )
     def test_an_interrupt_stops_the_workers(self, source: ScriptedSource, tmp_path: Path) -> None:
         both_run = threading.Barrier(2, timeout=10)
 
