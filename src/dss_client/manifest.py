@@ -4,13 +4,13 @@ import csv
 import io
 import os
 import re
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import chain, islice
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TextIO, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TextIO, TypeVar, cast
 
 from attrs import frozen
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
@@ -44,6 +44,12 @@ COLUMNS = (
     "file_size",
 )
 
+USED = {
+    "none": ("file_name", "file_uuid", "file_version", "file_sha256", "file_size"),
+    "bundle": ("bundle_uuid", "bundle_version", "file_name", "file_sha256"),
+}
+"""The columns that the layouts of a download use. Cells of other columns may be empty."""
+
 ManifestSource = str | os.PathLike[str] | TextIO | Iterable[Mapping[str, object]]
 """The path of a manifest, an open text file, or the rows themselves."""
 
@@ -64,7 +70,7 @@ MAX_SIZE = 1 << 50
 """Bytes; no object of any storage is as large."""
 
 RawRow = tuple[str, str, str, str, str, str, str, str]
-"""The cells of `COLUMNS`, and the text of the whole row."""
+"""The cells of `COLUMNS`, empty where there is no such column, and the text of the whole row."""
 
 
 class ManifestError(DSSError, ValueError):
@@ -161,6 +167,18 @@ class ManifestRow(BaseModel):
     file_size: Annotated[int, BeforeValidator(_size), AfterValidator(_in_bounds)]
 
 
+class _StatedRow(BaseModel):
+    """What a row may say, if not all columns are needed."""
+
+    bundle_uuid: _Uuid = ""
+    bundle_version: _Version = ""
+    file_name: str = ""
+    file_uuid: _Uuid = ""
+    file_version: _Version = ""
+    file_sha256: Annotated[str, AfterValidator(_sha256)] = ""
+    file_size: Annotated[int, BeforeValidator(_size), AfterValidator(_in_bounds)] = 0
+
+
 class _BundleRow(ManifestRow):
     """A row that names a bundle alone; what it says of a file is not looked at."""
 
@@ -185,6 +203,7 @@ class ManifestLine:
     row: ManifestRow
 
 
+_Model = TypeVar("_Model", bound=BaseModel)
 _Lists = Iterator[tuple[int, list[str]]]
 
 
@@ -194,6 +213,7 @@ class ManifestReader:
     Args:
         source: The manifest.
         allow_unnamed: Accept rows without a file name; they stand for their bundle alone.
+        needed: The columns that it must have. Only `batches` reads a manifest that lacks others.
 
     Attributes:
         name: Name of the manifest, for messages.
@@ -208,8 +228,15 @@ class ManifestReader:
     path: Path | None
     columns: tuple[str, ...]
 
-    def __init__(self, source: ManifestSource, *, allow_unnamed: bool = False) -> None:
+    def __init__(
+        self,
+        source: ManifestSource,
+        *,
+        allow_unnamed: bool = False,
+        needed: Sequence[str] = COLUMNS,
+    ) -> None:
         self._allow_unnamed = allow_unnamed
+        self._needed = needed
         self._next = 1  # number of the line that is read next
         self._plain: Iterator[str] = iter(())
         self._lists: _Lists = iter(())
@@ -289,7 +316,7 @@ class ManifestReader:
     def _checked(
         self, rows: list[list[str]], texts: Iterable[str], numbers: Sequence[int]
     ) -> list[RawRow]:
-        pick = itemgetter(*map(self.columns.index, COLUMNS))
+        pick = self._picker()
         width = len(self.columns)
         checked: list[RawRow] = []
         bundle = version = ""
@@ -310,15 +337,22 @@ class ManifestReader:
                 and size.isascii()
                 and len(size) < 16
             ):
-                self._row(numbers[index], dict(zip(self.columns, row, strict=True)))
+                self._check(numbers[index], dict(zip(self.columns, row, strict=True)))
             bundle, version = uuid, bundle_version
-            checked.append((*picked, text))
+            checked.append(cast("RawRow", (*picked, text)))
         return checked
 
     def fields(self, text: str) -> list[str]:
         """Return the cells of `COLUMNS` of a row's text, and of texts that go on after it."""
         cells = text.split("\t") if '"' not in text else next(csv.reader([text], "excel-tab"))
-        return [cells[place] for place in map(self.columns.index, COLUMNS)]
+        return list(self._picker()(cells))
+
+    def _picker(self) -> Callable[[Sequence[str]], tuple[str, ...]]:
+        """Return what picks the cells of `COLUMNS` from those of a row."""
+        if set(COLUMNS) <= set(self.columns):
+            return itemgetter(*map(self.columns.index, COLUMNS))
+        places = [self.columns.index(name) if name in self.columns else None for name in COLUMNS]
+        return lambda cells: tuple("" if place is None else cells[place] for place in places)
 
     def _open(self, path: Path) -> TextIO:
         try:
@@ -404,7 +438,7 @@ class ManifestReader:
 
     def _need_columns(self, number: int, columns: Iterable[str], hint: str = "") -> None:
         given = set(columns)
-        missing = [column for column in COLUMNS if column not in given]
+        missing = [column for column in self._needed if column not in given]
         if missing:
             names = ", ".join(missing)
             raise ManifestError(
@@ -415,10 +449,26 @@ class ManifestReader:
         model: type[ManifestRow] = ManifestRow
         if not cells["file_name"]:
             if not self._allow_unnamed:
-                raise ManifestError(
-                    self.name, "file_name is empty", line=number, columns=["file_name"]
-                )
+                raise self._no_name(number)
             model = _BundleRow
+        return self._valid(model, number, cells)
+
+    def _check(self, number: int, cells: dict[str, str]) -> None:
+        """Make sure that a row is good, of whatever columns."""
+        named = bool(cells.get("file_name"))
+        if not named and not self._allow_unnamed:
+            raise self._no_name(number)
+        stated = {
+            name: text
+            for name, text in cells.items()
+            if (text or name in self._needed) and (named or name.startswith("bundle_"))
+        }
+        self._valid(_StatedRow, number, stated)
+
+    def _no_name(self, number: int) -> ManifestError:
+        return ManifestError(self.name, "file_name is empty", line=number, columns=["file_name"])
+
+    def _valid(self, model: type[_Model], number: int, cells: dict[str, str]) -> _Model:
         try:
             return model.model_validate(cells)
         except ValidationError as error:

@@ -3,11 +3,11 @@
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import cast
 
-from dss_client.manifest import ManifestReader, RawRow
+from dss_client.manifest import USED, ManifestReader, RawRow
 from dss_client.versions import FQID
 
 from .check_report import Fault, FaultKind, VerifyReport
@@ -119,7 +119,7 @@ class Checker:
     def _listed_contents(self, manifest: str | os.PathLike[str]) -> Iterator[FileCheck]:
         """Yield the contents that are listed and exist, usually each of them once."""
         recent: OrderedDict[str, None] = OrderedDict()
-        for row in _rows(manifest):
+        for row in _rows(manifest, ("file_sha256",)):
             key = row[5].lower()
             if not row[2] or key in recent:
                 continue
@@ -128,7 +128,8 @@ class Checker:
                 recent.popitem(last=False)
             place = self.store.place(key)
             if os.path.lexists(place):
-                yield FileCheck(place, key, int(row[6]), content=True)
+                size = int(row[6]) if row[6] else os.lstat(place).st_size
+                yield FileCheck(place, key, size, content=True)
 
     def _enter_content(self, finding: Finding) -> None:
         check, status = finding.check, finding.status
@@ -167,18 +168,22 @@ class Checker:
     def _listed_files(
         self, manifest: str | os.PathLike[str], layout: Layout | None
     ) -> Iterator[FileCheck]:
-        for row in _rows(manifest):
-            fqid = FQID(row[0], row[1])
-            folder = self.root / str(fqid)
-            in_bundle = folder.is_dir() if layout is None else layout == "bundle"
-            self._bundles.add(folder.name)
-            described = (self._described(folder) or ()) if in_bundle else ()
+        needed = USED[layout] if layout else ("file_name", "file_sha256")
+        for row in _rows(manifest, needed):
+            folder = self.root / str(FQID(row[0], row[1])) if row[0] and row[1] else None
+            described: tuple[Described, ...] = ()
+            if folder is not None:
+                self._bundles.add(folder.name)
+                if layout == "none" or (layout is None and not folder.is_dir()):
+                    folder = None
+                else:
+                    described = self._described(folder) or ()
             if not row[2]:
                 continue
-            if in_bundle:
+            if folder is not None:
                 yield from self._file(folder, _listed(row, described))
             else:
-                yield from self._stored(row[5].lower(), int(row[6]))
+                yield from self._stored(row[5].lower(), int(row[6]) if row[6] else None)
 
     def _described(self, folder: Path) -> tuple[Described, ...] | None:
         """Return what the bundle of a directory should hold; record what is wrong with that."""
@@ -231,17 +236,17 @@ class Checker:
             return False
         return own.st_ino != 0 and (own.st_dev, own.st_ino) == (stored.st_dev, stored.st_ino)
 
-    def _stored(self, sha256: str, size: int) -> Iterator[FileCheck]:
+    def _stored(self, sha256: str, size: int | None) -> Iterator[FileCheck]:
         """Check the content of a row that has no place in the directory of a bundle."""
         place = self.store.place(sha256)
         try:
-            there = os.lstat(place).st_size == size
+            found = os.lstat(place).st_size
         except FileNotFoundError:
-            there = False
-        if not there:
-            yield FileCheck(place, sha256, size)
+            found = None
+        if found is None or size not in {None, found}:
+            yield FileCheck(place, sha256, size or 0)
         elif sha256 not in self._bad:
-            self._enter_good(size)
+            self._enter_good(found)
 
     def _enter_file(self, finding: Finding) -> None:
         check = finding.check
@@ -270,18 +275,20 @@ class Checker:
         self._faults.setdefault(fault.path, fault)
 
 
-def _rows(manifest: str | os.PathLike[str]) -> Iterator[RawRow]:
-    with ManifestReader(manifest, allow_unnamed=True) as reader:
+def _rows(manifest: str | os.PathLike[str], needed: Sequence[str]) -> Iterator[RawRow]:
+    with ManifestReader(manifest, allow_unnamed=True, needed=needed) as reader:
         for batch in reader.batches():
             yield from batch
 
 
 def _listed(row: RawRow, described: Iterable[Described]) -> Described:
     """Return the file of a row, under the name that it has in the directory of its bundle."""
-    name, sha256, size = row[2], row[5].lower(), int(row[6])
+    name, sha256 = row[2], row[5].lower()
     for file in described:
         if file.name == name:
+            size = int(row[6]) if row[6] else file.size
             return Described(name, file.target, sha256, size, file.clashes, file.reason)
+    size = int(row[6] or 0)
     try:
         safe_relative_path(name)
     except UnsafeName as error:

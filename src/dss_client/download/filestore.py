@@ -195,8 +195,18 @@ class FileStore:
             for key, size, status in zip(keys, sizes, statuses, strict=True)
         )
 
-    def find(self, key: str, size: int) -> bool:
-        """Tell whether a content exists and is good; read it if that is not known yet."""
+    def find(self, key: str, size: int | None) -> bool:
+        """Tell whether a content exists and is good; read it if that is not known yet.
+
+        Args:
+            key: Its sha256, in lower case.
+            size: Its size; None where that is not known.
+        """
+        if size is None:
+            try:
+                size = os.lstat(self.place(key)).st_size
+            except FileNotFoundError:
+                return False
         found = self.look(key, size)
         if found != "unsure":
             return found == "good"

@@ -165,7 +165,7 @@ def _contents_of_bundle(folder: Path) -> Iterator[str]:
 
 
 def _contents_of_manifest(path: Path) -> Iterator[str]:
-    with ManifestReader(path, allow_unnamed=True) as reader:
+    with ManifestReader(path, allow_unnamed=True, needed=("file_sha256",)) as reader:
         at = reader.columns.index(_PATH) if _PATH in reader.columns else None
         for row in chain.from_iterable(reader.batches()):
             if at is None or next(csv.reader([row[7]], "excel-tab"))[at]:

@@ -114,7 +114,7 @@ class Splitter:
         """Return the size of a row's file, and the bytes to download for it."""
         if not row[2]:
             return 0, _FILE_COST
-        size = int(row[6])
+        size = int(row[6] or 0)
         if size and self._store.look(row[5].lower(), size) != "absent":
             self.there = self.there.plus(1, size)
             return size, _FILE_COST

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 from attrs import evolve
 
 from dss_client.errors import InvalidArgument
-from dss_client.manifest import ManifestReader, ManifestSource
+from dss_client.manifest import USED, ManifestReader, ManifestSource
 from dss_client.types import Replica
 
 from .errors import DownloadError
@@ -109,7 +109,9 @@ def plan_jobs(
     if (directory / "plan.json").exists() or any(directory.glob("result-*.json")):
         raise InvalidArgument(f"{directory} holds a plan already: choose another directory")
     with (
-        ManifestReader(manifest, allow_unnamed=settings.layout == "bundle") as reader,
+        ManifestReader(
+            manifest, allow_unnamed=settings.layout == "bundle", needed=USED[settings.layout]
+        ) as reader,
         Splitter(FileStore(settings.download_dir, verify=settings.verify)) as splitter,
     ):
         splitter.enter(reader)

@@ -59,13 +59,13 @@ _COLUMNS = (
 )
 _JOINED = f"SELECT {_COLUMNS} FROM files LEFT JOIN bundles ON bundles.number = files.bundle"  # noqa: S608 - constants
 _LISTED = (
-    "SELECT sha256, size FROM cells"
+    "SELECT sha256, size FROM cells WHERE name != '' AND size IS NOT NULL"
     " UNION ALL SELECT sha256, size FROM files WHERE state = 'planned'"
 )
 _LISTED_BYTES = f"SELECT sum(size) FROM ({_LISTED})"  # noqa: S608 - constants
 _CONTENTS = f"SELECT DISTINCT sha256, size FROM ({_LISTED})"  # noqa: S608 - constants
 _Row = tuple[object, ...]
-_Entry = tuple[int, str, str, str, str, int]
+_Entry = tuple[int, str, str, str, str, int | None]
 
 
 @frozen
@@ -75,10 +75,10 @@ class ManifestEntry:
     Attributes:
         number: Its place, from 0.
         name: Name of the file in its bundle; empty where the row stands for the bundle alone.
-        uuid: Id of the file, in lower case.
-        version: Its version.
+        uuid: Id of the file, in lower case; empty where the manifest does not say it.
+        version: Its version; empty as above.
         sha256: Its checksum, in lower case.
-        size: Its size, in bytes.
+        size: Its size, in bytes; None as above.
     """
 
     number: int
@@ -86,7 +86,7 @@ class ManifestEntry:
     uuid: str
     version: str
     sha256: str
-    size: int
+    size: int | None
 
 
 @frozen
@@ -233,11 +233,11 @@ class Ledger:
         sql = "SELECT number, name, uuid, version, sha256, size FROM cells WHERE bundle = ?"
         return [ManifestEntry(*cast("_Entry", row)) for row in self._each(sql, (bundle,))]
 
-    def cells(self) -> Iterator[list[tuple[str, str, int, str]]]:
+    def cells(self) -> Iterator[list[tuple[str, str, int | None, str]]]:
         """Yield the rows in batches: name, sha256, size, and the text of the row."""
         rows = self._each("SELECT name, sha256, size, text FROM cells ORDER BY number")
         while batch := list(islice(rows, _BATCH)):
-            yield cast("list[tuple[str, str, int, str]]", batch)
+            yield cast("list[tuple[str, str, int | None, str]]", batch)
 
     # Texts of rows, in batches
 

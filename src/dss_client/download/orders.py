@@ -141,7 +141,7 @@ class RowsOrder:
     @property
     def size(self) -> int:
         """About how many bytes."""
-        return sum(row.size for row in self.rows)
+        return sum(row.size or 0 for row in self.rows)
 
     def expand(self, source: Source, rule: BundleRule) -> Expanded:
         """Ask for the files."""

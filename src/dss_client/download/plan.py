@@ -302,7 +302,7 @@ def _contradiction(row: ManifestEntry, task: FileTask) -> str:
     wrong = [
         f"{name} {ours} in the manifest, {theirs} in the bundle"
         for name, (ours, theirs) in pairs.items()
-        if ours != theirs
+        if ours not in {theirs, "", None}
     ]
     return "; ".join(wrong)
 
@@ -337,10 +337,10 @@ def _failed_row(
         number=number,
         bundle=fqid,
         name=row.name,
-        uuid=row.uuid,
-        version=row.version,
+        uuid=row.uuid or None,
+        version=row.version or None,
         sha256=row.sha256,
-        size=row.size,
+        size=row.size or 0,
     )
     return task, FileResult(number, "failed", error=error)
 

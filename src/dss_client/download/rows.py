@@ -107,7 +107,7 @@ class ListedFiles(_Listed):
         missing: list[tuple[object, ...]] = []
         look = self._store.look_at
         last: tuple[str, str] = ("", "")
-        bundle = 0
+        bundle: int | None = None
         rows = zip(batch, places, keys, sizes, strict=True)
         for number, (row, place, key, size) in enumerate(rows, self._count):
             if size and look(place, key, size) == "good":
@@ -118,7 +118,7 @@ class ListedFiles(_Listed):
             texts.append(row[7])
             if row[:2] != last:
                 last = row[:2]
-                bundle = self._ledger.number_of(FQID(*last))
+                bundle = self._ledger.number_of(FQID(*last)) if all(last) else None
             known = (number, bundle, row[2], row[3].lower(), row[4], key, size, None)
             missing.append((*known, "planned", None, None, 0, 0.0, ""))
         self._ledger.add_rows(missing)
@@ -169,7 +169,7 @@ class ListedFiles(_Listed):
     def _report(self, text: str) -> FileReport:
         uuid, version, name, file, file_version, sha256, size = self._reader.fields(text)
         return FileReport(
-            bundle=FQID(uuid, version),
+            bundle=FQID(uuid, version) if uuid and version else None,
             name=name,
             uuid=file.lower(),
             version=file_version,
@@ -199,7 +199,8 @@ class ListedBundles(_Listed):
                 if (uuid, version) != last:
                     last = (uuid, version)
                     bundle = self._ledger.number_of(FQID(uuid, version))
-                known = (file.lower(), file_version, sha256.lower(), int(size) if name else 0)
+                length = (int(size) if size else None) if name else 0
+                known = (file.lower(), file_version, sha256.lower(), length)
                 rows.append((number, bundle, name, *known, text))
             self._ledger.add_cells(rows)
             count += len(batch)

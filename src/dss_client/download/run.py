@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Unpack
 
 from dss_client.errors import InvalidArgument
-from dss_client.manifest import ManifestReader, ManifestSource
+from dss_client.manifest import USED, ManifestReader, ManifestSource
 from dss_client.versions import FQID, normal_uuid, parse_version
 
 from .engine import Engine
@@ -165,7 +165,7 @@ def download_manifest(
         )
     settings = Settings(**options)
     engine = settings.engine(source)
-    with ManifestReader(manifest, allow_unnamed=layout == "bundle") as reader:
+    with ManifestReader(manifest, allow_unnamed=layout == "bundle", needed=USED[layout]) as reader:
         if layout == "none":
             return _download_files(source, reader, engine, settings)
         listed = ListedBundles(reader, engine.ledger, engine.store)
