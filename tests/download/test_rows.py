@@ -42,7 +42,7 @@ class Made:
         self.store = FileStore(folder, durable=False)
         self.ledger = Ledger(self.store.place)
         resources.callback(self.ledger.close)
-        self.listed = kind(self.reader, self.ledger, self.store)
+        self.listed = kind(self.reader, self.ledger, self.store, folder)
 
     def written(self) -> str:
         """Return the text that is written at the end."""

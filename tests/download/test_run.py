@@ -460,7 +460,7 @@ class TestManifest:
         monkeypatch.chdir(tmp_path)
         report = get_rows(source, Path(), rows_of(source.add_file("a", b"1")))
         (row,) = read_output(report)
-        assert row["file_path"].startswith(".hca/v2/files_2_4/6b/86b2/6b86b2")
+        assert row["file_path"].startswith("./.hca/v2/files_2_4/6b/86b2/6b86b2")
         assert Path(row["file_path"]).read_bytes() == b"1"
 
     def test_c14_c25_a_bad_manifest_asks_for_nothing(

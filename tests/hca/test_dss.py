@@ -6,6 +6,7 @@ import gc
 import json
 import logging
 import pickle
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from types import MappingProxyType
@@ -271,6 +272,30 @@ class TestDownloads:
             dss.download(ABSENT, "aws")
         assert caught.value.reason == "not_found"
 
+    @pytest.mark.parametrize(
+        ("method", "wrong"),
+        [
+            ("download", {"bundle_uuid": "nonsense"}),
+            ("download", {"bundle_uuid": ""}),
+            ("download", {"bundle_uuid": BUNDLE.uuid, "version": "nonsense"}),
+            ("download_collection", {"uuid": "nonsense"}),
+        ],
+    )
+    def test_what_is_malformed_is_not_there(
+        self, dss: DSSClient, here: Path, method: str, wrong: dict[str, str]
+    ) -> None:
+        with pytest.raises(SwaggerAPIException) as caught:
+            getattr(dss, method)(**wrong, replica="aws")
+        error = caught.value
+        assert (error.code, error.reason, error.response.status_code) == (404, "not_found", 404)
+        assert str(error).startswith("not_found: ")
+        assert "is not a DSS" in str(error)
+        assert list(here.iterdir()) == []
+
+    def test_uuids_may_be_objects(self, dss: DSSClient, here: Path) -> None:
+        dss.download(uuid.UUID(BUNDLE.uuid), "aws", no_data=True)
+        assert (here / f"{BUNDLE.uuid}.{BUNDLE.version}" / "bundle.json").exists()
+
     def test_files_that_fail_are_a_runtime_error(
         self, dss: DSSClient, here: Path, tmp_path: Path
     ) -> None:
@@ -278,7 +303,7 @@ class TestDownloads:
         text = manifest.read_text(encoding="utf-8")
         sha256 = rows_of(manifest)[0]["file_sha256"]
         manifest.write_text(text.replace(sha256, "0" * 64), encoding="utf-8")
-        with pytest.raises(RuntimeError, match=r"^1 download task\(s\) failed\.\n") as caught:
+        with pytest.raises(RuntimeError, match=r"^1 download task\(s\) failed\.$") as caught:
             dss.download_manifest(str(manifest), "aws", num_retries=0, min_delay_seconds=0)
         assert isinstance(caught.value, DownloadFailed)
         assert len(caught.value.report.errors) == 1
@@ -310,7 +335,7 @@ class TestDownloads:
         after = rows_of(manifest)
         assert [{k: row[k] for k in before[0]} for row in after] == before
         assert all(Path(row["file_path"]).exists() for row in after)
-        assert caplog.messages == ["manifest.tsv is written anew, with the paths of the files"]
+        assert caplog.messages == ["Overwriting manifest manifest.tsv"]
 
     def test_c3_a_collection_leaves_no_stray_files(self, private: LocalDSS, here: Path) -> None:
         dss = DSSClient(swagger_url=swagger(private), token=private.mint_token())
@@ -333,6 +358,18 @@ class TestDownloads:
         dss.threads = 0
         with pytest.raises(InvalidArgument, match="threads=0"):
             dss.download(BUNDLE.uuid, "aws")
+
+
+def test_a_subscription_may_have_an_es_query_without_a_query(private: LocalDSS) -> None:
+    """As those of the reference client's own tests: it is stored, and matches nothing."""
+    with DSSClient(swagger_url=swagger(private), token=private.mint_token()) as dss:
+        made = dss.put_subscription(
+            es_query={"bool": {}}, callback_url="https://www.example.com", replica="aws"
+        )
+        found = dss.get_subscription(
+            uuid=made["uuid"], replica="aws", subscription_type="elasticsearch"
+        )
+        assert found["es_query"] == {"bool": {}}
 
 
 class TestUploads:

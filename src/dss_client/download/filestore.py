@@ -43,7 +43,9 @@ __all__ = [
 Verify = Literal["size", "sha256"]
 Found = Literal["good", "unsure", "absent"]
 
-_PLACE = (".hca", "v2", "files_2_4")
+PLACE = (".hca", "v2", "files_2_4")
+"""Where the store is below a download directory."""
+
 _HEX = "0123456789abcdef"
 _BLOCK = 1 << 20
 _SLOW = 0.0003  # seconds
@@ -123,7 +125,7 @@ class FileStore:
         verify: Verify = "sha256",
         durable: bool = True,
     ) -> None:
-        self.root: Path = Path(download_dir).joinpath(*_PLACE)
+        self.root: Path = Path(download_dir).joinpath(*PLACE)
         self.verify: Verify = verify
         self.durable: bool = durable
         # Beside the real store, so that a rename never has to cross file systems.

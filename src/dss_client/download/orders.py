@@ -123,6 +123,7 @@ class RowsOrder:
         rows: The rows.
         no_metadata: Take no indexed file.
         no_data: Take indexed files only.
+        check_rows: Fail rows that contradict the bundle, and all of them if it cannot be had.
     """
 
     number: int
@@ -130,6 +131,7 @@ class RowsOrder:
     rows: tuple[ManifestEntry, ...]
     no_metadata: bool
     no_data: bool
+    check_rows: bool = True
 
     is_entered = False
 
@@ -153,6 +155,7 @@ class RowsOrder:
             self.rows,
             no_metadata=self.no_metadata,
             no_data=self.no_data,
+            check_rows=self.check_rows,
         )
 
 

@@ -237,12 +237,14 @@ def expand_rows(
     *,
     no_metadata: bool,
     no_data: bool,
+    check_rows: bool = True,
 ) -> Expanded:
     """Plan all metadata of a bundle, and the data files that rows of a manifest name.
 
     See docs/behaviour.md 14.11.
 
-    A bundle that cannot be planned fails its rows, and no others.
+    A bundle that cannot be planned fails its rows, and no others. Without `check_rows` it fails
+    by itself, and what rows say of their files does not count.
     """
     named = [row for row in rows if row.name]
     names = {row.name for row in named}
@@ -256,8 +258,10 @@ def expand_rows(
             source, rule, number, fqid.uuid, fqid.version, wanted, many=len(named) > 1
         )
     except DSSError as error:
-        return _all_failed(number, fqid, named, error)
-    return _checked(found, fqid, named)
+        if check_rows:
+            return _all_failed(number, fqid, named, error)
+        return none_of(number, fqid, error)
+    return _checked(found, fqid, named) if check_rows else found
 
 
 def _checked(found: Expanded, fqid: FQID, rows: Sequence[ManifestEntry]) -> Expanded:

@@ -9,7 +9,7 @@ from pathlib import Path
 from dss_client.manifest import ManifestReader, RawRow, row_text, write_texts
 from dss_client.versions import FQID
 
-from .filestore import FileStore
+from .filestore import PLACE, FileStore
 from .ledger import Ledger
 from .report import FileReport, State, Totals
 
@@ -26,15 +26,23 @@ class _Listed(ABC):
         reader: The manifest.
         ledger: Where its rows are kept.
         store: Where its files go.
+        download_dir: The directory of the store as the user spells it; paths begin with it.
     """
 
-    def __init__(self, reader: ManifestReader, ledger: Ledger, store: FileStore) -> None:
+    def __init__(
+        self,
+        reader: ManifestReader,
+        ledger: Ledger,
+        store: FileStore,
+        download_dir: str | os.PathLike[str],
+    ) -> None:
         self._reader = reader
         self._ledger = ledger
         self._store = store
+        self._base = os.path.join(download_dir, *PLACE, "")  # noqa: PTH118 - spelled as it was
         self._appended = _PATH not in reader.columns
         # Whether the place of a file can be put after the text of its row as it is.
-        root = str(store.root)
+        root = self._base
         self._plain = os.sep == "/" and self._appended and row_text([root]) == root
 
     def write(self, directory: Path) -> Path:
@@ -49,6 +57,11 @@ class _Listed(ABC):
     def _texts(self) -> Iterator[Sequence[str]]:
         yield [row_text(tuple(dict.fromkeys((*self._reader.columns, _PATH))))]
         yield from self._rows()
+
+    def _place(self, sha256: str) -> str:
+        """Return the path of a content, as it is written."""
+        key = sha256.lower()
+        return f"{self._base}{key[:2]}{os.sep}{key[2:6]}{os.sep}{key}"
 
     @abstractmethod
     def _rows(self) -> Iterator[Sequence[str]]: ...
@@ -87,8 +100,8 @@ class ListedFiles(_Listed):
     def _entered(self, batch: Sequence[RawRow]) -> list[str]:
         keys = [row[5].lower() for row in batch]
         sizes = [int(row[6]) for row in batch]
-        # As `FileStore.place` does; here the sha256 was checked, and every call counts.
-        base = f"{self._store.root}{os.sep}"
+        # As `_place` does; here every call counts.
+        base = self._base
         places = [f"{base}{key[:2]}{os.sep}{key[2:6]}{os.sep}{key}" for key in keys]
         if 0 not in sizes and self._store.all_good(places, keys, sizes):
             self._there += len(batch)
@@ -127,7 +140,7 @@ class ListedFiles(_Listed):
     def _rows(self) -> Iterator[Sequence[str]]:
         for first, texts in self._ledger.texts():
             for number, state, sha256 in self._ledger.states(first, first + len(texts)):
-                place = self._store.place(sha256) if state in _THERE else ""
+                place = self._place(sha256) if state in _THERE else ""
                 texts[number - first] = self._with_path(texts[number - first], place)
             yield texts
 
@@ -211,7 +224,7 @@ class ListedBundles(_Listed):
             texts: list[str] = []
             for name, sha256, size, text in batch:
                 there = name and self._store.find(sha256, size)
-                texts.append(self._with_path(text, self._store.place(sha256) if there else ""))
+                texts.append(self._with_path(text, self._place(sha256) if there else ""))
             yield texts
 
 

@@ -138,6 +138,7 @@ def download_manifest(
     layout: Layout = "none",
     no_metadata: bool = False,
     no_data: bool = False,
+    check_rows: bool = True,
     **options: Unpack[DownloadOptions],
 ) -> DownloadReport:
     """Download the files that a manifest lists; see `DSSClient`.
@@ -148,6 +149,8 @@ def download_manifest(
         layout: ``none`` for the store alone; ``bundle`` for a directory per bundle.
         no_metadata: With ``bundle``: take no indexed file.
         no_data: With ``bundle``: take indexed files only.
+        check_rows: With ``bundle``: fail the rows that contradict their bundle, and those of a
+            bundle that cannot be had. Otherwise rows only name what is wanted of a bundle.
         **options: How to download; see `Settings`.
 
     Raises:
@@ -168,9 +171,9 @@ def download_manifest(
     with ManifestReader(manifest, allow_unnamed=layout == "bundle", needed=USED[layout]) as reader:
         if layout == "none":
             return _download_files(source, reader, engine, settings)
-        listed = ListedBundles(reader, engine.ledger, engine.store)
+        listed = ListedBundles(reader, engine.ledger, engine.store, settings.download_dir)
         listed.enter()
-    orders = _bundles(engine, no_metadata=no_metadata, no_data=no_data)
+    orders = _bundles(engine, no_metadata=no_metadata, no_data=no_data, check_rows=check_rows)
     output = _run_listed(source, listed, engine, settings, orders)
     return finish(engine, engine.ledger, output)
 
@@ -178,7 +181,7 @@ def download_manifest(
 def _download_files(
     source: "Source | DSSClient", reader: ManifestReader, engine: Engine, settings: Settings
 ) -> DownloadReport:
-    listed = ListedFiles(reader, engine.ledger, engine.store)
+    listed = ListedFiles(reader, engine.ledger, engine.store, settings.download_dir)
     listed.enter()
     totals = listed.totals()
     engine.progress.plan(
@@ -236,7 +239,9 @@ def _files(engine: Engine) -> Iterator[Order]:
             yield KnownFiles(number=0, bundle=bundle, tasks=part)
 
 
-def _bundles(engine: Engine, *, no_metadata: bool, no_data: bool) -> Iterator[Order]:
+def _bundles(
+    engine: Engine, *, no_metadata: bool, no_data: bool, check_rows: bool
+) -> Iterator[Order]:
     """Yield the bundles of a manifest."""
     for number, bundle in engine.ledger.bundles():
         yield RowsOrder(
@@ -245,6 +250,7 @@ def _bundles(engine: Engine, *, no_metadata: bool, no_data: bool) -> Iterator[Or
             rows=tuple(engine.ledger.entries_of(number)),
             no_metadata=no_metadata,
             no_data=no_data,
+            check_rows=check_rows,
         )
 
 

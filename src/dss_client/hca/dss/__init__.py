@@ -7,13 +7,16 @@ import weakref
 from collections.abc import Generator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, cast
+from uuid import UUID
 
 from ... import client
 from ..._transport import Transport
 from ...errors import InvalidArgument
 from ...types import Replica
+from ...versions import InvalidUUID, InvalidVersion
 from .._methods import Methods
 from .._translate import translated
 from ..config import HCAConfig, get_config, logger
@@ -138,7 +141,7 @@ class DSSClient(Methods):
         staging_bucket: str,
         timeout_seconds: int = 1200,
         no_progress: bool = False,
-        bundle_uuid: str | None = None,
+        bundle_uuid: str | UUID | None = None,
     ) -> UploadResult:
         """Upload a directory as a bundle; see `dss_client.DSSClient.upload`.
 
@@ -164,7 +167,7 @@ class DSSClient(Methods):
                 replica=replica,
                 staging_bucket=staging_bucket,
                 timeout_seconds=timeout_seconds,
-                bundle_uuid=bundle_uuid,
+                bundle_uuid=None if bundle_uuid is None else str(bundle_uuid),
                 creator_uid=int(self.config.get("creator_uid", 0)),
                 progress=progress,
                 threads=self.threads or _UPLOAD_THREADS,
@@ -187,7 +190,7 @@ class DSSClient(Methods):
 
     def download(
         self,
-        bundle_uuid: str,
+        bundle_uuid: str | UUID,
         replica: Replica,
         version: str = "",
         download_dir: str | os.PathLike[str] = "",
@@ -214,12 +217,13 @@ class DSSClient(Methods):
 
         Raises:
             DownloadFailed: A `RuntimeError`: some files failed; it holds the report.
-            SwaggerAPIException: The bundle itself cannot be had.
+            SwaggerAPIException: The bundle itself cannot be had; 404 also where its id or version
+                is malformed.
             ValueError: Options that exclude each other, or names that clash.
         """
         with _downloading():
             self._client.download(
-                bundle_uuid=bundle_uuid,
+                bundle_uuid=str(bundle_uuid),
                 replica=replica,
                 version=version or None,
                 download_dir=download_dir,
@@ -246,7 +250,8 @@ class DSSClient(Methods):
         """Download the files that a manifest (TSV) lists.
 
         A copy of the manifest with a column ``file_path`` is written to the current directory under
-        the manifest's own name, as scripts expect it; it replaces the manifest if that is there.
+        the manifest's own name, as scripts expect it, if nothing fails; it replaces the manifest if
+        that is there.
         `dss_client.DSSClient.download_manifest` does neither.
 
         Args:
@@ -264,11 +269,16 @@ class DSSClient(Methods):
             DownloadFailed: A `RuntimeError`: some files failed; it holds the report.
             ValueError: Options that exclude each other, or a manifest that is none.
         """
+        from ...download import download_manifest
+
         place = Path(Path(manifest).name)
-        if place.exists():
-            logger.warning("%s is written anew, with the paths of the files", place)
-        with _downloading():
-            report = self._client.download_manifest(
+        if place.is_dir():
+            raise InvalidArgument(
+                f"{place} is a directory: the copy of the manifest would be there"
+            )
+        with TemporaryDirectory(prefix=".", suffix=".part", dir=".") as private, _downloading():
+            download_manifest(
+                self._client,
                 manifest=manifest,
                 replica=replica,
                 layout=layout,
@@ -276,16 +286,18 @@ class DSSClient(Methods):
                 no_data=no_data,
                 num_retries=num_retries,
                 min_delay_seconds=min_delay_seconds,
+                check_rows=False,
                 download_dir=download_dir,
-                output_dir=Path(),
+                output_dir=private,
                 threads=self.threads,
             )
-        if report.manifest_path is not None and report.manifest_path != place:
-            report.manifest_path.replace(place)
+            if place.exists():
+                logger.warning("Overwriting manifest %s", place)
+            Path(private, place).replace(place)
 
     def download_collection(
         self,
-        uuid: str,
+        uuid: str | UUID,
         replica: Replica,
         version: str | None = None,
         download_dir: str | os.PathLike[str] = "",
@@ -300,11 +312,12 @@ class DSSClient(Methods):
 
         Raises:
             DownloadFailed: A `RuntimeError`: some files failed; it holds the report.
-            SwaggerAPIException: The collection itself cannot be had.
+            SwaggerAPIException: The collection itself cannot be had; 404 also where its id or
+                version is malformed.
         """
         with _downloading():
             self._client.download_collection(
-                uuid=uuid,
+                uuid=str(uuid),
                 replica=replica,
                 version=version or None,
                 download_dir=download_dir,
@@ -383,12 +396,16 @@ def _section(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 @contextmanager
 def _downloading() -> Generator[None]:
     from ...download import DownloadError
-    from ..util.exceptions import DownloadFailed
+    from ..util.exceptions import DownloadFailed, SwaggerAPIException
 
     try:
         with translated():
             yield
+    except (InvalidUUID, InvalidVersion) as error:
+        raise SwaggerAPIException.not_found(error) from error
     except DownloadError as error:
+        for failed in error.report.failed:
+            logger.warning("Download task failed: %s", failed.error)
         raise DownloadFailed(error.report) from error
 
 

@@ -1,5 +1,6 @@
 """The exceptions of the facade: caught by what scripts for `hca` catch, and by `DSSError`."""
 
+import json
 from typing import TYPE_CHECKING, Self
 
 from ...errors import (
@@ -57,6 +58,13 @@ class SwaggerAPIException(DSSError, OSError):
             headers.pop("location", None)
         return cls(Response(info.status_code, headers, b"" if redirect else info.content))
 
+    @classmethod
+    def not_found(cls, error: DSSError) -> "SwaggerAPIException":
+        """Make one of an id that is malformed, so that there can be nothing of that name."""
+        problem = {"status": 404, "code": "not_found", "title": str(error)}
+        headers = {"content-type": "application/problem+json"}
+        return cls(Response(404, headers, json.dumps(problem).encode()))
+
     def _read(self, response: Response) -> None:
         try:
             self.details = response.json()
@@ -108,9 +116,10 @@ class DownloadFailed(DSSError, RuntimeError):
 
     def __init__(self, report: "DownloadReport") -> None:
         self.report = report
-        lines = [f"{len(report.errors)} download task(s) failed."]
-        lines += [f"  {error}" for error in report.errors[:5]]
-        super().__init__("\n".join(lines))
+        super().__init__(f"{report.count('failed')} download task(s) failed.")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.report,)
 
 
 class UploadFailed(UploadError, RuntimeError):

@@ -16,15 +16,16 @@ from .subscription_store import Subscription
 _logger = logging.getLogger(__name__)
 
 
-def compile_es_query(es_query: JSONObject) -> Condition:
+def compile_es_query(es_query: JSONObject) -> Condition | None:
     """Return what a query such as `{"query": {...}}` asks of a document.
+
+    Returns:
+        None where there is no `query`: the original service stores that, and it matches nothing.
 
     Raises:
         QueryError: Search would refuse it, too.
     """
-    if "query" not in es_query:
-        raise QueryError("it has no [query]")
-    return compile_query(es_query["query"])
+    return compile_query(es_query["query"]) if "query" in es_query else None
 
 
 def matching(
@@ -34,8 +35,11 @@ def matching(
     compiled: list[tuple[Subscription, Condition]] = []
     for subscription in subscriptions:
         try:
-            compiled.append((subscription, compile_es_query(subscription.get("es_query", {}))))
+            condition = compile_es_query(subscription.get("es_query", {}))
         except QueryError as error:  # stored by something else
             _logger.warning("subscription %s is skipped: %s", subscription.uuid, error)
+        else:
+            if condition is not None:
+                compiled.append((subscription, condition))
     fulfilled = document_fulfils([condition for _, condition in compiled], fqid, source)
     return [each for (each, _), found in zip(compiled, fulfilled, strict=True) if found]
