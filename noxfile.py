@@ -16,7 +16,7 @@ from pathlib import Path
 import nox
 
 nox.needs_version = ">=2025.2.9"
-nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.default_venv_backend = "uv"
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_venv = "yes"
 nox.options.sessions = [
@@ -114,13 +114,23 @@ def compat(session: nox.Session) -> None:
     session.run("pytest", "-n", "auto", *session.posargs)
 
 
+def bare(session: nox.Session, folder: Path, *packages: str) -> Path:
+    """Make an environment beside the session's, with these alone; return where its programs are."""
+    session.run("uv", "venv", "-q", "--clear", "--python", "python", str(folder))
+    scripts = folder / ("Scripts" if os.name == "nt" else "bin")
+    add(session, scripts, *packages)
+    return scripts
+
+
+def add(session: nox.Session, scripts: Path, *packages: str) -> None:
+    """Install packages into an environment that `bare` made."""
+    session.run("uv", "pip", "install", "-q", "--python", str(scripts / "python"), *packages)
+
+
 def reference_client(session: nox.Session) -> str:
     """Install the reference client into an environment of its own; return its interpreter."""
-    theirs = Path(session.create_tmp(), "hca").absolute()
-    python = str(theirs / ("Scripts" if os.name == "nt" else "bin") / "python")
-    session.run("python", "-m", "venv", str(theirs))
-    session.run(python, "-m", "pip", "install", "-q", *group("peer"), external=True)
-    return python
+    folder = Path(session.create_tmp(), "hca").absolute()
+    return str(bare(session, folder, *group("peer")) / "python")
 
 
 @nox.session(python="3.11")
@@ -176,14 +186,12 @@ def wheel(session: nox.Session) -> None:
     session.install(*group("build"))
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
-        session.run("python", "-m", "build", "--outdir", str(work / "dist"), silent=True)
+        build = ("python", "-m", "build", "--installer", "uv")
+        session.run(*build, "--outdir", str(work / "dist"), silent=True)
         built = next((work / "dist").glob("*.whl"))
-        session.run("python", "-m", "venv", str(work / "bare"))
-        scripts = work / "bare" / ("Scripts" if os.name == "nt" else "bin")
-        python = str(scripts / "python")
+        scripts = bare(session, work / "bare", str(built))
         script = str(Path("tests", "wheel", "check_install.py").resolve())
-        session.run(python, "-m", "pip", "install", "-q", str(built), external=True)
         with session.chdir(work):
-            session.run(python, "-I", script, str(built), external=True)
-            session.run(python, "-m", "pip", "install", "-q", f"{built}[all]", external=True)
+            session.run(str(scripts / "python"), "-I", script, str(built), external=True)
+            add(session, scripts, f"{built}[all]")
             session.run(str(scripts / "dss"), "demo", "--dir", str(work / "demo"), external=True)
