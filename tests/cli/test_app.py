@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -335,3 +336,90 @@ def test_the_end_of_a_pipe_is_quiet_in_the_middle(
     process.stdout.readline()
     process.stdout.close()
     assert process.stderr.read() == ""
+
+
+UUID = "11111111-2222-4333-8444-555555555555"
+
+
+class TestWordsOfTheReferenceClient:
+    @pytest.mark.parametrize(
+        ("typed", "right"),
+        [
+            ("get-bundle --uuid <U>", "get-bundle <U>"),
+            ("get-bundle --uuid <U> --replica aws", "get-bundle <U> --replica aws"),
+            (
+                "get-bundle --uuid <U> --replica aws --presignedurls true",
+                "api get-bundle --uuid <U> --replica aws --presignedurls true",
+            ),
+            ("dss get-bundle --uuid=<U> --replica=aws", "get-bundle <U> --replica=aws"),
+            ("dss get-bundle <U>", "get-bundle <U>"),
+            ("download --bundle-uuid <U>", "download <U>"),
+            (
+                "dss download --replica aws --bundle-uuid <U> --data-filter 'a*' 'b*' --no-data",
+                "download <U> --replica aws --data-filter 'a*' --data-filter 'b*' --no-data",
+            ),
+            (
+                "download <U> --metadata-filter A B",
+                "download <U> --metadata-filter A --metadata-filter B",
+            ),
+            ("download --data-filter A B <U>", "download --data-filter A --data-filter B <U>"),
+            (
+                "download-collection --uuid <U> --replica aws",
+                "download-collection <U> --replica aws",
+            ),
+            ("dss download-manifest --manifest M", "download-manifest --manifest M"),
+            ("upload --src-dir D", "upload D --staging-bucket BUCKET"),
+            ("upload --src-dir D --staging-bucket b", "upload D --staging-bucket b"),
+            (
+                "post-search --es-query '{}' --replica aws",
+                "api post-search --es-query '{}' --replica aws",
+            ),
+            ("dss head-file --uuid <U> --replica aws", "api head-file --uuid <U> --replica aws"),
+            ("dss dss create-version", "create-version"),
+            ("dss login --access-token s3cret", "login --access-token ..."),
+            ("dss login --access-token=s3cret", "login --access-token=..."),
+            ("clear-hca-cache", "clear-cache"),
+        ],
+    )
+    def test_it_is_told_in_ours(self, run: Run, typed: str, right: str) -> None:
+        outcome = run(*shlex.split(typed.replace("<U>", UUID)))
+        assert outcome.status == 2
+        assert outcome.err.endswith(f" Use: dss {right}\n".replace("<U>", UUID))
+        assert "s3cret" not in outcome.err
+        assert "Did you mean" not in outcome.err
+
+    @pytest.mark.parametrize(
+        "typed",
+        [
+            "get-bundle",
+            "get-bundle x",
+            "get-bundle <U> --presignedurls true",
+            "download --colour red",
+            "download --bundle-uuid <U> --colour red",
+            "download --metadata-filter A <U> --version today",
+            "upload D --staging-bucket",
+            "dss",
+            "dss upload-area",
+            "auth login",
+            "serach",
+        ],
+    )
+    def test_nothing_is_told_where_nothing_is_known(self, run: Run, typed: str) -> None:
+        outcome = run(*shlex.split(typed.replace("<U>", UUID)))
+        assert outcome.status == 2
+        assert "Use: dss" not in outcome.err
+
+    def test_what_is_told_works(
+        self, run: Run, local_dss: LocalDSS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("DSS_URL", local_dss.url)
+        uuid = run("search").out.split(".")[0]
+        for typed in (
+            f"get-bundle --uuid {uuid} --replica aws",
+            f"dss get-bundle --uuid {uuid} --replica aws --per-page 10",
+            f"dss download --bundle-uuid {uuid} --replica aws --metadata-filter cell* donor*",
+            "dss post-search --es-query {} --replica aws",
+        ):
+            told = run(*typed.split()).err.partition(" Use: dss ")[2]
+            assert run(*shlex.split(told)).status == 0

@@ -49,6 +49,8 @@ class Session:
         return DSSClient(self.url, retries=self.retries)
 
 
+_WORDS = f"{__name__}.words"
+
 pass_session = click.make_pass_decorator(Session, ensure=True)
 
 
@@ -138,9 +140,38 @@ class Command(_Common):
 
 
 class App(_Common, click.Group):
-    """The group of all commands."""
+    """A group of commands."""
 
     command_class: type[click.Command] | None = Command
+
+
+class _Root(App):
+    """The group of all commands; it knows what they are called in the reference client."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Keep the words of the command."""
+        words = list(args)
+        left = super().parse_args(ctx, args)
+        ctx.meta[_WORDS] = words[len(words) - len(left) - 1 :]
+        return left
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command.
+
+        Raises:
+            click.UsageError: It cannot be understood; the message may hold the right form.
+        """
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            from .reference_words import right_form
+
+            form = right_form(self, ctx, ctx.meta[_WORDS])
+            if not form:
+                raise
+            is_about_value = isinstance(error, click.BadParameter)
+            text = error.format_message() if is_about_value else error.message
+            raise click.UsageError(f"{text} Use: dss {form}", error.ctx) from error
 
 
 def _show_trace(error: Exception) -> None:
@@ -160,7 +191,7 @@ def _for_user(error: Exception, context: click.Context) -> click.ClickException:
 
 
 @click.group(
-    cls=App,
+    cls=_Root,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Each command has its own --help. Start with: dss demo",
 )
