@@ -4,7 +4,6 @@ import click
 from click.shell_completion import get_completion_class
 
 from dss_client._files import write_file
-from dss_client.settings import home_directory
 
 from .._app import app
 
@@ -34,6 +33,8 @@ def completion(shell: str, install: bool) -> None:
     if not install:
         click.echo(script)
         return
+    from dss_client.settings import home_directory
+
     path = home_directory() / _FOLDER[shell]
     path.parent.mkdir(parents=True, exist_ok=True)
     write_file(path, f"{script}\n")
