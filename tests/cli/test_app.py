@@ -363,6 +363,8 @@ class TestWordsOfTheReferenceClient:
                 "download <U> --metadata-filter A --metadata-filter B",
             ),
             ("download --data-filter A B <U>", "download --data-filter A --data-filter B <U>"),
+            ("dss download --bundle-uuid <U> --min-delay-seconds 1 -v", "download <U> -v"),
+            ("download <U> --min-delay-seconds=1", "download <U>"),
             (
                 "download-collection --uuid <U> --replica aws",
                 "download-collection <U> --replica aws",

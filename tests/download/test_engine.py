@@ -397,6 +397,18 @@ class TestProgress:
             assert mine[-1].file_bytes_done == mine[-1].file_bytes_total
 
 
+def interrupting(due: Callable[[ProgressEvent], bool]) -> Callable[[ProgressEvent], None]:
+    """Return what interrupts the process at the first event that is due, and only then."""
+    is_done = threading.Event()
+
+    def take(event: ProgressEvent) -> None:
+        if due(event) and not is_done.is_set():
+            is_done.set()
+            signal.raise_signal(signal.SIGINT)
+
+    return take
+
+
 class TestInterrupt:
     @pytest.mark.usefixtures("parts")
     @pytest.mark.parametrize("threads", [1, 4])
@@ -414,10 +426,9 @@ class TestInterrupt:
                     halted.wait(10)
                 yield body[start : start + MIB // 4]
 
-        def interrupt(event: ProgressEvent) -> None:
-            if event.kind == "advanced" and event.file_bytes_done >= 2 * MIB:
-                signal.raise_signal(signal.SIGINT)
-
+        interrupt = interrupting(
+            lambda event: event.kind == "advanced" and event.file_bytes_done >= 2 * MIB
+        )
         source.add_bundle([source.add_file("large", LARGE)])
         with Storage(script) as storage:
             connect(source, storage, timeout=0.5)
@@ -440,10 +451,7 @@ class TestInterrupt:
         assert partials(tmp_path) == []
 
     def test_no_thread_stays(self, source: ScriptedSource, tmp_path: Path) -> None:
-        def interrupt(event: ProgressEvent) -> None:
-            if event.kind == "finished":
-                signal.raise_signal(signal.SIGINT)
-
+        interrupt = interrupting(lambda event: event.kind == "finished")
         source.add_bundle([source.add_file(f"f{n}", bytes([n])) for n in range(50)])
         with Storage(serve(source)) as storage:
             connect(source, storage)

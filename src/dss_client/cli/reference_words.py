@@ -21,6 +21,7 @@ _ARGUMENTS = {
 }
 _COMMANDS = {"clear-hca-cache": "clear-cache"}
 _FILTERS = frozenset({"--data-filter", "--metadata-filter"})
+_LEFT_OUT = "--min-delay-seconds"  # there is nothing like it here
 _GET_BUNDLE = frozenset({"--uuid", "--version", "--replica"})
 _SECRETS = frozenset({"--access-token", "--hmac-secret-key"})
 
@@ -62,14 +63,14 @@ def _rewritten(name: str, words: list[str]) -> list[str]:
         if word.startswith("--"):
             option, is_joined, value = word.partition("=")
             is_first = True
-            if option != argument:
+            if option not in {argument, _LEFT_OUT}:
                 others.append(word)
-            elif is_joined:
+            elif is_joined and option == argument:
                 arguments.append(value)
             if is_joined:
                 option = ""
-        elif option and option == argument:
-            arguments.append(word)
+        elif option in {argument, _LEFT_OUT}:
+            arguments += [word] if option == argument else []
             option = ""
         elif option in _FILTERS and (is_first or not _is_bundle(word)):
             others += [word] if is_first else [option, word]
@@ -97,11 +98,8 @@ def _is_known(group: click.Group, context: click.Context, form: list[str]) -> bo
     while isinstance(command, click.Group) and rest:
         command = command.get_command(context, rest[0])
         rest = rest[1:]
-    if command is None:
-        return False
-    taken = {
-        name for each in command.get_params(context) for name in (*each.opts, *each.secondary_opts)
-    }
+    parameters = command.get_params(context) if command else []
+    taken = {name for each in parameters for name in (*each.opts, *each.secondary_opts)}
     return all(word.partition("=")[0] in taken for word in rest if word.startswith("--"))
 
 
