@@ -1,6 +1,7 @@
 """Versions, uuids and FQIDs: docs/behaviour.md 4.1-4.3."""
 
 import pickle
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -24,6 +25,12 @@ from dss_client.versions import (
 
 UUID = "0a1b2c3d-0000-4000-8000-00000000000f"
 VERSION = "2019-01-01T000000.000000Z"
+
+
+def test_uuids_may_be_objects() -> None:
+    assert normal_uuid(uuid.UUID(UUID)) == UUID
+    assert FQID(uuid.UUID(UUID), VERSION) == FQID(UUID, VERSION)
+
 
 times = st.integers(0, 8999 * 365 * 24 * 3600 * 10**6).map(
     lambda micros: datetime(1000, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)

@@ -7,11 +7,14 @@ its time order, and the service relies on that.
 import re
 import threading
 from datetime import UTC, datetime, timedelta
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import attrs
 
 from .errors import DSSError
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 _FORM = "YYYY-MM-DDThhmmss.ffffffZ, UTC, year 1000 to 9999"
 _VERSION = re.compile(
@@ -143,12 +146,13 @@ def is_uuid(text: str) -> bool:
     return _UUID.fullmatch(text) is not None
 
 
-def normal_uuid(text: str) -> str:
-    """Return a uuid in lower case, as the service stores it.
+def normal_uuid(uuid: "str | UUID") -> str:
+    """Return a uuid as text in lower case, as the service stores it.
 
     Raises:
         InvalidUUID: The text does not have the form of a uuid.
     """
+    text = str(uuid)
     if not is_uuid(text):
         raise InvalidUUID(text)
     return text.lower()

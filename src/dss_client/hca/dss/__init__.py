@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import sys
+import warnings
 import weakref
 from collections.abc import Generator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -17,7 +18,9 @@ from ..._transport import Transport
 from ...errors import InvalidArgument
 from ...types import Replica
 from ...versions import InvalidUUID, InvalidVersion
+from .._method import Method
 from .._methods import Methods
+from .._swagger_client import SwaggerClient, policies
 from .._translate import translated
 from ..config import HCAConfig, get_config, logger
 
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     from ...deployment import SpecificationReport
     from ...download import ProgressCallback
 
-__all__ = ["DSSClient", "UploadResult", "UploadedFile"]
+__all__ = ["DSSClient", "SwaggerClient", "UploadResult", "UploadedFile"]
 
 _UPLOAD_THREADS = 4
 
@@ -57,7 +60,7 @@ class _Client(client.DSSClient):
         return self._transport
 
 
-class DSSClient(Methods):
+class DSSClient(SwaggerClient, Methods):
     """The Data Storage System as scripts for `hca` know it, over `dss_client.DSSClient`.
 
     Answers are plain JSON. Unknown arguments are a `TypeError`, and a refusal of the service is
@@ -74,10 +77,13 @@ class DSSClient(Methods):
         **session_kwargs: Arguments of `dss_client.DSSClient`, such as ``token`` or ``retries``.
 
     Attributes:
+        UPLOAD_BACKOFF_FACTOR: How waits grow in `hca` while a file is copied; not used here.
         config: The configuration.
         swagger_url: URL of the deployment's specification.
         threads: How many files downloads and uploads work on at once. None: they choose.
     """
+
+    UPLOAD_BACKOFF_FACTOR: float = 1.618
 
     def __init__(
         self,
@@ -91,14 +97,49 @@ class DSSClient(Methods):
         self._connect()
         self.swagger_url: str = swagger_url or f"{self._client.url}/swagger.json"
         self.threads: int | None = None
+        if self.scheme != "https" and self.host.startswith("https:"):
+            self.host = self.host.replace("https", self.scheme, 1)
 
     def _connect(self) -> None:
-        """Make the client below: at first, and where who speaks has changed."""
+        """Make the client below: at first, and whenever what it is made of has changed."""
         token = self._configured_token()
-        arguments: dict[str, Any] = {"token": token} | self._session_kwargs
+        arguments: dict[str, Any] = {"token": token} | policies(self) | self._session_kwargs
         self._client = _Client(self._url, **arguments)
         self._transport = self._client.transport
         self._close = weakref.finalize(self, self._client.close)
+
+    def _reconnect(self) -> None:
+        close = self._close
+        self._connect()
+        close()
+
+    if not TYPE_CHECKING:  # so that a checker still refuses what there is not
+
+        def __setattr__(self, name: str, value: object) -> None:
+            super().__setattr__(name, value)
+            if name == "scheme":
+                warnings.warn(
+                    "scheme of a client that is made already has no effect: set host", stacklevel=2
+                )
+            elif name in {"retry_policy", "timeout_policy"} and "_close" in self.__dict__:
+                self._reconnect()
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._session_kwargs.keys() & {"http_client", "storage_client"}:
+            raise TypeError(
+                "a client made with http_client= or storage_client= cannot be copied or pickled:"
+                " make another one"
+            )
+        made = {"_client", "_transport", "_close"}
+        return {
+            name: value
+            for name, value in self.__dict__.items()
+            if name not in made and not isinstance(value, Method)
+        }
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._connect()
 
     def _configured_url(self) -> str | None:
         """Return the URL of this class's own section, else the one that the program set."""
@@ -127,8 +168,18 @@ class DSSClient(Methods):
 
     @property
     def host(self) -> str:
-        """Base URL of the deployment's API."""
+        """Base URL of the deployment's API. It can be set."""
         return self._client.url
+
+    @host.setter
+    def host(self, url: str) -> None:
+        before = self._url
+        self._url = url
+        try:
+            self._reconnect()
+        except InvalidArgument:
+            self._url = before
+            raise
 
     def create_version(self) -> None:
         """Print a new DSS_VERSION of now; `dss_client.create_version` returns one."""
@@ -356,8 +407,7 @@ class DSSClient(Methods):
         if isinstance(self.config, MutableMapping):
             for name in ("application_secrets", "oauth2_token"):
                 self.config.pop(name, None)
-        self._close()
-        self._connect()
+        self._reconnect()
 
     def clear_cache(self) -> None:
         """Remove the copy of the deployment's specification; all settings stay."""
