@@ -24,11 +24,17 @@ def api(sample_dss: LocalDSS) -> Iterator[httpx.Client]:
         yield client
 
 
-@pytest.fixture
-def dss(tmp_path: Path) -> Iterator[LocalDSS]:
-    """An empty service of one test."""
-    with LocalDSS(tmp_path / "root") as running:
+@pytest.fixture(scope="session")
+def running_dss(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalDSS]:
+    with LocalDSS(tmp_path_factory.mktemp("running") / "root") as running:
         yield running
+
+
+@pytest.fixture
+def dss(running_dss: LocalDSS) -> LocalDSS:
+    """A service that is empty when a test begins."""
+    running_dss.reset()
+    return running_dss
 
 
 @pytest.fixture

@@ -126,7 +126,8 @@ def _answer(service: Service, operation: Operation, request: Request, body: byte
             base_url=f"{request.url.scheme}://{request.url.netloc}{BASE}",
             caller=caller,
         )
-        return HANDLERS[operation.id](call)
+        with service.gate.shared():
+            return HANDLERS[operation.id](call)
     except Problem as problem:
         return problem.response()
     except Exception:

@@ -29,6 +29,7 @@ from .faults.fault_app import FaultApp
 from .faults.identify import api_target, storage_target
 from .faults.scenario import Faults, ScenarioLike
 from .faults.wire import WiredProtocol
+from .gate import Gate
 from .loader import LoadedBundle, load_directory
 from .notify.delivery import Deliveries, Delivery
 from .notify.delivery_queue import DeliveryQueue
@@ -104,6 +105,7 @@ class LocalDSS:
         self._host = host
         self._ports = (port, storage_port)
         self._running: _Running | None = None
+        self._gate = Gate()
         self._cleanup: Callable[[], object] | None = None
         url = root if is_url(root) else None
         if root is None or url:
@@ -185,8 +187,9 @@ class LocalDSS:
             NotADirectoryError: There is no such directory.
         """
         target = self._storage.replicas[replica]
-        bundle = load_directory(target, Path(src_dir), uuid, version)
-        self._changes.tell(Stored(target, f"bundles/{bundle.fqid}"))
+        with self._gate.shared():
+            bundle = load_directory(target, Path(src_dir), uuid, version)
+            self._changes.tell(Stored(target, f"bundles/{bundle.fqid}"))
         return bundle
 
     def deliveries(self) -> list[Delivery]:
@@ -217,7 +220,36 @@ class LocalDSS:
         Needed only where an object was replaced behind the service's back: what comes and goes is
         noticed. Works whether the service runs or not.
         """
-        return self._indexes.rebuild()
+        with self._gate.shared():
+            return self._indexes.rebuild()
+
+    def reset(self) -> None:
+        """Empty the running service, in milliseconds: to begin a test with, for instance.
+
+        All that both replicas hold is deleted, in a `root` of your own, too, and so are the search
+        index, subscriptions, notifications and what is known of their deliveries, jobs and
+        faults. The sample is not put in again; `load_sample` does that. Addresses, settings and
+        the keys of tokens and URLs stay, and clients stay connected. Safe to call from any thread:
+        requests that are being answered are waited for, and later ones see the empty service.
+
+        Raises:
+            RuntimeError: The service is not running.
+        """
+        running = self._started()
+        with self._gate.alone():
+            self._deliveries.stop()
+            self._replication.stop()
+            running.jobs.clear()
+            running.copies.clear()
+            self._storage.clear()
+            self._indexes.clear()
+            self._journals.clear()
+            self._subscriptions.clear()
+            self._deliveries.clear()
+            self._replication.clear()
+            self._faults.use(None)
+            self._replication.start()
+            self._deliveries.start(self._origin(running.api))
 
     def start(self) -> Self:
         """Start to serve, in a thread of its own.
@@ -234,6 +266,7 @@ class LocalDSS:
             load_sample(self)
         sockets = _listen(self._host, self._ports)
         jobs = Jobs(self.settings.checkout_polls)
+        copies = Copies(self._changes, jobs, self.settings.copy_polls)
         service = Service(
             settings=self.settings,
             storage=self._storage,
@@ -242,17 +275,18 @@ class LocalDSS:
             journals=self._journals,
             signer=Signer(self.settings.clock),
             changes=self._changes,
-            copies=Copies(self._changes, jobs, self.settings.copy_polls),
+            copies=copies,
             sources=self._sources,
             collections=Collections(self._storage, self._changes),
             subscriptions=self._subscriptions,
             tokens=self._tokens,
+            gate=self._gate,
             storage_port=sockets[1].getsockname()[1],
         )
         host = ipaddress.ip_address(sockets[0].getsockname()[0])
         apps = _apps(service, self._faults, loopback=host.is_loopback)
         configs = [_config(app, self.settings.max_head) for app in apps]
-        self._running = _Running(configs, sockets, jobs)
+        self._running = _Running(configs, sockets, jobs, copies)
         self._deliveries.start(self._origin(self._running.api))
         self._replication.start()
         return self
@@ -296,10 +330,15 @@ class _Running:
     """The two servers, on one event loop in one thread."""
 
     def __init__(
-        self, configs: list[uvicorn.Config], sockets: list[socket.socket], jobs: Jobs
+        self,
+        configs: list[uvicorn.Config],
+        sockets: list[socket.socket],
+        jobs: Jobs,
+        copies: Copies,
     ) -> None:
         self.api, self.storage = (each.getsockname()[1] for each in sockets)
-        self._jobs = jobs
+        self.jobs = jobs
+        self.copies = copies
         self._sockets = sockets
         self._servers = [uvicorn.Server(config) for config in configs]
         self._up = threading.Event()
@@ -312,7 +351,7 @@ class _Running:
         for server in self._servers:
             server.should_exit = True
         self._thread.join()
-        self._jobs.close()
+        self.jobs.close()
 
     def _run(self) -> None:
         try:

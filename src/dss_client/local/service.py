@@ -11,6 +11,7 @@ from starlette.responses import Response
 from dss_client.types import Replica as ReplicaName
 
 from .auth import Caller, Tokens
+from .gate import Gate
 from .notify.subscription_store import Subscriptions
 from .search.index import SearchIndexes
 from .settings import LocalSettings
@@ -42,6 +43,7 @@ class Service:
     collections: Collections
     subscriptions: Subscriptions
     tokens: Tokens
+    gate: Gate
     storage_port: int
 
 

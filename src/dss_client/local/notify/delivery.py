@@ -96,6 +96,11 @@ class Deliveries:
             sender.close()
         self._queue.close()
 
+    def clear(self) -> None:
+        """Forget what is queued and what was recorded, while nothing is being sent."""
+        self._queue.clear()
+        self._recorded.clear()
+
     async def next(self, sending: set[int], wake: asyncio.Event) -> list[Notification]:
         """Wait for notifications that are due, and return as many as may be sent now."""
         while True:

@@ -85,6 +85,13 @@ class DeliveryQueue:
         with self._lock, self._connection() as connection:
             connection.execute("DELETE FROM notifications WHERE id = ?", (notification.id,))
 
+    def clear(self) -> None:
+        """Take all notifications out."""
+        with self._lock:
+            if self._opened is not None or self._path.exists():
+                with self._connection() as connection:
+                    connection.execute("DELETE FROM notifications")
+
     def close(self) -> None:
         """Close the file; the next use opens it again."""
         with self._lock:

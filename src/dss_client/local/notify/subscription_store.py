@@ -98,6 +98,13 @@ class Subscriptions:
             self._all().pop(uuid, None)
             self._path(uuid).unlink(missing_ok=True)
 
+    def clear(self) -> None:
+        """Delete all subscriptions."""
+        with self._lock:
+            for path in self._folder.glob("*.json"):
+                path.unlink()
+            self._found = None
+
     def _path(self, uuid: str) -> Path:
         return self._folder / f"{uuid}.json"
 

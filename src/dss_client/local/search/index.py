@@ -117,13 +117,17 @@ class SearchIndex:
 
     def rebuild(self) -> int:
         """Make the index anew, and return how many documents it holds."""
+        self.clear()
+        self._refresh()
+        with self._connection() as connection:
+            return _count(connection, "SELECT count(*) FROM documents")
+
+    def clear(self) -> None:
+        """Delete the index; the next look makes it anew."""
         with self._lock:
             self._opened = False
             for suffix in ("", "-wal", "-shm"):
                 Path(f"{self._path}{suffix}").unlink(missing_ok=True)
-        self._refresh()
-        with self._connection() as connection:
-            return _count(connection, "SELECT count(*) FROM documents")
 
     def _find(self, condition: Condition, page: Page) -> Hits:
         self._refresh()
@@ -188,6 +192,11 @@ class SearchIndexes:
     def of(self, replica: Replica) -> SearchIndex:
         """Return the index of a replica."""
         return self._indexes[replica.name]
+
+    def clear(self) -> None:
+        """Delete all indexes; the next look makes them anew."""
+        for index in self._indexes.values():
+            index.clear()
 
     def rebuild(self) -> dict[ReplicaName, int]:
         """Make all indexes anew, and return how many documents each holds."""

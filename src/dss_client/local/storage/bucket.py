@@ -67,6 +67,10 @@ class Bucket(Protocol):
         """Yield the keys that start with `prefix`, sorted."""
         ...
 
+    def clear(self) -> None:
+        """Delete all objects."""
+        ...
+
 
 def check_key(key: str) -> None:
     """Refuse a key that must not become a path.
@@ -164,6 +168,11 @@ class DirectoryBucket:
             return
         found = _walk(start, f"{folder}/" if folder else "")
         yield from sorted(key for key in found if key.startswith(prefix))
+
+    def clear(self) -> None:
+        """Delete all objects."""
+        if self.path.exists():
+            shutil.rmtree(self.path)
 
     def _file(self, key: str) -> Path:
         check_key(key)

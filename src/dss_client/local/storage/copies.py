@@ -108,6 +108,11 @@ class Copies:
         """Return why the copy of the named version failed, None when it did not."""
         return self._failed.get(Place(replica.name, file_uuid, version)) if version else None
 
+    def clear(self) -> None:
+        """Forget all copies, when their jobs are gone."""
+        self._running.clear()
+        self._failed.clear()
+
 
 def copy_blob(replica: Replica, metadata: FileMetadata, source: SourceObject) -> None:
     """Copy a source's content to its key in the main bucket.

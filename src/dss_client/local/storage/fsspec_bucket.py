@@ -97,6 +97,11 @@ class FsspecBucket:
             key for key in found if key.startswith(prefix) and is_own_key(key, self.name)
         )
 
+    def clear(self) -> None:
+        """Delete all objects."""
+        if self.system.exists(self.path):
+            self.system.rm(self.path, recursive=True)
+
     def _file(self, key: str) -> str:
         check_key(key)
         return f"{self.path}/{key}"

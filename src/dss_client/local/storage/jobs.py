@@ -42,7 +42,7 @@ class Jobs:
         self._patience = patience
         self._jobs: dict[str, _Job] = {}
         self._lock = threading.Lock()
-        self._executor = ThreadPoolExecutor(_WORKERS, thread_name_prefix="dss-local-job")
+        self._executor = _executor()
 
     def start(self, job_id: str, work: Work, polls: int | None = None) -> None:
         """Take on a piece of work under an id; `polls` is for this one only."""
@@ -68,6 +68,12 @@ class Jobs:
             return None
         return Outcome(cause=future.result())
 
+    def clear(self) -> None:
+        """Wait for running work, drop the rest, and forget all of it."""
+        self.close()
+        self._jobs.clear()
+        self._executor = _executor()
+
     def close(self) -> None:
         """Wait for running work, drop the rest."""
         self._executor.shutdown(wait=True, cancel_futures=True)
@@ -75,3 +81,7 @@ class Jobs:
     def _submit_if_due(self, job: _Job) -> None:
         if job.polls_left == 0:
             job.future = self._executor.submit(job.work)
+
+
+def _executor() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_WORKERS, thread_name_prefix="dss-local-job")

@@ -214,8 +214,14 @@ class EventJournals:
     """The journals of all replicas."""
 
     def __init__(self, replicas: Iterable[Replica], size: int) -> None:
+        self._replicas = tuple(replicas)
+        self._size = size
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget what was read of the journals."""
         self._journals: dict[ReplicaName, Journals] = {
-            replica.name: Journals(replica, size) for replica in replicas
+            replica.name: Journals(replica, self._size) for replica in self._replicas
         }
 
     def take(self, stored: Stored) -> None:

@@ -61,6 +61,11 @@ class Replication:
                 self._wake.notify()
             worker.join()
 
+    def clear(self) -> None:
+        """Forget what is still to be copied, while no copying goes on."""
+        self._queue.clear()
+        self._waiting.clear()
+
     def _take(self, stored: Stored) -> None:
         if self._other(stored.replica).main.info(stored.key):
             return  # this is our own copy, or it can never be copied

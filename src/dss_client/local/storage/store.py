@@ -152,6 +152,12 @@ class Storage:
             return None
         return self._root.bucket(name, name) if self._root.has(name) else None
 
+    def clear(self) -> None:
+        """Delete all objects of all replicas."""
+        for replica in self.replicas.values():
+            for bucket in (replica.main, replica.checkout, replica.events):
+                bucket.clear()
+
 
 def is_url(root: Path | str | None) -> TypeGuard[str]:
     """Tell whether a root is a URL, and no directory."""
