@@ -227,7 +227,7 @@ REFUSED: dict[str, tuple[Callable[[], Headers], type[webhooks.WebhookError], str
     "pseudo-header": (
         lambda: signed(names="(request-target) date digest"),
         webhooks.SignatureUnsupported,
-        "'(request-target)', which is no header",
+        "'(request-target)', which is not a header",
     ),
     "date alone": (lambda: signed(names="date"), webhooks.HeaderNotSigned, "digest is not signed"),
     "digest alone": (

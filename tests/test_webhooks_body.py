@@ -210,7 +210,7 @@ def test_another_field_for_the_payload() -> None:
     [
         (b"", "its last boundary is missing"),
         (b"--b", "followed by something else"),
-        (b"--b\r\n", "a part of the form is no field"),
+        (b"--b\r\n", "a part of the form is not a field"),
         (form(end=""), "last boundary is missing"),
         (form(field("payload", DUMPED), end=""), "last boundary is missing"),
         (form(field("a", "1"), field("a", "2")), "has the field 'a' twice"),

@@ -1,8 +1,8 @@
-"""What can go wrong, as exceptions.
+"""The exceptions of this package.
 
-Every exception of this package derives from `DSSError`. No exception of the HTTP library is part of
-the contract: it is kept as ``__cause__`` only. All of them can be pickled, so that they survive the
-way back from a worker process. Tokens and presigned queries never appear in them.
+Every exception of this package derives from `DSSError`. Exceptions of the HTTP library are kept as
+``__cause__`` only. All of them can be pickled, so that worker processes can return them. Tokens and
+presigned queries never appear in them.
 """
 
 import json
@@ -49,7 +49,7 @@ def redact_url(url: str, *, presigned: bool = False) -> str:
 
     Args:
         url: Any URL.
-        presigned: The URL is known to grant access to whoever holds it: always drop the query.
+        presigned: The URL grants access to everyone who has it: always drop the query.
     """
     try:
         parts = urlsplit(url)
@@ -92,7 +92,7 @@ class Problem:
 
     @classmethod
     def from_body(cls, content: bytes) -> "Problem":
-        """Read a body of any kind; what is no JSON object becomes the (shortened) title."""
+        """Read a body of any kind; text that is not a JSON object becomes the title, shortened."""
         try:
             document: object = json.loads(content)
         except (ValueError, RecursionError):
@@ -151,7 +151,7 @@ class DSSError(Exception):
 
 
 class InvalidArgument(DSSError, ValueError):
-    """An argument that cannot be sent; nothing was."""
+    """An argument is not valid; nothing was sent."""
 
 
 class DSSRequestError(DSSError):
@@ -175,10 +175,10 @@ class DSSTimeout(DSSRequestError):
 
 
 class DSSDecodeError(DSSRequestError):
-    """The service answered with something that breaks its own specification.
+    """The answer of the service does not match its specification.
 
     Attributes:
-        field: Dotted path of the first offending field, or None where the whole body is at fault.
+        field: Dotted path of the first wrong field, or None if the whole body is wrong.
         response: The answer.
     """
 
@@ -244,11 +244,11 @@ class Unauthorized(DSSResponseError):
 
 
 class Forbidden(DSSResponseError):
-    """403: the token is good, but not for this; from storage: an expired presigned URL."""
+    """403: the token is valid, but does not allow this; from storage: an expired presigned URL."""
 
 
 class NotFound(DSSResponseError):
-    """404: there is no such thing in this replica, or it was deleted."""
+    """404: it does not exist in this replica, or was deleted."""
 
 
 class NotAcceptable(DSSResponseError):
@@ -264,11 +264,11 @@ class RangeNotSatisfiable(DSSResponseError):
 
 
 class Unprocessable(DSSResponseError):
-    """422: a checksum or link does not hold."""
+    """422: a checksum or link is wrong."""
 
 
 class TooManyRequests(DSSResponseError):
-    """429: slow down."""
+    """429: too many requests."""
 
 
 class ServerError(DSSResponseError):

@@ -1,4 +1,4 @@
-"""The replay of events: every bundle that was stored, with its metadata, in the order of time.
+"""The replay of events: every bundle that was stored, with its metadata, in time order.
 
 `Replay` holds every decision, without any I/O: which events of the journals are wanted, in which
 order, and which bytes to ask storage for. The clients' methods do what it says.
@@ -43,7 +43,7 @@ class WrongRange(DSSDecodeError):
 
 
 class BundleInfo(Model, frozen=True):
-    """Which bundle it is.
+    """The bundle of an event.
 
     Attributes:
         uuid: Its id.
@@ -59,7 +59,7 @@ class EventDocument(Model, frozen=True):
 
     Attributes:
         event_type: What happened.
-        bundle_info: Which bundle it is.
+        bundle_info: The bundle of an event.
         manifest: The manifest as it is stored: `version`, `creator_uid`, `files` and more.
         files: The metadata files, parsed, in lists by kind, such as `cell_suspension_json`.
     """
@@ -86,7 +86,7 @@ class BundleEvent:
 
     @property
     def cursor(self) -> str:
-        """Where the replay is with this event: as ``after=`` it goes on behind it."""
+        """The position after this event: give it as ``after=`` to continue there."""
         return f"{self.timestamp}/{self.event_id}"
 
 
@@ -124,7 +124,7 @@ class Place:
         """The bundle.
 
         Raises:
-            DSSDecodeError: The event's id is none of a bundle.
+            DSSDecodeError: The event's id is not that of a bundle.
         """
         try:
             return FQID.parse(self.key.event_id)
@@ -139,7 +139,7 @@ class Place:
         """Read the document.
 
         Raises:
-            DSSDecodeError: It is none, or that of another bundle.
+            DSSDecodeError: It is not valid, or belongs to another bundle.
         """
         fqid = self.fqid
         try:
@@ -250,12 +250,12 @@ class Tries:
         self._renewed = False
 
     def failed(self, error: DSSError) -> float | None:
-        """Take note of a fault; return the seconds to wait, or None to list the journals anew.
+        """Record a fault; return the seconds to wait, or None to list the journals again.
 
-        That is where the URL has expired, or the journal was written anew; but only once.
+        It lists them again if the URL has expired or the journal was rewritten, but only once.
 
         Raises:
-            DSSError: The fault, where nothing more helps.
+            DSSError: The fault, if it is final.
         """
         retry_after: float | None = None
         if isinstance(error, Forbidden | NotFound):
@@ -278,15 +278,15 @@ class Tries:
 class Replay:
     """Turns journals, as they are listed, into batches of events in the order of time.
 
-    Journals may overlap, and come twice. They come in the order of their
-    first events, so what is older than the next journal is in order; of each event that comes
-    again, all that has to be known is that it is not newer than the last one.
+    Journals may overlap, and come twice. They are listed in the order of their first events, so
+    events older than the next journal are in their final order; an event that comes again is
+    recognised because it is not newer than the last one.
 
     Args:
         api: URL of the deployment: of https, storage is not read over http.
         from_date: The earliest time, inclusive.
         to_date: The latest time, exclusive.
-        after: The cursor of an event to go on behind.
+        after: The cursor of the event to continue after.
         joined: Most bytes to ask for at once, unless one event has more.
         gap: Most bytes between two events that are read along.
 
@@ -311,7 +311,9 @@ class Replay:
         self._pending: dict[_Key, Place] = {}
         for name, date in (("from_date", from_date), ("to_date", to_date)):
             if date is not None and not is_version(date):
-                raise InvalidArgument(f"{name}={date!r} is no DSS_VERSION; see format_version")
+                raise InvalidArgument(
+                    f"{name}={date!r} is not a valid DSS_VERSION: expected one as of format_version"
+                )
         if from_date and to_date and from_date > to_date:
             raise InvalidArgument(f"from_date={from_date} is later than to_date={to_date}")
         self.from_date: str | None = max(from_date or "", self._last.timestamp) or None
@@ -319,13 +321,13 @@ class Replay:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing between the dates, so that no one needs to be asked."""
+        """Whether the range of dates is empty, so that no request is needed."""
         return None not in (self.from_date, self.to_date) and (
             (self.from_date or "") >= (self.to_date or "")
         )
 
     def add(self, journal: "EventsManifest") -> list[Batch]:
-        """Take in a journal, and return what is certain to be older than all that follow."""
+        """Add a journal, and return the events that are older than all that follow."""
         ready = self._batches(key for key in self._pending if key.timestamp < journal.from_date)
         for place in self.places_of(journal):
             if place.key > self._last and self._is_wanted(place.key):
@@ -398,7 +400,9 @@ def _cursor(text: str | None) -> _Key:
         return _Key("", "")
     timestamp, _, event_id = text.partition("/")
     if not (is_version(timestamp) and event_id):
-        raise InvalidArgument(f"after={text!r} is no cursor: give it the `cursor` of an event")
+        raise InvalidArgument(
+            f"after={text!r} is not a valid cursor: expected the `cursor` of an event"
+        )
     return _Key(timestamp, event_id)
 
 

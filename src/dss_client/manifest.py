@@ -78,9 +78,9 @@ class ManifestError(DSSError, ValueError):
 
     Attributes:
         manifest: Name of the manifest.
-        line: Number of the line of a text, from 1, or of the mapping among mappings; None where
-            the whole is at fault.
-        columns: The columns at fault.
+        line: Number of the line of a text, from 1, or of the mapping among mappings; None if the
+            whole manifest is wrong.
+        columns: The columns that are wrong.
     """
 
     def __init__(
@@ -180,7 +180,7 @@ class _StatedRow(BaseModel):
 
 
 class _BundleRow(ManifestRow):
-    """A row that names a bundle alone; what it says of a file is not looked at."""
+    """A row that names a whole bundle; its other cells are ignored."""
 
     file_uuid: str
     file_version: str
@@ -194,7 +194,7 @@ class ManifestLine:
 
     Attributes:
         number: Number of its line, from 1, or of the mapping among mappings.
-        cells: What the manifest says, column by column, untouched.
+        cells: The cells by column, as they are.
         row: The same, checked.
     """
 
@@ -496,7 +496,7 @@ def read_manifest(source: ManifestSource, *, allow_unnamed: bool = False) -> Gen
 
     Args:
         source: Path of the manifest, an open text file, or its rows as mappings.
-        allow_unnamed: Accept rows without a file name; they stand for their bundle alone.
+        allow_unnamed: Accept rows without a file name; they stand for the whole bundle.
 
     Raises:
         ManifestError: The header lacks columns, or a row is bad.
@@ -554,7 +554,7 @@ def write_texts(path: str | os.PathLike[str], batches: Iterable[Sequence[str]]) 
 
 @contextmanager
 def _written(path: str | os.PathLike[str]) -> Generator[TextIO]:
-    """Yield a new file that takes the place of `path` at the end, if nothing fails."""
+    """Yield a new file that replaces `path` at the end, if nothing fails."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     with (
         replacing(path) as file,
@@ -574,7 +574,7 @@ def _written(path: str | os.PathLike[str]) -> Generator[TextIO]:
 def _path_of(source: ManifestSource) -> Path | None:
     if isinstance(source, str | os.PathLike):
         return Path(source)
-    name = getattr(source, "name", None)  # "<stdin>" is the name of no file
+    name = getattr(source, "name", None)  # "<stdin>" is not the name of a file
     return Path(name) if isinstance(name, str) and not name.startswith("<") else None
 
 

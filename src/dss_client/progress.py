@@ -1,6 +1,6 @@
 """Progress bars for downloads, in a notebook or on a terminal.
 
-Each is a context manager that yields what a download takes as `progress`:
+Each is a context manager that yields a callback for `progress`:
 
     with tqdm_progress() as progress:
         dss.download(bundle_uuid=uuid, replica="aws", progress=progress)
@@ -24,7 +24,7 @@ _BETWEEN = 0.1  # seconds from one drawing to the next
 
 @contextmanager
 def tqdm_progress(**tqdm_options: Any) -> "Generator[ProgressCallback]":
-    """Yield what draws the progress of one download with tqdm: a widget in a notebook, else text.
+    """Yield a callback that draws progress with tqdm: a widget in a notebook, else text.
 
     It shows the files that are done, the bytes, how fast they come, and the time that is left. The
     totals grow as more becomes known.
@@ -58,7 +58,7 @@ class _TqdmDrawing:
         self._drawn = 0.0
 
     def take(self, event: "ProgressEvent") -> None:
-        """Take note of an event, and show it unless one was shown just now."""
+        """Record an event, and show it unless one was shown just now."""
         self._event = event
         now = time.monotonic()
         if now >= self._drawn + _BETWEEN:
@@ -82,7 +82,7 @@ class _TqdmDrawing:
 
 @contextmanager
 def rich_progress(console: "Console | None" = None) -> "Generator[ProgressCallback]":
-    """Yield what draws the progress of one download with rich, as the command ``dss`` does.
+    """Yield a callback that draws progress with rich, as the command ``dss`` does.
 
     Args:
         console: Where to; standard error when not given.

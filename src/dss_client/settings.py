@@ -1,4 +1,4 @@
-"""Where the client finds its deployment when the code does not say: environment and config file.
+"""The deployment that the environment or the config file names.
 
 The config file is TOML, ``config.toml`` in the platform's directory for user configuration (on
 Linux ``~/.config/dss-client``); ``DSS_CONFIG_FILE`` names another one. It holds settings only;
@@ -150,7 +150,7 @@ def save_url(url: str, environ: Mapping[str, str] = os.environ) -> Path:
         Where the file is.
 
     Raises:
-        ConfigError: The file that there is is not TOML, or cannot be written.
+        ConfigError: The present file is not TOML, or the file cannot be written.
     """
     path = config_path(environ)
     value = json.dumps(url)  # a basic string of TOML is one of JSON, too

@@ -1,4 +1,4 @@
-"""What a subscription asks for, checked before it is sent: much of it goes wrong in silence."""
+"""The content of a subscription, checked before it is sent: the service checks too little."""
 
 import re
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ class Subscribed:
 
 
 class Wanted(TypedDict):
-    """What `put_subscription` is given, beside the replica."""
+    """The arguments of `put_subscription`, except the replica."""
 
     callback_url: str
     method: Method | None
@@ -70,7 +70,7 @@ def wanted(
     """Return what is sent for a subscription.
 
     Raises:
-        InvalidArgument: The service would refuse it, or do something else without a word.
+        InvalidArgument: The service would refuse it, or silently do something else.
     """
     _check_callback(callback_url)
     _check_secret(hmac_secret_key, hmac_key_id)

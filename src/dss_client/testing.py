@@ -7,7 +7,7 @@ def test_my_pipeline(local_dss, tmp_path):
     run_my_pipeline(dss_url=local_dss.url)
 ```
 
-They need the extra ``local``. Nothing of it is loaded before a test asks.
+They need the extra ``local``, which is loaded when a test uses a fixture.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ _MARKER = "dss_faults(*rules): what goes wrong with the embedded DSS of the fixt
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Tell pytest of the marker."""
+    """Register the marker."""
     config.addinivalue_line("markers", _MARKER)
 
 

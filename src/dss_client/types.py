@@ -24,4 +24,4 @@ class SupportsToDict(Protocol):
 
 
 JSONMapping = Mapping[str, object] | SupportsToDict
-"""A JSON object as an argument: a mapping, or what turns itself into one."""
+"""A JSON object as an argument: a mapping, or an object with `to_dict`."""

@@ -28,10 +28,10 @@ _TICK = timedelta(microseconds=1)
 
 
 class InvalidVersion(DSSError, ValueError):
-    """A text or time that is no DSS_VERSION.
+    """A text or time that is not a valid DSS_VERSION.
 
     Attributes:
-        value: What was given.
+        value: The value given.
         reason: Why it is refused, or None when the form alone is wrong.
     """
 
@@ -46,10 +46,10 @@ class InvalidVersion(DSSError, ValueError):
 
 
 class InvalidUUID(DSSError, ValueError):
-    """A text that is no DSS uuid.
+    """A text that is not a valid DSS uuid.
 
     Attributes:
-        value: What was given.
+        value: The value given.
     """
 
     def __init__(self, value: str) -> None:

@@ -122,7 +122,7 @@ def test_what_cannot_be_removed_is_named(
         (["gc", ".", "--yes", "--dry-run"], "--yes and --dry-run exclude each other"),
         (["gc", "."], "holds no store (.hca)"),
         (["verify", "."], "holds neither a store (.hca) nor the directory of a bundle"),
-        (["verify", "missing"], "is no directory"),
+        (["verify", "missing"], "is not a directory"),
         (["verify", ".", "--layout", "none"], "it needs --manifest"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Keys taken apart, and stored JSON that is none."""
+"""Keys taken apart, and what is stored and not JSON."""
 
 import pytest
 

@@ -105,7 +105,7 @@ def cases(way: Way) -> dict[str, Case]:
         "503 and a Retry-After in the past": Case(
             [{**once, "status": 503, "retry_after": {"date_in": -100}}], tries=2
         ),
-        "503 and a Retry-After that is none": Case(
+        "503 and a Retry-After that is not valid": Case(
             [{**once, "status": 503, "retry_after": "soon"}], tries=2
         ),
         "503 and a Retry-After below zero": Case(
@@ -183,7 +183,7 @@ def cases(way: Way) -> dict[str, Case]:
         "no Content-Range": Case(
             [cut, {**then, "content_range": "missing"}], tries=3, in_the_loop=again
         ),
-        "a Content-Range that is none": Case(
+        "a Content-Range that is not valid": Case(
             [cut, {**then, "content_range": "bytes"}], tries=3, in_the_loop=again
         ),
         "a Content-Range of another size": Case(

@@ -139,7 +139,7 @@ def test_a_bad_scenario_leaves_the_old_one_in_force() -> None:
         ([{"stall_seconds": 1}], "stall_seconds goes with stall"),
         ([{"close": "begin"}], "rules[0].close: must be a position in the body, or 'start'"),
         ([{"flip": "x"}], "rules[0].flip: must be positions"),
-        ([{"headers": {"a b": "x"}}], "rules[0].headers: 'a b' is no name of a header"),
+        ([{"headers": {"a b": "x"}}], "rules[0].headers: 'a b' is not a valid name of a header"),
         ([{"headers": {"Content-Length": "1"}}], "use short or overlong"),
         ([{"headers": {"a": "x\r\nb: c"}}], "a header is of printable ASCII characters"),
         ([{"etag": "\n"}], "rules[0].etag: a header is of printable ASCII characters"),

@@ -80,7 +80,7 @@ def test_a_damaged_blob_is_replaced(dss: LocalDSS, src: Path) -> None:
 
 
 def test_no_such_directory(dss: LocalDSS, src: Path) -> None:
-    with pytest.raises(NotADirectoryError, match="is no directory"):
+    with pytest.raises(NotADirectoryError, match="is not a directory"):
         dss.load_bundle(src / "x")
 
 
@@ -133,7 +133,7 @@ def test_the_directory_itself_may_be_a_link(dss: LocalDSS, src: Path, tmp_path: 
 
 def test_what_is_no_file(dss: LocalDSS, src: Path) -> None:
     os.mkfifo(src / "pipe")
-    with pytest.raises(LoadError, match="no regular file"):
+    with pytest.raises(LoadError, match="not a regular file"):
         dss.load_bundle(src)
 
 

@@ -378,5 +378,5 @@ def test_a_write_survives_what_goes_wrong_here(
             bundle = load(dss, FILES)
         answer = client.get(f"/bundles/{bundle.uuid}", params={"replica": "aws"})
         assert answer.status_code == 200
-    assert f"no one is notified of bundles/{bundle.fqid}" in caplog.text
+    assert f"nobody is notified of bundles/{bundle.fqid}" in caplog.text
     assert "notifications are delivered no more" in caplog.text

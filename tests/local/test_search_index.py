@@ -1,4 +1,4 @@
-"""The index on disk: what it notices, and how it is made anew (docs/behaviour.md 10)."""
+"""The index on disk: what it notices, and how it is rebuilt (docs/behaviour.md 10)."""
 
 import json
 import logging

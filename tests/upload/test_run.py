@@ -82,7 +82,7 @@ def test_an_interrupt_says_what_to_do(place: Place, src: Path) -> None:
     staging.fail.append(interrupt)
     with pytest.raises(KeyboardInterrupt) as caught:
         place.upload(src, staging)
-    assert "goes on from there" in caught.value.__notes__[0]
+    assert "continues from there" in caught.value.__notes__[0]
 
 
 def test_uuid_version_and_what_is_indexed_are_taken(place: Place, src: Path) -> None:

@@ -40,7 +40,7 @@ def test_a_link_to_a_file_inside_is_that_file(tmp_path: Path) -> None:
         (lambda path: path.symlink_to("../outside"), "is a symbolic link that leaves"),
         (lambda path: path.symlink_to("x"), "leads to no file"),
         (lambda path: path.symlink_to("gone"), "leads to no file"),
-        (os.mkfifo, "is no regular file"),
+        (os.mkfifo, "is not a regular file"),
     ],
 )
 def test_what_is_no_file(make: Callable[[Path], object], reason: str, tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_a_socket_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.chdir(tmp_path)
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind("s")
-        with pytest.raises(UploadError, match=r"'s': .* is no regular file"):
+        with pytest.raises(UploadError, match=r"'s': .* is not a regular file"):
             find_files(tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""For code that was written against `hca`: change the import, and it runs.
+"""For scripts that use `hca`: change the import, and they run.
 
 The same class, method and argument names, and the same plain answers, over `dss_client.DSSClient`.
 

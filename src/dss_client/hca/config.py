@@ -112,7 +112,7 @@ class HCAConfig(Section):
     written unless `save` is called.
 
     Args:
-        save_on_exit: Taken for the sake of old programs; nothing is saved at exit.
+        save_on_exit: Accepted for old programs; nothing is saved at exit.
         autosave: Call `save` after each change.
 
     Raises:
@@ -157,7 +157,7 @@ class HCAConfig(Section):
         Raises:
             ConfigError: That file is there and holds something else than a JSON object, or there
                 is no place for it.
-            OSError: It cannot be written; the one before is still there.
+            OSError: It cannot be written; the previous one is still there.
         """
         path = self._own_file()
         values = self.to_dict()

@@ -1,4 +1,4 @@
-"""Who calls, and what they may do (docs/behaviour.md 6)."""
+"""Authentication and authorisation (docs/behaviour.md 6)."""
 
 import secrets
 import threading
@@ -25,7 +25,7 @@ _ALGORITHM = "RS256"
 
 @frozen
 class Caller:
-    """The holder of a good token.
+    """The holder of a valid token.
 
     Attributes:
         email: The email claim; None where the token has none.
@@ -62,11 +62,11 @@ RULES: dict[str, _Rule] = {
     "get_subscription": _SUBSCRIPTIONS,
     "delete_subscription": _SUBSCRIPTIONS,
 }
-"""What each secured operation asks of its caller; PUT and PATCH of bundles by S6."""
+"""What each secured operation requires; PUT and PATCH of bundles as in docs/behaviour.md S6."""
 
 
 def authorize(operation_id: str, caller: Caller, settings: LocalSettings) -> None:
-    """Refuse a caller whose group, email or lack of office does not allow the operation.
+    """Refuse a caller whose group or email does not allow the operation, or who is not an admin.
 
     Raises:
         Problem: 403 `Forbidden` or 401 `Unauthorized`.
@@ -88,7 +88,7 @@ class Tokens:
         """Read the keys of the trusted issuers.
 
         Raises:
-            ValueError: The keys of an issuer are no JSON Web Key Set, or have no RSA key.
+            ValueError: The keys of an issuer are not a JSON Web Key Set, or have no RSA key.
         """
         self._audiences = list(settings.audiences)
         self._keys = {
@@ -141,7 +141,7 @@ class Tokens:
         except jwt.InvalidAudienceError:
             raise _unauthorized("The token is for another audience.") from None
         except (jwt.PyJWTError, RecursionError, OverflowError):
-            raise _unauthorized("The token is no valid RS256 JSON Web Token.") from None
+            raise _unauthorized("The token is not a valid RS256 JSON Web Token.") from None
         if "scope" not in claims and "scopes" not in claims:
             raise _unauthorized("The token has no scope claim.")
         return Caller(
@@ -179,7 +179,7 @@ def _rsa_keys(issuer: str, jwks: Mapping[str, Any]) -> dict[str, RSAPublicKey]:
     try:
         found = jwt.PyJWKSet.from_dict(dict(jwks)).keys
     except (jwt.PyJWTError, TypeError, AttributeError) as error:
-        raise ValueError(f"The keys of issuer {issuer!r} are no JSON Web Key Set") from error
+        raise ValueError(f"The keys of issuer {issuer!r} are not a JSON Web Key Set") from error
     keys = {str(key.key_id): key.key for key in found if isinstance(key.key, RSAPublicKey)}
     if not keys:
         raise ValueError(f"Issuer {issuer!r} has no public RSA key; tokens are signed with RS256")

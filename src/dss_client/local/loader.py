@@ -1,4 +1,4 @@
-"""A directory on this machine becomes a bundle."""
+"""Makes a bundle from a directory on this machine."""
 
 import os
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ _OTHER_TYPE = "application/octet-stream"
 
 
 class LoadError(DSSError, ValueError):
-    """A directory that cannot become a bundle; the message says why and what to do."""
+    """A directory cannot become a bundle; the message says why and what to do."""
 
 
 class BundleExists(LoadError):
@@ -73,10 +73,10 @@ def load_directory(
 
     Raises:
         LoadError: The directory is empty or has something that cannot be in a bundle, or the uuid
-            is none.
+            is not valid.
         BundleExists: The bundle exists in this version.
         BadName: A file's name is not allowed in a bundle.
-        dss_client.versions.InvalidVersion: The version is no DSS_VERSION.
+        dss_client.versions.InvalidVersion: The version is not a valid DSS_VERSION.
         NotADirectoryError: There is no such directory.
     """
     bundle_uuid = _uuid(uuid)
@@ -100,7 +100,7 @@ def load_directory(
 
 
 def content_type_of(name: str) -> str:
-    """Return the content type that a file's name tells; a compression suffix decides."""
+    """Return the content type for a file's name; a compression suffix decides."""
     return _CONTENT_TYPES.get(PurePosixPath(name).suffix.lower(), _OTHER_TYPE)
 
 
@@ -108,12 +108,12 @@ def _uuid(text: str | None) -> UUID:
     try:
         return UUID(text) if text else uuid4()
     except ValueError as error:
-        raise LoadError(f"{text!r} is no uuid; leave it out to get a new one") from error
+        raise LoadError(f"{text!r} is not a valid uuid; leave it out to get a new one") from error
 
 
 def _sources(src_dir: Path) -> Iterator[_Source]:
     if not src_dir.is_dir():
-        raise NotADirectoryError(f"{src_dir} is no directory")
+        raise NotADirectoryError(f"{src_dir} is not a directory")
     top = src_dir.resolve()
     for folder, folders, names in os.walk(top):
         linked = [name for name in folders if Path(folder, name).is_symlink()]
@@ -131,7 +131,7 @@ def _source(top: Path, path: Path) -> _Source:
     if not path.resolve().is_relative_to(top):
         raise LoadError(f"{path} is a symbolic link that leaves {top}; copy the file instead")
     if not path.is_file():
-        raise LoadError(f"{path} is no regular file")
+        raise LoadError(f"{path} is not a regular file")
     return _Source(name=name, path=path)
 
 

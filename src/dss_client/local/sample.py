@@ -89,7 +89,7 @@ class Target(Protocol):
 
 
 def load_sample(target: Target) -> list[LoadedBundle]:
-    """Put the sample's bundles in, but those that are there already; return the new ones."""
+    """Add the sample's bundles that are missing; return them."""
     loaded: list[LoadedBundle] = []
     for bundle in BUNDLES:
         with tempfile.TemporaryDirectory(prefix="dss-sample-") as folder:

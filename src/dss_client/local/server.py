@@ -1,4 +1,4 @@
-"""`LocalDSS`: the embedded service as a thing to start and stop."""
+"""`LocalDSS`: the embedded service, to start and stop."""
 
 import asyncio
 import ipaddress
@@ -67,15 +67,15 @@ class LocalDSS:
     ```
 
     Two origins listen on this machine only, unless another `host` is given: the API, and the
-    storage that its presigned URLs point to. There are no accounts: whoever reaches it can read
-    all of it.
+    storage that its presigned URLs point to. There are no accounts: everyone who reaches it can
+    read everything.
 
     Args:
-        root: Directory that holds the buckets, made when missing. None:
-            a temporary one, removed at the end. A URL (`s3://bucket/prefix`, `gs://...`,
-            `memory://...`, whatever fsspec opens): the buckets are there, and all that is not an
-            object, such as subscriptions, lasts as long as this `LocalDSS`.
-        sample: Put the sample bundles in, unless they are there.
+        root: Directory that holds the buckets, made when missing. None: a temporary one, removed at
+            the end. A URL that fsspec can open (`s3://bucket/prefix`, `gs://...`, `memory://...`):
+            the buckets are there, and everything that is not an object, such as subscriptions,
+            lasts as long as this `LocalDSS`.
+        sample: Add the sample bundles, unless they are there.
         host: Address to listen on.
         port: Port of the API; 0 takes a free one.
         storage_port: Port of the storage; 0 takes a free one.
@@ -83,7 +83,7 @@ class LocalDSS:
             one.
         compat: ``"original"`` answers as the deployed service did;
             `dss_client.local.faults.compat` says where that differs.
-        settings: Everything else; `faults` and `compat` given here go first.
+        settings: All other settings; `faults` and `compat` given here take precedence.
     """
 
     def __init__(
@@ -152,7 +152,7 @@ class LocalDSS:
 
     @property
     def faults(self) -> Faults:
-        """What goes wrong, and how often it did.
+        """The faults in force, and how often they occurred.
 
         Assign a scenario to change it while the service runs: ``dss.faults = [{"on": "storage",
         "nth": 1, "status": 503}]``; None ends all faults.
@@ -170,7 +170,7 @@ class LocalDSS:
         version: str | None = None,
         replica: ReplicaName = "aws",
     ) -> LoadedBundle:
-        """Make a bundle of the files in a directory. Works before the service is started, too.
+        """Make a bundle from the files in a directory. Works also before the service is started.
 
         Files named `*.json` are indexed for search.
 
@@ -183,7 +183,7 @@ class LocalDSS:
         Raises:
             LoadError: The directory cannot become a bundle, or the bundle exists.
             BadName: A file's name is not allowed in a bundle.
-            dss_client.versions.InvalidVersion: The version is no DSS_VERSION.
+            dss_client.versions.InvalidVersion: The version is not a valid DSS_VERSION.
             NotADirectoryError: There is no such directory.
         """
         target = self._storage.replicas[replica]
@@ -204,20 +204,20 @@ class LocalDSS:
         expires_in: float = 3600.0,
         **claims: object,
     ) -> str:
-        """Return a token that this server takes, and no other one. Works before it is started, too.
+        """Return a token that only this server accepts. Works also before it is started.
 
         Args:
-            email: Who it is made out to; None: the token has no email claim.
+            email: The holder's email; None: the token has no email claim.
             group: The holder's group; None: the token has no group claim.
-            expires_in: Seconds that it is good for; a negative number makes one that has expired.
-            **claims: Further claims, or others in place of those made here; None leaves one out.
+            expires_in: Seconds that it is valid; a negative number makes an expired one.
+            **claims: Further claims, or replacements; None leaves a claim out.
         """
         return self._tokens.mint(email, group, expires_in, claims)
 
     def reindex(self) -> dict[ReplicaName, int]:
-        """Make the search indexes anew from the buckets, and return the bundle versions in each.
+        """Rebuild the search indexes from the buckets; return the number of bundles in each.
 
-        Needed only where an object was replaced behind the service's back: what comes and goes is
+        Needed only if an object was replaced outside of the service: new and removed ones are
         noticed. Works whether the service runs or not.
         """
         with self._gate.shared():
@@ -255,8 +255,8 @@ class LocalDSS:
         """Start to serve, in a thread of its own.
 
         Raises:
-            RuntimeError: It runs already, or had a temporary root and was stopped.
-            OSError: A port is taken, or the host is not of this machine.
+            RuntimeError: It is running already, or had a temporary root and was stopped.
+            OSError: A port is in use, or the host is not of this machine.
         """
         if self._running is not None:
             raise RuntimeError("This LocalDSS is running already.")

@@ -1,4 +1,4 @@
-"""What every operation works with: the parts of one running service, and one request."""
+"""The parts of one running service, and one request."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -54,7 +54,7 @@ class Call:
     Attributes:
         url: The whole URL as the client sent it.
         base_url: The URL's start, up to and with `/v1`.
-        caller: Who calls; None where the operation asks for no token.
+        caller: The caller; None if the operation needs no token.
     """
 
     service: Service
@@ -76,14 +76,14 @@ class Call:
 
     @property
     def email(self) -> str:
-        """The caller's email, for operations that no one reaches without (docs/behaviour.md 6).
+        """The caller's email, for operations that require one (docs/behaviour.md 6).
 
         Raises:
-            RuntimeError: This is no such operation.
+            RuntimeError: The operation does not require one.
         """
         email = self.caller.email if self.caller else None
         if email is None:
-            raise RuntimeError("this operation is open to callers without an email")
+            raise RuntimeError("this operation does not require an email")
         return email
 
     def query(self, name: str) -> Any:

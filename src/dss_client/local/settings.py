@@ -28,10 +28,10 @@ class LocalSettings:
             an `@` is a service account, and must also be the token's subject.
         application_secrets: What `/internal/application_secrets` tells clients to log in with. The
             default does not work anywhere.
-        sources: Directories that PUT /files copies from, by the name of the bucket that each
-            stands for; see `dss_client.local.storage.sources`.
-        s3_endpoint: URL of an S3-compatible service that PUT /files copies from, too; it needs
-            the extra `s3`. Credentials are those of S3's own tools.
+        sources: Directories that PUT /files copies from, by the bucket name that each has; see
+            `dss_client.local.storage.sources`.
+        s3_endpoint: URL of an S3-compatible service that PUT /files also copies from; needs the
+            extra `s3`. Credentials are those of S3's own tools.
         copy_threshold: Largest file in bytes that is copied while the client waits; a larger one
             is answered with 202.
         copy_polls: How many times HEAD and GET answer 404 for such a file, before it is copied.
@@ -39,8 +39,8 @@ class LocalSettings:
             of their content type, and their largest size in bytes.
         missing_files_wait: Seconds that PUT and PATCH of a bundle wait for files that are missing;
             the original took about 15.
-        replication: Whether what is stored in one replica comes to the other: never, before the
-            request that stored it is answered, or `replication_delay` seconds later.
+        replication: When an object that is stored in one replica is copied to the other: never,
+            before the request that stored it is answered, or `replication_delay` seconds later.
         replication_delay: Those seconds.
         compat: ``"original"`` brings back answers of the deployed service that a client has to
             survive; `dss_client.local.faults.compat` lists them.
@@ -51,9 +51,9 @@ class LocalSettings:
         max_head: Bytes that a request's line and headers may have before they are complete.
         subscription_limit: How many subscriptions of one kind an owner may have in a replica.
             The original allowed 101, not the 100 that it documents.
-        retry_delays: Seconds before each further attempt to deliver a notification. None: as the
-            service did, `dss_client.local.notify.delivery.RETRY_DELAYS`.
-        delivery_timeout: Seconds that a receiver of a notification gets to answer.
+        retry_delays: Seconds before each further attempt to deliver a notification. None: those of
+            the original, `dss_client.local.notify.delivery.RETRY_DELAYS`.
+        delivery_timeout: Seconds that a receiver of a notification has to answer.
         journal_events: Events in one journal: as many journals of one event become one.
     """
 

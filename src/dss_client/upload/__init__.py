@@ -1,7 +1,7 @@
-"""Uploads: walk -> send -> commit -> report, with a journal to go on from.
+"""Uploads: walk -> send -> commit -> report, with a journal to continue from.
 
-`upload_directory` is what `DSSClient.upload` calls. `Staging` is what it needs of a bucket, so that
-one of another kind can take the place of S3 and Google Cloud Storage.
+`DSSClient.upload` calls `upload_directory`. `Staging` is the part of a bucket that it needs, so
+other kinds of buckets can replace S3 and Google Cloud Storage.
 """
 
 from .checksums import Checksums

@@ -42,7 +42,7 @@ def part_size(size: int) -> int:
 
 
 def joined_etag(parts: Sequence[bytes]) -> str:
-    """Return what S3 calls content by the MD5 digests of its parts; one part keeps its own."""
+    """Return S3's etag of content from the MD5 digests of its parts; one part keeps its own."""
     if len(parts) == 1:
         return parts[0].hex()
     whole = hashlib.md5(b"".join(parts), usedforsecurity=False)

@@ -1,4 +1,4 @@
-"""Files and bundles are put, and what became of that is found out where the answer is lost."""
+"""Puts files and bundles, and finds out what happened when an answer is lost."""
 
 import threading
 import time
@@ -42,7 +42,7 @@ class Pace:
     """How time passes while the service copies.
 
     Attributes:
-        clock: Returns seconds that only ever grow.
+        clock: A monotonic clock, in seconds.
         sleep: Waits for some; None waits in earnest, unless the upload is given up.
     """
 
@@ -52,7 +52,7 @@ class Pace:
 
 @frozen(kw_only=True)
 class Committer:
-    """Has the service take what is in the staging bucket. Threads share it."""
+    """Makes the service copy from the staging bucket. Threads share it."""
 
     service: Service
     replica: Replica
@@ -63,7 +63,7 @@ class Committer:
     stop: threading.Event
 
     def put_file(self, state: FileState, checksums: Checksums) -> bool:
-        """Have the service copy a file; tell whether it is done.
+        """Make the service copy a file; tell whether it is done.
 
         Raises:
             UploadError: This version of the file exists with something else in it.
@@ -97,7 +97,7 @@ class Committer:
         head: "FileHeaders",
         cause: Exception | None = None,
     ) -> None:
-        """Refuse a stored file that is not the one that was meant."""
+        """Refuse a stored file that differs from the one sent."""
         pairs: dict[str, tuple[object, object]] = {
             "size": (head.size, state.source.size),
             "content type": (head.content_type, content_type_of(state.source.name)),
@@ -121,7 +121,7 @@ class Committer:
         copied: Sequence[tuple[FileState, Checksums]],
         done: Callable[[FileState], object],
     ) -> None:
-        """Wait until the service has copied files, looking for them ever more rarely.
+        """Wait until the service has copied files, asking less and less often.
 
         Args:
             copied: The files.
@@ -130,7 +130,7 @@ class Committer:
         Raises:
             UploadError: Some were not copied in time, could not be copied, or are not what was
                 sent.
-            Stopped: The upload was given up.
+            Stopped: The upload was stopped.
         """
         missing = list(copied)
         deadline = self.pace.clock() + self.timeout_seconds

@@ -1,4 +1,4 @@
-"""What can go wrong with an upload."""
+"""Errors of uploads."""
 
 from dss_client.errors import DSSError
 
@@ -6,13 +6,13 @@ __all__ = ["LostUpload", "StagingError", "UploadError"]
 
 
 class UploadError(DSSError):
-    """A file could not be uploaded, or a directory not become a bundle.
+    """A file or directory could not be uploaded.
 
-    Nothing of what was sent is lost: the same call goes on from there.
+    What was sent is kept: the same call continues from there.
 
     Attributes:
         name: The file's name in the bundle, or the directory.
-        reason: What is wrong, and what to do about it.
+        reason: What is wrong, and what to do.
         cause: The error behind it, if any.
     """
 
@@ -28,7 +28,7 @@ class UploadError(DSSError):
 
 
 class StagingError(DSSError):
-    """The staging bucket refused, failed, or holds something else than what was sent.
+    """The staging bucket refused, failed, or does not hold what was sent.
 
     Attributes:
         place: URL of the object.
@@ -45,4 +45,4 @@ class StagingError(DSSError):
 
 
 class LostUpload(StagingError):
-    """What was sent of an object in an earlier run is gone: it has to be sent anew."""
+    """The parts that an earlier run sent are gone: the object must be sent again."""

@@ -1,4 +1,4 @@
-"""What an upload has done, kept until it is complete, so that the next one can go on from there.
+"""The steps of an upload, kept until it is complete so that the next run can continue.
 
 One journal for each run, ``<state directory>/uploads/<key>/<run>.journal``: a line for each step,
 with its checksum, so that a torn line does no harm. A run that ends early calls it ``<run>.left``.
@@ -56,7 +56,7 @@ class SentPart:
 
 @define
 class FileState:
-    """How far a file is.
+    """The progress of a file.
 
     Attributes:
         source: The file as it was found.
@@ -94,7 +94,7 @@ class Journal:
 
     Attributes:
         bundle: The bundle that it is of.
-        files: How far each file is, by name.
+        files: The progress of each file, by name.
         is_closing: Whether an earlier run may have put the bundle.
     """
 
@@ -113,7 +113,7 @@ class Journal:
         Args:
             folder: Where journals of this upload are.
             bundle: The bundle.
-            found: What an earlier run has done, to be gone on with.
+            found: The steps of an earlier run to continue.
 
         Raises:
             UploadError: It cannot be written.
@@ -241,7 +241,7 @@ class Journal:
 
     @classmethod
     def take_over(cls, folder: Path) -> "list[Journal]":
-        """Take what dead runs left, out of the reach of all others; the last one first."""
+        """Take over the journals of dead runs, so that no other run can; the latest first."""
         found: list[tuple[int, Journal]] = []
         for path in [*folder.glob("*.journal"), *folder.glob(f"*{_LEFT}")]:
             with suppress(OSError):  # another run was faster

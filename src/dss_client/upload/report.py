@@ -1,4 +1,4 @@
-"""What became of an upload."""
+"""The result of an upload."""
 
 import json
 from typing import Literal
@@ -22,10 +22,10 @@ class UploadedFile:
         uuid: Its id.
         version: Its version.
         size: Its size in bytes.
-        content_type: Its media type, told by its name.
+        content_type: Its media type, from its name.
         indexed: Whether it is indexed for search.
         checksums: Its four checksums.
-        state: ``uploaded`` now, or ``reused``: it was sent by an earlier run that was broken off.
+        state: ``uploaded`` now, or ``reused``: an earlier, interrupted run sent it.
     """
 
     name: str
@@ -53,7 +53,7 @@ class UploadedFile:
 
 @frozen(kw_only=True)
 class UploadReport:
-    """A bundle that was made of a directory.
+    """A bundle that was made from a directory.
 
     Attributes:
         bundle_uuid: Its id.

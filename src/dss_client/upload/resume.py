@@ -1,4 +1,4 @@
-"""What an earlier run of the same upload left, and what of it still holds."""
+"""The files of an earlier run of the same upload, and which of them can be used."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -18,14 +18,14 @@ __all__ = ["Wanted", "open_journal"]
 
 @frozen(kw_only=True)
 class Wanted:
-    """What the caller says of the bundle; None where that is left open."""
+    """The bundle that the caller asks for; None where any will do."""
 
     uuid: str | None
     version: str | None
     creator_uid: int
 
     def allows(self, bundle: Bundle) -> bool:
-        """Tell whether a bundle is one that is wanted."""
+        """Tell whether a bundle is the one asked for."""
         return (
             self.uuid in {None, bundle.uuid}
             and self.version in {None, bundle.version}
@@ -53,10 +53,10 @@ def open_journal(
 
     Args:
         folder: Where journals of this upload are.
-        wanted: What the caller says of the bundle.
+        wanted: The bundle that the caller asks for.
         files: The files as they are now.
-        staging: Where files were sent; what of them is of no use is removed.
-        fresh: Make no use of anything.
+        staging: Where files were sent; parts that cannot be used are removed.
+        fresh: Use nothing of earlier runs.
 
     Raises:
         UploadError: The journal cannot be written.
@@ -89,7 +89,7 @@ def _sources(journal: Journal) -> list[SourceFile]:
 
 
 def _discard(states: Iterable[FileState], staging: Staging) -> None:
-    """Remove parts that nobody will join."""
+    """Remove parts that will not be joined."""
     for state in states:
         if state.upload is not None and state.checksums is None:
             staging.abort(key_of(state), state.upload)

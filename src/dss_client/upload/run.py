@@ -1,4 +1,4 @@
-"""An upload from its first look at the directory to the bundle."""
+"""An upload, from the directory to the bundle."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -46,14 +46,14 @@ def upload_directory(
     pace: Pace | None = None,
     step: int | None = None,
 ) -> UploadReport:
-    """Make a bundle of the files in a directory; see `dss_client.DSSClient.upload`.
+    """Make a bundle from the files in a directory; see `dss_client.DSSClient.upload`.
 
     Args:
         service: The service.
         src_dir: The directory.
         replica: Replica to put the bundle in.
         staging_bucket: Name of the bucket that the service copies from.
-        timeout_seconds: How long to wait until the service has copied what is large.
+        timeout_seconds: Seconds to wait until the service has copied large files.
         bundle_uuid: Id of the bundle; a new one when not given.
         version: Version of the bundle and all files; now when not given.
         creator_uid: Numeric id of the user who puts them.
@@ -61,15 +61,15 @@ def upload_directory(
         threads: How many files, and parts of files, are sent at once.
         progress: Called with each `ProgressEvent`.
         staging: Where files are put for the service to copy, if not in the replica's cloud.
-        fresh: Go on with nothing that an earlier run sent.
-        stop: Set from elsewhere, it gives up the upload.
+        fresh: Use nothing that an earlier run sent.
+        stop: Set by another thread to stop the upload.
         pace: How time passes while the service copies.
         step: Bytes of the parts that a file is sent in; for tests, since S3 makes its etag of them.
 
     Raises:
         Stopped: `stop` was set.
         DSSError: As of `DSSClient.upload`.
-        ValueError: An argument makes no sense.
+        ValueError: An argument is not valid.
     """
     _refuse_nonsense(replica, staging_bucket, threads, timeout_seconds)
     wanted = Wanted(
@@ -105,7 +105,7 @@ def upload_directory(
             report = upload.run(sender, index_rule(indexed))
         journal.remove()
     except KeyboardInterrupt as interrupt:
-        interrupt.add_note("What was sent is kept: the same upload goes on from there.")
+        interrupt.add_note("What was sent is kept: the same upload continues from there.")
         raise
     finally:
         journal.close()
@@ -203,7 +203,7 @@ class _Upload:
         progress.finish()
 
     def _put_reused(self, sender: Sender, state: FileState, progress: FileProgress) -> None:
-        """Put a file that an earlier run sent; send it anew where it is no longer there."""
+        """Put a file that an earlier run sent; send it again if it is gone."""
         try:
             self._put(state)
         except (NotFound, ServerError):  # the original says 500 to a source that is not there
@@ -253,7 +253,7 @@ def known(state: FileState) -> Checksums:
 
 
 def _raise_first(work: Sequence[Future[None]]) -> None:
-    """Raise why the work ended; that some of it was given up for that says less."""
+    """Raise the first cause, not the `Stopped` of other threads."""
     errors = [error for each in work if each.done() and (error := each.exception()) is not None]
     errors.sort(key=lambda error: isinstance(error, Stopped))
     if errors:

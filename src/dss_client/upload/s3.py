@@ -1,4 +1,4 @@
-"""Staging in S3, and in whatever speaks its language (extra ``upload``: boto3)."""
+"""Staging in S3 and in S3-compatible services (extra ``upload``: boto3)."""
 
 import base64
 from collections.abc import Generator, Sequence

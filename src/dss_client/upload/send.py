@@ -1,4 +1,4 @@
-"""The bytes of files, each read once, on their way to the staging bucket."""
+"""Sends files to the staging bucket, each read once."""
 
 import hashlib
 import threading
@@ -36,9 +36,9 @@ class Sender:
 
     Attributes:
         staging: Where to.
-        journal: What is noted of it.
+        journal: The journal of the upload.
         threads: How many files, and parts of files, are sent at once.
-        stop: Set when the upload is given up.
+        stop: Set when the upload is stopped.
         step: Bytes of a part; as the etag has it when None.
     """
 
@@ -76,13 +76,13 @@ class Sender:
         """Send a file, or the parts of it that are missing.
 
         Returns:
-            How far it is now; another than `state` where it was sent anew, under another id.
+            Its progress; not that of `state` if it was sent again, under another id.
 
         Raises:
             UploadError: It changed meanwhile.
             StagingError: The bucket refused or failed.
             OSError: It cannot be read.
-            Stopped: The upload was given up.
+            Stopped: The upload was stopped.
         """
         if state.upload is not None:
             try:

@@ -24,8 +24,8 @@ _SIDECAR = ".metadata.json"
 class Staging(Protocol):
     """A bucket to put objects in. Threads share it.
 
-    Every object ends up with its content type and the four ``hca-dss-*`` checksums, and whatever
-    the bucket says of its content was compared with them.
+    Every object gets its content type and the four ``hca-dss-*`` checksums, and the bucket's own
+    checksum is compared with them.
     """
 
     @property
@@ -75,7 +75,7 @@ class Staging(Protocol):
         ...
 
     def abort(self, key: str, upload: str) -> None:
-        """Remove parts that nobody will join. Errors do not matter: buckets can do so by rule."""
+        """Remove parts that will not be joined. Errors are ignored: a bucket's rules can do it."""
         ...
 
 
@@ -97,7 +97,7 @@ def open_staging(replica: Replica, bucket: str, connections: int) -> Staging:
 
 @frozen
 class DirectoryStaging:
-    """A directory that a service takes for the bucket, as the embedded DSS does (``--source``).
+    """A directory that a service uses as the bucket, as the embedded DSS does (``--source``).
 
     Attributes:
         folder: The directory.

@@ -1,4 +1,4 @@
-"""Which files of a directory become the files of a bundle, under which names."""
+"""The files of a directory, and their names in the bundle."""
 
 import mimetypes
 import os
@@ -18,7 +18,7 @@ from .errors import UploadError
 __all__ = ["Indexed", "SourceFile", "content_type_of", "find_files", "index_rule"]
 
 Indexed = Callable[[str], bool] | Sequence[str]
-"""Which files are indexed: told by a function of the name, or by shell patterns of names."""
+"""Which files are indexed: a function of the name, or shell patterns of names."""
 
 _UNKNOWN_TYPE = "application/octet-stream"
 # What the service refuses beyond what is unsafe anywhere (docs/behaviour.md 4.3).
@@ -44,7 +44,7 @@ class SourceFile:
     inode: int
 
     def refuse_change(self, descriptor: int) -> None:
-        """Refuse a file that is no longer as it was found.
+        """Refuse a file that has changed.
 
         Raises:
             UploadError: Its size, its time of change, or the file itself is another.
@@ -114,7 +114,7 @@ def _source(top: Path, path: Path) -> SourceFile:
     if not real.is_relative_to(top):
         raise UploadError(name, f"{path} is a symbolic link that leaves {top}; copy the file")
     if not stat.S_ISREG(info.st_mode):
-        raise UploadError(name, f"{path} is no regular file; move it out of the directory")
+        raise UploadError(name, f"{path} is not a regular file; move it out of the directory")
     return SourceFile(name, real, info.st_size, info.st_mtime_ns, info.st_ino)
 
 
@@ -128,7 +128,7 @@ def _refuse_name(name: str) -> None:
 
 
 def content_type_of(name: str) -> str:
-    """Return the content type that a name tells; a suffix of compression decides.
+    """Return the content type for a name; a compression suffix decides.
 
     See docs/behaviour.md 14.9.
     """

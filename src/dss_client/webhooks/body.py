@@ -37,7 +37,7 @@ def read_body(headers: HeaderFields, body: bytes, payload_form_field: str) -> No
 
     Raises:
         BodyUnsupported: It is neither JSON nor a form, or encoded.
-        BodyMalformed: It is broken, or no notification.
+        BodyMalformed: It is broken, or not a notification.
     """
     encoding = headers.get("content-encoding")
     if encoding is not None and encoding.lower() != "identity":
@@ -68,7 +68,7 @@ def _notification(content: bytes, fields: dict[str, str]) -> Notification:
         where = f" at {shown(place)}" if place else ""
         # Its text can hold parts of the payload, which is not ours to repeat.
         what = first["type"].replace("_", " ")
-        raise BodyMalformed(f"the payload is no notification{where}: {what}") from None
+        raise BodyMalformed(f"the payload is not a valid notification{where}: {what}") from None
 
 
 def read_form(body: bytes, boundary: str) -> dict[str, bytes]:
@@ -76,10 +76,10 @@ def read_form(body: bytes, boundary: str) -> dict[str, bytes]:
 
     Args:
         body: The form.
-        boundary: What its parts are divided by.
+        boundary: The boundary between its parts.
 
     Raises:
-        BodyMalformed: It is no form, or has two fields of one name, or far too many.
+        BodyMalformed: It is not a valid form, or has two fields of one name, or far too many.
     """
     if not _BOUNDARY.fullmatch(boundary):
         raise BodyMalformed("the form has no boundary, or an impossible one")
@@ -119,7 +119,7 @@ def _name(head: bytes) -> str:
     except (UnicodeError, LookupError, ValueError, MessageError):
         raise BodyMalformed("a part of the form has a head that cannot be read") from None
     if not is_field or found is None:
-        raise BodyMalformed("a part of the form is no field with a name")
+        raise BodyMalformed("a part of the form is not a field with a name")
     return _ENCODED_ANY.sub(lambda each: _ENCODED[each[0]], found)
 
 

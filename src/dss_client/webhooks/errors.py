@@ -1,4 +1,4 @@
-"""Why a notification is refused: one class for each reason."""
+"""The reasons to refuse a notification: one class for each."""
 
 from typing import ClassVar
 
@@ -35,11 +35,11 @@ def shown(text: str) -> str:
 
 
 class WebhookError(DSSError):
-    """Base of the refusals. Neither the secret nor the signature that would be right is in them.
+    """Base of the refusals. They hold neither the secret nor the right signature.
 
     Attributes:
-        reason: Why, in one line; it may be sent back.
-        status: The HTTP status to answer with: with 2xx the service is content, with any other it
+        reason: The reason, in one line; it may be sent back.
+        status: The HTTP status to answer with. After 2xx the service is done; after any other it
             sends the notification again later.
     """
 
@@ -63,7 +63,7 @@ class SignatureUnsupported(WebhookError):
 
 
 class SignatureMismatch(WebhookError):
-    """The signature is not the one that the key makes of these headers."""
+    """The signature is wrong for these headers and this key."""
 
 
 class HeaderNotSigned(WebhookError):
@@ -83,7 +83,7 @@ class KeyUnknown(WebhookError):
 
 
 class DateMalformed(WebhookError):
-    """The ``Date`` header is no HTTP date."""
+    """The ``Date`` header is not a valid HTTP date."""
 
 
 class DateOutOfWindow(WebhookError):
@@ -113,13 +113,13 @@ class BodyMalformed(WebhookError):
 
 
 class AlreadyProcessed(WebhookError):
-    """This notification was processed before. To answer with success ends the repetition."""
+    """This notification was processed before. Answering with success ends the repetition."""
 
     status = 200
 
 
 class StillProcessing(WebhookError):
-    """This notification is just being processed; it may come again, should that fail."""
+    """This notification is being processed; it may come again if that fails."""
 
     status = 503
 

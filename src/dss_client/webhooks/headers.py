@@ -1,4 +1,4 @@
-"""Headers of a request, in whatever form a web framework has them."""
+"""Headers of a request, in any form that web frameworks use."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol, TypeVar, cast
@@ -11,7 +11,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class HeadersLike(Protocol[T_co]):
-    """What has headers as pairs: mappings, and `email.message.Message`, which is none."""
+    """An object with headers as pairs: a mapping, or an `email.message.Message`."""
 
     def items(self) -> Iterable[tuple[T_co, T_co]]:
         """Return names with values; a header that was sent several times comes several times."""

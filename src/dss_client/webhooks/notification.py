@@ -53,19 +53,19 @@ class AttachmentErrors:
 
 
 class Notification(Model, frozen=True):
-    """What the service tells a subscriber. Fields that are not known here are kept.
+    """A notification. Unknown fields are kept.
 
     Attributes:
         transaction_id: Id of the notification. Of a `jmespath` subscription each attempt to deliver
             has its own; of an `elasticsearch` one all attempts have the same.
         subscription_id: Id of the subscription.
         match: The bundle.
-        event_type: What happened: None where the subscription is an `elasticsearch` one.
+        event_type: What happened; None for an `elasticsearch` subscription.
         event_timestamp: When the notification was made, as a DSS_VERSION; None as above.
         dss_api: Base URL of the deployment, without the API's path; None as above.
         bundle_url: URL of the bundle. It names no replica, which the API asks for. None as above.
-        jmespath_query: The subscription's query, where it is a `jmespath` one and has one.
-        es_query: The subscription's query, where it is an `elasticsearch` one.
+        jmespath_query: The query of a `jmespath` subscription, if it has one.
+        es_query: The query of an `elasticsearch` subscription.
         sent_attachments: The attachments as they were sent, with `_errors` among them; see
             `attachments` and `attachment_errors`.
     """
@@ -91,7 +91,7 @@ class Notification(Model, frozen=True):
 
     @property
     def attachments(self) -> dict[str, Any]:
-        """The attachments by name; what found nothing is None, what failed is not there."""
+        """The attachments by name; None if nothing was found, absent if it failed."""
         sent = self.sent_attachments or {}
         return {name: value for name, value in sent.items() if name != _ERRORS}
 
@@ -120,7 +120,7 @@ class Notification(Model, frozen=True):
             form_fields: The other fields of the form that it came in.
 
         Raises:
-            pydantic.ValidationError: It is no JSON, or no notification.
+            pydantic.ValidationError: It is not JSON, or not a notification.
         """
         notification = cls.model_validate_json(content)
         notification._form_fields.update(form_fields or {})

@@ -1,4 +1,4 @@
-"""From a request to a notification: the two functions that receivers call."""
+"""The two functions that receivers call: from a request to a notification."""
 
 import time
 from collections.abc import Callable
@@ -16,7 +16,7 @@ MAX_AGE = 300.0
 """Seconds that the date of a request may differ from the receiver's clock."""
 
 MAX_BODY = 1 << 20
-"""Bytes of a body that are taken: attachments have at most 131,072 of them."""
+"""Largest body, in bytes: attachments have at most 131,072."""
 
 
 def verify(
@@ -35,18 +35,17 @@ def verify(
     The signature has to cover date and digest; the date has to be the present one, and the digest
     that of the body. The method and path of the request are not signed, so they prove nothing.
 
-    With a `replay_guard` the notification is also *claimed*: tell the guard what became of it, by
-    `processing` or by its methods, or the service's next attempt is refused until `max_age` is
-    over.
+    With a `replay_guard` the notification is also *claimed*: report the result to the guard, with
+    `processing` or its methods; else the service's next attempt is refused until `max_age` is over.
 
     Args:
         headers: The headers of the request, as a mapping or as pairs.
         body: Its body, as it came.
         secrets: The secret of the subscription (`hmac_secret_key`), or secrets by key id
-            (`hmac_key_id`; ``hca-dss:<subscription id>`` where the subscription names none), or a
+            (`hmac_key_id`; ``hca-dss:<subscription id>`` if the subscription names none), or a
             function that returns the secret of a key id, or None.
         max_age: Seconds that its date may differ from the clock, to either side.
-        replay_guard: Remembers what was processed; None to take the same request again and again.
+        replay_guard: Remembers what was processed; None to accept the same request repeatedly.
         payload_form_field: Name of the form field that holds the payload, as in the subscription.
         max_body: Largest body that is taken, in bytes. Do not read more than one byte beyond it.
         clock: Gives the time, in seconds since 1970.
@@ -76,9 +75,9 @@ def parse(
     *,
     max_body: int = MAX_BODY,
 ) -> Notification:
-    """Return the notification in a request that nothing proves: anyone may have sent it.
+    """Return the notification in an unsigned request: anyone may have sent it.
 
-    For subscriptions without `hmac_secret_key`, behind something else that keeps others out.
+    For subscriptions without `hmac_secret_key`, where something else keeps others out.
 
     Args:
         headers: The headers of the request, as a mapping or as pairs.

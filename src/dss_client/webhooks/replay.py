@@ -1,4 +1,4 @@
-"""What keeps a notification from being processed twice.
+"""Keeps a notification from being processed twice.
 
 A notification that was verified is *claimed*. Once it was processed the claim is *confirmed*, and
 the notification is refused from then on; if processing fails the claim is *released*, so that the
@@ -18,7 +18,7 @@ from .notification import Notification
 __all__ = ["Claim", "MemoryReplayGuard", "ReplayGuard", "processing"]
 
 Claim = Literal["new", "running", "done"]
-"""What became of a claim: it was made, or is held by someone else, or was confirmed before."""
+"""The result of a claim: it was made, or is held by someone else, or was confirmed before."""
 
 
 class ReplayGuard(Protocol):
@@ -34,7 +34,7 @@ class ReplayGuard(Protocol):
         Args:
             transaction_id: Its id.
             now: The time, in seconds since 1970.
-            until: When it can be forgotten, whatever became of it: its date is too old from then.
+            until: When it can be forgotten: from then its date is too old.
 
         Raises:
             ReplayGuardFull: There is no room to remember it.
@@ -42,11 +42,11 @@ class ReplayGuard(Protocol):
         ...
 
     def confirm(self, transaction_id: str) -> None:
-        """Note that a notification was processed. To do so twice does no harm."""
+        """Record that a notification was processed. Doing so twice does no harm."""
         ...
 
     def release(self, transaction_id: str) -> None:
-        """Forget a claim that is not confirmed, so that the notification is taken once more."""
+        """Forget a claim that is not confirmed, so that the notification is accepted again."""
         ...
 
 
@@ -78,7 +78,7 @@ class MemoryReplayGuard:
         Args:
             transaction_id: Its id.
             now: The time, in seconds since 1970.
-            until: When it can be forgotten, whatever became of it.
+            until: When it can be forgotten.
 
         Raises:
             ReplayGuardFull: There is no room to remember it.
@@ -96,7 +96,7 @@ class MemoryReplayGuard:
             return "new"
 
     def confirm(self, transaction_id: str) -> None:
-        """Note that a notification was processed."""
+        """Record that a notification was processed."""
         with self._lock:
             entry = self._entries.get(transaction_id)
             if entry is not None:
@@ -110,7 +110,7 @@ class MemoryReplayGuard:
                 del self._entries[transaction_id]
 
     def _forget_first(self, now: float) -> None:
-        """Forget what is over at the front, where the oldest claims are: it costs nothing."""
+        """Forget expired claims at the front, where the oldest are."""
         while self._entries:
             first = next(iter(self._entries))
             if self._entries[first].until >= now:

@@ -48,7 +48,7 @@ _HEADER_NAME = re.compile(_WORD)
 
 @frozen
 class Signature:
-    """What the ``Authorization`` header says.
+    """The content of the ``Authorization`` header.
 
     Attributes:
         key_id: Names the secret.
@@ -123,7 +123,9 @@ def _names(text: str) -> tuple[str, ...]:
     names = tuple(text.lower().split(" "))
     for name in names:
         if name.startswith("("):
-            raise SignatureUnsupported(f"the signature is over {shown(name)}, which is no header")
+            raise SignatureUnsupported(
+                f"the signature is over {shown(name)}, which is not a header"
+            )
         if not _HEADER_NAME.fullmatch(name):
             raise SignatureMalformed("the list of the headers that are signed cannot be read")
     if len(set(names)) < len(names):
@@ -139,14 +141,14 @@ def _value(text: str) -> bytes:
 
 
 def check_signature(headers: HeaderFields, secrets: Secrets) -> None:
-    """Make sure that whoever sent these headers knows the secret, and signed date and digest.
+    """Make sure that the sender of these headers knows the secret, and signed date and digest.
 
     Args:
         headers: The headers.
-        secrets: What signatures are made with.
+        secrets: The secrets that signatures are made with.
 
     Raises:
-        WebhookError: It is not so; the class says what is wrong.
+        WebhookError: The signature is refused; the class says why.
         InvalidArgument: The secret is empty.
     """
     authorization = headers.get("authorization")
@@ -159,7 +161,9 @@ def check_signature(headers: HeaderFields, secrets: Secrets) -> None:
     content = signature.signed(headers)
     expected = hmac.digest(_secret(secrets, signature.key_id), content, "sha256")
     if not hmac.compare_digest(expected, signature.value):
-        raise SignatureMismatch("the signature is wrong: the secret is another, or it was changed")
+        raise SignatureMismatch(
+            "the signature is wrong: the secret differs, or the request was changed"
+        )
 
 
 def _secret(secrets: Secrets, key_id: str) -> bytes:
@@ -183,7 +187,7 @@ def signed_date(headers: HeaderFields) -> float:
     """Return when a request was signed, in seconds since 1970.
 
     Raises:
-        DateMalformed: Its date is none.
+        DateMalformed: Its date is not valid.
     """
     text = headers.need("date")
     try:
@@ -192,14 +196,14 @@ def signed_date(headers: HeaderFields) -> float:
             return date.timestamp()
     except (ValueError, OverflowError, TypeError, IndexError):
         pass
-    raise DateMalformed(f"the header date is no date in GMT: {shown(text)}")
+    raise DateMalformed(f"the header date is not a valid HTTP date in GMT: {shown(text)}")
 
 
 def check_digest(headers: HeaderFields, body: bytes) -> None:
     """Make sure that the digest is that of the body.
 
     Raises:
-        DigestMismatch: It is another, or none that is known.
+        DigestMismatch: It is another one, or of an unknown kind.
     """
     for each in headers.need("digest").split(","):
         algorithm, _, value = each.strip().partition("=")

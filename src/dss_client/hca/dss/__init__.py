@@ -43,7 +43,7 @@ class UploadedFile(TypedDict):
 
 
 class UploadResult(TypedDict):
-    """A bundle that was made of a directory."""
+    """A bundle that was made from a directory."""
 
     bundle_uuid: str
     creator_uid: int
@@ -70,7 +70,7 @@ class DSSClient(SwaggerClient, Methods):
     Args:
         config: The configuration; `get_config` when not given. A deployment or a token that the
             program sets in it is used.
-        swagger_url: URL of the deployment's specification; its API is beside it. When not given:
+        swagger_url: URL of the deployment's specification, next to its API. When not given:
             that of the section of `config` that has the name of a subclass; that of the section
             ``DSSClient`` if the program set it; then whatever `dss_client.DSSClient` takes, such as
             ``DSS_URL`` or the files of the configuration.
@@ -263,7 +263,7 @@ class DSSClient(SwaggerClient, Methods):
             data_filter: The same for all other files.
             no_metadata: Take no indexed file.
             no_data: Take indexed files only.
-            num_retries: Failures of one file to put up with; each MiB read makes good for one.
+            num_retries: Failed attempts allowed per file; each MiB read gives one back.
             min_delay_seconds: First wait after a failure; it doubles with each, up to 60 s.
 
         Raises:
@@ -312,13 +312,13 @@ class DSSClient(SwaggerClient, Methods):
                 bundle, as `download` does.
             no_metadata: With ``bundle``: take no indexed file.
             no_data: With ``bundle``: take indexed files only.
-            num_retries: Failures of one file to put up with; each MiB read makes good for one.
+            num_retries: Failed attempts allowed per file; each MiB read gives one back.
             min_delay_seconds: First wait after a failure; it doubles with each, up to 60 s.
             download_dir: Where to; the current directory when empty.
 
         Raises:
             DownloadFailed: A `RuntimeError`: some files failed; it holds the report.
-            ValueError: Options that exclude each other, or a manifest that is none.
+            ValueError: Options exclude each other, or the manifest is not valid.
         """
         from ...download import download_manifest
 
@@ -380,7 +380,7 @@ class DSSClient(SwaggerClient, Methods):
 
         Args:
             access_token: A token that you have already.
-            remote: There is no browser on this machine: the URL is printed, and the code asked for.
+            remote: Print the URL and ask for the code, on a machine without a browser.
 
         Raises:
             LoginError: The login was refused, or took too long.
@@ -417,7 +417,7 @@ class DSSClient(SwaggerClient, Methods):
         """Fetch the deployment's specification, and tell how it differs from this client's.
 
         Raises:
-            SwaggerAPIException: It cannot be had.
+            SwaggerAPIException: It cannot be fetched.
         """
         with translated():
             return self._client.refresh_swagger()

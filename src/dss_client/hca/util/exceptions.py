@@ -1,4 +1,4 @@
-"""The exceptions of the facade: caught by what scripts for `hca` catch, and by `DSSError`."""
+"""The exceptions of the facade: subclasses of what scripts for `hca` catch, and of `DSSError`."""
 
 from typing import TYPE_CHECKING, Self
 
@@ -39,7 +39,7 @@ class DownloadFailed(DSSError, RuntimeError):
     """Some files of a download failed; the others are in place.
 
     Attributes:
-        report: What became of every file; its `errors` say why.
+        report: The result of every file; its `errors` say why some failed.
     """
 
     def __init__(self, report: "DownloadReport") -> None:
@@ -51,4 +51,4 @@ class DownloadFailed(DSSError, RuntimeError):
 
 
 class UploadFailed(UploadError, RuntimeError):
-    """A file could not be uploaded, or a directory not become a bundle."""
+    """A file or directory could not be uploaded."""

@@ -1,1 +1,1 @@
-"""What goes wrong on purpose, and what keeps the rest from going wrong."""
+"""Faults on purpose, and limits of requests."""

@@ -171,5 +171,5 @@ def _https(url: str) -> str:
 
 
 def _json_object(body: bytes) -> dict[str, Any]:
-    """Return the parsed object; an empty one for a body that is none (HEAD has no body)."""
+    """Return the parsed object; an empty one for other bodies (HEAD has no body)."""
     return documents.decode(body) or {}

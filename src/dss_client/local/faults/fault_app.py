@@ -1,4 +1,4 @@
-"""What makes requests go wrong as a scenario says: goes round the API and round the storage.
+"""Makes requests fail as a scenario says: wraps the API and the storage.
 
 An answer that a rule changes is held in memory whole; all others pass through untouched.
 """

@@ -151,7 +151,7 @@ class Rule(_Strict):
     def _can_be_sent(cls, value: dict[str, str | None]) -> dict[str, str | None]:
         for name, text in value.items():
             if not _HEADER_NAME.fullmatch(name):
-                raise ValueError(f"{name!r} is no name of a header")
+                raise ValueError(f"{name!r} is not a valid name of a header")
             if name.lower() in _FRAMING:
                 raise ValueError(f"{name} follows from the body: use short or overlong")
             _check_header(text)
@@ -230,7 +230,7 @@ class Scenario(_Strict):
         """Return the scenario that a document, a JSON file or None (no rules) stands for.
 
         Raises:
-            BadScenario: It is none; the message names each place.
+            BadScenario: It is not valid; the message names each place.
             OSError: The file cannot be read.
         """
         if isinstance(content, Scenario):
@@ -309,7 +309,7 @@ class Faults:
         """Take another scenario, from the next request on, and count anew.
 
         Raises:
-            BadScenario: It is none; the one in force stays.
+            BadScenario: It is not valid; the one in force stays.
         """
         checked = Scenario.of(scenario)
         with self._lock:

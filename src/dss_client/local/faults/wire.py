@@ -58,7 +58,7 @@ class WiredProtocol(H11Protocol):
         self.app: Any = _Wired(self.app, Wire(transport))
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no HTTP, or has too large a head, as every other error is answered."""
+        """Answer a request that is not HTTP, or whose head is too large, like other errors."""
         problem = illegal_arguments(msg).response()
         lines = [b"HTTP/1.1 400 Bad Request", b"connection: close"]
         lines += [name + b": " + value for name, value in problem.raw_headers]

@@ -1,1 +1,1 @@
-"""Subscriptions: who wants to know what, and how they are told."""
+"""Subscriptions and the delivery of notifications."""

@@ -143,7 +143,7 @@ class Deliveries:
         self._recorded.append(delivery)
 
     def drop(self, notification: Notification) -> None:
-        """Take a notification out of the queue, sent or not."""
+        """Remove a notification from the queue, sent or not."""
         self._queue.remove(notification)
 
     async def _sent(
@@ -186,7 +186,7 @@ class _Sender:
             self._loop.call_soon_threadsafe(self._wake.set)
 
     def close(self) -> None:
-        """End the thread, with whatever it is sending."""
+        """End the thread, with everything it is sending."""
         with suppress(RuntimeError):  # closed since its queue failed
             self._loop.call_soon_threadsafe(self._task.cancel)
         self._thread.join()
@@ -203,7 +203,7 @@ class _Sender:
 
     async def _run(self) -> None:
         # The client takes time to make, which a service without subscriptions need not wait for.
-        # It heeds no proxy: what receives here is mostly on this machine.
+        # It uses no proxy: most receivers are on this machine.
         batch = await self._deliveries.next(self._sending, self._wake)
         async with (
             httpx.AsyncClient(timeout=None, trust_env=False) as client,  # noqa: S113 - limited above

@@ -8,11 +8,11 @@ from jmespath.exceptions import JMESPathError
 
 
 class ExpressionError(Exception):
-    """An expression that is none, or that fails on a document."""
+    """An expression that is not valid, or that fails on a document."""
 
 
 def check_expression(expression: str) -> None:
-    """Refuse what is no JMESPath expression; an empty text is none.
+    """Refuse a text that is not a JMESPath expression; an empty one is not.
 
     Raises:
         ExpressionError: The message says where it is wrong.

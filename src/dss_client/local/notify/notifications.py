@@ -1,4 +1,4 @@
-"""Who is notified of an object that was stored, and of what (docs/behaviour.md 11.2, 11.3)."""
+"""The notifications for an object that was stored (docs/behaviour.md 11.2, 11.3)."""
 
 import json
 import logging
@@ -64,7 +64,7 @@ class Notifier:
         try:
             self._notify(stored.replica, key)
         except Exception:
-            _logger.exception("%s: no one is notified of %s", stored.replica.name, stored.key)
+            _logger.exception("%s: nobody is notified of %s", stored.replica.name, stored.key)
 
     def _notify(self, replica: Replica, key: ObjectKey) -> None:
         by_expression = self._subscriptions.of(replica.name, "jmespath")

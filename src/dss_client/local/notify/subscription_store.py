@@ -120,6 +120,6 @@ def _read(path: Path) -> Subscription | None:
     kind, content = stored.get("kind"), documents.as_object(stored.get("subscription")) or {}
     needed = ("uuid", "owner", "replica", "callback_url")
     if kind not in {"jmespath", "elasticsearch"} or any(name not in content for name in needed):
-        _logger.warning("%s is skipped, it is no subscription", path.name)
+        _logger.warning("%s is skipped, it is not a subscription", path.name)
         return None
     return Subscription(kind, content)

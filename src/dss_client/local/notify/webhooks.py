@@ -25,7 +25,7 @@ def webhook_request(
         now: Seconds since 1970, for the `Date` of a signature.
 
     Raises:
-        httpx.InvalidURL: The subscription's URL is none.
+        httpx.InvalidURL: The subscription's URL is not valid.
     """
     method = subscription.get("method", "POST")
     url = subscription.get("callback_url")

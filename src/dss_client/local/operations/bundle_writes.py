@@ -97,7 +97,7 @@ def _was_ever_there(replica: Replica, uuid: str, version: str | None) -> bool:
 def _manifest_files(call: Call, asked: list[JSONObject]) -> list[ManifestFile]:
     for file in asked:
         if not is_uuid(file["uuid"]):
-            raise illegal_arguments(f"A file's uuid is none: {file['uuid']!r:.80}.")
+            raise illegal_arguments(f"A file's uuid is not valid: {file['uuid']!r:.80}.")
         try:
             check_name(file["name"])
         except BadName as error:

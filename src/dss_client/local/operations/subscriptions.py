@@ -105,7 +105,7 @@ def _check_jmespath_query(body: JSONObject) -> None:
     try:
         check_expression(body["jmespath_query"])
     except ExpressionError as error:
-        title = f"The jmespath_query is no JMESPath expression: {error}"
+        title = f"The jmespath_query is not a valid JMESPath expression: {error}"
         raise Problem(400, "invalid_jmespath", title) from error
 
 
@@ -117,7 +117,9 @@ def _check_attachments(body: JSONObject) -> None:
         try:
             check_expression(attachment["expression"])
         except ExpressionError as error:
-            title = f"The expression of attachment {name!r} is no JMESPath expression: {error}"
+            title = (
+                f"The expression of attachment {name!r} is not a valid JMESPath expression: {error}"
+            )
             raise Problem(400, "invalid_attachment_expression", title) from error
 
 

@@ -31,7 +31,7 @@ class Span:
 
 
 def parse_date(text: str) -> Span | None:
-    """Return what a date means, None when the text is no date.
+    """Return what a date means, None if the text is not a date.
 
     Dates are those of ISO 8601 from the year on, with a blank for the `T` too, and DSS_VERSIONs.
     """

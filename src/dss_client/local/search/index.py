@@ -1,8 +1,8 @@
 """The search index of a replica, in SQLite (docs/behaviour.md 10).
 
-The index holds nothing that its bucket does not tell: one that is missing, broken or of another
-format is made anew. It is brought up to date before it is asked, from the listing of the bucket,
-where the directory's time says that something came or went.
+The index can always be rebuilt from its bucket, and is if it is missing, broken or of another
+format. It is updated before each query from the listing of the bucket, if the directory's time says
+that something changed.
 """
 
 import json
@@ -107,12 +107,12 @@ class SearchIndex:
         except sqlite3.DatabaseError as error:
             if not _is_broken(error):
                 raise
-            _logger.warning("%s: the search index is broken, it is made anew", self._replica.name)
+            _logger.warning("%s: the search index is broken and is rebuilt", self._replica.name)
             self.rebuild()
             return self._find(condition, page)
 
     def forget(self) -> None:
-        """Note that something was stored, which the next look takes in."""
+        """Record that something was stored, which the next look takes in."""
         self._listing.forget()
 
     def rebuild(self) -> int:
@@ -136,7 +136,7 @@ class SearchIndex:
             return _select(connection, condition, page)
 
     def _refresh(self) -> None:
-        """Take in what came or went since the last look, whoever wrote it."""
+        """Take in all changes since the last look."""
         with self._lock:
             if self._opened and not self._listing.may_have_changed():
                 return
@@ -199,7 +199,7 @@ class SearchIndexes:
             index.clear()
 
     def rebuild(self) -> dict[ReplicaName, int]:
-        """Make all indexes anew, and return how many documents each holds."""
+        """Rebuild all indexes, and return the number of documents in each."""
         return {name: index.rebuild() for name, index in self._indexes.items()}
 
 

@@ -38,7 +38,7 @@ def regexp(pattern: str) -> str:
     try:
         re.compile(translated)
     except (re.error, OverflowError, RecursionError) as error:
-        raise BadPattern(f"it is no regular expression: {error}") from error
+        raise BadPattern(f"it is not a valid regular expression: {error}") from error
     return translated
 
 

@@ -63,7 +63,7 @@ def _contents(replica: Replica, manifest: Manifest) -> list[tuple[ManifestFile, 
         content = documents.decode(replica.main.get(blob_key(file)))
         if content is None:
             _logger.warning(
-                "%s: %a is not indexed, it is no JSON object", replica.name, file["name"]
+                "%s: %a is not indexed, it is not a JSON object", replica.name, file["name"]
             )
         else:
             found.append((file, content))

@@ -73,7 +73,7 @@ def as_text(value: Scalar) -> str:
 
 
 def as_number(value: Scalar) -> int | float | None:
-    """Return the number that a value is, or that its text tells; None when it is none."""
+    """Return the number that a value is, or that its text names; else None."""
     if isinstance(value, str):
         return _parsed(value)
     if value is None or isinstance(value, bool):

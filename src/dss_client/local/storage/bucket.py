@@ -15,7 +15,7 @@ from attrs import frozen
 _logger = logging.getLogger(__name__)
 
 STAGING = ".staging"
-"""Name of the directory, beside the buckets, for what is not whole yet."""
+"""Name of the directory, next to the buckets, for unfinished objects."""
 
 
 class BadKey(ValueError):
@@ -40,18 +40,18 @@ class Bucket(Protocol):
         ...
 
     def info(self, key: str) -> ObjectInfo | None:
-        """Return size, time and etag of an object, None when there is none."""
+        """Return size, time and etag of an object, None if it does not exist."""
         ...
 
     def get(self, key: str) -> bytes | None:
-        """Return an object's content, None when there is none."""
+        """Return an object's content, None if it does not exist."""
         ...
 
     def open(self, key: str) -> BinaryIO:
         """Open an object for reading.
 
         Raises:
-            FileNotFoundError: There is none.
+            FileNotFoundError: There is no such object.
         """
         ...
 
@@ -77,7 +77,7 @@ def check_key(key: str) -> None:
 
     Raises:
         BadKey: A part is empty, ``.`` or ``..``, or the key holds a backslash, a control
-            character or something that is no Unicode text.
+            character or something that is not Unicode text.
     """
     if any(part in {"", ".", ".."} for part in key.split("/")):
         raise BadKey("a key has an empty part, '.' or '..'")
@@ -86,7 +86,7 @@ def check_key(key: str) -> None:
     try:
         key.encode()
     except UnicodeEncodeError as error:
-        raise BadKey("a key is no Unicode text") from error
+        raise BadKey("a key is not Unicode text") from error
 
 
 def is_own_key(key: str, place: str) -> bool:
@@ -112,7 +112,7 @@ class DirectoryBucket:
     staging: Path
 
     def info(self, key: str) -> ObjectInfo | None:
-        """Return size, time and etag of an object, None when there is none."""
+        """Return size, time and etag of an object, None if it does not exist."""
         try:
             status = self._file(key).stat()
         except (OSError, BadKey):
@@ -123,7 +123,7 @@ class DirectoryBucket:
         return ObjectInfo(size=status.st_size, modified=status.st_mtime, etag=etag)
 
     def get(self, key: str) -> bytes | None:
-        """Return an object's content, None when there is none."""
+        """Return an object's content, None if it does not exist."""
         try:
             with self.open(key) as stream:
                 return stream.read()
@@ -134,7 +134,7 @@ class DirectoryBucket:
         """Open an object for reading.
 
         Raises:
-            FileNotFoundError: There is none.
+            FileNotFoundError: There is no such object.
         """
         try:
             return self._file(key).open("rb")

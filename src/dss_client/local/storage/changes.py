@@ -1,4 +1,4 @@
-"""What the parts of the service tell each other: an object was stored in a main bucket."""
+"""Tells the parts of the service that an object was stored in a main bucket."""
 
 import threading
 from collections.abc import Callable
@@ -19,7 +19,7 @@ class Stored:
 
 
 class Changes:
-    """Writes objects to main buckets, and tells whoever listens, in the order of listening.
+    """Writes objects to main buckets, and calls the listeners in their order.
 
     The search index, the events, the subscriptions and the replication live from it. A listener
     runs in the thread of the request that wrote, so what takes its time belongs in a thread of the

@@ -1,4 +1,4 @@
-"""Copies for the taking: single files and whole bundles in a checkout bucket.
+"""Copies of single files and whole bundles in a checkout bucket.
 
 See docs/behaviour.md 5.2, 9.
 """

@@ -124,7 +124,7 @@ def _read(replica: Replica, key: ObjectKey) -> CollectionVersion | None:
     stored = replica.main.get(f"collections/{key.name}")
     content = documents.decode(stored)
     if stored is not None and content is None:
-        _logger.warning("%s: collections/%s is skipped, it is no JSON object",
+        _logger.warning("%s: collections/%s is skipped, it is not a JSON object",
                         replica.main.name, key.name)  # fmt: skip
     if content is None or key.version is None:
         return None

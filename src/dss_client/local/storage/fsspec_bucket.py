@@ -1,4 +1,4 @@
-"""Buckets behind a URL: whatever fsspec can open, such as `s3://`, `gs://` or `memory://`."""
+"""Buckets behind a URL that fsspec can open, such as `s3://`, `gs://` or `memory://`."""
 
 import importlib
 import io
@@ -27,7 +27,7 @@ class FsspecBucket:
     path: str
 
     def info(self, key: str) -> ObjectInfo | None:
-        """Return size, time and etag of an object, None when there is none."""
+        """Return size, time and etag of an object, None if it does not exist."""
         try:
             found = self.system.info(self._file(key))
         except (OSError, BadKey):
@@ -41,7 +41,7 @@ class FsspecBucket:
         )
 
     def get(self, key: str) -> bytes | None:
-        """Return an object's content, None when there is none."""
+        """Return an object's content, None if it does not exist."""
         try:
             with self.open(key) as stream:
                 return stream.read()
@@ -52,7 +52,7 @@ class FsspecBucket:
         """Open an object for reading.
 
         Raises:
-            FileNotFoundError: There is none.
+            FileNotFoundError: There is no such object.
         """
         try:
             stream: BinaryIO = self.system.open(self._file(key), "rb")
@@ -119,7 +119,7 @@ class FsspecRoot:
         """Open a URL.
 
         Raises:
-            RuntimeError: What reads such URLs is not installed.
+            RuntimeError: The library for such URLs is not installed.
             ValueError: There are no URLs of this scheme.
         """
         try:

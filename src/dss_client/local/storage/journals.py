@@ -145,7 +145,7 @@ class Journals:
         info = bucket.info(key)
         entries = documents.as_list((documents.decode(line) or {}).get("events"))
         if info is None or entries is None or not is_journal_id(journal_id):
-            _logger.warning("%s: %a is skipped, it is no journal", bucket.name, key)
+            _logger.warning("%s: %a is skipped, it is not a journal", bucket.name, key)
             return None
         return _journal(journal_id, len(line), entries)
 

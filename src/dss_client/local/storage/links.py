@@ -30,7 +30,7 @@ def normal_links(items: list[JSONObject]) -> list[JSONObject]:
             if isinstance(value, dict | list):
                 raise illegal_arguments(f"A link's {name!r} cannot be an object or a list.")
         if not is_uuid(item["uuid"]):
-            raise illegal_arguments(f"A link's uuid is none: {item['uuid']!r:.80}.")
+            raise illegal_arguments(f"A link's uuid is not valid: {item['uuid']!r:.80}.")
     return [{**item, "uuid": item["uuid"].lower()} for item in items]
 
 
@@ -69,7 +69,7 @@ def _fault(replica: Replica, link: JSONObject) -> str | None:
     if info.size > _MOST_BYTES:
         return f"the object has {info.size} bytes, more than {_MOST_BYTES}"
     if whole:
-        return None if _is_json(replica.main.get(key)) else "the object is no JSON"
+        return None if _is_json(replica.main.get(key)) else "the object is not JSON"
     return _fragment_fault(replica, link)
 
 
@@ -83,7 +83,7 @@ def _fragment_fault(replica: Replica, link: JSONObject) -> str | None:
     try:
         document = json.loads(content or b"")
     except (ValueError, RecursionError):
-        return "the content of the file is no JSON"
+        return "the content of the file is not JSON"
     try:
         resolve(document, pointer)
     except LookupError as error:

@@ -16,7 +16,7 @@ from .store import Replica
 def metadata_document(replica: Replica, uuid: str, version: str) -> JSONObject | None:
     """Return the document of a stored bundle version, dead or not; None when there is none.
 
-    Other than the search document it takes every JSON file, indexed or not.
+    Unlike the search document it has every JSON file, indexed or not.
     """
     manifest = replica.manifest(uuid, version)
     if manifest is None:

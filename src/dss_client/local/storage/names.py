@@ -33,5 +33,5 @@ def _fault(name: str) -> str | None:
     try:
         name.encode()
     except UnicodeEncodeError:
-        return "it is no Unicode text"
+        return "it is not Unicode text"
     return None

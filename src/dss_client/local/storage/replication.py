@@ -29,7 +29,7 @@ class Replication:
 
     What an object refers to is copied before it: a bundle's files, a file's content. What is
     missing in the first replica, too, is waited for; it is looked for at each further copy. An
-    object that is there already is left alone, whatever it holds.
+    object that is there already is left alone.
     """
 
     def __init__(self, settings: LocalSettings, storage: Storage, changes: Changes) -> None:

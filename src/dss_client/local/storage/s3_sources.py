@@ -1,4 +1,4 @@
-"""Sources of PUT /files in S3 and whatever speaks its language (docs/behaviour.md 8.3)."""
+"""Sources of PUT /files in S3-compatible services (docs/behaviour.md 8.3)."""
 
 import importlib
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ class S3Sources:
         """Use a service by its URL, with the credentials that S3's own tools would use.
 
         Raises:
-            RuntimeError: What speaks S3 is not installed.
+            RuntimeError: The S3 library is not installed.
         """
         try:
             s3fs: Any = importlib.import_module("s3fs")

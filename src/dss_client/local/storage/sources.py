@@ -107,7 +107,7 @@ class BucketSources:
 def _described(url: SourceUrl, sidecar: bytes) -> tuple[str, dict[str, str]]:
     metadata = documents.decode(sidecar)
     if metadata is None:
-        raise UnreadableSource(f"{url}{SIDECAR} is no JSON object")
+        raise UnreadableSource(f"{url}{SIDECAR} is not a JSON object")
     checksums = {name: metadata.get(PREFIX + name) for name in CHECKSUMS}
     return (
         str(metadata.get("content-type", _UNKNOWN_TYPE)),

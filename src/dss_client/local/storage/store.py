@@ -72,7 +72,7 @@ class Replica:
         if manifest is None:
             return None
         if not _is_manifest(manifest):
-            _logger.warning("%s: %s is skipped, it is no bundle manifest", self.main.name, key)
+            _logger.warning("%s: %s is skipped, it is not a bundle manifest", self.main.name, key)
             return None
         return cast("Manifest", manifest)
 
@@ -118,7 +118,7 @@ class Replica:
         if metadata is None:
             return None
         if not _has_types(metadata, documents.FILE_KEYS):
-            _logger.warning("%s: %s is skipped, it is no file metadata", self.main.name, key)
+            _logger.warning("%s: %s is skipped, it is not file metadata", self.main.name, key)
             return None
         return cast("FileMetadata", metadata)
 
@@ -160,7 +160,7 @@ class Storage:
 
 
 def is_url(root: Path | str | None) -> TypeGuard[str]:
-    """Tell whether a root is a URL, and no directory."""
+    """Tell whether a root is a URL, not a directory."""
     return isinstance(root, str) and "://" in root
 
 
