@@ -17,7 +17,7 @@ def check(row: Row, corpus: Corpus, contender: Contender, folder: Path, scratch:
     Args:
         row: What was done.
         corpus: What was to be downloaded.
-        contender: By whom.
+        contender: The contender.
         folder: The download directory.
         scratch: The contender's current directory.
 
@@ -48,7 +48,7 @@ def _check_download(row: Row, corpus: Corpus, folder: Path) -> None:
         for entry in corpus.sample:
             found = next(folder.glob(f"{entry.bundle}.*/{entry.name}"), None)
             if found is None or not found.samefile(stored(folder, entry.sha256)):
-                raise ContenderFailed(f"{entry.name} is no link to the store")
+                raise ContenderFailed(f"{entry.name} is not a link to the store")
     names = (path.name for path in (folder / STORE).glob("*/*/*"))
     _same("contents", sum(len(name) == _SHA256_DIGITS for name in names), contents)
     _check_sample(corpus, folder, flat=False)

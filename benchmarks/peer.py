@@ -1,4 +1,4 @@
-"""The reference client as a contender, with the threads it takes by itself.
+"""The reference client as a contender, with its default threads.
 
 What it needs on a Python of today is set here, at run time only.
 """

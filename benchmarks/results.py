@@ -19,7 +19,7 @@ _NOTES = """\
   is the peak of the process, its living children added.
 * Storage and API are one nginx over files in memory, on the same machine, so it shares the
   processors with the contender. TLS is its own, with an authority made for the run.
-* hca is the reference client with the threads it takes by itself. It calls fsync for each file;
+* hca is the reference client with its default threads. It calls fsync for each file;
   so does ours, as it does by default, and so do the raw sockets: like is compared with like. In
   memory fsync costs next to nothing.
 * curl fetches the storage URLs (in row `latency` the API's, as it has to ask for them, too) into

@@ -44,7 +44,7 @@ class Setup:
 
 @define
 class Outcome:
-    """What became of a contender."""
+    """The result of a contender."""
 
     contender: Contender
     runs: list[Measured] = field(factory=list)

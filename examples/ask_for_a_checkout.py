@@ -1,4 +1,4 @@
-"""Start a checkout, and look how it is coming on."""
+"""Start a checkout, and ask for its status."""
 
 from dss_client import DSSClient
 

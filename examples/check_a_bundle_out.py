@@ -1,4 +1,4 @@
-"""Have a bundle copied to a bucket, and wait for the copy."""
+"""Copy a bundle to a bucket, and wait for the copy."""
 
 from dss_client import DSSClient
 

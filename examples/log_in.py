@@ -1,4 +1,4 @@
-"""Log in with a token that is there already; `dss.login()` asks in a browser."""
+"""Log in with an existing token; `dss.login()` asks in a browser."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Forget the login."""
+"""Remove the stored login."""
 
 from dss_client import DSSClient
 

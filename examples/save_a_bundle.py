@@ -1,4 +1,4 @@
-"""Save what a bundle holds as JSON."""
+"""Save the description of a bundle as JSON."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Print what a bundle holds, however many pages that takes."""
+"""Print the content of a bundle, with all its pages."""
 
 from dss_client import DSSClient
 

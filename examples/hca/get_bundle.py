@@ -1,4 +1,4 @@
-"""Print what a bundle holds."""
+"""Print the content of a bundle."""
 
 from dss_client.hca.dss import DSSClient
 

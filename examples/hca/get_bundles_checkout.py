@@ -1,4 +1,4 @@
-"""Ask how a checkout is coming on."""
+"""Ask for the status of a checkout."""
 
 from dss_client.hca.dss import DSSClient
 

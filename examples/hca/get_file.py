@@ -1,4 +1,4 @@
-"""Read a file of JSON, which comes parsed."""
+"""Read a JSON file, which is returned parsed."""
 
 from dss_client.hca.dss import DSSClient
 

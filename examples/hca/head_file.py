@@ -1,4 +1,4 @@
-"""Ask for the metadata of a file, of its latest version and of one that is named."""
+"""Ask for the metadata of a file: of its latest version, and of a named one."""
 
 from dss_client.hca.dss import DSSClient
 

@@ -1,4 +1,4 @@
-"""Log in with a token that is there already."""
+"""Log in with an existing token."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Forget the login."""
+"""Remove the stored login."""
 
 from dss_client.hca.dss import DSSClient
 

@@ -1,4 +1,4 @@
-"""Have a bundle checked out."""
+"""Check out a bundle."""
 
 from dss_client.hca.dss import DSSClient
 

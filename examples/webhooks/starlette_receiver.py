@@ -1,7 +1,7 @@
 """A receiver of notifications as a Starlette application.
 
 Start it with ``WEBHOOK_SECRET=... uvicorn starlette_receiver:app --port 8080``, and subscribe its
-URL with the same ``hmac_secret_key``. Without the variable anyone who reaches it is believed.
+URL with the same ``hmac_secret_key``. Without the variable it accepts requests from anyone.
 """
 
 import os
@@ -40,7 +40,7 @@ async def receive(request: Request) -> Response:
 
 
 async def read(request: Request) -> bytes:
-    """Return the body, or the beginning of one that is too large."""
+    """Return the body, or the beginning if it is too large."""
     body = b""
     async for piece in request.stream():
         body += piece

@@ -1,7 +1,7 @@
 """A receiver of notifications as a plain WSGI application, for gunicorn, mod_wsgi or wsgiref.
 
 Start it with ``WEBHOOK_SECRET=... python wsgi_receiver.py``, and subscribe its URL with the same
-``hmac_secret_key``. Without the variable anyone who reaches it is believed.
+``hmac_secret_key``. Without the variable it accepts requests from anyone.
 """
 
 import os
@@ -45,7 +45,7 @@ def take(headers: webhooks.Headers, body: bytes) -> None:
 
 
 def read(environ: "WSGIEnvironment") -> bytes:
-    """Return the body, or the beginning of one that is too large."""
+    """Return the body, or the beginning if it is too large."""
     length = int(environ.get("CONTENT_LENGTH") or 0)
     body: bytes = environ["wsgi.input"].read(min(length, webhooks.MAX_BODY + 1))
     return body

@@ -1,8 +1,8 @@
 """The pinned specification, with what is known to differ from it: the exceptions of the fuzz run.
 
 The generator's corrections come first: they are what the deployed service sent. The exceptions
-here concern refusals, which the generator has no use for; each names its section of the behaviour
-reference.
+here concern refusals, which the generator has no use for; each names its section or fault in
+docs/behaviour.md.
 """
 
 from collections.abc import Callable, Iterator

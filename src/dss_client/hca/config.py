@@ -223,7 +223,7 @@ def _change_list(values: dict[str, Any], name: str, how: str, what: Any) -> None
     found = values.get(name)
     try:
         if not isinstance(found, list):
-            raise TypeError("it is no list")
+            raise TypeError("it is not a list")
         values[name] = _LIST_CHANGES[how]([*cast("Iterable[Any]", found)], what)
     except (AttributeError, TypeError, ValueError) as error:
         logger.debug("%s of %s does not fit: %s", how, name, error)

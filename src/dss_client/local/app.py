@@ -68,7 +68,7 @@ def api_app(service: Service, *, loopback: bool = False) -> ASGIApp:
     by_path: dict[str, dict[str, Operation]] = {}
     for operation in operations():
         by_path.setdefault(operation.path, {})[operation.method] = operation
-    # Fixed paths go first: /bundles/all is no bundle.
+    # Fixed paths go first: /bundles/all is not a bundle.
     paths = sorted(by_path, key=lambda path: (path.count("{"), path))
     app = Starlette(
         routes=[
@@ -180,7 +180,7 @@ def _options(headers: Mapping[str, str]) -> Response:
 
 @frozen
 class _Envelope:
-    """What goes round every answer: a request id, CORS, and `Retry-After` (docs/behaviour.md 3.3).
+    """Adds to every answer a request id, CORS, and `Retry-After` (docs/behaviour.md 3.3).
 
     No `Strict-Transport-Security`: over http it means nothing (RFC 6797).
     """

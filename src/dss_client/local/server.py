@@ -375,7 +375,7 @@ class _Running:
 
 
 def _apps(service: Service, faults: Faults, *, loopback: bool) -> list[ASGIApp]:
-    """Return the API and the storage, with what goes round them."""
+    """Return the API and the storage, with their wrappers."""
     api = api_app(service, loopback=loopback)
     if service.settings.compat:
         api = Original(api, service.settings.read_only)

@@ -43,7 +43,7 @@ class Pace:
 
     Attributes:
         clock: A monotonic clock, in seconds.
-        sleep: Waits for some; None waits in earnest, unless the upload is given up.
+        sleep: Waits that many seconds; None really waits, until the upload is stopped.
     """
 
     clock: Callable[[], float] = time.monotonic

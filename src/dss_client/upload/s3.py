@@ -16,7 +16,7 @@ from .journal import SentPart
 __all__ = ["S3Staging"]
 
 _LOST = "NoSuchUpload"
-# The etags of objects under a key of the key service are no checksums; S3 still checks every
+# The etags of objects under a key of the key service are not checksums; S3 still checks every
 # body against its Content-MD5.
 _OPAQUE = ("aws:kms", "aws:kms:dsse")
 

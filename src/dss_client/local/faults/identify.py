@@ -34,7 +34,7 @@ def storage_target(storage: Storage, scope: Scope) -> Target:
 
 
 def operation_id(method: str, path: str) -> str:
-    """Return the operationId of a request's method and path, empty when there is none."""
+    """Return the operationId of a request's method and path, empty if there is none."""
     path = path.rstrip("/")
     for pattern, by_method in _patterns():
         if pattern.fullmatch(path):
@@ -48,7 +48,7 @@ def _patterns() -> tuple[tuple[re.Pattern[str], dict[str, str]], ...]:
     by_path: dict[str, dict[str, str]] = {}
     for operation in operations():
         by_path.setdefault(operation.path, {})[operation.method] = operation.id
-    # Fixed paths go first: /bundles/all is no bundle.
+    # Fixed paths go first: /bundles/all is not a bundle.
     paths = sorted(by_path, key=lambda path: (path.count("{"), path))
     return tuple(
         (re.compile(BASE + re.sub(r"\{[^}]*\}", "[^/]+", path)), by_path[path]) for path in paths

@@ -2,7 +2,7 @@
 
 See docs/behaviour.md 8.11, 11.1.
 
-They cannot be rebuilt from a bucket, so they are no rows of a database that may be thrown away.
+They cannot be rebuilt from a bucket, so they are not in a database that may be deleted.
 """
 
 import json

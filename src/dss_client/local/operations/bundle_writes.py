@@ -22,7 +22,7 @@ _POLL = 0.1  # seconds between two looks for files that are not there yet
 
 
 def put_bundle(call: Call) -> Response:
-    """Store a bundle of files that are there; the same one again is no error."""
+    """Store a bundle of files that exist; storing the same one again is not an error."""
     version: str = call.query("version")
     files = _manifest_files(call, call.arguments.body["files"])
     _refuse_duplicates(files)

@@ -194,7 +194,7 @@ def _phrase(path: str | None, text: str) -> Condition:
 def _any_term(path: str, values: list[Scalar]) -> Condition:
     if not path.endswith(ANALYSED):
         return one_of(path, values)
-    # A term is not analysed: with a capital letter it is no word.
+    # A term is not analysed: with a capital letter it matches no word.
     wanted = [as_text(value) for value in values]
     return any_of([one_of(path, values), has_words(path.removesuffix(ANALYSED), wanted)])
 

@@ -159,6 +159,6 @@ def _references(replica: Replica, key: str) -> Iterator[str]:
 def _links(collection: JSONObject) -> Iterator[str]:
     for item in documents.as_list(collection.get("contents")) or ():
         link = documents.as_object(item) or {}
-        # What is no whole object is a part of a file.
+        # Everything else is a part of a file.
         kind = _LINKED.get(str(link.get("type")), "files")
         yield f"{kind}/{link.get('uuid')}.{link.get('version')}"
