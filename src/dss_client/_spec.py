@@ -13,7 +13,7 @@ _CHECKOUT = Path(__file__).parents[2] / "specs" / "swagger.json"
 def read_text() -> str:
     """Return the pinned Swagger 2.0 document as text.
 
-    A wheel carries it beside the package; a source checkout holds it once, in ``specs/``.
+    A wheel has it next to the package; a source checkout holds it once, in ``specs/``.
 
     Raises:
         FileNotFoundError: Neither place has it, so the installation is broken.

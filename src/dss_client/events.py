@@ -356,7 +356,7 @@ class Replay:
         ]
 
     def renewed(self, batch: Batch, journals: Iterable["EventsManifest"]) -> list[Batch]:
-        """Return a batch anew from a fresh list; events that were deleted meanwhile are left out.
+        """Return a batch again from a fresh list; events deleted meanwhile are left out.
 
         Args:
             batch: The batch.

@@ -15,7 +15,7 @@ AUDIENCE = "https://dev.data.humancellatlas.org/"
 """The audience of the reference client's tokens (docs/behaviour.md 14.7)."""
 _CLAIMS = "https://auth.data.humancellatlas.org"
 _LIFE = 3600  # seconds
-_EARLY = 60  # seconds before its end at which a token is made anew
+_EARLY = 60  # seconds before its end at which a token is renewed
 
 
 class _KeyFile(BaseModel):

@@ -32,7 +32,7 @@ _NO_LINKS = frozenset(
 _NEVER = _NO_LINKS - {errno.EMLINK}
 _NO_REFLINKS = frozenset({*_NEVER, errno.EINVAL, errno.ENOTTY})
 _FICLONE = 0x40049409  # share the blocks of another file, from linux/fs.h
-_FOLDERS = 10_000  # names after which the memory of directories begins anew
+_FOLDERS = 10_000  # names after which the memory of directories is cleared
 
 
 class Placer:

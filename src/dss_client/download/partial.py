@@ -120,7 +120,7 @@ class Partial:
         self.etag = found.etag
         self._write_journal(found.ranges)
         try:
-            # Whoever renames it has it: of several runs that want it, one succeeds.
+            # The rename decides: of several runs that want it, one succeeds.
             os.rename(found.part, self._path)
         except OSError:
             self._journal.unlink()
@@ -200,7 +200,7 @@ class Partial:
         self._todo = kept
 
     def leave(self, writer: "Writer") -> None:
-        """Take note of what a writer has written, and give back what it has not."""
+        """Record what a writer has written, and return the rest of its range."""
         start, position, end = writer.start, writer.position, writer.end
         with self._lock:
             if position < end:

@@ -10,8 +10,8 @@ __all__ = ["Threads"]
 class Threads:
     """A few daemon threads with a queue of tasks.
 
-    More threads than the work needs only take the interpreter from each other. So there are few at
-    first, and more when whoever gave the tasks finds that they wait: see `grow`.
+    More threads than needed only compete for the interpreter. So there are few at first, and more
+    when tasks have to wait: see `grow`.
 
     Args:
         name: What the threads are called.
@@ -34,7 +34,7 @@ class Threads:
         return not self._tasks.empty()
 
     def submit(self, task: Callable[[], object]) -> None:
-        """Have a task done. It must not raise."""
+        """Run a task. It must not raise."""
         self._tasks.put(task)
         if self._started < self._first:
             self.grow(1)

@@ -112,7 +112,7 @@ class Committer:
             raise UploadError(
                 state.source.name,
                 f"the service has file {state.uuid}.{self.bundle.version} with another"
-                f" {', '.join(different)}; upload anew with fresh=True (--fresh)",
+                f" {', '.join(different)}; upload again with fresh=True (--fresh)",
                 cause=cause,
             )
 

@@ -248,7 +248,7 @@ class _Upload:
 
 def known(state: FileState) -> Checksums:
     """Return the checksums of a file that was sent."""
-    assert state.checksums is not None  # noqa: S101 - set by whoever sent it
+    assert state.checksums is not None  # noqa: S101 - set when it was sent
     return state.checksums
 
 

@@ -108,7 +108,7 @@ def _answer(
     with written_to(own["output"]) as out:
         for text in _texts(method, operation, given, own):
             out.write(f"{text}\n".encode())
-            out.flush()  # whoever reads a pipe has each line as it comes
+            out.flush()  # the reader of a pipe gets each line at once
 
 
 def _texts(

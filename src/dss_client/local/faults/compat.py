@@ -13,7 +13,7 @@ those of docs/behaviour.md. It brings back:
 * stack traces in error bodies (S15), made up
 * read-only mode that refuses HEAD and asks for a retry after 10 s, except for PATCH (S13)
 
-It leaves out what would only complicate the service: S1 (copies that fail for ever), S3 (stale
+It leaves out what would only complicate the service: S1 (copies that fail forever), S3 (stale
 manifests), S4 (checksums not verified), S5 (one subscription too many), S6 (writes without a
 group), S7 and S8 (upper-case uuids), S9 to S11 (unchecked ids, versions and names), S12 (tombstones
 of files taken for versions), S16 and S18 (500 for bad tokens and bad sources), S17 (negative

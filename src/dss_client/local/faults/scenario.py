@@ -132,7 +132,7 @@ class Rule(_Strict):
     reset: Offset | None = Field(default=None, description="a position in the body, or 'start'")
     stall: Offset | None = Field(default=None, description="a position in the body, or 'start'")
     stall_seconds: float | None = Field(
-        default=None, gt=0, description="seconds (for ever when not given)"
+        default=None, gt=0, description="seconds (forever if not given)"
     )
 
     @field_validator("on")
@@ -306,7 +306,7 @@ class Faults:
             return tuple(FaultCount(each.name, **each.numbers) for each in self._counters)
 
     def use(self, scenario: ScenarioLike) -> None:
-        """Take another scenario, from the next request on, and count anew.
+        """Use another scenario from the next request on, and reset the counts.
 
         Raises:
             BadScenario: It is not valid; the one in force stays.

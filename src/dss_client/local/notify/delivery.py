@@ -118,7 +118,7 @@ class Deliveries:
     async def attempt(
         self, client: httpx.AsyncClient, notification: Notification, dss_api: str
     ) -> None:
-        """Send a notification, unless its subscription is gone; queue it anew when that fails."""
+        """Send a notification, unless its subscription is gone; queue it again if that fails."""
         subscription = self._subscriptions.get(notification.subscription)
         if subscription is None:
             self._queue.remove(notification)

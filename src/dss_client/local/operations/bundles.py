@@ -124,7 +124,7 @@ def _check_out(call: Call, bundle: _Bundle) -> Response | None:
         token = Token(job_id, call.service.settings.clock(), 0)
     status = checkouts.bundle_status(call.replica, token.job_id)
     if status is None:
-        title = "The token names an unknown checkout job; leave it out to start anew."
+        title = "The token names an unknown checkout job; leave it out to start again."
         raise Problem(500, "unhandled_exception", title)
     match status["status"]:
         case "RUNNING":

@@ -49,7 +49,7 @@ def parse_token(text: str | None, required: tuple[str, ...]) -> Token | None:
         )
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         needed = " and ".join(required)
-        title = f"The token is not a JSON object with {needed}; leave it out to start anew."
+        title = f"The token is not a JSON object with {needed}; leave it out to start again."
         raise Problem(400, "illegal_token", title) from None
 
 

@@ -28,7 +28,7 @@ def regexp(pattern: str) -> str:
     """Return the regular expression of one as search engines write it, for whole strings.
 
     Raises:
-        BadPattern: It is too long, broken, uses what few engines have, or could take for ever.
+        BadPattern: It is too long, broken, uses rare features, or could take forever.
     """
     _check_length(pattern)
     if "(?" in pattern:

@@ -4,8 +4,8 @@
     modifier := (NOT | ! | + | -)?
     clause := (field:)? (word | "phrase" | '(' query ')')
 
-As in search engines, operators say of the clauses beside them that they must match, should or
-must not, so `a AND b OR c` is a and b, whatever of c.
+As in search engines, operators say whether the clauses next to them must match, should or must not,
+so `a AND b OR c` is a and b, with or without c.
 """
 
 import re

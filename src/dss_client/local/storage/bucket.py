@@ -103,8 +103,8 @@ def is_own_key(key: str, place: str) -> bool:
 class DirectoryBucket:
     """A bucket in a directory.
 
-    Unfinished objects are written to `staging`, a directory beside it on the same file system,
-    so that a listing never meets them.
+    Unfinished objects are written to `staging`, a directory next to it on the same file system, so
+    that a listing never meets them.
     """
 
     name: str

@@ -97,7 +97,7 @@ class Copies:
             ]
 
     def poll(self, job_ids: list[str]) -> bool:
-        """Take note of a fruitless look at what jobs copy, tell whether one of them has ended.
+        """Count a look at files that jobs copy; tell whether one of the jobs has ended.
 
         What ends behind the last fruitless look is for the next one to see.
         """

@@ -1,7 +1,7 @@
 """Where PUT /files copies from: objects named by `s3://` and `gs://` URLs (docs/behaviour.md 8.3).
 
 An object needs its content type and its four `hca-dss-*` checksums. A directory has no place for
-them, so an object `<key>` may have a file `<key>.metadata.json` beside it:
+them, so an object `<key>` may have a file `<key>.metadata.json` next to it:
 
     {"content-type": "text/plain", "hca-dss-sha256": "...", "hca-dss-sha1": "...",
      "hca-dss-s3_etag": "...", "hca-dss-crc32c": "..."}
