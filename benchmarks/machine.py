@@ -29,7 +29,7 @@ def check_hca(python: Path | None) -> str:
     """Return the versions of the reference client and of what it stands on.
 
     Raises:
-        Unusable: There is none.
+        Unusable: There is no such tool.
     """
     remedy = (
         "name the interpreter of an environment that has it with --hca or DSS_PEER_PYTHON"

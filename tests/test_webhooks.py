@@ -282,12 +282,12 @@ REFUSED: dict[str, tuple[Callable[[], Headers], type[webhooks.WebhookError], str
     "impossible date": (
         lambda: signed(more={"Date": "Sun, 31 Feb 2020 99:00:00 GMT"}),
         webhooks.DateMalformed,
-        "no date in GMT",
+        "not a valid HTTP date in GMT",
     ),
     "date of nowhere": (
         lambda: signed(more={"Date": "Sun, 13 Sep 2020 12:26:40 -0000"}),
         webhooks.DateMalformed,
-        "no date in GMT",
+        "not a valid HTTP date in GMT",
     ),
     "old": (
         lambda: signed(at=NOW - 301),

@@ -212,7 +212,7 @@ class ManifestReader:
 
     Args:
         source: The manifest.
-        allow_unnamed: Accept rows without a file name; they stand for their bundle alone.
+        allow_unnamed: Accept rows without a file name; they stand for the whole bundle.
         needed: The columns that it must have. Only `batches` reads a manifest that lacks others.
 
     Attributes:

@@ -77,7 +77,7 @@ def home_directory(variable: str = "") -> Path:
         variable: What else could name the place that is looked for; the message says so.
 
     Raises:
-        NoHome: There is none.
+        NoHome: The user has no home directory.
     """
     try:
         return Path.home()

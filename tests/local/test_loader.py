@@ -92,7 +92,7 @@ def test_empty_directory(dss: LocalDSS, src: Path) -> None:
 
 def test_bad_ids(dss: LocalDSS, src: Path) -> None:
     (src / "a").touch()
-    with pytest.raises(LoadError, match="no uuid"):
+    with pytest.raises(LoadError, match="not a valid uuid"):
         dss.load_bundle(src, "x")
     with pytest.raises(InvalidVersion, match="2018"):
         dss.load_bundle(src, UUID, "2018")

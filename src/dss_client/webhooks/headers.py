@@ -80,7 +80,7 @@ class HeaderFields:
         """Return the value of a header that has to be there.
 
         Raises:
-            HeaderMissing: There is none.
+            HeaderMissing: The header was not sent.
             HeaderRepeated: There are several.
         """
         value = self.get(name)

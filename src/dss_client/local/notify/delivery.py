@@ -227,7 +227,7 @@ class _Sender:
 
 
 def _completed(subscription: Subscription, payload: JSONObject, dss_api: str) -> JSONObject:
-    """Return a payload with what each attempt of the jmespath kind makes anew.
+    """Return a payload with the parts that are new in each attempt of the jmespath kind.
 
     See docs/behaviour.md 11.3.
     """

@@ -116,7 +116,7 @@ class SearchIndex:
         self._listing.forget()
 
     def rebuild(self) -> int:
-        """Make the index anew, and return how many documents it holds."""
+        """Rebuild the index, and return the number of its documents."""
         self.clear()
         self._refresh()
         with self._connection() as connection:
@@ -230,7 +230,7 @@ def _connect(path: Path | str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=_BUSY, isolation_level=None)
     try:
         connection.execute(f"PRAGMA cache_size = {_CACHE}")
-        connection.execute("PRAGMA synchronous = OFF")  # what is lost can be made anew
+        connection.execute("PRAGMA synchronous = OFF")  # what is lost can be rebuilt
         connection.create_function("REGEXP", 2, matches_regexp, deterministic=True)
     except BaseException:
         connection.close()

@@ -14,7 +14,7 @@ from .store import Replica
 
 
 def metadata_document(replica: Replica, uuid: str, version: str) -> JSONObject | None:
-    """Return the document of a stored bundle version, dead or not; None when there is none.
+    """Return the document of a stored bundle version, dead or not; None if it does not exist.
 
     Unlike the search document it has every JSON file, indexed or not.
     """
