@@ -109,17 +109,22 @@ class Engine:
             self.rule.download_dir,
         )
         try:
-            for order in orders:
-                while self._under_way and self._under_way + order.files > _UNDER_WAY:
-                    self._take_in()
-                self._begin(order)
-            while self._under_way:
-                self._take_in()
+            self._run_all(orders)
         except BaseException:
             self.stop.set()
             raise
         finally:
             lanes.end()
+
+    def _run_all(self, orders: Iterable[Order]) -> None:
+        # Not in the `try` itself: an interrupt at the end of a loop passes by the handlers of its
+        # own function in Python 3.12 and 3.13.
+        for order in orders:
+            while self._under_way and self._under_way + order.files > _UNDER_WAY:
+                self._take_in()
+            self._begin(order)
+        while self._under_way:
+            self._take_in()
 
     # The books: in the calling thread
 

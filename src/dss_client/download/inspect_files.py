@@ -70,19 +70,29 @@ def inspect_all(
         progress: Is told of each file.
         stop: Ends the threads soon when it is set.
     """
-    pending: deque[Future[list[Finding]]] = deque()
     with ThreadPoolExecutor(threads, "dss-verify") as pool:
         try:
-            for batch in _batches(checks):
-                progress.plan(len(batch), sum(check.size for check in batch))
-                pending.append(pool.submit(_inspect_batch, batch, progress, stop))
-                if len(pending) > _AHEAD:
-                    yield from _result(pending.popleft())
-            while pending:
-                yield from _result(pending.popleft())
+            yield from _inspect_in(pool, checks, progress, stop)
         except BaseException:
             stop.set()
             raise
+
+
+def _inspect_in(
+    pool: ThreadPoolExecutor,
+    checks: Iterable[FileCheck],
+    progress: Progress,
+    stop: threading.Event,
+) -> Iterator[Finding]:
+    # By itself for interrupts, as `Engine._run_all`.
+    pending: deque[Future[list[Finding]]] = deque()
+    for batch in _batches(checks):
+        progress.plan(len(batch), sum(check.size for check in batch))
+        pending.append(pool.submit(_inspect_batch, batch, progress, stop))
+        if len(pending) > _AHEAD:
+            yield from _result(pending.popleft())
+    while pending:
+        yield from _result(pending.popleft())
 
 
 def _batches(checks: Iterable[FileCheck]) -> Iterator[list[FileCheck]]:

@@ -109,20 +109,30 @@ def run_in(
         settings: How to download.
         orders: What.
     """
-    workers: object = getattr(executor, "_max_workers", None)
-    limit = _AHEAD * (workers if isinstance(workers, int) else os.cpu_count() or 1)
     running: dict[Future[LedgerExport], Shard] = {}
     try:
-        for shard in shards_of(client, settings, orders):
-            while len(running) >= limit:
-                _collect(running, engine)
-            running[_submitted(executor, shard)] = shard
-        while running:
-            _collect(running, engine)
+        _run_all(executor, running, engine, shards_of(client, settings, orders))
     except BaseException:
         for future in running:
             future.cancel()
         raise
+
+
+def _run_all(
+    executor: Executor,
+    running: "dict[Future[LedgerExport], Shard]",
+    engine: Engine,
+    shards: Iterable[Shard],
+) -> None:
+    # By itself for interrupts, as `Engine._run_all`.
+    workers: object = getattr(executor, "_max_workers", None)
+    limit = _AHEAD * (workers if isinstance(workers, int) else os.cpu_count() or 1)
+    for shard in shards:
+        while len(running) >= limit:
+            _collect(running, engine)
+        running[_submitted(executor, shard)] = shard
+    while running:
+        _collect(running, engine)
 
 
 def _submitted(executor: Executor, shard: Shard) -> "Future[LedgerExport]":
