@@ -49,7 +49,7 @@ class RetryPolicy:
         self.read = read
         self.status = status
         self.backoff_factor = backoff_factor
-        self.status_forcelist = frozenset(status_forcelist)
+        self.status_forcelist: frozenset[int] = frozenset(status_forcelist)
         for name in others:
             _warn(f"RetryPolicy({name}=...)")
 
