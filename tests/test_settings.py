@@ -1,12 +1,13 @@
 """Where the client finds its deployment: argument, environment, config file, specification."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from dss_client import AsyncDSSClient, ConfigError, DSSClient
 from dss_client.operations import DEFAULT_URL
-from dss_client.settings import Settings, config_path, load_settings
+from dss_client.settings import Settings, config_path, load_settings, save_url
 
 
 @pytest.fixture
@@ -59,6 +60,8 @@ def test_an_empty_variable_counts_as_absent(config: Path, monkeypatch: pytest.Mo
         (b"url = 1", "key 'url'"),
         (b'urll = "http://h/v1"', "key 'urll'"),
         (b'url = "\xff"', "not UTF-8"),
+        (b"url = " + b"[" * 5000, "nested too deeply"),
+        (b'\xef\xbb\xbfurl = "http://h/v1"', "not TOML"),
     ],
 )
 def test_a_broken_config_file_is_named(content: bytes, message: str, config: Path) -> None:
@@ -66,6 +69,10 @@ def test_a_broken_config_file_is_named(content: bytes, message: str, config: Pat
     with pytest.raises(ConfigError, match=message) as caught:
         load_settings()
     assert str(config) in str(caught.value)
+    if "key" not in message:
+        with pytest.raises(ConfigError, match=re.escape(str(config))):
+            save_url("http://h/v1")
+        assert config.read_bytes() == content
 
 
 def test_a_config_file_that_cannot_be_read_is_named(config: Path) -> None:

@@ -137,6 +137,8 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         return Settings.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"the config file {path} is not TOML: {error}") from error
+    except RecursionError:
+        raise ConfigError(f"the config file {path} is nested too deeply: correct it") from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"])
@@ -166,6 +168,8 @@ def save_url(url: str, environ: Mapping[str, str] = os.environ) -> Path:
         write_file(path, changed)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"the config file {path} is not TOML: {error}") from error
+    except RecursionError:
+        raise ConfigError(f"the config file {path} is nested too deeply: correct it") from None
     except OSError as error:
         raise ConfigError(f"the config file {path} cannot be written: {error.strerror}") from error
     return path
