@@ -5,6 +5,8 @@ nox -s generate      write the generated code anew (-- --check: only say what di
 nox -s peer          the reference client against the embedded DSS
 nox -s schemathesis  the specification's own questions to the embedded DSS
 nox -s compat        the tests on every supported Python that is installed
+nox -s lowest        the tests on the lowest versions that pyproject.toml allows: some minutes, so
+                     that it is no part of a plain `nox`
 nox -s bench         figures of the embedded DSS and of imports; a report, not a gate
 nox -s downloads     figures of downloads, for benchmarks/RESULTS.md; the same
 """
@@ -111,6 +113,16 @@ def compat(session: nox.Session) -> None:
         *group("types"),
         *group("generate"),
     )
+    session.run("pytest", "-n", "auto", *session.posargs)
+
+
+@nox.session(python="3.11")
+def lowest(session: nox.Session) -> None:
+    """Run the tests on the lowest versions of the dependencies, those of all extras."""
+    session.install(*group("test"), *group("types"), *group("generate"))
+    extras = ",".join(PYPROJECT["project"]["optional-dependencies"])
+    # Last, with --upgrade: it lowers what the tests' own tools have brought.
+    session.install("--upgrade", "--resolution", "lowest-direct", "-e", f".[{extras}]")
     session.run("pytest", "-n", "auto", *session.posargs)
 
 
