@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from . import corrections, emit, ir, repin, shape, swagger
+from . import corrections, emit, normalize, parse, swagger, update_spec
 from .errors import GeneratorError
 
 __all__ = ["generate", "main"]
@@ -32,7 +32,7 @@ def generate(
     swagger.check(document)
     corrected = corrections.apply(document, chosen)
     swagger.check(corrected)
-    api = ir.build(shape.shape(swagger.to_openapi3(corrected)))
+    api = parse.parse(normalize.normalize(swagger.to_openapi3(corrected)))
     return emit.emit(api, hashlib.sha256(spec.read_bytes()).hexdigest())
 
 
@@ -71,8 +71,8 @@ def _pinned(spec: Path, source: str | None) -> tuple[str | None, dict[str, str]]
     """Return the text of a specification that is to be pinned, and the files of what will be."""
     if source is None:
         return None, generate(spec)
-    other = repin.fetch(source)
-    text = repin.written(repin.merged(swagger.read(spec), other))
+    other = update_spec.fetch(source)
+    text = update_spec.written(update_spec.merged(swagger.read(spec), other))
     with tempfile.TemporaryDirectory() as folder:
         candidate = Path(folder, spec.name)
         candidate.write_bytes(text.encode())

@@ -8,7 +8,7 @@ from pathlib import Path
 import jinja2
 
 from . import facade, render
-from .api import Api, Argument, Operation, models_in
+from .ir import Api, Argument, Operation, models_in
 from .errors import GeneratorError
 
 __all__ = ["emit"]

@@ -7,7 +7,7 @@ only what they return differs: JSON as it was sent, typed by a TypedDict for eac
 import re
 
 from . import render
-from .api import Api, Argument, Field, Model, Operation, Ref, Scalar, Type, models_in
+from .ir import Api, Argument, Field, Model, Operation, Ref, Scalar, Type, models_in
 
 __all__ = [
     "answers",
@@ -91,7 +91,7 @@ def item_path(api: Api, operation: Operation) -> tuple[str, ...]:
     path: list[str] = []
     kind = operation.result
     for name in operation.page.path:
-        assert isinstance(kind, Ref), "ir.py has walked this path"
+        assert isinstance(kind, Ref), "parse.py has walked this path"
         field = next(each for each in models[kind.model].fields if each.name == name)
         path.append(field.wire_name)
         kind = field.type

@@ -3,15 +3,15 @@
 import keyword
 import textwrap
 
-from .api import (
-    Anything,
+from .ir import (
+    AnyValue,
     Argument,
-    Choice,
+    Enum,
     ErrorAnswer,
     Field,
-    Free,
-    Listing,
-    Mapped,
+    OpenObject,
+    Array,
+    Map,
     Model,
     Operation,
     Ref,
@@ -49,8 +49,8 @@ def string(text: str) -> str:
     return quoted if '"' in text else f'"{quoted[1:-1]}"'
 
 
-def _literal(choice: Choice) -> str:
-    return f"Literal[{', '.join(string(value) for value in choice.values)}]"
+def _literal(enum: Enum) -> str:
+    return f"Literal[{', '.join(string(value) for value in enum.values)}]"
 
 
 def result_type(kind: Type | None) -> str:
@@ -60,17 +60,17 @@ def result_type(kind: Type | None) -> str:
             return "None"
         case Scalar():
             return kind.name
-        case Choice():
+        case Enum():
             return f"{_literal(kind)} | str"
-        case Listing():
+        case Array():
             return f"list[{result_type(kind.item)}]"
-        case Mapped():
+        case Map():
             return f"dict[str, {result_type(kind.value)}]"
         case Ref():
             return kind.model
-        case Free():
+        case OpenObject():
             return "JSONObject"
-        case Anything():
+        case AnyValue():
             return "Any"
 
 
@@ -79,17 +79,17 @@ def argument_type(kind: Type) -> str:
     match kind:
         case Scalar():
             return kind.name
-        case Choice():
+        case Enum():
             return _literal(kind)
-        case Listing():
+        case Array():
             return f"Sequence[{argument_type(kind.item)}]"
-        case Mapped():
+        case Map():
             return f"Mapping[str, {argument_type(kind.value)}]"
         case Ref():
             return f"{kind.model} | {typed_dict(kind.model)}"
-        case Free():
+        case OpenObject():
             return "JSONMapping"
-        case Anything():
+        case AnyValue():
             return "object"
 
 

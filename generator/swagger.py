@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import GeneratorError, as_list, as_object, pointer
-from .subset import check_parameter, check_schema
+from .supported import check_parameter, check_schema
 
 __all__ = ["METHODS", "check", "operations", "read", "resolve", "to_openapi3"]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from generator.api import Api, Field, Model, Ref
+from generator.ir import Api, Field, Model, Ref
 from generator.emit import emit
 from generator.errors import GeneratorError
 

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from generator import render
-from generator.api import Anything, Choice, Field, Free, Listing, Mapped, Ref, Scalar, Type
+from generator.ir import AnyValue, Enum, Field, OpenObject, Array, Map, Ref, Scalar, Type
 
 TEXT = st.text(
     st.sampled_from(" \n\t*:") | st.characters(exclude_categories=["Cc", "Cs"]), max_size=400
@@ -62,13 +62,13 @@ def test_string_has_double_quotes(text: str) -> None:
     ("kind", "result", "argument"),
     [
         (Scalar("int"), "int", "int"),
-        (Choice(("a", "b")), 'Literal["a", "b"] | str', 'Literal["a", "b"]'),
-        (Listing(Scalar("str")), "list[str]", "Sequence[str]"),
-        (Mapped(Scalar("float")), "dict[str, float]", "Mapping[str, float]"),
+        (Enum(("a", "b")), 'Literal["a", "b"] | str', 'Literal["a", "b"]'),
+        (Array(Scalar("str")), "list[str]", "Sequence[str]"),
+        (Map(Scalar("float")), "dict[str, float]", "Mapping[str, float]"),
         (Ref("Thing"), "Thing", "Thing | ThingDict"),
-        (Listing(Ref("Thing")), "list[Thing]", "Sequence[Thing | ThingDict]"),
-        (Free(), "JSONObject", "JSONMapping"),
-        (Anything(), "Any", "object"),
+        (Array(Ref("Thing")), "list[Thing]", "Sequence[Thing | ThingDict]"),
+        (OpenObject(), "JSONObject", "JSONMapping"),
+        (AnyValue(), "Any", "object"),
     ],
 )
 def test_types(kind: Type, result: str, argument: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 from dss_client.local import LocalDSS
 from generator.__main__ import PINNED, main
 from generator.errors import GeneratorError
-from generator.repin import fetch, merged, written
+from generator.update_spec import fetch, merged, written
 from tests.conftest import Origins
 from tests.origin import Reply
 

@@ -27,4 +27,4 @@ def test_the_parser_is_imported_in_one_module(folder: str) -> None:
         for line in path.read_text(encoding="utf-8").splitlines()
         if line.lstrip().startswith(("import openapi_python_client", "from openapi_python_client"))
     }
-    assert importing == ({"ir.py"} if folder == "generator" else set())
+    assert importing == ({"parse.py"} if folder == "generator" else set())

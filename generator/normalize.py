@@ -13,7 +13,7 @@ from .errors import GeneratorError, pointer
 from .naming import class_name, headers_name, operation_name, singular
 from .swagger import Document, operations
 
-__all__ = ["shape"]
+__all__ = ["normalize"]
 
 _SCHEMAS = "#/components/schemas/"
 _METADATA = "X-DSS-"
@@ -21,24 +21,24 @@ _REDIRECT = "302"
 _NOT_OF_THE_TYPE = frozenset({"description", "format", "title", "x-pointer"})
 
 
-def shape(document: Document) -> Document:
-    """Return `document` (OpenAPI 3) reshaped; what is found out goes into ``x-`` keys.
+def normalize(document: Document) -> Document:
+    """Return `document` (OpenAPI 3) normalized; what is found out goes into ``x-`` keys.
 
     Of an operation: ``x-paged``, ``x-content``, ``x-headers`` (a class name) and ``x-errors``
     (status and codes). Of an object: ``x-pointer``, where the specification has it.
     """
-    shaped = copy.deepcopy(document)
-    shaper = _Shaper(shaped)
-    shaper.name_definitions()
-    in_order = sorted(operations(shaped), key=lambda found: found[:2])
+    normalized = copy.deepcopy(document)
+    normalizer = _Normalizer(normalized)
+    normalizer.name_definitions()
+    in_order = sorted(operations(normalized), key=lambda found: found[:2])
     for number, (path, method, operation) in enumerate(in_order):
-        shaper.shape_operation(path, method, operation)
+        normalizer.normalize_operation(path, method, operation)
         operation["operationId"] = f"operation_{number}"  # what the parser calls it
-    shaper.drop_unreachable()
-    return shaped
+    normalizer.drop_unreachable()
+    return normalized
 
 
-class _Shaper:
+class _Normalizer:
     def __init__(self, document: Document) -> None:
         self._document = document
         self._schemas: Document = document["components"]["schemas"]
@@ -61,8 +61,8 @@ class _Shaper:
             self._hoist_children(schema, name, schema["x-pointer"])
             self._known.setdefault(_canonical(schema), name)
 
-    def shape_operation(self, path: str, method: str, operation: Document) -> None:
-        """Shape the body and the answers of one operation."""
+    def normalize_operation(self, path: str, method: str, operation: Document) -> None:
+        """Normalize the body and the answers of one operation."""
         place = ("paths", path, method)
         name = class_name(operation_name(method, path))
         answers_at = pointer(*place, "responses")
