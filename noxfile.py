@@ -65,10 +65,11 @@ def drift(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check format and lint rules."""
-    session.install(*group("lint"))
+    """Check format, lint rules, and which way imports point."""
+    session.install("-e", ".", *group("lint"))
     session.run("ruff", "format", "--check", ".")
     session.run("ruff", "check", ".")
+    session.run("lint-imports")
 
 
 @nox.session

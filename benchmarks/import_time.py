@@ -15,7 +15,7 @@ SUBJECTS = {
     "nothing": "pass",
     "httpx, pydantic": "import httpx, pydantic",
     "dss_client": "import dss_client",
-    "dss_client, first operation": "import dss_client.operations.get_bundle",
+    "dss_client, first operation": "import dss_client._sync.operations.get_bundle",
 }
 PROBE = "import time; t = time.perf_counter(); {}; print(time.perf_counter() - t)"
 

@@ -12,7 +12,7 @@ _USED = (
     "httpx",
     "httpcore",
     "dss_client.download",
-    "dss_client.operations.get_bundle",
+    "dss_client._sync.operations.get_bundle",
     "dss_client.operations.get_file",
 )
 

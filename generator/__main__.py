@@ -13,11 +13,19 @@ from pathlib import Path
 from . import corrections, emit, normalize, parse, swagger, update_spec
 from .errors import GeneratorError
 
-__all__ = ["generate", "main"]
+__all__ = ["generate", "generate_blocking", "main"]
 
 ROOT = Path(__file__).resolve().parent.parent
 PINNED = ROOT / "specs" / "swagger.json"
-_GENERATED = ("models.py", "operations", "hca/_methods.py", "hca/types.py")
+_GENERATED = (
+    "models.py",
+    "_endpoints.py",
+    "operations",
+    "_async/operations",
+    "_sync",
+    "hca/_methods.py",
+    "hca/types.py",
+)
 
 
 def generate(
@@ -36,6 +44,24 @@ def generate(
     return emit.emit(api, hashlib.sha256(spec.read_bytes()).hexdigest())
 
 
+def generate_blocking(files: dict[str, str], package: Path) -> dict[str, str]:
+    """Return the blocking client: path below the package, and text.
+
+    Args:
+        files: What is generated from the specification.
+        package: Where the handwritten part of the asynchronous client is.
+
+    Raises:
+        GeneratorError: A rule of the conversion is used nowhere.
+    """
+    handwritten = {
+        f"{emit.ASYNC}/{path.name}": path.read_text(encoding="utf-8")
+        for path in sorted((package / emit.ASYNC).glob("*.py"))
+    }
+    operations = {path: text for path, text in files.items() if path.startswith(emit.ASYNC)}
+    return emit.emit_blocking(handwritten | operations)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return 0, or 1 on drift or a specification that cannot be used."""
     parser = argparse.ArgumentParser(prog="python -m generator", description=__doc__)
@@ -48,6 +74,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     try:
         pinned, files = _pinned(options.pinned, options.spec)
+        files |= generate_blocking(files, options.package)
     except GeneratorError as error:
         print(f"generator: {error}", file=sys.stderr)
         return 1

@@ -13,16 +13,26 @@ __all__ = [
     "answers",
     "argument_models",
     "doc",
+    "earlier",
     "entry",
     "item",
     "item_path",
     "parameter",
     "result",
-    "value",
 ]
 
 _TYPES = "types"
+_EARLIER = {
+    "delete_collection": ("version",),
+    "get_collections": ("replica",),
+    "put_file": ("bundle_uuid",),
+}
 _PLAIN = "bytes | JSONValue"  # parsed where it is JSON
+
+
+def earlier(operation: Operation) -> tuple[str, ...]:
+    """Return the arguments of earlier specifications, which are accepted and left out."""
+    return _EARLIER.get(operation.name, ())
 
 
 def answers(api: Api) -> list[Model]:
@@ -70,18 +80,12 @@ def _is_word(argument: Argument) -> bool:
     return argument.place == "query" and argument.type == Scalar("bool")
 
 
-def value(argument: Argument) -> str:
-    """Return what is passed on for an argument."""
-    return f"flag({argument.name})" if _is_word(argument) else argument.name
-
-
 def parameter(argument: Argument) -> str:
     """Return a parameter with its type; booleans of the API are plain words, too, as there."""
-    kind = render.argument_type(argument.type)
-    if _is_word(argument):
-        kind = 'bool | Literal["true", "false"]'
+    if not _is_word(argument):
+        return render.parameter(argument)
     optional = "" if argument.required else " | None = None"
-    return f"{argument.name}: {kind}{optional}"
+    return f'{argument.name}: bool | Literal["true", "false"]{optional}'
 
 
 def item_path(api: Api, operation: Operation) -> tuple[str, ...]:
@@ -99,25 +103,6 @@ def item_path(api: Api, operation: Operation) -> tuple[str, ...]:
 
 
 def doc(operation: Operation) -> str:
-    """Return the text on an operation of the facade."""
-    parts = [f"{operation.summary}.", operation.description]
-    if operation.arguments:
-        lines = [
-            f"    {argument.name}: {' '.join(argument.description.split()) or 'See the service.'}"
-            for argument in operation.arguments
-        ]
-        parts.append("Args:\n" + "\n".join(lines))
-    parts += [f"Returns:\n    {_returns(operation)}", _RAISES]
-    return "\n\n".join(part for part in parts if part)
-
-
-_RAISES = "Raises:\n    SwaggerAPIException: The service refused or failed."
-
-
-def _returns(operation: Operation) -> str:
-    if operation.is_content:
-        return "The content: parsed if it is of a JSON type (C18), else as bytes."
-    if operation.method == "HEAD":
-        return "The response; the metadata is in its headers."
-    more = " The first page only; see `paginate` and `iterate`." if operation.page else ""
-    return f"The JSON of the answer.{more}"
+    """Return the text on an operation of the facade; the whole is with the client's own."""
+    arguments = f"The arguments are those of `dss_client.DSSClient.{operation.name}`."
+    return f"{operation.summary}.\n\n{arguments}"

@@ -48,10 +48,12 @@ TAKEN_CLASSES = frozenset(
         "NotRequired",
         "Operation",
         "RawResponse",
+        "Replica",
         "Request",
         "Response",
         "Sequence",
         "TypedDict",
+        "UUID",
     }
 )
 

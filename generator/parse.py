@@ -27,17 +27,18 @@ from openapi_python_client.schema import OpenAPI
 from openapi_python_client.strings import ClassName
 from pydantic import ValidationError
 
+from .errors import GeneratorError, pointer
 from .ir import (
     AnyValue,
     Api,
     Argument,
+    Array,
     Enum,
     ErrorAnswer,
     Field,
-    OpenObject,
-    Array,
     Map,
     Model,
+    OpenObject,
     Operation,
     Page,
     Ref,
@@ -45,7 +46,6 @@ from .ir import (
     Type,
     models_in,
 )
-from .errors import GeneratorError, pointer
 from .naming import TAKEN_CLASSES, class_name, field_name, operation_name
 from .swagger import Document, operations
 

@@ -6,13 +6,13 @@ import textwrap
 from .ir import (
     AnyValue,
     Argument,
+    Array,
     Enum,
     ErrorAnswer,
     Field,
-    OpenObject,
-    Array,
     Map,
     Model,
+    OpenObject,
     Operation,
     Ref,
     Scalar,
@@ -22,16 +22,25 @@ from .ir import (
 __all__ = [
     "argument_type",
     "attributes",
+    "choices",
     "docstring",
     "entry_type",
     "has_plain_keys",
+    "json_type",
     "operation_doc",
+    "parameter",
+    "result",
     "result_type",
     "string",
+    "text",
+    "tuple_of",
     "typed_dict",
 ]
 
 _WIDTH = 100
+_PIECE = 72
+_REPLICAS = ("aws", "gcp")
+_JSON_TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
 _ERROR_CLASSES = {
     "400": "BadRequest",
     "401": "Unauthorized",
@@ -49,7 +58,50 @@ def string(text: str) -> str:
     return quoted if '"' in text else f'"{quoted[1:-1]}"'
 
 
+def text(value: str) -> str:
+    """Return a long text as literals that Python joins, each short enough for a line."""
+    pieces: list[str] = []
+    for line in value.splitlines(keepends=True):
+        pieces += textwrap.wrap(
+            line.rstrip("\n"), _PIECE, drop_whitespace=False, break_on_hyphens=False
+        ) or [""]
+        pieces[-1] += "\n" if line.endswith("\n") else ""
+    literals = "\n".join(_exact(piece) for piece in pieces)
+    return f"({literals})" if len(pieces) > 1 else literals
+
+
+def _exact(piece: str) -> str:
+    return string(piece) if piece.isprintable() else repr(piece)
+
+
+def tuple_of(values: tuple[str, ...]) -> str:
+    """Return a tuple of strings."""
+    return f"({' '.join(f'{string(value)},' for value in values)})"
+
+
+def choices(kind: Type) -> tuple[str, ...]:
+    """Return the values that a type allows; empty where it names none."""
+    return kind.values if isinstance(kind, Enum) else ()
+
+
+def json_type(kind: Type) -> str:
+    """Return the JSON type of a type's values."""
+    match kind:
+        case Scalar():
+            return _JSON_TYPES[kind.name]
+        case Enum():
+            return "string"
+        case Array():
+            return "array"
+        case AnyValue():
+            return "any"
+        case _:
+            return "object"
+
+
 def _literal(enum: Enum) -> str:
+    if enum.values == _REPLICAS:
+        return "Replica"
     return f"Literal[{', '.join(string(value) for value in enum.values)}]"
 
 
@@ -61,7 +113,7 @@ def result_type(kind: Type | None) -> str:
         case Scalar():
             return kind.name
         case Enum():
-            return f"{_literal(kind)} | str"
+            return f"Literal[{', '.join(string(value) for value in kind.values)}] | str"
         case Array():
             return f"list[{result_type(kind.item)}]"
         case Map():
@@ -91,6 +143,24 @@ def argument_type(kind: Type) -> str:
             return "JSONMapping"
         case AnyValue():
             return "object"
+
+
+def parameter(argument: Argument) -> str:
+    """Return an argument as the signature of a method has it."""
+    kind = argument_type(argument.type)
+    if kind == "str" and argument.name.endswith("uuid"):
+        kind = "str | UUID"
+    optional = "" if argument.required else " | None = None"
+    return f"{argument.name}: {kind}{optional}"
+
+
+def result(operation: Operation) -> str:
+    """Return the type that an operation returns."""
+    if operation.is_content:
+        return "bytes"
+    if operation.result is None and operation.metadata is not None:
+        return operation.metadata
+    return result_type(operation.result)
 
 
 def typed_dict(model: str) -> str:

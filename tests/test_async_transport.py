@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from dss_client import AsyncDSSClient
+from dss_client import AsyncDSSClient, DSSError
 from tests.conftest import Origins
 from tests.drive import INSTANT
 from tests.operations.cases import CONTENT, FILE, FILE_HEADERS, TOKEN
@@ -61,7 +61,7 @@ async def test_connections_are_closed_with_the_client(origins: Origins) -> None:
     api = origins(COLLECTIONS)
     async with AsyncDSSClient(api.url) as dss:
         await dss.get_collections()
-    with pytest.raises(RuntimeError, match="closed"):
+    with pytest.raises(DSSError, match="the client is closed"):
         await dss.get_collections()
 
 

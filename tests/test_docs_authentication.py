@@ -41,7 +41,8 @@ def test_python_runs(
     "name", re.findall(r"dss (login|whoami|logout)|dss (config) show", PAGE), ids=str
 )
 def test_commands_exist(name: tuple[str, str]) -> None:
-    from dss_client.cli._app import app, load_commands
+    from dss_client.cli._app import app
+    from dss_client.cli.commands import load_commands
 
     load_commands()
     assert "".join(name) in app.commands

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from dss_client import AsyncDSSClient, DSSClient
-from dss_client._operation import ContentLocation, RawResponse
+from dss_client import AsyncDSSClient, ContentLocation, DSSClient, RawResponse
 from dss_client.models import FileHeaders
 from tests.conftest import Origins
 from tests.operations.cases import CONTENT, FILE, FILE_HEADERS, STORAGE

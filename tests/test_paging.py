@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dss_client import DSSError
+from dss_client._endpoints import GET_BUNDLE
 from dss_client._paging import next_link, next_request
 from dss_client._request import Request
 
 URL = "https://h/v1/bundles/u?start_at=500"
 FIRST = Request(
-    operation="get_bundle",
-    method="GET",
+    endpoint=GET_BUNDLE,
     path="/bundles/u",
     query=(("replica", "aws"), ("per_page", "500")),
     body=b"{}",

@@ -72,19 +72,19 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 def test_the_import_loads_no_more_than_it_must() -> None:
     modules = loaded_after("import dss_client")
-    assert "dss_client.client" in modules
+    assert "dss_client._sync.client" in modules
     assert not modules & set(LATER)
-    assert not {name for name in modules if name.startswith("dss_client.operations.")}
+    assert not {name for name in modules if name.startswith("dss_client._sync.operations.")}
 
 
 def test_a_client_loads_no_operation_before_it_is_used() -> None:
     modules = loaded_after("from dss_client import DSSClient\nDSSClient('http://h').close()")
     assert "httpx" in modules
-    assert not {name for name in modules if name.startswith("dss_client.operations.")}
-    assert not modules & {"pydantic", "dss_client.local", "dss_client.download"}
+    assert not {name for name in modules if name.startswith("dss_client._sync.operations.")}
+    assert not modules & {"asyncio", "pydantic", "dss_client.local", "dss_client.download"}
 
 
 def test_an_operation_loads_only_itself() -> None:
     modules = loaded_after("from dss_client import DSSClient\nDSSClient('http://h').get_bundle")
-    operations = {name for name in modules if name.startswith("dss_client.operations.")}
-    assert operations == {"dss_client.operations.get_bundle"}
+    operations = {name for name in modules if name.startswith("dss_client._sync.operations.")}
+    assert operations == {"dss_client._sync.operations.get_bundle"}

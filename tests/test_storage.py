@@ -24,7 +24,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from dss_client._options import Timeout
-from dss_client._storage import LASTING, Address, Connector, request_head, storage_error
+from dss_client._storage import (
+    PERMANENT_ERRORS,
+    ConnectionPool,
+    ParsedURL,
+    request_head,
+    storage_error,
+)
 from dss_client._version import __version__
 from dss_client.errors import (
     DSSConnectionError,
@@ -91,15 +97,15 @@ def resources() -> Iterator[ExitStack]:
         yield held
 
 
-Connect = Callable[..., Connector]
+Connect = Callable[..., ConnectionPool]
 
 
 @pytest.fixture
 def connect(resources: ExitStack) -> Connect:
     """Return a maker of connectors, all of them closed at the end."""
 
-    def make(trust: ssl.SSLContext | None = None, *, timeout: float = 10.0) -> Connector:
-        made = Connector(
+    def make(trust: ssl.SSLContext | None = None, *, timeout: float = 10.0) -> ConnectionPool:
+        made = ConnectionPool(
             Timeout(connect=timeout, read=timeout), lambda: trust or ssl.create_default_context()
         )
         resources.callback(made.close)
@@ -109,7 +115,7 @@ def connect(resources: ExitStack) -> Connect:
 
 
 @pytest.fixture
-def connector(connect: Connect) -> Connector:
+def pool(connect: Connect) -> ConnectionPool:
     return connect()
 
 
@@ -137,7 +143,7 @@ def sends(*steps: bytes | End) -> Script:
 
 
 def get(
-    connector: Connector,
+    pool: ConnectionPool,
     url: str,
     *,
     first: int = 0,
@@ -146,7 +152,7 @@ def get(
     into: bytearray | None = None,
 ) -> bytes:
     """Return a whole content; put into `into` what comes of it."""
-    with connector.open(url, first=first, last=last) as content:
+    with pool.open(url, first=first, last=last) as content:
         return read(content.readinto, step, into)
 
 
@@ -197,7 +203,7 @@ class TestAddresses:
     def test_urls_are_taken_apart(
         self, url: str, scheme: str, host: str, port: int, target: str | None, authority: str
     ) -> None:
-        address = Address.of(url)
+        address = ParsedURL.of(url)
         assert address.origin == (scheme, host, port)
         assert address.target == (url.removeprefix("http://h") if target is None else target)
         assert address.authority == authority
@@ -222,15 +228,15 @@ class TestAddresses:
             "httpsx://h/x",
         ],
     )
-    def test_others_are_refused(self, connector: Connector, url: str) -> None:
+    def test_others_are_refused(self, pool: ConnectionPool, url: str) -> None:
         with pytest.raises(DSSConnectionError, match="expected http or https"):
-            Address.of(url)
-        with pytest.raises(DSSConnectionError), connector.open(url):
+            ParsedURL.of(url)
+        with pytest.raises(DSSConnectionError), pool.open(url):
             pass
 
     def test_a_refusal_tells_no_secret(self) -> None:
         with pytest.raises(DSSConnectionError) as caught:
-            Address.of(f"ftp://user:pa55@h/x?{SECRET}")
+            ParsedURL.of(f"ftp://user:pa55@h/x?{SECRET}")
         assert "c0ffee" not in str(caught.value)
         assert "pa55" not in str(caught.value)
 
@@ -238,16 +244,16 @@ class TestAddresses:
         "host", ["a b", "a\0b", "é..x", "x" * 70 + ".example", "nowhere.invalid", "é.invalid"]
     )
     def test_hosts_that_cannot_be_are_faults_of_a_connection(
-        self, connector: Connector, host: str
+        self, pool: ConnectionPool, host: str
     ) -> None:
-        with pytest.raises(DSSConnectionError), connector.open(f"http://{host}/x"):
+        with pytest.raises(DSSConnectionError), pool.open(f"http://{host}/x"):
             pass
 
 
 class TestRequests:
-    def test_nothing_is_sent_along(self, connector: Connector, origins: Origins) -> None:
+    def test_nothing_is_sent_along(self, pool: ConnectionPool, origins: Origins) -> None:
         storage = origins(Reply(body=CONTENT))
-        assert get(connector, f"{storage.url}/x y?{SECRET}") == CONTENT
+        assert get(pool, f"{storage.url}/x y?{SECRET}") == CONTENT
         (seen,) = storage.seen
         assert (seen.method, seen.target) == ("GET", f"/x%20y?{SECRET}")
         assert dict(seen.headers) == {
@@ -257,14 +263,14 @@ class TestRequests:
             "user-agent": f"dss-client/{__version__}",
         }
 
-    def test_user_info_is_not(self, connector: Connector, origins: Origins) -> None:
+    def test_user_info_is_not(self, pool: ConnectionPool, origins: Origins) -> None:
         storage = origins(Reply(body=CONTENT))
-        get(connector, storage.url.replace("//", "//user:pa55@") + "/x")
+        get(pool, storage.url.replace("//", "//user:pa55@") + "/x")
         assert "authorization" not in storage.seen[0].headers
         assert "pa55" not in str(storage.seen)
 
     def test_a_request_is_bytes(self) -> None:
-        address = Address.of("https://[::1]:81/x?y")
+        address = ParsedURL.of("https://[::1]:81/x?y")
         assert request_head(address, address.target, "A: b\r\n") == (
             b"GET /x?y HTTP/1.1\r\nHost: [::1]:81\r\nAccept-Encoding: identity\r\nAccept: */*\r\n"
             b"User-Agent: dss-client/" + __version__.encode() + b"\r\nA: b\r\n\r\n"
@@ -282,14 +288,14 @@ class TestRequests:
     )
     def test_ranges(
         self,
-        connector: Connector,
+        pool: ConnectionPool,
         storages: Storages,
         first: int,
         last: int | None,
         span: str | None,
     ) -> None:
         storage = storages(right)
-        with connector.open(f"{storage.url}/x", first=first, last=last) as content:
+        with pool.open(f"{storage.url}/x", first=first, last=last) as content:
             end = len(CONTENT) if last is None else last + 1
             assert read(content.readinto) == CONTENT[first:end]
             assert content.status_code == (200 if span is None else 206)
@@ -299,43 +305,43 @@ class TestRequests:
 
     @pytest.mark.parametrize("step", [1, 7, 10_000, 1 << 20])
     def test_a_content_comes_in_pieces(
-        self, connector: Connector, origins: Origins, step: int
+        self, pool: ConnectionPool, origins: Origins, step: int
     ) -> None:
         content = CONTENT[:3000] if step == 1 else CONTENT * 30
-        assert get(connector, origins(Reply(body=content)).url, step=step) == content
+        assert get(pool, origins(Reply(body=content)).url, step=step) == content
 
-    def test_an_empty_content(self, connector: Connector, origins: Origins) -> None:
+    def test_an_empty_content(self, pool: ConnectionPool, origins: Origins) -> None:
         storage = origins(Reply())
-        assert get(connector, storage.url) == get(connector, storage.url) == b""
+        assert get(pool, storage.url) == get(pool, storage.url) == b""
         assert storage.connections == 1
 
     @pytest.mark.parametrize("step", [3, 1 << 20])
     def test_a_content_may_be_in_chunks(
-        self, connector: Connector, storages: Storages, step: int
+        self, pool: ConnectionPool, storages: Storages, step: int
     ) -> None:
         head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
         storage = storages(sends(head + b"3\r\ncon\r\n4;x=y\r\ntent\r\n0\r\n\r\n"))
         for _ in range(2):
-            assert get(connector, f"{storage.url}/x", step=step) == b"content"
+            assert get(pool, f"{storage.url}/x", step=step) == b"content"
 
-    def test_or_end_with_its_connection(self, connector: Connector, storages: Storages) -> None:
+    def test_or_end_with_its_connection(self, pool: ConnectionPool, storages: Storages) -> None:
         storage = storages(sends(b"HTTP/1.0 200 OK\r\n\r\n" + CONTENT, "close"))
-        assert get(connector, f"{storage.url}/x") == CONTENT
+        assert get(pool, f"{storage.url}/x") == CONTENT
 
     @pytest.mark.parametrize("encoding", ["identity", "Identity"])
     def test_content_that_is_not_encoded_is_fine(
-        self, connector: Connector, origins: Origins, encoding: str
+        self, pool: ConnectionPool, origins: Origins, encoding: str
     ) -> None:
         storage = origins(Reply(200, {"Content-Encoding": encoding}, CONTENT))
-        assert get(connector, storage.url) == CONTENT
+        assert get(pool, storage.url) == CONTENT
 
     @pytest.mark.parametrize("encoding", ["gzip", "br", "identity, gzip", ""])
     def test_encoded_content_is_refused(
-        self, connector: Connector, origins: Origins, encoding: str
+        self, pool: ConnectionPool, origins: Origins, encoding: str
     ) -> None:
         storage = origins(Reply(200, {"Content-Encoding": encoding}, CONTENT))
         with pytest.raises(DSSDecodeError, match=f"encoded as '{encoding}'") as caught:
-            get(connector, f"{storage.url}/x?{SECRET}")
+            get(pool, f"{storage.url}/x?{SECRET}")
         assert "c0ffee" not in str(caught.value)
 
 
@@ -353,7 +359,7 @@ class TestRefusals:
     )
     def test_they_are_errors(
         self,
-        connector: Connector,
+        pool: ConnectionPool,
         origins: Origins,
         status: int,
         kind: type[DSSResponseError],
@@ -362,7 +368,7 @@ class TestRefusals:
         headers = {"Location": elsewhere.url, "Retry-After": "7", "Content-Range": "bytes */3"}
         storage = origins(Reply(status, headers, b"" if status == 304 else b"Expired"))
         with pytest.raises(kind) as caught:
-            get(connector, f"{storage.url}/x?{SECRET}")
+            get(pool, f"{storage.url}/x?{SECRET}")
         error = caught.value
         assert (error.status_code, error.response.headers["retry-after"]) == (status, "7")
         assert error.response.headers["content-range"] == "bytes */3"
@@ -371,18 +377,18 @@ class TestRefusals:
         assert elsewhere.seen == []
 
     def test_of_a_long_one_the_beginning_is_kept(
-        self, connector: Connector, origins: Origins
+        self, pool: ConnectionPool, origins: Origins
     ) -> None:
         storage = origins(Reply(500, body=b"x" * (1 << 20)), Reply(body=CONTENT))
         with pytest.raises(ServerError) as caught:
-            get(connector, storage.url)
+            get(pool, storage.url)
         assert len(caught.value.response.content) <= 1 << 16
-        assert get(connector, storage.url) == CONTENT
+        assert get(pool, storage.url) == CONTENT
 
-    def test_one_that_breaks_off_is_a_fault(self, connector: Connector, origins: Origins) -> None:
+    def test_one_that_breaks_off_is_a_fault(self, pool: ConnectionPool, origins: Origins) -> None:
         storage = origins(Reply(500, body=b"some", cut=2))
         with pytest.raises(DSSError, match=r"500|IncompleteRead"):
-            get(connector, storage.url)
+            get(pool, storage.url)
 
     def test_one_that_stalls_is_a_timeout(self, connect: Connect, storages: Storages) -> None:
         def stall(_: Asked) -> Iterator[bytes | End]:
@@ -402,12 +408,12 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n"
 class TestFaults:
     @pytest.mark.parametrize("sent", [0, 1, 5000, 9999])
     def test_a_content_that_ends_early(
-        self, connector: Connector, storages: Storages, sent: int
+        self, pool: ConnectionPool, storages: Storages, sent: int
     ) -> None:
         storage = storages(sends(HEAD + CONTENT[:sent], "close"))
-        self._breaks(connector, storage, sent, match=f"ended {10_000 - sent} bytes before")
+        self._breaks(pool, storage, sent, match=f"ended {10_000 - sent} bytes before")
 
-    def test_a_connection_that_is_reset(self, connector: Connector, storages: Storages) -> None:
+    def test_a_connection_that_is_reset(self, pool: ConnectionPool, storages: Storages) -> None:
         def script(_: Asked) -> Iterator[bytes | End]:
             yield HEAD + CONTENT[:5000]
             _wait_for(lambda: len(came) == 5000)
@@ -416,7 +422,7 @@ class TestFaults:
         came = bytearray()
         storage = storages(script)
         with pytest.raises(DSSConnectionError, match="reset"):
-            get(connector, f"{storage.url}/x", into=came)
+            get(pool, f"{storage.url}/x", into=came)
         assert came == CONTENT[:5000]
 
     def test_a_connection_that_stalls(self, connect: Connect, storages: Storages) -> None:
@@ -434,7 +440,7 @@ class TestFaults:
 
     def _breaks(
         self,
-        connector: Connector,
+        pool: ConnectionPool,
         storage: Storage,
         sent: int,
         *,
@@ -443,30 +449,30 @@ class TestFaults:
         """Make sure that nothing is lost of what came before the break."""
         came = bytearray()
         with pytest.raises(DSSConnectionError, match=match) as caught:
-            get(connector, f"{storage.url}/x?{SECRET}", into=came)
+            get(pool, f"{storage.url}/x?{SECRET}", into=came)
         assert came == CONTENT[:sent]
         assert "c0ffee" not in str(caught.value)
 
-    def test_chunks_that_end_early(self, connector: Connector, storages: Storages) -> None:
+    def test_chunks_that_end_early(self, pool: ConnectionPool, storages: Storages) -> None:
         head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
         storage = storages(sends(head + b"5\r\nconte", "close"))
         with pytest.raises(DSSConnectionError):
-            get(connector, f"{storage.url}/x")
+            get(pool, f"{storage.url}/x")
 
     @pytest.mark.parametrize("end", ["close", "reset"])
     @pytest.mark.parametrize(
         "sent", [b"", b"HTTP/1.1 200", b"HTTP/1.1 200 OK\r\nA: b\r\n", b"?\r\n"]
     )
     def test_heads_that_are_none(
-        self, connector: Connector, storages: Storages, sent: bytes, end: End
+        self, pool: ConnectionPool, storages: Storages, sent: bytes, end: End
     ) -> None:
         storage = storages(sends(sent, end))
         if sent.startswith(b"HTTP/1.1 200") and end == "close":
             # It may be an answer without a length, which ends with its connection.
-            assert get(connector, f"{storage.url}/x") == b""
+            assert get(pool, f"{storage.url}/x") == b""
             return
         with pytest.raises(DSSConnectionError):
-            get(connector, f"{storage.url}/x")
+            get(pool, f"{storage.url}/x")
 
     def test_a_head_that_does_not_come(self, connect: Connect, storages: Storages) -> None:
         def script(_: Asked) -> Iterator[bytes | End]:
@@ -478,10 +484,10 @@ class TestFaults:
             get(connect(timeout=0.05), f"{storages(script).url}/x")
         done.set()
 
-    def test_nobody_there(self, connector: Connector) -> None:
+    def test_nobody_there(self, pool: ConnectionPool) -> None:
         url = f"http://127.0.0.1:{dead_port()}/x?{SECRET}"
         with pytest.raises(DSSConnectionError, match="refused") as caught:
-            get(connector, url)
+            get(pool, url)
         assert isinstance(caught.value.__cause__, ConnectionRefusedError)
         assert "c0ffee" not in str(caught.value)
 
@@ -489,14 +495,14 @@ class TestFaults:
         assert "OSError" in str(storage_error(OSError(), "http://h/x"))
 
     def test_the_log_tells_no_secret(
-        self, connector: Connector, origins: Origins, caplog: pytest.LogCaptureFixture
+        self, pool: ConnectionPool, origins: Origins, caplog: pytest.LogCaptureFixture
     ) -> None:
         storage = origins(Reply(403), Reply(body=CONTENT), Reply(body=CONTENT, cut=5))
         url = f"{storage.url}/x?{SECRET}".replace("//", "//user:pa55@")
         with caplog.at_level(logging.DEBUG):
             for _ in range(4):
                 with suppress(DSSError):
-                    get(connector, url)
+                    get(pool, url)
         assert f"GET {storage.url}/x?<redacted> -> 403 in " in caplog.text
         assert " -> 200 in " in caplog.text
         assert "c0ffee" not in caplog.text
@@ -504,80 +510,80 @@ class TestFaults:
 
 
 class TestKeptConnections:
-    def test_one_is_used_again(self, connector: Connector, origins: Origins) -> None:
+    def test_one_is_used_again(self, pool: ConnectionPool, origins: Origins) -> None:
         storage = origins(Reply(body=CONTENT))
         for _ in range(5):
-            assert get(connector, f"{storage.url}/x") == CONTENT
+            assert get(pool, f"{storage.url}/x") == CONTENT
         assert storage.connections == 1
 
-    def test_origins_have_their_own(self, connector: Connector, origins: Origins) -> None:
+    def test_origins_have_their_own(self, pool: ConnectionPool, origins: Origins) -> None:
         storages = [origins(Reply(body=CONTENT)) for _ in range(2)]
         for _ in range(3):
             for storage in storages:
-                get(connector, f"{storage.url}/x")
+                get(pool, f"{storage.url}/x")
         assert [storage.connections for storage in storages] == [1, 1]
 
-    def test_threads_do_not_share_one_at_once(self, connector: Connector, origins: Origins) -> None:
+    def test_threads_do_not_share_one_at_once(self, pool: ConnectionPool, origins: Origins) -> None:
         barrier = threading.Barrier(4)
         storage = origins(Reply(body=CONTENT))
 
         def work(_: int) -> bytes:
-            with connector.open(f"{storage.url}/x") as content:
+            with pool.open(f"{storage.url}/x") as content:
                 barrier.wait()
                 return read(content.readinto)
 
-        with ThreadPoolExecutor(4) as pool:
-            assert list(pool.map(work, range(4))) == [CONTENT] * 4
+        with ThreadPoolExecutor(4) as threads:
+            assert list(threads.map(work, range(4))) == [CONTENT] * 4
             assert storage.connections == 4
-            list(pool.map(work, range(4)))
+            list(threads.map(work, range(4)))
         assert storage.connections == 4
 
     def test_threads_that_end_leave_theirs_to_others(
-        self, connector: Connector, origins: Origins
+        self, pool: ConnectionPool, origins: Origins
     ) -> None:
         storage = origins(Reply(body=CONTENT))
         for _ in range(10):
-            with ThreadPoolExecutor(1) as pool:
-                assert pool.submit(get, connector, f"{storage.url}/x").result() == CONTENT
+            with ThreadPoolExecutor(1) as threads:
+                assert threads.submit(get, pool, f"{storage.url}/x").result() == CONTENT
         assert storage.connections == 1
 
     @pytest.mark.parametrize("count", [0, 1, 9_999])
     def test_one_that_was_not_read_to_its_end_is_not(
-        self, connector: Connector, origins: Origins, count: int
+        self, pool: ConnectionPool, origins: Origins, count: int
     ) -> None:
         storage = origins(Reply(body=CONTENT))
-        with connector.open(storage.url) as content:
+        with pool.open(storage.url) as content:
             if count:
                 content.readinto(memoryview(bytearray(count)))
-        assert get(connector, storage.url) == CONTENT
+        assert get(pool, storage.url) == CONTENT
         assert storage.connections == 2
 
-    def test_nor_is_one_whose_reader_failed(self, connector: Connector, origins: Origins) -> None:
+    def test_nor_is_one_whose_reader_failed(self, pool: ConnectionPool, origins: Origins) -> None:
         storage = origins(Reply(body=CONTENT))
 
         def fail() -> None:
-            with connector.open(storage.url) as content:
+            with pool.open(storage.url) as content:
                 read(content.readinto)
                 raise RuntimeError("the disk is full")
 
         with pytest.raises(RuntimeError):
             fail()
-        assert get(connector, storage.url) == CONTENT
+        assert get(pool, storage.url) == CONTENT
 
     @pytest.mark.parametrize("header", ["Connection: close\r\n", ""])
     def test_one_that_the_other_side_closed_is_replaced(
-        self, connector: Connector, storages: Storages, header: str
+        self, pool: ConnectionPool, storages: Storages, header: str
     ) -> None:
         head = f"HTTP/1.1 200 OK\r\n{header}Content-Length: 10000\r\n\r\n".encode()
         storage = storages(sends(head + CONTENT, "close"))
         for _ in range(3):
-            assert get(connector, f"{storage.url}/x") == CONTENT
+            assert get(pool, f"{storage.url}/x") == CONTENT
             _wait_for(lambda: not storage.is_talking)
         assert [asked.connection for asked in storage.asked] == [0, 1, 2]
 
     @pytest.mark.parametrize("end", ["close", "reset"])
     def test_so_is_one_that_it_closes_just_now(
-        self, connector: Connector, storages: Storages, end: End
+        self, pool: ConnectionPool, storages: Storages, end: End
     ) -> None:
         def script(asked: Asked) -> Iterator[bytes | End]:
             if asked.number:
@@ -587,7 +593,7 @@ class TestKeptConnections:
 
         storage = storages(script)
         for _ in range(3):
-            assert get(connector, f"{storage.url}/x", first=5) == CONTENT[5:]
+            assert get(pool, f"{storage.url}/x", first=5) == CONTENT[5:]
         assert [(asked.connection, asked.number) for asked in storage.asked] == [
             (0, 0),
             (0, 1),
@@ -596,7 +602,7 @@ class TestKeptConnections:
             (2, 0),
         ]
 
-    def test_but_only_once(self, connector: Connector, storages: Storages) -> None:
+    def test_but_only_once(self, pool: ConnectionPool, storages: Storages) -> None:
         def script(asked: Asked) -> Iterator[bytes | End]:
             if len(storage.asked) > 1:
                 yield "close"
@@ -604,9 +610,9 @@ class TestKeptConnections:
                 yield from right(asked)
 
         storage = storages(script)
-        get(connector, f"{storage.url}/x")
+        get(pool, f"{storage.url}/x")
         with pytest.raises(DSSConnectionError):
-            get(connector, f"{storage.url}/x")
+            get(pool, f"{storage.url}/x")
         assert len(storage.asked) == 3
 
     def test_and_not_where_no_answer_comes(self, connect: Connect, storages: Storages) -> None:
@@ -618,74 +624,74 @@ class TestKeptConnections:
 
         done = threading.Event()
         storage = storages(script)
-        connector = connect(timeout=0.05)
-        get(connector, f"{storage.url}/x")
+        pool = connect(timeout=0.05)
+        get(pool, f"{storage.url}/x")
         with pytest.raises(DSSTimeout):
-            get(connector, f"{storage.url}/x")
+            get(pool, f"{storage.url}/x")
         assert storage.connections == 1
         done.set()
 
     def test_one_with_something_in_it_that_nobody_asked_for_is_replaced(
-        self, connector: Connector, storages: Storages
+        self, pool: ConnectionPool, storages: Storages
     ) -> None:
         storage = storages(sends(HEAD + CONTENT + b"HTTP/1.1 200 OK\r\n" * 10_000))
         for _ in range(2):
-            assert get(connector, f"{storage.url}/x") == CONTENT
+            assert get(pool, f"{storage.url}/x") == CONTENT
         assert storage.connections == 2
 
     def test_one_that_cannot_be_looked_at_is_replaced(
-        self, connector: Connector, origins: Origins, monkeypatch: pytest.MonkeyPatch
+        self, pool: ConnectionPool, origins: Origins, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def fail(*_: object) -> None:
             raise ValueError("filedescriptor out of range in select()")
 
         storage = origins(Reply(body=CONTENT))
-        get(connector, storage.url)
+        get(pool, storage.url)
         monkeypatch.setattr(select, "poll", fail)
-        assert get(connector, storage.url) == CONTENT
+        assert get(pool, storage.url) == CONTENT
         assert storage.connections == 2
 
 
 class TestClosing:
-    def test_connections_are_closed(self, connector: Connector, storages: Storages) -> None:
+    def test_connections_are_closed(self, pool: ConnectionPool, storages: Storages) -> None:
         storage = storages(right)
-        with ThreadPoolExecutor(3) as pool:
-            list(pool.map(lambda _: get(connector, f"{storage.url}/x"), range(3)))
+        with ThreadPoolExecutor(3) as threads:
+            list(threads.map(lambda _: get(pool, f"{storage.url}/x"), range(3)))
         assert storage.is_talking
-        connector.close()
+        pool.close()
         _wait_for(lambda: not storage.is_talking)
-        connector.close()
+        pool.close()
 
-    def test_it_can_be_used_again(self, connector: Connector, storages: Storages) -> None:
+    def test_it_can_be_used_again(self, pool: ConnectionPool, storages: Storages) -> None:
         storage = storages(right)
         for number in range(3):
-            assert get(connector, f"{storage.url}/x") == CONTENT
+            assert get(pool, f"{storage.url}/x") == CONTENT
             assert storage.connections == number + 1
-            connector.close()
+            pool.close()
 
     def test_one_in_use_is_not_kept_afterwards(
-        self, connector: Connector, storages: Storages
+        self, pool: ConnectionPool, storages: Storages
     ) -> None:
         storage = storages(right)
-        with connector.open(f"{storage.url}/x") as content:
-            connector.close()
+        with pool.open(f"{storage.url}/x") as content:
+            pool.close()
             with suppress(DSSConnectionError):
                 read(content.readinto)
         _wait_for(lambda: not storage.is_talking)
-        assert get(connector, f"{storage.url}/x") == CONTENT
+        assert get(pool, f"{storage.url}/x") == CONTENT
         assert storage.connections == 2
 
     def test_sockets_that_cannot_be_closed_are_let_go(
-        self, connector: Connector, origins: Origins, monkeypatch: pytest.MonkeyPatch
+        self, pool: ConnectionPool, origins: Origins, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         storage = origins(Reply(body=CONTENT))
-        get(connector, storage.url)
-        (kept,) = connector._kept
+        get(pool, storage.url)
+        (kept,) = pool._shared.all
         with monkeypatch.context() as patch:
             patch.setattr(type(kept), "close", _cannot)
-            connector.close()
+            pool.close()
         kept.close()
-        assert get(connector, storage.url) == CONTENT
+        assert get(pool, storage.url) == CONTENT
 
 
 def _cannot(_: object) -> None:
@@ -708,9 +714,9 @@ class TestTLS:
         contexts: tuple[ssl.SSLContext, ssl.SSLContext],
     ) -> None:
         storage = storages(right, contexts[0])
-        connector = connect(contexts[1])
+        pool = connect(contexts[1])
         for _ in range(3):
-            assert get(connector, f"{storage.url}/x", first=3) == CONTENT[3:]
+            assert get(pool, f"{storage.url}/x", first=3) == CONTENT[3:]
         assert storage.connections == 1
 
     @pytest.mark.parametrize("size", [100, 300_000, 3_000_000])
@@ -757,21 +763,21 @@ class TestTLS:
         done = threading.Event()
         storage = storages(script, contexts[0])
         came = bytearray()
-        connector = connect(contexts[1], timeout=0.1 if end == "stall" else 10.0)
+        pool = connect(contexts[1], timeout=0.1 if end == "stall" else 10.0)
         with pytest.raises(kind):
-            get(connector, f"{storage.url}/x", into=came)
+            get(pool, f"{storage.url}/x", into=came)
         assert came == CONTENT[: 1000 * pieces]
         done.set()
 
     def test_who_is_not_trusted_is_told_nothing(
         self,
-        connector: Connector,
+        pool: ConnectionPool,
         storages: Storages,
         contexts: tuple[ssl.SSLContext, ssl.SSLContext],
     ) -> None:
         storage = storages(right, contexts[0])
         with pytest.raises(DSSConnectionError, match="certificate verify failed") as caught:
-            get(connector, f"{storage.url}/x?{SECRET}")
+            get(pool, f"{storage.url}/x?{SECRET}")
         assert isinstance(caught.value.__cause__, ssl.SSLCertVerificationError)
         assert storage.asked == []
 
@@ -802,9 +808,9 @@ class TestTLS:
                 yield from right(asked)
 
         storage = storages(script, contexts[0])
-        connector = connect(contexts[1])
+        pool = connect(contexts[1])
         for _ in range(2):
-            assert get(connector, f"{storage.url}/x") == CONTENT
+            assert get(pool, f"{storage.url}/x") == CONTENT
 
     def test_a_fault_after_some_pieces_is_told_after_them(
         self,
@@ -834,7 +840,7 @@ class TestTLS:
         assert content.startswith(bytes(came))
 
 
-def test_an_address_of_ipv6(connector: Connector, resources: ExitStack) -> None:
+def test_an_address_of_ipv6(pool: ConnectionPool, resources: ExitStack) -> None:
     storage = Storage(right)
     try:
         six = socket.create_server(("::1", 0), family=socket.AF_INET6)
@@ -845,7 +851,7 @@ def test_an_address_of_ipv6(connector: Connector, resources: ExitStack) -> None:
     storage._socket = six
     with storage:
         netloc = f"[::1]:{storage.port}"
-        assert get(connector, f"http://{netloc}/x") == CONTENT
+        assert get(pool, f"http://{netloc}/x") == CONTENT
     assert storage.asked[0].headers["host"] == netloc
 
 
@@ -980,7 +986,7 @@ class TestProxies:
     @pytest.mark.parametrize("scheme", ["http://", ""])
     def test_http_goes_to_them_whole(
         self,
-        connector: Connector,
+        pool: ConnectionPool,
         storage: Origin,
         proxy: Proxy,
         monkeypatch: pytest.MonkeyPatch,
@@ -989,7 +995,7 @@ class TestProxies:
     ) -> None:
         monkeypatch.setenv(variable, f"{scheme}{proxy.netloc}")
         for _ in range(2):
-            assert get(connector, f"http://{HOST}/a b?{SECRET}", first=5) == CONTENT
+            assert get(pool, f"http://{HOST}/a b?{SECRET}", first=5) == CONTENT
         first = proxy.heads[0].split("\r\n")[0]
         assert first == f"GET http://{HOST}/a%20b?{SECRET} HTTP/1.1"
         assert proxy.headers[0]["host"] == HOST
@@ -998,12 +1004,12 @@ class TestProxies:
 
     def test_ports_and_addresses_are_part_of_it(
         self,
-        connector: Connector,
+        pool: ConnectionPool,
         proxy: Proxy,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         monkeypatch.setenv("http_proxy", proxy.netloc)
-        assert get(connector, "http://[2001:db8::5]:81/x") == CONTENT
+        assert get(pool, "http://[2001:db8::5]:81/x") == CONTENT
         assert proxy.heads[0].startswith("GET http://[2001:db8::5]:81/x HTTP/1.1\r\n")
 
     @pytest.mark.parametrize(
@@ -1012,7 +1018,7 @@ class TestProxies:
     )
     def test_credentials_are_for_them_only(
         self,
-        connector: Connector,
+        pool: ConnectionPool,
         storage: Origin,
         proxy: Proxy,
         monkeypatch: pytest.MonkeyPatch,
@@ -1020,7 +1026,7 @@ class TestProxies:
         plain: str,
     ) -> None:
         monkeypatch.setenv("http_proxy", f"http://{user}@{proxy.netloc}")
-        get(connector, f"http://{HOST}/x")
+        get(pool, f"http://{HOST}/x")
         given = proxy.headers[0]["proxy-authorization"].removeprefix("Basic ")
         assert base64.b64decode(given).decode() == plain
         assert not {"authorization", "proxy-authorization"} & set(storage.seen[0].headers)
@@ -1039,9 +1045,9 @@ class TestProxies:
         storage = storages(right, contexts[0])
         proxy = resources.enter_context(Proxy({HOST: storage.port}))
         monkeypatch.setenv(variable, f"http://user:pa55@{proxy.netloc}")
-        connector = connect(contexts[1])
+        pool = connect(contexts[1])
         for _ in range(3):
-            assert get(connector, f"https://{HOST}/x?{SECRET}", first=5) == CONTENT[5:]
+            assert get(pool, f"https://{HOST}/x?{SECRET}", first=5) == CONTENT[5:]
         (head,) = proxy.heads
         assert head.startswith(f"CONNECT {HOST}:443 HTTP/1.")
         assert "c0ffee" not in head
@@ -1088,7 +1094,7 @@ class TestProxies:
     @pytest.mark.parametrize("scheme", ["http", "https"])
     def test_a_refusal_of_theirs_is_an_error(
         self,
-        connector: Connector,
+        pool: ConnectionPool,
         resources: ExitStack,
         monkeypatch: pytest.MonkeyPatch,
         scheme: str,
@@ -1097,46 +1103,46 @@ class TestProxies:
         proxy = resources.enter_context(Proxy({}, refuse=text))
         monkeypatch.setenv(f"{scheme}_proxy", f"http://user:pa55@{proxy.netloc}")
         with pytest.raises(DSSError, match="407") as caught:
-            get(connector, f"{scheme}://{HOST}/x?{SECRET}")
+            get(pool, f"{scheme}://{HOST}/x?{SECRET}")
         assert "pa55" not in str(caught.value)
         assert "c0ffee" not in str(caught.value)
 
     @pytest.mark.parametrize("scheme", ["http", "https"])
     def test_one_that_is_not_there_is_an_error(
-        self, connector: Connector, monkeypatch: pytest.MonkeyPatch, scheme: str
+        self, pool: ConnectionPool, monkeypatch: pytest.MonkeyPatch, scheme: str
     ) -> None:
         monkeypatch.setenv(f"{scheme}_proxy", f"http://user:pa55@127.0.0.1:{dead_port()}")
         with pytest.raises(DSSConnectionError, match="refused") as caught:
-            get(connector, f"{scheme}://{HOST}/x?{SECRET}")
+            get(pool, f"{scheme}://{HOST}/x?{SECRET}")
         assert "pa55" not in str(caught.value)
 
     @pytest.mark.parametrize("scheme", ["socks5", "https"])
     def test_one_of_another_kind_is_refused_at_once(
-        self, connector: Connector, monkeypatch: pytest.MonkeyPatch, scheme: str
+        self, pool: ConnectionPool, monkeypatch: pytest.MonkeyPatch, scheme: str
     ) -> None:
         monkeypatch.setenv("all_proxy", f"{scheme}://user:pa55@proxy.example:1080")
         with pytest.raises(DSSConnectionError) as caught:
-            get(connector, f"http://{HOST}/x?{SECRET}")
-        assert isinstance(caught.value.__cause__, LASTING)
-        assert f"{scheme}://proxy.example:1080 of the environment" in str(caught.value)
+            get(pool, f"http://{HOST}/x?{SECRET}")
+        assert isinstance(caught.value.__cause__, PERMANENT_ERRORS)
+        assert f"{scheme}://proxy.example:1080 of all_proxy" in str(caught.value)
         assert "storage_client=" in str(caught.value)
         assert "pa55" not in str(caught.value)
 
     @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
     def test_this_machine_is_reached_without_them(
         self,
-        connector: Connector,
+        pool: ConnectionPool,
         storage: Origin,
         monkeypatch: pytest.MonkeyPatch,
         host: str,
     ) -> None:
         monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{dead_port()}")
-        assert get(connector, storage.url.replace("127.0.0.1", host)) == CONTENT
+        assert get(pool, storage.url.replace("127.0.0.1", host)) == CONTENT
 
     @pytest.mark.parametrize("no_proxy", [HOST, "*", ".example", f"x,{HOST}"])
     def test_others_may_be_left_out(
         self,
-        connector: Connector,
+        pool: ConnectionPool,
         proxy: Proxy,
         monkeypatch: pytest.MonkeyPatch,
         no_proxy: str,
@@ -1144,18 +1150,18 @@ class TestProxies:
         monkeypatch.setenv("http_proxy", proxy.netloc)
         monkeypatch.setenv("no_proxy", no_proxy)
         with pytest.raises(DSSConnectionError):
-            get(connector, f"http://{HOST}/x")
+            get(pool, f"http://{HOST}/x")
         assert proxy.heads == []
 
     def test_one_for_another_scheme_is_not_used(
-        self, connector: Connector, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+        self, pool: ConnectionPool, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("https_proxy", proxy.netloc)
         with pytest.raises(DSSConnectionError):
-            get(connector, f"http://{HOST}/x")
+            get(pool, f"http://{HOST}/x")
         assert proxy.heads == []
 
 
 def test_the_read_timeout_is_known(tmp_path: Path) -> None:
-    made = Connector(Timeout(connect=1, read=7), ssl.create_default_context)
+    made = ConnectionPool(Timeout(connect=1, read=7), ssl.create_default_context)
     assert made.read_timeout == 7

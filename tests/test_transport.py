@@ -19,7 +19,7 @@ from dss_client import (
     TooManyRequests,
 )
 from dss_client._options import Options
-from dss_client._transport import Transport
+from dss_client._sync.transport import Transport
 from tests.conftest import Origins
 from tests.drive import INSTANT, Driver
 from tests.operations.cases import BY_NAME, CONTENT, FILE, FILE_HEADERS, TOKEN

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from ._options import Timeout
 from ._retry import RetryPolicy
+from ._sync.client import DSSClient
 from ._version import __version__
-from .client import AsyncDSSClient, DSSClient
 from .errors import (
     BadRequest,
     Conflict,
@@ -47,16 +47,14 @@ from .versions import (
 )
 
 if TYPE_CHECKING:
-    from ._operation import AsyncContentStream, ContentLocation, ContentStream, RawResponse
+    from ._async.checkout import AsyncCheckoutJob
+    from ._async.client import AsyncDSSClient
+    from ._async.operation import AsyncContentStream
+    from ._checkout import CheckoutFailed, CheckoutState, CheckoutStatus, CheckoutTimeout
+    from ._response import ContentLocation, RawResponse
+    from ._sync.checkout import CheckoutJob
+    from ._sync.operation import ContentStream
     from .auth import Credential, LoginError
-    from .checkout import (
-        AsyncCheckoutJob,
-        CheckoutFailed,
-        CheckoutJob,
-        CheckoutState,
-        CheckoutStatus,
-        CheckoutTimeout,
-    )
     from .deployment import SpecificationReport
     from .download import DownloadError, DownloadReport, FileReport, ProgressEvent
     from .events import BundleEvent
@@ -122,17 +120,18 @@ __all__ = [
 # Names whose modules are loaded when they are first asked for: they would more than double the time
 # that `import dss_client` takes.
 _LAZY = {
-    "AsyncCheckoutJob": "checkout",
-    "AsyncContentStream": "_operation",
+    "AsyncCheckoutJob": "_async.checkout",
+    "AsyncContentStream": "_async.operation",
+    "AsyncDSSClient": "_async.client",
     "BundleEvent": "events",
-    "CheckoutFailed": "checkout",
-    "CheckoutJob": "checkout",
-    "CheckoutState": "checkout",
-    "CheckoutStatus": "checkout",
-    "CheckoutTimeout": "checkout",
+    "CheckoutFailed": "_checkout",
+    "CheckoutJob": "_sync.checkout",
+    "CheckoutState": "_checkout",
+    "CheckoutStatus": "_checkout",
+    "CheckoutTimeout": "_checkout",
     "ConfigError": "settings",
-    "ContentLocation": "_operation",
-    "ContentStream": "_operation",
+    "ContentLocation": "_response",
+    "ContentStream": "_sync.operation",
     "Credential": "auth",
     "DownloadError": "download",
     "DownloadReport": "download",
@@ -140,7 +139,7 @@ _LAZY = {
     "LoginError": "auth",
     "ManifestError": "manifest",
     "ProgressEvent": "download",
-    "RawResponse": "_operation",
+    "RawResponse": "_response",
     "SpecificationReport": "deployment",
     "UploadError": "upload",
     "UploadReport": "upload",

@@ -7,11 +7,11 @@ from attrs import field, frozen
 
 from ._retry import RetryPolicy
 
-__all__ = ["AnyToken", "Options", "Timeout", "TokenGiver"]
+__all__ = ["AsyncToken", "Options", "Timeout", "Token", "TokenProvider"]
 
 
-class TokenGiver(Protocol):
-    """Gives tokens. Safe to be used by threads; it may block."""
+class TokenProvider(Protocol):
+    """Provides tokens. Threads share it; it may block."""
 
     def token(self) -> str:
         """Return the token to send."""
@@ -22,14 +22,18 @@ class TokenGiver(Protocol):
         ...
 
 
-AnyToken = str | Callable[[], str] | Callable[[], Awaitable[str]]
+Token = str | Callable[[], str]
+"""A bearer token, or a function that returns one."""
+
+AsyncToken = Token | Callable[[], Awaitable[str]]
+"""A bearer token, or a function that returns one, plain or awaited."""
 
 
 @frozen
 class Timeout:
     """Time limits of one try, in seconds.
 
-    The reference client's values; the service's gateway gives up after 30 s (section 14.4).
+    The defaults are those of the reference client; the service itself gives up after 30 s.
 
     Attributes:
         connect: For a connection to come about.
@@ -60,13 +64,13 @@ class Options:
         timeout: Limits of one try; None leaves them to the given HTTP client.
         retries: The retry policy.
         token: The bearer token, or a function that returns one for each request.
-        find_tokens: Finds what gives tokens for a base URL where none was given.
+        find_tokens: Finds what provides tokens for a base URL where none was given.
         unreachable_hint: What to tell a user whose service cannot be reached.
     """
 
     base_url: str
     timeout: Timeout | None = Timeout()
     retries: RetryPolicy = field(factory=RetryPolicy)
-    token: AnyToken | None = field(default=None, repr=False)
-    find_tokens: Callable[[str], TokenGiver | None] | None = field(default=None, repr=False)
+    token: AsyncToken | None = field(default=None, repr=False)
+    find_tokens: Callable[[str], TokenProvider | None] | None = field(default=None, repr=False)
     unreachable_hint: str = ""

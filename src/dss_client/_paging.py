@@ -1,9 +1,9 @@
 """Page links: RFC 8288 ``Link`` headers, read as leniently as the service writes them.
 
 The service writes ``rel='next'`` with single quotes, repeats parameters, sends ``token=None`` and
-absolute URLs with a scheme of its own (behaviour reference, sections 1 and 7). Only the link's
-query is taken over: the next page is asked of the same path on the same host, so no link can send
-a token elsewhere.
+absolute URLs with a scheme of its own (docs/behaviour.md 1 and 7). Only the link's query is taken
+over: the next page is asked of the same path on the same host, so no link can send a token
+elsewhere.
 """
 
 import re
@@ -48,7 +48,7 @@ def next_request(request: Request, headers: Mapping[str, str]) -> Request | None
     following = evolve(request, query=tuple(query.items()))
     if dict(following.query) == dict(request.query):
         raise DSSError(
-            f"{request.operation}: the service's link to the next page leads back to the same page"
-            f" ({request.path}); the listing is incomplete"
+            f"{request.endpoint.name}: the service's link to the next page leads back to the same"
+            f" page ({request.path}); the listing is incomplete"
         )
     return following

@@ -1,44 +1,110 @@
-"""One request of the API as a value, and how its parts are written on the wire."""
+"""The operations of the API as values, and how one request of them is written on the wire."""
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from typing import Any, Literal, cast
 from urllib.parse import quote, urlencode
+from uuid import UUID
 
 from attrs import field, frozen
 
 from .errors import InvalidArgument
-from .types import JSONMapping, SupportsToDict
 
-__all__ = ["JSONMapping", "Request", "SupportsToDict", "encode_body", "encode_path", "encode_query"]
+__all__ = ["Endpoint", "Parameter", "Request"]
 
 
-Scalar = str | int | float | bool
+@frozen(kw_only=True)
+class Parameter:
+    """One argument of an operation.
+
+    Attributes:
+        name: Its name in Python.
+        wire_name: Its name on the wire.
+        place: Where it goes.
+        type: The JSON type of its values.
+        required: It has no default.
+        choices: The values it can have; empty where any value of its type will do.
+        description: What it means.
+    """
+
+    name: str
+    wire_name: str
+    place: Literal["path", "query", "body"]
+    type: Literal["string", "integer", "number", "boolean", "array", "object", "any"]
+    required: bool = False
+    choices: tuple[str, ...] = ()
+    description: str = field(default="", repr=False)
+
+
+@frozen(kw_only=True)
+class Endpoint:
+    """An operation of the API: what the clients, the command line and the facade know of it.
+
+    Attributes:
+        name: Its name as a method, such as ``get_bundle``.
+        method: The HTTP method.
+        path: Path below the base URL, with names in braces.
+        summary: What it does, in a few words.
+        description: What it does, in Markdown.
+        parameters: Its arguments, those that are required first.
+        result: Name of the type it returns.
+        item_path: The names on the wire that lead to the list that its pages continue; empty where
+            it has no pages.
+        secured: It asks for a token.
+        repeatable: Sending it twice does no harm.
+        is_content: It answers with a file's content, by a redirect to storage.
+        location_switch: The argument that asks for the URL of the content instead.
+        errors: The codes that the specification lists for each status, or for ``default``.
+    """
+
+    name: str
+    method: str
+    path: str
+    summary: str
+    description: str = field(default="", repr=False)
+    parameters: tuple[Parameter, ...] = field(default=(), repr=False)
+    result: str = "None"
+    item_path: tuple[str, ...] = ()
+    secured: bool = False
+    repeatable: bool = True
+    is_content: bool = False
+    location_switch: str | None = None
+    errors: Mapping[str, tuple[str, ...]] = field(factory=dict[str, tuple[str, ...]], repr=False)
+
+    def request(self, **arguments: object) -> "Request":
+        """Return the request with these arguments; None means "not given".
+
+        Raises:
+            InvalidArgument: A value cannot be part of the path, or has no JSON form.
+        """
+        given = [(each, arguments.get(each.name)) for each in self.parameters]
+        values = {
+            place: {each.wire_name: value for each, value in given if each.place == place}
+            for place in ("path", "query", "body")
+        }
+        return Request(
+            endpoint=self,
+            path=_path(self.path, values["path"]),
+            query=tuple(_query(values["query"])),
+            body=_body(values["body"]) if values["body"] else None,
+        )
 
 
 @frozen(kw_only=True)
 class Request:
-    """What an operation wants sent.
+    """One request of an operation.
 
     Attributes:
-        operation: The operation's name, such as ``get_bundle``.
-        method: The HTTP method.
+        endpoint: The operation.
         path: Path below the base URL, quoted.
         query: Query parameters in the order of the specification; None was left out.
         body: The JSON body, or None where the operation has none.
-        secured: The operation asks for a token.
-        repeatable: Sending it twice does no harm.
-        content: It is answered with a file's content, by a redirect to storage.
     """
 
-    operation: str
-    method: str
+    endpoint: Endpoint
     path: str
     query: tuple[tuple[str, str], ...] = ()
     body: bytes | None = field(default=None, repr=False)
-    secured: bool = False
-    repeatable: bool = True
-    content: bool = False
 
     def url(self, base_url: str) -> str:
         """Return the whole URL."""
@@ -46,26 +112,15 @@ class Request:
         return f"{base_url}{self.path}?{query}" if query else f"{base_url}{self.path}"
 
 
-def encode_path(template: str, values: Mapping[str, str]) -> str:
-    """Fill `template` with quoted values.
-
-    Raises:
-        InvalidArgument: A value is empty or a dot segment, which would name another resource.
-    """
-    for name, value in values.items():
-        if value in {"", ".", ".."}:
-            raise InvalidArgument(
-                f"{name} must not be {value!r}: it is part of the path {template}"
-            )
-    return template.format_map({name: quote(value, safe="") for name, value in values.items()})
+def _path(template: str, values: Mapping[str, object]) -> str:
+    texts = {name: str(value) for name, value in values.items()}
+    for name, text in texts.items():
+        if text in {"", ".", ".."}:  # it would name another resource
+            raise InvalidArgument(f"{name} must not be {text!r}: it is part of the path {template}")
+    return template.format_map({name: quote(text, safe="") for name, text in texts.items()})
 
 
-def encode_query(values: Mapping[str, Scalar | None]) -> tuple[tuple[str, str], ...]:
-    """Write query values as text; None means "not given" and is left out."""
-    return tuple(_pairs(values))
-
-
-def _pairs(values: Mapping[str, Scalar | None]) -> Iterable[tuple[str, str]]:
+def _query(values: Mapping[str, object]) -> Iterable[tuple[str, str]]:
     for name, value in values.items():
         if value is None:
             continue
@@ -75,16 +130,11 @@ def _pairs(values: Mapping[str, Scalar | None]) -> Iterable[tuple[str, str]]:
             yield name, str(value)
 
 
-def encode_body(values: Mapping[str, object]) -> bytes:
-    """Write a JSON body; properties that are None were not given and are left out.
-
-    Raises:
-        InvalidArgument: A value has no JSON form.
-    """
+def _body(values: Mapping[str, object]) -> bytes:
     given = {name: value for name, value in values.items() if value is not None}
     try:
         return json.dumps(given, default=_encode, allow_nan=False, separators=(",", ":")).encode()
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise InvalidArgument(f"the request body cannot be written as JSON: {error}") from error
 
 
@@ -95,6 +145,8 @@ def _encode(value: object) -> Any:
     to_dict = getattr(value, "to_dict", None)
     if to_dict is not None:
         return to_dict()
+    if isinstance(value, UUID):
+        return str(value)
     if isinstance(value, Mapping):
         return dict(cast("Mapping[str, object]", value))
     if isinstance(value, Iterable) and not isinstance(value, bytes | bytearray):

@@ -1,127 +1,58 @@
-"""Searches of the clients that go beyond one operation."""
+"""What the searches of both clients share: bundles that were found."""
 
-from typing import TYPE_CHECKING, Literal, cast
+from typing import Literal
 
-from .errors import InvalidArgument
-from .versions import FQID
+from attrs import frozen
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+from .errors import DSSDecodeError, RequestInfo, ResponseInfo
+from .models import BundleVersion, SearchHit
+from .versions import FQID, InvalidUUID, InvalidVersion
 
-    from ._request import JSONMapping
-    from .client import AsyncDSSClient, DSSClient
-    from .models import GetBundleResponse
-    from .search import AsyncFoundBundles, FoundBundles
+__all__ = ["AHEAD", "FoundBundle", "OnMissing", "fqid_of", "join_pages"]
 
-__all__ = ["AsyncSearches", "Searches"]
+OnMissing = Literal["skip", "raise"]
+"""What to do about bundles that were deleted after they were indexed."""
 
-Replica = Literal["aws", "gcp"]
-
-
-class Searches:
-    """Searches of a blocking client."""
-
-    __slots__ = ()
-
-    def search_bundles(
-        self,
-        *,
-        es_query: "JSONMapping",
-        replica: Replica,
-        on_missing: Literal["skip", "raise"] = "skip",
-        output_format: Literal["summary", "raw"] = "summary",
-        presignedurls: bool | None = None,
-        directurls: bool | None = None,
-    ) -> "FoundBundles":
-        """Iterate over the bundles that a search finds, with their files.
-
-        Pages and bundles are asked for as they are taken, a few bundles ahead.
-
-        Args:
-            es_query: The query, as for `post_search`; ``{}`` finds all. Also what turns itself
-                into one by ``to_dict()``.
-            replica: Which copy.
-            on_missing: What to do about a bundle that was deleted after it was indexed: ``skip``
-                counts it in `FoundBundles.skipped`, ``raise`` raises `NotFound`.
-            output_format: ``raw`` adds the whole metadata to each hit.
-            presignedurls: Have a presigned URL for each file, as `get_bundle` does. They expire.
-            directurls: Have a storage URL for each file instead.
-
-        Raises:
-            InvalidArgument: `on_missing` is neither.
-        """
-        from .search import FoundBundles
-
-        _check(on_missing)
-        client = cast("DSSClient", self)
-        hits = client.post_search.iterate(
-            replica=replica, es_query=es_query, output_format=output_format
-        )
-
-        def pages(fqid: FQID) -> "Iterator[GetBundleResponse]":
-            return client.get_bundle.paginate(
-                uuid=fqid.uuid,
-                version=fqid.version,
-                replica=replica,
-                presignedurls=presignedurls,
-                directurls=directurls,
-            )
-
-        return FoundBundles(hits, pages, on_missing)
+AHEAD = 8
+"""How many bundles are asked for before they are taken."""
 
 
-class AsyncSearches:
-    """Searches of an asynchronous client."""
+@frozen
+class FoundBundle:
+    """A bundle that a search found.
 
-    __slots__ = ()
+    Attributes:
+        hit: What the search says of it.
+        bundle: The bundle, with the files of all its pages.
+    """
 
-    def search_bundles(
-        self,
-        *,
-        es_query: "JSONMapping",
-        replica: Replica,
-        on_missing: Literal["skip", "raise"] = "skip",
-        output_format: Literal["summary", "raw"] = "summary",
-        presignedurls: bool | None = None,
-        directurls: bool | None = None,
-    ) -> "AsyncFoundBundles":
-        """Iterate over the bundles that a search finds, with their files.
+    hit: SearchHit
+    bundle: BundleVersion
 
-        Pages and bundles are asked for as they are taken, a few bundles ahead.
-
-        Args:
-            es_query: The query, as for `post_search`; ``{}`` finds all. Also what turns itself
-                into one by ``to_dict()``.
-            replica: Which copy.
-            on_missing: What to do about a bundle that was deleted after it was indexed: ``skip``
-                counts it in `AsyncFoundBundles.skipped`, ``raise`` raises `NotFound`.
-            output_format: ``raw`` adds the whole metadata to each hit.
-            presignedurls: Have a presigned URL for each file, as `get_bundle` does. They expire.
-            directurls: Have a storage URL for each file instead.
-
-        Raises:
-            InvalidArgument: `on_missing` is neither.
-        """
-        from .search import AsyncFoundBundles
-
-        _check(on_missing)
-        client = cast("AsyncDSSClient", self)
-        hits = client.post_search.iterate(
-            replica=replica, es_query=es_query, output_format=output_format
-        )
-
-        def pages(fqid: FQID) -> "AsyncIterator[GetBundleResponse]":
-            return client.get_bundle.paginate(
-                uuid=fqid.uuid,
-                version=fqid.version,
-                replica=replica,
-                presignedurls=presignedurls,
-                directurls=directurls,
-            )
-
-        return AsyncFoundBundles(hits, pages, on_missing)
+    @property
+    def fqid(self) -> FQID:
+        """Its id and version."""
+        return FQID(self.bundle.uuid, self.bundle.version)
 
 
-def _check(on_missing: str) -> None:
-    if on_missing not in {"skip", "raise"}:
-        raise InvalidArgument(f"on_missing={on_missing!r} is unknown: choose 'skip' or 'raise'")
+def fqid_of(hit: SearchHit) -> FQID:
+    """Return the id and version of the bundle that a search found.
+
+    Raises:
+        DSSDecodeError: The service names something else.
+    """
+    try:
+        return FQID.parse(hit.bundle_fqid)
+    except (InvalidUUID, InvalidVersion) as error:
+        raise DSSDecodeError(
+            f"the search found {hit.bundle_fqid!r}, which is not the id of a bundle: {error}",
+            request=RequestInfo("POST", "/search"),
+            response=ResponseInfo(200),
+            field="bundle_fqid",
+        ) from error
+
+
+def join_pages(hit: SearchHit, pages: list[BundleVersion]) -> FoundBundle:
+    """Return a bundle that was found, with the files of all its pages."""
+    files = [file for page in pages for file in page.files]
+    return FoundBundle(hit, pages[0].model_copy(update={"files": files}))

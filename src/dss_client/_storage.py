@@ -17,34 +17,33 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
-from functools import cache, lru_cache
+from functools import lru_cache
 from urllib.parse import quote, unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from attrs import frozen
 
+from ._environment import Proxy, UnusableSetting, proxy_for
+from ._fork import reset_after_fork
 from ._options import Timeout
+from ._redact import mask, redact_url, secrets_in
+from ._response import check_content_encoding
 from ._version import __version__
 from .errors import (
     DSSConnectionError,
-    DSSDecodeError,
     DSSError,
     DSSResponseError,
     DSSTimeout,
     RequestInfo,
     ResponseInfo,
-    redact_url,
 )
 
 __all__ = [
-    "FAULTS",
-    "LASTING",
-    "Address",
+    "NETWORK_ERRORS",
+    "PERMANENT_ERRORS",
     "Connection",
-    "Connector",
+    "ConnectionPool",
+    "ParsedURL",
     "StorageContent",
-    "UnusableProxy",
-    "refuse_coded",
     "request_head",
     "storage_error",
     "storage_request",
@@ -53,15 +52,10 @@ __all__ = [
 logger = logging.getLogger("dss_client")
 
 
-class UnusableProxy(OSError):
-    """The environment names a proxy of a kind that is not spoken here."""
-
-
 # What a connection raises while it talks; the last, where a host's name cannot be looked up.
-FAULTS = (OSError, http.client.HTTPException, UnicodeError)
+NETWORK_ERRORS = (OSError, http.client.HTTPException, UnicodeError)
 # Of those, what would be no better the next time; it is the cause of the error that is raised.
-LASTING = (ssl.SSLCertVerificationError, UnusableProxy)
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+PERMANENT_ERRORS = (ssl.SSLCertVerificationError, UnusableSetting)
 _UNSENDABLE = re.compile(r"[^!-~]")
 _BLOCK = 1 << 18
 _PATIENCE = 0.05  # seconds for a block
@@ -71,7 +65,7 @@ _USER_AGENT = f"dss-client/{__version__}"
 
 
 @frozen
-class Address:
+class ParsedURL:
     """The parts of a URL: the server to connect to, and the target to request there.
 
     Attributes:
@@ -87,7 +81,7 @@ class Address:
     target: str
 
     @classmethod
-    def of(cls, url: str) -> "Address":
+    def of(cls, url: str) -> "ParsedURL":
         """Take a URL apart.
 
         Raises:
@@ -154,34 +148,13 @@ def storage_error(error: Exception, url: str) -> DSSError:
     if isinstance(error, TimeoutError):
         fault = DSSTimeout("no answer in time", request=storage_request(url))
     else:
-        text = str(error) or type(error).__name__
+        text = mask(str(error)) or type(error).__name__
         fault = DSSConnectionError(text, request=storage_request(url))
     fault.__cause__ = error
     return fault
 
 
-def refuse_coded(status: int, headers: Mapping[str, str], request: RequestInfo) -> None:
-    """Refuse encoded content: its bytes are not the stored ones, which the checksums are of.
-
-    Args:
-        status: The HTTP status.
-        headers: The headers, names in lower case.
-        request: What was asked for.
-
-    Raises:
-        DSSDecodeError: Names the encoding.
-    """
-    encoding = headers.get("content-encoding", "identity")
-    if encoding.lower() != "identity":
-        raise DSSDecodeError(
-            f"storage sent the content encoded as {encoding!r} though identity was asked for;"
-            " its checksum could not be verified",
-            request=request,
-            response=ResponseInfo(status, dict(headers)),
-        )
-
-
-def request_head(address: Address, target: str, extra: str = "") -> bytes:
+def request_head(address: ParsedURL, target: str, extra: str = "") -> bytes:
     """Return a GET request as it is sent; ``identity``, since checksums are of stored bytes."""
     return (
         f"GET {target} HTTP/1.1\r\nHost: {address.authority}\r\nAccept-Encoding: identity\r\n"
@@ -209,7 +182,7 @@ class Connection:
         found: socket.socket = self.http.sock
         return found
 
-    def head(self, address: Address, span: str | None = None) -> bytes:
+    def head(self, address: ParsedURL, span: str | None = None) -> bytes:
         """Return the request for a content as it is sent over this connection."""
         target = address.target
         if self.absolute:
@@ -276,7 +249,7 @@ class StorageContent:
                 return response.readinto(buffer[:_PIECE])
             most = min(response.length, _BLOCK) if self._in_pieces else response.length
             count = self._fill(buffer[:most])
-        except FAULTS as error:
+        except NETWORK_ERRORS as error:
             raise storage_error(error, self._url) from error
         if not count and response.length:
             raise DSSConnectionError(
@@ -295,7 +268,7 @@ class StorageContent:
         while count < len(buffer):
             try:
                 more = self._read(buffer[count:])
-            except FAULTS as error:
+            except NETWORK_ERRORS as error:
                 if not count:
                     raise
                 self._fault = error
@@ -309,7 +282,21 @@ class StorageContent:
         return count
 
 
-class Connector:
+class _Shared:
+    """The connections of a pool, and of those with other limits over them."""
+
+    def __init__(self) -> None:
+        self.after_fork()
+        reset_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Leave the connections to the parent process, which uses them."""
+        self.lock = threading.Lock()
+        self.all: set[Connection] = set()
+        self.idle: dict[tuple[str, str, int], list[Connection]] = {}  # those that are free
+
+
+class ConnectionPool:
     """Opens connections to storage, and keeps those that are free. Safe to be used by threads.
 
     Proxies of the environment are used, but never for this machine itself.
@@ -322,38 +309,49 @@ class Connector:
     def __init__(self, timeout: Timeout, tls: Callable[[], ssl.SSLContext]) -> None:
         self._timeout = timeout
         self._tls = tls
-        self._kept: set[Connection] = set()
-        self._idle: dict[tuple[str, str, int], list[Connection]] = {}  # those of them that are free
-        self._lock = threading.Lock()
+        self._shared = _Shared()
+
+    def with_timeout(self, timeout: Timeout) -> "ConnectionPool":
+        """Return a pool with other limits over the same connections."""
+        other = ConnectionPool(timeout, self._tls)
+        other._shared = self._shared
+        return other
 
     @property
     def read_timeout(self) -> float | None:
         """Seconds between two pieces of an answer."""
         return self._timeout.read
 
-    def connect(self, address: Address) -> Connection:
+    def connect(self, address: ParsedURL) -> Connection:
         """Open a connection. It blocks; the caller closes it.
 
         Raises:
             OSError, http.client.HTTPException: It could not be opened.
         """
-        proxy = None if address.host in _LOOPBACK else _proxy(address)
-        host, port = (proxy.host, proxy.port) if proxy else (address.host, address.port)
+        proxy = _proxy(address)
+        host, port = address.host, address.port
+        if proxy is not None:
+            host, port = proxy.parts.hostname or "", proxy.parts.port or 80
         kind: http.client.HTTPConnection
         if address.scheme == "https":
             kind = http.client.HTTPSConnection(
                 host, port, timeout=self._timeout.connect, context=self._tls()
             )
             if proxy:
-                kind.set_tunnel(address.host, address.port, headers=dict(proxy.headers))
+                kind.set_tunnel(address.host, address.port, headers=_login(proxy))
         else:
             kind = http.client.HTTPConnection(host, port, timeout=self._timeout.connect)
-        kind.connect()
+        try:
+            kind.connect()
+        except OSError as error:
+            if proxy is None or isinstance(error, ssl.SSLError):
+                raise
+            raise type(error)(f"{error} (through {proxy})") from error
         kind.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         kind.sock.settimeout(self._timeout.read)
         if proxy is None or address.scheme == "https":
             return Connection(kind)
-        extra = "".join(f"{name}: {value}\r\n" for name, value in proxy.headers)
+        extra = "".join(f"{name}: {value}\r\n" for name, value in _login(proxy).items())
         return Connection(kind, absolute=True, extra=extra)
 
     @contextmanager
@@ -367,7 +365,7 @@ class Connector:
             DSSConnectionError, DSSTimeout: It could not be reached.
             DSSDecodeError: It sent the content in an encoding.
         """
-        address = Address.of(url)
+        address = ParsedURL.of(url)
         span = (
             None if not first and last is None else f"bytes={first}-{'' if last is None else last}"
         )
@@ -380,7 +378,7 @@ class Connector:
             with response:
                 _refuse_failure(response, url)
                 content = StorageContent(response, url, connection)
-                refuse_coded(response.status, content.headers, storage_request(url))
+                check_content_encoding(response.status, content.headers, storage_request(url))
                 yield content
                 whole = response.length == 0 and not response.will_close
         finally:
@@ -388,27 +386,28 @@ class Connector:
                 self._drop(connection)
 
     def _ask(
-        self, address: Address, span: str | None, url: str
+        self, address: ParsedURL, span: str | None, url: str
     ) -> tuple[Connection, http.client.HTTPResponse]:
         """Send a request, and read the head of its answer."""
-        with self._lock:
-            idle = self._idle.get(address.origin)
+        with self._shared.lock:
+            idle = self._shared.idle.get(address.origin)
             kept = idle.pop() if idle else None
         try:
             if kept is not None:
                 if not kept.is_stale:
+                    kept.socket.settimeout(self._timeout.read)
                     with suppress(ConnectionError):  # the other side closed it just now
                         return kept, self._begin(kept, address, span)
                 self._drop(kept)
             opened = self.connect(address)
-            with self._lock:
-                self._kept.add(opened)
+            with self._shared.lock:
+                self._shared.all.add(opened)
             return opened, self._begin(opened, address, span)
-        except FAULTS as error:
+        except NETWORK_ERRORS as error:
             raise storage_error(error, url) from error
 
     def _begin(
-        self, connection: Connection, address: Address, span: str | None
+        self, connection: Connection, address: ParsedURL, span: str | None
     ) -> http.client.HTTPResponse:
         response = http.client.HTTPResponse(connection.socket, method="GET")
         try:
@@ -420,25 +419,25 @@ class Connector:
             raise
         return response
 
-    def _keep(self, connection: Connection, address: Address) -> bool:
+    def _keep(self, connection: Connection, address: ParsedURL) -> bool:
         """Keep a connection for the next request; False where all were closed meanwhile."""
-        with self._lock:
-            if connection not in self._kept:
+        with self._shared.lock:
+            if connection not in self._shared.all:
                 return False
-            self._idle.setdefault(address.origin, []).append(connection)
+            self._shared.idle.setdefault(address.origin, []).append(connection)
             return True
 
     def _drop(self, connection: Connection) -> None:
-        with self._lock:
-            self._kept.discard(connection)
+        with self._shared.lock:
+            self._shared.all.discard(connection)
         with suppress(OSError):
             connection.close()
 
     def close(self) -> None:
         """Close the connections of all threads; new ones can be opened afterwards."""
-        with self._lock:
-            kept, self._kept = self._kept, set()
-            self._idle.clear()
+        with self._shared.lock:
+            kept, self._shared.all = self._shared.all, set()
+            self._shared.idle.clear()
         for connection in kept:
             with suppress(OSError):
                 connection.close()
@@ -449,38 +448,29 @@ def _refuse_failure(response: http.client.HTTPResponse, url: str) -> None:
         return
     try:
         body = response.read(_MAX_REFUSAL)
-    except FAULTS as error:
+    except NETWORK_ERRORS as error:
         raise storage_error(error, url) from error
     headers = {name.lower(): value for name, value in response.headers.items()}
     raise DSSResponseError.for_response(
-        request=storage_request(url), response=ResponseInfo(response.status, headers, body)
+        request=storage_request(url),
+        response=ResponseInfo.masked(response.status, headers, body, secrets_in(url)),
     )
 
 
-@frozen
-class _Proxy:
-    host: str
-    port: int
-    headers: tuple[tuple[str, str], ...]
-
-
-def _proxy(address: Address) -> _Proxy | None:
-    url = getproxies().get(address.scheme) or getproxies().get("all")
-    if not url or proxy_bypass(address.host):
-        return None
-    return _proxy_of(url)
-
-
-@cache
-def _proxy_of(url: str) -> _Proxy:
-    parts = urlsplit(url if "://" in url else f"http://{url}")
-    if parts.scheme != "http":
-        raise UnusableProxy(
-            f"the proxy {redact_url(url)} of the environment speaks {parts.scheme}, and only http"
-            " proxies can be used for content; give a storage_client= that knows yours"
+def _proxy(address: ParsedURL) -> Proxy | None:
+    proxy = proxy_for(address.scheme, address.host)
+    if proxy is not None and proxy.parts.scheme != "http":
+        raise UnusableSetting(
+            f"{proxy} cannot be used for contents, only one of http can: give a storage_client="
+            " that knows yours"
         )
-    headers: tuple[tuple[str, str], ...] = ()
-    if parts.username:
-        user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        headers = (("Proxy-Authorization", f"Basic {b64encode(user.encode()).decode()}"),)
-    return _Proxy(parts.hostname or "", parts.port or 80, headers)
+    return proxy
+
+
+def _login(proxy: Proxy) -> dict[str, str]:
+    """Return the header lines that a proxy wants."""
+    parts = proxy.parts
+    if not parts.username:
+        return {}
+    user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return {"Proxy-Authorization": f"Basic {b64encode(user.encode()).decode()}"}

@@ -6,11 +6,12 @@ presigned queries never appear in them.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from attrs import field, frozen
+
+from ._redact import mask, redact_url
 
 __all__ = [
     "BadRequest",
@@ -36,31 +37,7 @@ __all__ = [
     "redact_url",
 ]
 
-_SECRET_KEYS = frozenset(
-    {"access_token", "awsaccesskeyid", "googleaccessid", "sig", "signature"}
-    | {f"x-{cloud}-{key}" for cloud in ("amz", "goog") for key in ("credential", "signature")}
-    | {"x-amz-security-token"}
-)
 _BODY_EXCERPT = 200
-
-
-def redact_url(url: str, *, presigned: bool = False) -> str:
-    """Return `url` fit for a log: without user info, and without its query where that is a secret.
-
-    Args:
-        url: Any URL.
-        presigned: The URL grants access to everyone who has it: always drop the query.
-    """
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "<unreadable URL>"
-    query = parts.query
-    names = {name.lower() for name, _ in parse_qsl(query, keep_blank_values=True)}
-    if query and (presigned or names & _SECRET_KEYS):
-        query = "<redacted>"
-    netloc = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, netloc, parts.path, query, ""))
 
 
 @frozen
@@ -129,6 +106,29 @@ class ResponseInfo:
     status_code: int
     headers: Mapping[str, str] = field(factory=dict[str, str], repr=False)
     content: bytes = field(default=b"", repr=False)
+
+    @classmethod
+    def masked(
+        cls,
+        status_code: int,
+        headers: Mapping[str, str],
+        content: bytes = b"",
+        secrets: Iterable[str] = (),
+    ) -> "ResponseInfo":
+        """Keep an answer without the secrets that it sends back.
+
+        Args:
+            status_code: The HTTP status.
+            headers: All headers.
+            content: The body.
+            secrets: What was sent, such as the token.
+        """
+        known = tuple(secrets)
+        return cls(
+            status_code,
+            {name.lower(): mask(value, known) for name, value in headers.items()},
+            mask(content.decode("latin-1"), known).encode("latin-1"),
+        )
 
     @property
     def request_id(self) -> str | None:

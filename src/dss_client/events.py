@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from ._model import Model
 from ._retry import RetryPolicy, parse_retry_after
-from ._storage import LASTING, storage_request
+from ._storage import PERMANENT_ERRORS, storage_request
 from .errors import (
     DSSConnectionError,
     DSSDecodeError,
@@ -270,7 +270,7 @@ class Tries:
         elif not isinstance(error, DSSConnectionError | DSSTimeout | WrongRange):
             raise error
         self._failures += 1
-        if self._failures >= self._policy.attempts or isinstance(error.__cause__, LASTING):
+        if self._failures >= self._policy.attempts or isinstance(error.__cause__, PERMANENT_ERRORS):
             raise error
         return self._policy.delay(self._failures, retry_after)
 

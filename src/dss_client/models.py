@@ -11,7 +11,7 @@ from typing import Literal, NotRequired, TypedDict
 from pydantic import Field
 
 from ._model import HeaderModel, Model
-from ._operation import JSONObject
+from .types import JSONObject
 
 __all__ = [
     "BundleEnumerationResult",

@@ -115,8 +115,8 @@ class TestRemote:
             someone.led_to = httpx.get(url, trust_env=False).headers["location"]
             return f"{someone.brings(someone.led_to)}\n"
 
-        monkeypatch.setattr("dss_client._session._say", say)
-        monkeypatch.setattr("dss_client._session._ask", ask)
+        monkeypatch.setattr("dss_client.auth.session._say", say)
+        monkeypatch.setattr("dss_client.auth.session._ask", ask)
         return someone
 
     @pytest.mark.parametrize("brings", ["code", "url"])
@@ -149,10 +149,10 @@ class TestRemote:
     def test_standard_input_is_asked(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        from dss_client import _session
+        from dss_client.auth import session
 
         monkeypatch.setattr(sys, "stdin", SimpleNamespace(readline=lambda: "answer\n"))
-        assert _session._ask("Code: ") == "answer\n"
+        assert session._ask("Code: ") == "answer\n"
         assert capsys.readouterr().err == "Code: "
 
 
@@ -326,7 +326,7 @@ class TestRenewal:
             dss.get_collections()
             good = LoginStore().read(logged_in.dss.url)
             assert good is not None
-            tokens = dss._transport.tokens.giver()
+            tokens = dss._transport.tokens.provider()
             assert tokens is not None
             tokens._login = good.model_copy(update={"access_token": "refused"})  # type: ignore[attr-defined]
             dss.get_collections()
@@ -344,7 +344,7 @@ class TestRenewal:
 
     def test_it_may_be_gone_meanwhile(self, logged_in: Place) -> None:
         with DSSClient(logged_in.dss.url) as dss:
-            assert dss._transport.tokens.giver() is not None
+            assert dss._transport.tokens.provider() is not None
             LoginStore().remove(logged_in.dss.url)
             with pytest.raises(LoginError, match="nobody is logged in"):
                 dss.get_collections()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from dss_client.cli import operations
+from dss_client._endpoints import ENDPOINTS
 from dss_client.local import LocalDSS, LocalSettings
 from dss_client.local.validation import operations as specified
 from tests.local.writing import HELLO, VERSION, put_source
@@ -58,19 +58,19 @@ def put_a_bundle(call: Any) -> None:
 
 class TestOperations:
     def test_all_of_them_are_there(self) -> None:
-        assert operations.names() == sorted(each.id for each in specified())
-        assert all(operations.summary(name) for name in operations.names())
+        assert sorted(ENDPOINTS) == sorted(each.id for each in specified())
+        assert all(each.summary for each in ENDPOINTS.values())
 
-    @pytest.mark.parametrize("name", operations.names())
+    @pytest.mark.parametrize("name", sorted(ENDPOINTS))
     def test_each_has_its_help(self, run: Run, name: str) -> None:
         done = run("api", name.replace("_", "-"), "--help")
         assert done.status == 0
-        assert operations.summary(name) in done.out
-        found = operations.load(name)
+        assert ENDPOINTS[name].summary in done.out
+        found = ENDPOINTS[name]
         assert found.parameters or name == "get_collections"
         for parameter in found.parameters:
             assert f"--{parameter.name.replace('_', '-')}" in done.out
-            assert parameter.text
+            assert parameter.description
 
     def test_files_and_bundles(self, dss: LocalDSS, call: Any, run: Run) -> None:
         put_a_bundle(call)

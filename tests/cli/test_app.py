@@ -135,7 +135,7 @@ def test_no_connection_is_one_line(run: Run) -> None:
 def test_a_wrong_url_is_wrong_usage(run: Run) -> None:
     outcome = run("search", "--url", "nonsense")
     assert outcome.status == 2
-    assert "'nonsense' is not the URL of a DSS" in outcome.err
+    assert "'nonsense' is not a valid URL of a DSS" in outcome.err
 
 
 def test_debug_shows_requests_and_trace(spawn: Spawn, local_dss: LocalDSS) -> None:

@@ -12,9 +12,9 @@ from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
+from dss_client._http import tls_context
 from dss_client._options import Timeout
-from dss_client._storage import Connector
-from dss_client._transport import tls_context
+from dss_client._storage import ConnectionPool
 from dss_client.download import download_bundle
 from dss_client.download.lanes import Limits
 
@@ -42,7 +42,7 @@ def make_source() -> ScriptedSource:
 def download(source: ScriptedSource, storage: str, directory: Path) -> None:
     """Download the bundle."""
     source.base = storage
-    source.connector = Connector(Timeout(), tls_context)
+    source.connections = ConnectionPool(Timeout(), tls_context)
     with patch("dss_client.download.settings.Limits", partial(Limits, part_size=PART)):
         download_bundle(
             source,

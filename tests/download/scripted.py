@@ -8,7 +8,7 @@ from typing import Literal
 
 from attrs import Factory, define, field, frozen
 
-from dss_client._storage import Connector
+from dss_client._storage import ConnectionPool
 from dss_client.download.answers import BundlePage
 from dss_client.download.source import Content, FileFacts
 from dss_client.download.task import FileTask
@@ -123,7 +123,7 @@ class ScriptedSource:
     found: list[str] = Factory(list)
     base: str = "http://storage"
     bases: dict[str, str] = Factory(dict)
-    connector: Connector | None = None
+    connections: ConnectionPool | None = None
     made: int = 0
 
     def add_file(
@@ -202,6 +202,12 @@ class ScriptedSource:
     def bundles_found(self, *, es_query: JSONMapping, replica: Replica) -> Iterator[str]:
         yield from self.found
 
+    def detached(self) -> "ScriptedSource":
+        return self
+
+    def close(self) -> None:
+        pass
+
     def allows(self, url: str) -> bool:
         return url.startswith("http")
 
@@ -213,8 +219,8 @@ class ScriptedSource:
         self, url: str, *, first: int = 0, last: int | None = None
     ) -> AbstractContextManager[Content]:
         self.opened.append(Opened(url, first, last))
-        if self.connector is not None:
-            return self.connector.open(url, first=first, last=last)
+        if self.connections is not None:
+            return self.connections.open(url, first=first, last=last)
         return self._serve(url, first, last)
 
     @contextmanager

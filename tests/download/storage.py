@@ -11,7 +11,7 @@ from typing import Literal, Self
 from attrs import frozen
 
 from dss_client._options import Timeout
-from dss_client._storage import Connector
+from dss_client._storage import ConnectionPool
 
 from .scripted import ScriptedSource
 
@@ -99,7 +99,7 @@ class Storage:
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=256)
         self._threads: list[threading.Thread] = []
         self._open: set[socket.socket] = set()
-        self.connectors: list[Connector] = []
+        self.pools: list[ConnectionPool] = []
         self._lock = threading.Lock()
         self._acceptor = threading.Thread(target=self._accept, name="storage", daemon=True)
 
@@ -135,8 +135,8 @@ class Storage:
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
         self._acceptor.join()
-        for connector in self.connectors:
-            connector.close()
+        for pool in self.pools:
+            pool.close()
         with self._lock:
             for each in self._open:
                 with suppress(OSError):
@@ -203,11 +203,11 @@ def connect(
     *,
     timeout: float = 20.0,
     trust: ssl.SSLContext | None = None,
-) -> Connector:
+) -> ConnectionPool:
     """Have a source fetch its contents from a storage; return what opens the connections."""
     source.base = storage.url
-    source.connector = Connector(
+    source.connections = ConnectionPool(
         Timeout(connect=timeout, read=timeout), lambda: trust or ssl.create_default_context()
     )
-    storage.connectors.append(source.connector)
-    return source.connector
+    storage.pools.append(source.connections)
+    return source.connections

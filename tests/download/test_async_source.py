@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from dss_client import AsyncDSSClient, DSSClient, ProgressEvent
+from dss_client._backend.asynchronous import run_transfer
 from dss_client.download import DownloadError
-from dss_client.download.async_source import in_thread
 from dss_client.download.errors import Stopped
 from dss_client.download.lanes import Limits
 from dss_client.errors import InvalidArgument, NotFound
@@ -173,13 +173,11 @@ async def test_a_cancelled_download_is_continued_by_the_next(
 
 
 async def test_an_error_after_a_cancellation_is_its_cause() -> None:
-    stop = threading.Event()
-
-    def fail() -> None:
+    def fail(stop: threading.Event) -> None:
         stop.wait(10)
         raise OSError("the disk is gone")
 
-    task = asyncio.create_task(in_thread(fail, stop))
+    task = asyncio.create_task(run_transfer(fail))
     await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError) as caught:
@@ -189,14 +187,12 @@ async def test_an_error_after_a_cancellation_is_its_cause() -> None:
 
 @pytest.mark.parametrize("ending", [Stopped, None])
 async def test_a_download_that_stops_when_it_is_told_to(ending: type[Exception] | None) -> None:
-    stop = threading.Event()
-
-    def obey() -> None:
+    def obey(stop: threading.Event) -> None:
         stop.wait(10)
         if ending is not None:
             raise ending
 
-    task = asyncio.create_task(in_thread(obey, stop))
+    task = asyncio.create_task(run_transfer(obey))
     await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

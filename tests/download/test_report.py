@@ -214,14 +214,13 @@ class TestErrors:
     def test_any_error_becomes_that_of_its_file(self) -> None:
         task = FileTask(bundle=FQ, name="f", uuid=None, version=None, sha256="", size=0)
         cause = broken()
-        error = file_error(task, cause)
+        error = file_error(task.name, task.bundle, cause)
         assert (error.name, error.bundle, error.cause) == ("f", FQ, cause)
         mismatch = SizeMismatch("other", 3, 4)
-        assert file_error(task, mismatch) is mismatch
+        assert file_error(task.name, task.bundle, mismatch) is mismatch
         assert (mismatch.name, mismatch.bundle) == ("f", FQ)
 
     def test_a_full_disk_says_what_to_do(self) -> None:
-        task = FileTask(bundle=FQ, name="f", uuid=None, version=None, sha256="", size=0)
-        error = file_error(task, OSError(errno.ENOSPC, "No space left on device"))
-        assert "make room and run again" in str(error)
-        assert "make room" not in str(file_error(task, OSError(errno.EIO, "broken")))
+        full, broken = (OSError(number, "x") for number in (errno.ENOSPC, errno.EIO))
+        assert "make room and run again" in str(file_error("f", FQ, full))
+        assert "make room" not in str(file_error("f", FQ, broken))

@@ -311,7 +311,7 @@ def test_shards_are_cut_by_files_and_bytes(monkeypatch: pytest.MonkeyPatch) -> N
         KnownFiles(number=0, bundle=None, tasks=(known(26, 1),)),
     ]
     client = DSSClient("http://127.0.0.1:9/v1")
-    shards: list[Shard] = list(shards_of(client, Settings(replica="aws"), orders))
+    shards: list[Shard] = list(shards_of(client.as_source(), Settings(replica="aws"), orders))
     sizes = [sum(order.files for order in shard.orders) for shard in shards]
     assert sizes == [10, 10, 6, 1]
     client.close()

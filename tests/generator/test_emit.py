@@ -2,9 +2,9 @@
 
 import pytest
 
-from generator.ir import Api, Field, Model, Ref
 from generator.emit import emit
 from generator.errors import GeneratorError
+from generator.ir import Api, Field, Model, Ref
 
 
 def test_code_that_misses_a_name_is_refused() -> None:

@@ -180,8 +180,8 @@ def test_a_new_operation_is_called_over_http(site: Path) -> None:
 
 
 def test_all_else_stays(site: Path) -> None:
-    before = ROOT / "src" / "dss_client" / "operations"
-    after = site / "dss_client" / "operations"
+    before = ROOT / "src" / "dss_client" / "_sync" / "operations"
+    after = site / "dss_client" / "_sync" / "operations"
     names = {path.name for path in before.glob("*.py")}
     assert {path.name for path in after.glob("*.py")} == names | {"post_files_label.py"}
     for name in names - {"__init__.py"}:

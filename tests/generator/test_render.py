@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from generator import render
-from generator.ir import AnyValue, Enum, Field, OpenObject, Array, Map, Ref, Scalar, Type
+from generator.ir import AnyValue, Array, Enum, Field, Map, OpenObject, Ref, Scalar, Type
 
 TEXT = st.text(
     st.sampled_from(" \n\t*:") | st.characters(exclude_categories=["Cc", "Cs"]), max_size=400

@@ -51,7 +51,7 @@ class TestHost:
 
     def test_one_that_is_no_url_changes_nothing(self) -> None:
         dss = DSSClient(swagger_url="https://h.example/v1/swagger.json")
-        with pytest.raises(InvalidArgument, match="not the URL of a DSS"):
+        with pytest.raises(InvalidArgument, match="not a valid URL of a DSS"):
             dss.host = "nonsense"
         assert dss.host == "https://h.example/v1"
 
@@ -178,7 +178,7 @@ class TestPolicies:
     def test_limits_of_time(self, policy: object, limits: object) -> None:
         dss = DSSClient(swagger_url="https://h.example/v1/swagger.json")
         dss.timeout_policy = policy
-        timeout = dss._transport.options.timeout
+        timeout = dss.transport.options.timeout
         assert timeout is not None
         assert (timeout.connect, timeout.read) == limits
 

@@ -184,7 +184,7 @@ def test_booleans_may_be_words(dss: DSSClient, yes: Any) -> None:
 
 def test_another_word_is_no_boolean(dss: DSSClient) -> None:
     word: Any = "yes"
-    with pytest.raises(InvalidArgument, match="'yes' is no boolean: it must be True, False"):
+    with pytest.raises(InvalidArgument, match="'yes' is not a valid boolean: expected True, False"):
         dss.get_bundle(uuid=BUNDLE.uuid, replica="aws", presignedurls=word)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dss_client.local import BadName, BundleExists, LoadError, LocalDSS
-from dss_client.local.loader import content_type_of
+from dss_client.local.storage.names import content_type_of
 from dss_client.versions import InvalidVersion
 
 UUID = "0a6f2b1c-3d4e-4f50-8a61-72b3c4d5e6f7"

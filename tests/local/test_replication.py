@@ -20,7 +20,6 @@ Start = Callable[..., LocalDSS]
 AWS, GCP = {"replica": "aws"}, {"replica": "gcp"}
 UUID = "0a6f2b1c-3d4e-4f50-8a61-72b3c4d5e6f7"
 ADMIN = "admin@example.org"
-AT_ONCE = LocalSettings(replication="at once")
 
 
 @pytest.fixture
@@ -163,7 +162,7 @@ def test_a_long_delay_does_not_keep_it_from_stopping(start: Start) -> None:
 @pytest.fixture
 def replicas(tmp_path: Path) -> tuple[Changes, Replica, Replica]:
     storage, changes = Storage(tmp_path), Changes()
-    Replication(AT_ONCE, storage, changes)
+    Replication("at once", 0, storage, changes)
     return changes, storage.replicas["aws"], storage.replicas["gcp"]
 
 

@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 
 from dss_client import DSSClient
+from dss_client._sync.upload_service import ClientService
 from dss_client.download import ProgressEvent
-from dss_client.upload import ClientService, upload_directory
+from dss_client.upload import upload_directory
 
 
 def told(event: ProgressEvent) -> None:
@@ -22,7 +23,7 @@ def told(event: ProgressEvent) -> None:
 def main(src_dir: str, bucket: str, url: str, token: str) -> None:
     with DSSClient(url, token=token) as client:
         upload_directory(
-            ClientService(client),
+            ClientService(client, client.url),
             src_dir=Path(src_dir),
             replica="aws",
             staging_bucket=bucket,

@@ -7,9 +7,9 @@ from typing import Any
 from attrs import field, frozen
 
 from dss_client import DSSClient, RetryPolicy
+from dss_client._sync.upload_service import ClientService
 from dss_client.local import LocalDSS, LocalSettings
 from dss_client.upload import (
-    ClientService,
     DirectoryStaging,
     Staging,
     UploadReport,
@@ -104,7 +104,7 @@ class Place:
     def upload(self, src_dir: Path, staging: Staging | None = None, **how: Any) -> UploadReport:
         """Upload a directory, with arguments that only the engine takes."""
         return upload_directory(
-            ClientService(self.client),
+            ClientService(self.client, self.client.url),
             src_dir=src_dir,
             staging=staging or self.staging(),
             **{"replica": "aws", "staging_bucket": BUCKET, **how},

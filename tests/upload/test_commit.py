@@ -168,10 +168,11 @@ def test_a_500_after_the_file_was_stored(place: Place, src: Path) -> None:
             finally:
                 place.server.faults = None
 
-    from dss_client.upload import ClientService, upload_directory
+    from dss_client._sync.upload_service import ClientService
+    from dss_client.upload import upload_directory
 
     report = upload_directory(
-        Lying(ClientService(place.client)),
+        Lying(ClientService(place.client, place.client.url)),
         src_dir=src,
         replica="aws",
         staging_bucket=BUCKET,

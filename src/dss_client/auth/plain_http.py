@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-import httpx
-
-from dss_client.errors import redact_url
+from dss_client._environment import LOOPBACK
+from dss_client._http import NETWORK_ERRORS, Route, new_client
+from dss_client._redact import mask, redact_url
 
 from .errors import LoginError
 
@@ -25,7 +25,7 @@ def need_protection(url: str) -> None:
         LoginError: The URL is not https.
     """
     parts = urlsplit(url)
-    if parts.scheme != "https" and parts.hostname not in {"127.0.0.1", "localhost", "::1"}:
+    if parts.scheme != "https" and parts.hostname not in LOOPBACK:
         place = redact_url(url, presigned=True)
         raise LoginError(f"{place} is not https: a login is sent over https only")
 
@@ -53,10 +53,10 @@ def post_form(url: str, fields: Mapping[str, str]) -> dict[str, Any]:
 def _object(method: str, url: str, fields: Mapping[str, str] | None) -> dict[str, Any]:
     place = f"{method} {redact_url(url, presigned=True)}"
     try:
-        with httpx.Client(timeout=_TIMEOUT, follow_redirects=False) as client:
-            response = client.request(method, url, data=fields)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise LoginError(f"{place}: {str(error) or type(error).__name__}") from error
+        with new_client(Route.to(url)) as client:
+            response = client.request(method, url, data=fields, timeout=_TIMEOUT)
+    except NETWORK_ERRORS as error:
+        raise LoginError(f"{place}: {mask(str(error)) or type(error).__name__}") from error
     try:
         document: object = json.loads(response.content[:_MAX_BODY])
     except ValueError:
@@ -64,7 +64,8 @@ def _object(method: str, url: str, fields: Mapping[str, str] | None) -> dict[str
     answer = cast("dict[str, Any]", document) if isinstance(document, dict) else {}
     if response.status_code != 200:
         said = ": ".join(str(answer[name]) for name in _PUBLIC if answer.get(name))
-        raise LoginError(f"{place}: {response.status_code} {said}".rstrip())
+        reason = mask(said, fields.values() if fields else ())  # some say back what they got
+        raise LoginError(f"{place}: {response.status_code} {reason}".rstrip())
     if not answer:
         raise LoginError(f"{place}: the answer is not a JSON object")
     return answer

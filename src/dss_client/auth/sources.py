@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Protocol, runtime_checkable
 
-from dss_client._options import TokenGiver
+from dss_client._options import TokenProvider
 
 from .credential import Credential, Origin, describe
 from .errors import LoginError
@@ -25,7 +25,7 @@ _CENTURY = 100 * 365 * 86_400  # seconds; a longer life counts as unknown
 
 
 @runtime_checkable
-class TokenSource(TokenGiver, Protocol):
+class TokenSource(TokenProvider, Protocol):
     """Gives tokens, and describes them."""
 
     def credential(self) -> Credential:

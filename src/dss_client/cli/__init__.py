@@ -35,7 +35,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         )
         sys.exit(USAGE_ERROR)
     try:
-        from ._app import app, load_commands
+        from ._app import app
+        from .commands import load_commands
 
         load_commands()
         for stream in (sys.stdout, sys.stderr):

@@ -2,8 +2,6 @@
 
 import sys
 from collections.abc import Callable
-from importlib import import_module
-from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,13 +10,13 @@ from attrs import define
 from dss_client import DSSError, InvalidArgument, InvalidVersion, __version__
 from dss_client.versions import InvalidUUID
 
-from . import INTERRUPTED, commands
+from . import INTERRUPTED
 from .output import one_line
 
 if TYPE_CHECKING:
     from dss_client import DSSClient
 
-__all__ = ["App", "Command", "Session", "app", "load_commands", "pass_session"]
+__all__ = ["App", "Command", "Session", "app", "pass_session"]
 
 
 @define
@@ -200,9 +198,3 @@ def app() -> None:
 
     Options given here can also be given after the command.
     """
-
-
-def load_commands() -> None:
-    """Import every module of commands, so that they are in the group."""
-    for module in iter_modules(commands.__path__):
-        import_module(f"{commands.__name__}.{module.name}")

@@ -35,12 +35,12 @@ class Answers:
 
     Attributes:
         pages: The pages, asked for as they are needed.
-        key: Where each has its items, such as ``bundle.files``.
+        path: The names that lead to the items of each, such as ``bundle`` and ``files``.
         limit: How many items to take; None for all.
     """
 
     pages: Iterable[object]
-    key: str
+    path: tuple[str, ...]
     limit: int | None = None
     last: dict[str, Any] = field(factory=dict[str, Any], init=False)
     left: int = field(default=0, init=False)
@@ -56,17 +56,17 @@ class Answers:
     def _all(self) -> Iterator[object]:
         for page in self.pages:
             self.last = cast("dict[str, Any]", plain(page))
-            holder = _holder(self.last, self.key)
-            found = holder.pop(self.key.rpartition(".")[2], [])
+            holder = _holder(self.last, self.path)
+            found = holder.pop(self.path[-1], [])
             self.left = len(found)
             for item in found:
                 self.left -= 1
                 yield item
 
 
-def _holder(document: dict[str, Any], key: str) -> dict[str, Any]:
+def _holder(document: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
     """Return the object that holds the items; made where it is not there."""
-    for name in key.split(".")[:-1]:
+    for name in path[:-1]:
         document = document.setdefault(name, {})
     return document
 
@@ -85,5 +85,5 @@ def merged(answers: Answers) -> dict[str, Any]:
             del document[mark]
         if "has_more" in document:
             document["has_more"] = True
-    _holder(document, answers.key)[answers.key.rpartition(".")[2]] = items
+    _holder(document, answers.path)[answers.path[-1]] = items
     return document

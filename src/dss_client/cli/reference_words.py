@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import click
 
+from dss_client._endpoints import ENDPOINTS
 from dss_client.errors import DSSError
 
-from . import operations
 from .params import BundleId
 
 __all__ = ["right_form"]
@@ -47,7 +47,7 @@ def _translated(group: click.Group, words: list[str]) -> list[str]:
     name, *rest = words
     name = _COMMANDS.get(name, name)
     given = {word.partition("=")[0] for word in rest if word.startswith("--")}
-    is_operation = name.replace("-", "_") in operations.names()
+    is_operation = name.replace("-", "_") in ENDPOINTS
     if is_operation and (name not in group.commands or ("--uuid" in given and given - _GET_BUNDLE)):
         return ["api", name, *rest]
     return [name, *_rewritten(name, rest)] if name in group.commands else []

@@ -7,8 +7,8 @@ from typing import Any, cast
 
 from dss_client import _spec
 from dss_client._files import write_file
-from dss_client._request import Request
-from dss_client._transport import Answer
+from dss_client._request import Endpoint
+from dss_client._response import Response
 from dss_client.settings import NoHome, user_directory
 
 from .compare import compare
@@ -17,7 +17,12 @@ from .report import SpecificationReport
 
 __all__ = ["SWAGGER", "cache_path", "clear_cache", "report_of"]
 
-SWAGGER = Request(operation="refresh_swagger", method="GET", path="/swagger.json")
+SWAGGER = Endpoint(
+    name="refresh_swagger",
+    method="GET",
+    path="/swagger.json",
+    summary="Fetch the specification",
+).request()
 _MAX_SIZE = 1 << 24
 
 
@@ -42,7 +47,7 @@ def clear_cache(base_url: str) -> bool:
     return there
 
 
-def report_of(base_url: str, answer: Answer) -> SpecificationReport:
+def report_of(base_url: str, answer: Response) -> SpecificationReport:
     """Compare what a deployment answered with the pinned specification, and keep it.
 
     Raises:

@@ -10,7 +10,6 @@ from .collection import download_collection, download_search
 from .errors import (
     ChecksumMismatch,
     DiskFull,
-    DownloadError,
     FileDownloadError,
     InvalidChecksum,
     ManifestMismatch,
@@ -24,7 +23,7 @@ from .job_report import MergeReport, MissingShards, ShardResult
 from .jobs import JobOptions, merge_jobs, plan_jobs, run_job, shard_of_environment
 from .paths import resolve_under, safe_relative_path
 from .progress import ProgressCallback, ProgressEvent
-from .report import DownloadReport, FileReport
+from .report import DownloadError, DownloadReport, FileReport
 from .run import download_bundle, download_bundles, download_manifest
 from .settings import DownloadOptions, Settings
 from .source import Source

@@ -15,11 +15,10 @@ from .plan import filters
 from .report import DownloadReport
 from .run import ALL, run_orders
 from .settings import DownloadOptions, Settings
-from .source import Source, as_source
+from .source import HasSource, Source, as_source
 from .want import Order
 
 if TYPE_CHECKING:
-    from dss_client.client import DSSClient
     from dss_client.models import CollectionItem
 
 __all__ = ["download_collection", "download_search"]
@@ -30,7 +29,7 @@ _LINKS = frozenset({"file", "bundle", "collection"})
 
 
 def download_collection(
-    source: "Source | DSSClient",
+    source: Source | HasSource,
     *,
     uuid: str,
     version: str | None = None,
@@ -101,7 +100,7 @@ def _orders(
 
 
 def download_search(
-    source: "Source | DSSClient",
+    source: Source | HasSource,
     *,
     es_query: JSONMapping,
     metadata_filter: Sequence[str] = ALL,

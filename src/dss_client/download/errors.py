@@ -1,16 +1,10 @@
 """Errors of downloads: of a file and as a whole."""
 
 import errno
-from typing import TYPE_CHECKING, Any, Self
 
 from dss_client.errors import DSSError
 from dss_client.versions import FQID
 
-if TYPE_CHECKING:
-    from .report import DownloadReport
-    from .task import FileTask
-
-_NAMED = 5
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -127,40 +121,12 @@ class Stopped(Exception):
     """The download was stopped by an interrupt or another error."""
 
 
-def file_error(task: "FileTask", error: Exception) -> FileDownloadError:
+def file_error(name: str, bundle: FQID | None, error: Exception) -> FileDownloadError:
     """Return the error as one that names its file."""
     if not isinstance(error, FileDownloadError):
         reason = str(error)
         if isinstance(error, OSError) and error.errno in _FULL:
             reason += "; make room and run again: what was fetched is kept"
-        return FileDownloadError(task.name, reason, bundle=task.bundle, cause=error)
-    error.name, error.bundle = task.name, task.bundle
+        return FileDownloadError(name, reason, bundle=bundle, cause=error)
+    error.name, error.bundle = name, bundle
     return error
-
-
-class DownloadError(DSSError, ExceptionGroup[FileDownloadError]):
-    """Some files of a download failed; the others are in place.
-
-    A group with one `FileDownloadError` for each failed file, so ``except*`` works on it.
-
-    Attributes:
-        report: The result of every file.
-    """
-
-    def __new__(cls, report: "DownloadReport") -> Self:
-        """Make the group of the failures of `report`."""
-        return super().__new__(cls, _summary(report), report.errors)
-
-    def __init__(self, report: "DownloadReport") -> None:
-        self.report = report
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.report,)
-
-
-def _summary(report: "DownloadReport") -> str:
-    errors = report.errors
-    lines = [f"{len(errors)} of {report.files_total} files failed"]
-    lines += [f"  {error}" for error in errors[:_NAMED]]
-    lines += [f"  and {len(errors) - _NAMED} more"] if len(errors) > _NAMED else []
-    return "\n".join(lines)

@@ -13,7 +13,7 @@ from typing import Protocol
 from attrs import evolve, field, frozen
 
 from dss_client._retry import RetryPolicy, parse_retry_after
-from dss_client._storage import LASTING
+from dss_client._storage import PERMANENT_ERRORS
 from dss_client.errors import (
     DSSConnectionError,
     DSSError,
@@ -360,7 +360,7 @@ class Fetch:
             retry_after = error.response.headers.get("retry-after")
         elif not isinstance(error, DSSConnectionError | DSSTimeout | ShortBody):
             raise error
-        if isinstance(error.__cause__, LASTING):
+        if isinstance(error.__cause__, PERMANENT_ERRORS):
             raise error
         with self._lock:
             self._budget -= 1
@@ -407,7 +407,7 @@ class Fetch:
         if self._partial is not None:
             spoilt = isinstance(error, ChecksumMismatch | SizeMismatch)
             self._partial.discard() if spoilt else self._partial.suspend()
-        named = file_error(self.task, error)
+        named = file_error(self.task.name, self.task.bundle, error)
         return self._told(FileResult(self.task.number, "failed", error=named))
 
     def _told(self, result: FileResult) -> FileResult:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TypedDict, Unpack
 
 from attrs import evolve
 
@@ -17,7 +17,6 @@ from dss_client.errors import InvalidArgument
 from dss_client.manifest import USED, ManifestReader, ManifestSource
 from dss_client.types import Replica
 
-from .errors import DownloadError
 from .filestore import FileStore, Verify
 from .job_merge import merge_manifests
 from .job_plan import JobError, JobPlan, JobSettings, write_whole
@@ -26,12 +25,9 @@ from .job_split import Splitter
 from .lines import head_of, report_lines
 from .paths import ClashPolicy
 from .progress import ProgressCallback
-from .report import DownloadReport
+from .report import DownloadError, DownloadReport
 from .run import Layout, download_manifest
-from .source import Source
-
-if TYPE_CHECKING:
-    from dss_client.client import DSSClient
+from .source import HasSource, Source
 
 __all__ = [
     "JobOptions",
@@ -147,7 +143,7 @@ def plan_jobs(
 
 
 def run_job(
-    source: "Source | DSSClient",
+    source: Source | HasSource,
     out: str | os.PathLike[str],
     shard: int,
     *,

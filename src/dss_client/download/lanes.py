@@ -92,8 +92,8 @@ class Lanes:
         self._askers = Threads("dss-ask", _ASKERS, first=_FIRST_ASKERS)
         self._writers = Threads("dss-write", _WRITERS, first=_WRITERS)
         self._small: SmallFiles | None = None
-        if how.source.connector is not None:
-            self._small = SmallFiles(how.source.connector, limits.connections, self)
+        if how.source.connections is not None:
+            self._small = SmallFiles(how.source.connections, limits.connections, self)
 
     def end(self) -> None:
         """Let all threads end."""

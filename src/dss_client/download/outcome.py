@@ -49,7 +49,7 @@ class Finisher:
 
 def failed(task: FileTask, error: Exception, *, tries: int = 0, seconds: float = 0.0) -> FileResult:
     """Return the result of a task that failed."""
-    named = file_error(task, error)
+    named = file_error(task.name, task.bundle, error)
     return FileResult(task.number, "failed", None, None, tries, seconds, error=named)
 
 

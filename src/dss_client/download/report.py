@@ -4,13 +4,16 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, Protocol, overload
+from typing import Any, Literal, Protocol, Self, overload
 
 from attrs import field, frozen
 
+from dss_client.errors import DSSError
 from dss_client.versions import FQID
 
 from .errors import FileDownloadError
+
+_NAMED = 5  # errors that the message of a failed download tells
 
 Link = Literal["reflink", "hardlink", "copy"]
 State = Literal["planned", "downloaded", "reused", "failed", "skipped"]
@@ -237,3 +240,31 @@ class DownloadReport:
     def to_json(self, *, indent: int | None = 2) -> str:
         """Return the report as a JSON text."""
         return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False)
+
+
+class DownloadError(DSSError, ExceptionGroup[FileDownloadError]):
+    """Some files of a download failed; the others are in place.
+
+    A group with one `FileDownloadError` for each failed file, so ``except*`` works on it.
+
+    Attributes:
+        report: The result of every file.
+    """
+
+    def __new__(cls, report: DownloadReport) -> Self:
+        """Make the group of the failures of `report`."""
+        return super().__new__(cls, _summary(report), report.errors)
+
+    def __init__(self, report: DownloadReport) -> None:
+        self.report = report
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.report,)
+
+
+def _summary(report: DownloadReport) -> str:
+    errors = report.errors
+    lines = [f"{len(errors)} of {report.files_total} files failed"]
+    lines += [f"  {error}" for error in errors[:_NAMED]]
+    lines += [f"  and {len(errors) - _NAMED} more"] if len(errors) > _NAMED else []
+    return "\n".join(lines)

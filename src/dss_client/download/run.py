@@ -4,26 +4,23 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Unpack
+from typing import Literal, Unpack
 
 from dss_client.errors import InvalidArgument
 from dss_client.manifest import USED, ManifestReader, ManifestSource
 from dss_client.versions import FQID, normal_uuid, parse_version
 
 from .engine import Engine
-from .errors import DiskFull, DownloadError
+from .errors import DiskFull
 from .lanes import check_room
 from .orders import BundleOrder, KnownFiles, PlannedBundle, RowsOrder
 from .plan import expand_bundle, filters
-from .report import DownloadReport, Entries, StoredEntries
+from .report import DownloadError, DownloadReport, Entries, StoredEntries
 from .rows import ListedBundles, ListedFiles
 from .settings import DownloadOptions, Settings
 from .shards import run_in
-from .source import Source
+from .source import HasSource, Source, as_source
 from .want import Order
-
-if TYPE_CHECKING:
-    from dss_client.client import DSSClient
 
 __all__ = [
     "Layout",
@@ -41,7 +38,7 @@ _GROUP = 20_000  # files of one bundle that are taken up at once
 
 
 def download_bundle(
-    source: "Source | DSSClient",
+    source: Source | HasSource,
     *,
     bundle_uuid: str,
     version: str | None = None,
@@ -81,7 +78,7 @@ def download_bundle(
 
 
 def download_bundles(
-    source: "Source | DSSClient",
+    source: Source | HasSource,
     *,
     bundles: Iterable[FQID | str],
     metadata_filter: Sequence[str] = ALL,
@@ -115,7 +112,7 @@ def download_bundles(
 
 
 def run_orders(
-    source: "Source | DSSClient", orders: Iterable[Order], settings: Settings
+    source: Source | HasSource, orders: Iterable[Order], settings: Settings
 ) -> DownloadReport:
     """Do orders, and return the report.
 
@@ -132,7 +129,7 @@ def _fqid(bundle: FQID | str) -> FQID:
 
 
 def download_manifest(
-    source: "Source | DSSClient",
+    source: Source | HasSource,
     *,
     manifest: ManifestSource,
     layout: Layout = "none",
@@ -179,7 +176,7 @@ def download_manifest(
 
 
 def _download_files(
-    source: "Source | DSSClient", reader: ManifestReader, engine: Engine, settings: Settings
+    source: Source | HasSource, reader: ManifestReader, engine: Engine, settings: Settings
 ) -> DownloadReport:
     listed = ListedFiles(reader, engine.ledger, engine.store, settings.download_dir)
     listed.enter()
@@ -195,7 +192,7 @@ def _download_files(
 
 
 def _run_listed(
-    source: "Source | DSSClient",
+    source: Source | HasSource,
     listed: ListedBundles | ListedFiles,
     engine: Engine,
     settings: Settings,
@@ -209,14 +206,12 @@ def _run_listed(
 
 
 def _run(
-    source: "Source | DSSClient", settings: Settings, engine: Engine, orders: Iterable[Order]
+    source: Source | HasSource, settings: Settings, engine: Engine, orders: Iterable[Order]
 ) -> None:
     if settings.executor is None or settings.dry_run:
         engine.run(orders)
-    elif isinstance(source, Source):
-        raise InvalidArgument("executor= needs a DSSClient: another source cannot be sent along")
     else:
-        run_in(settings.executor, source, engine, settings, orders)
+        run_in(settings.executor, as_source(source), engine, settings, orders)
 
 
 def _check_room(engine: Engine) -> None:

@@ -4,7 +4,7 @@ import os
 import threading
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import TYPE_CHECKING, Required, TypedDict
+from typing import Required, TypedDict
 
 from attrs import field, frozen
 
@@ -16,11 +16,8 @@ from .filestore import Verify
 from .lanes import Limits
 from .paths import ClashPolicy
 from .progress import Progress, ProgressCallback
-from .source import Source, as_source
+from .source import HasSource, Source, as_source
 from .want import BundleRule
-
-if TYPE_CHECKING:
-    from dss_client.client import DSSClient
 
 __all__ = ["DownloadOptions", "Settings"]
 
@@ -122,7 +119,7 @@ class Settings:
             ask_urls=not self.dry_run,
         )
 
-    def engine(self, source: "Source | DSSClient") -> Engine:
+    def engine(self, source: Source | HasSource) -> Engine:
         """Return an engine for one download."""
         return Engine(
             as_source(source),

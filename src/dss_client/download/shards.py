@@ -9,7 +9,6 @@ import logging
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
 
@@ -20,10 +19,8 @@ from .errors import Stopped
 from .ledger import LedgerExport
 from .orders import KnownFiles
 from .settings import Settings
+from .source import Source
 from .want import Order
-
-if TYPE_CHECKING:
-    from dss_client.client import DSSClient
 
 __all__ = ["Shard", "run_in", "run_shard", "shards_of"]
 
@@ -40,17 +37,17 @@ class Shard:
     """A part of a download.
 
     Attributes:
-        client: The client to ask.
+        source: The source to ask.
         settings: How to download.
         orders: What.
     """
 
-    client: "DSSClient"
+    source: Source
     settings: Settings
     orders: tuple[Order, ...]
 
 
-def shards_of(client: "DSSClient", settings: Settings, orders: Iterable[Order]) -> Iterator[Shard]:
+def shards_of(source: Source, settings: Settings, orders: Iterable[Order]) -> Iterator[Shard]:
     """Yield orders in shards of some hundred files, or about a GiB."""
     quiet = evolve(settings, progress=None, executor=None, stop=None)
     batch: list[Order] = []
@@ -59,10 +56,10 @@ def shards_of(client: "DSSClient", settings: Settings, orders: Iterable[Order]) 
         batch.append(order)
         files, size = files + order.files, size + order.size
         if files >= _FILES or size >= _BYTES:
-            yield Shard(client=client, settings=quiet, orders=tuple(batch))
+            yield Shard(source=source, settings=quiet, orders=tuple(batch))
             batch, files, size = [], 0, 0
     if batch:
-        yield Shard(client=client, settings=quiet, orders=tuple(batch))
+        yield Shard(source=source, settings=quiet, orders=tuple(batch))
 
 
 def _in_pieces(orders: Iterable[Order]) -> Iterator[Order]:
@@ -77,22 +74,22 @@ def _in_pieces(orders: Iterable[Order]) -> Iterator[Order]:
 
 def run_shard(shard: Shard) -> LedgerExport:
     """Run a shard here, and return the results of its files."""
-    # A client of its own: in a thread pool, the one of the shard is the caller's.
-    with shard.client.with_options() as client:
-        engine = shard.settings.engine(client)
+    source = shard.source.detached()
+    engine = shard.settings.engine(source)
+    try:
         for order in shard.orders:
             if isinstance(order, KnownFiles):
                 engine.ledger.add(None, order.tasks, "planned")
         engine.run(shard.orders)
-        try:
-            return engine.ledger.export()
-        finally:
-            engine.ledger.close()
+        return engine.ledger.export()
+    finally:
+        engine.ledger.close()
+        source.close()
 
 
 def run_in(
     executor: Executor,
-    client: "DSSClient",
+    source: Source,
     engine: Engine,
     settings: Settings,
     orders: Iterable[Order],
@@ -104,14 +101,14 @@ def run_in(
 
     Args:
         executor: Runs shards.
-        client: The client to ask.
+        source: The source to ask.
         engine: The engine whose ledger to keep; it fetches nothing itself.
         settings: How to download.
         orders: What.
     """
     running: dict[Future[LedgerExport], Shard] = {}
     try:
-        _run_all(executor, running, engine, shards_of(client, settings, orders))
+        _run_all(executor, running, engine, shards_of(source.detached(), settings, orders))
     except BaseException:
         for future in running:
             future.cancel()

@@ -20,12 +20,13 @@ from typing import Protocol
 
 from attrs import define, field, frozen
 
+from dss_client._redact import secrets_in
+from dss_client._response import check_content_encoding
 from dss_client._storage import (
-    FAULTS,
-    Address,
+    NETWORK_ERRORS,
     Connection,
-    Connector,
-    refuse_coded,
+    ConnectionPool,
+    ParsedURL,
     storage_error,
     storage_request,
 )
@@ -118,18 +119,18 @@ class SmallFiles:
     """Fetches small contents.
 
     Args:
-        connector: Opens connections.
+        pool: Opens connections.
         limit: How many there may be.
         boss: Takes the results.
     """
 
     def __init__(
         self,
-        connector: Connector,
+        pool: ConnectionPool,
         limit: int,
         boss: Boss,
     ) -> None:
-        self._connector = connector
+        self._pool = pool
         self._limit = limit
         self._boss = boss
         self._lock = threading.Lock()
@@ -143,7 +144,7 @@ class SmallFiles:
         self._now = self._look_at = 0.0
         self._rounds = 0
         self._looked_at = self._waited = 0.0
-        self._patience = min(1.0, (connector.read_timeout or 4.0) / 4)
+        self._patience = min(1.0, (pool.read_timeout or 4.0) / 4)
         self._thread: threading.Thread | None = None
         self._selector = selectors.DefaultSelector()
         self._openers = Threads("dss-connect", _BURST, first=_BURST)
@@ -250,7 +251,7 @@ class SmallFiles:
         while self._jobs:
             job = self._jobs[0]
             try:
-                address = Address.of(job.url)
+                address = ParsedURL.of(job.url)
             except DSSError as error:
                 self._jobs.popleft()
                 self._boss.hand_over(job, error)
@@ -265,7 +266,7 @@ class SmallFiles:
 
     def _grow(self) -> None:
         """Open more connections for the job that is next."""
-        address = Address.of(self._jobs[0].url)
+        address = ParsedURL.of(self._jobs[0].url)
         if self._room <= 0:
             self._close_idle()
         burst = _BURST if self._busy else _FIRST
@@ -279,10 +280,10 @@ class SmallFiles:
             while lines:
                 self._drop(lines.pop())
 
-    def _open(self, address: Address) -> None:
+    def _open(self, address: ParsedURL) -> None:
         opened: Connection | Exception
         try:
-            opened = self._connector.connect(address)
+            opened = self._pool.connect(address)
         except Exception as error:  # noqa: BLE001 - whatever it is, the crew says it of the file
             opened = error
         self._opened.append((opened, address.origin))
@@ -290,13 +291,13 @@ class SmallFiles:
         if self._ended:
             self._close_opened()
 
-    def _ask(self, line: _Line, job: Job, address: Address) -> None:
+    def _ask(self, line: _Line, job: Job, address: ParsedURL) -> None:
         line.job, line.filled, line.body = job, 0, 0
         line.asked_at = line.heard_at = time.monotonic()
         self._busy += 1
         try:
             line.connection.socket.send(line.connection.head(address))
-        except FAULTS as error:
+        except NETWORK_ERRORS as error:
             self._broke(line, error)
 
     def _advance(self, line: _Line) -> None:
@@ -314,7 +315,7 @@ class SmallFiles:
                     break
         except (BlockingIOError, ssl.SSLWantReadError):
             return
-        except FAULTS as error:
+        except NETWORK_ERRORS as error:
             self._broke(line, error)
             return
         if not count:
@@ -392,7 +393,7 @@ class SmallFiles:
 
     def _look_for_stalls(self) -> None:
         self._look_at = self._now + self._patience
-        limit = self._connector.read_timeout
+        limit = self._pool.read_timeout
         if limit is None:
             return
         for key in list(self._selector.get_map().values()):
@@ -403,7 +404,7 @@ class SmallFiles:
 
 def _leads_to(url: str, origin: tuple[str, str, int]) -> bool:
     try:
-        return Address.of(url).origin == origin
+        return ParsedURL.of(url).origin == origin
     except DSSError:
         return False
 
@@ -432,10 +433,10 @@ def _fault(job: Job, head: bytes, line: _Line) -> Exception | None:
     request = storage_request(job.url)
     if not 200 <= status < 300:
         body = bytes(line.view[line.body : line.filled])
-        info = ResponseInfo(status, headers, body)
+        info = ResponseInfo.masked(status, headers, body, secrets_in(job.url))
         return DSSResponseError.for_response(request=request, response=info)
     try:
-        refuse_coded(status, headers, request)
+        check_content_encoding(status, headers, request)
     except DSSError as error:
         return error
     length = headers.get("content-length", "")

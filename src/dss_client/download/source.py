@@ -2,20 +2,17 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from attrs import frozen
 
-from dss_client._request import JSONMapping
+from dss_client.types import JSONMapping, Replica
 
 if TYPE_CHECKING:
-    from dss_client._storage import Connector
-    from dss_client.client import DSSClient
+    from dss_client._storage import ConnectionPool
     from dss_client.models import CollectionItem
 
     from .answers import BundlePage
-
-Replica = Literal["aws", "gcp"]
 
 
 @frozen
@@ -95,72 +92,37 @@ class Source(Protocol):
         ...
 
     @property
-    def connector(self) -> "Connector | None":
-        """What opens connections to storage; None where contents must come through `open`."""
+    def connections(self) -> "ConnectionPool | None":
+        """The connections to storage; None where contents must come through `open`."""
+        ...
+
+    def detached(self) -> "Source":
+        """Return a source with connections of its own, for another thread or process.
+
+        Raises:
+            InvalidArgument: It has HTTP clients that only it can use.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close a source that was detached."""
         ...
 
 
-class ClientSource:
-    """A blocking client as a source.
+@runtime_checkable
+class HasSource(Protocol):
+    """A client."""
 
-    Args:
-        client: The client; it stays its owner's to close.
-    """
+    def as_source(self) -> Source:
+        """Return what downloads ask of it."""
+        ...
 
-    def __init__(self, client: "DSSClient") -> None:
-        from .answers import Questions
 
-        self._client = client
-        self._transport = client._transport  # pyright: ignore[reportPrivateUsage] - same package
-        self._questions = Questions(self._transport)
-        self.connector: Connector | None = self._transport.connector
-
-    def bundle_pages(
-        self, *, uuid: str, version: str | None, replica: Replica, presigned: bool = False
-    ) -> "Iterator[BundlePage]":
-        """Yield the pages of a bundle; without a version, of its latest."""
-        return self._questions.bundle_pages(
-            uuid=uuid, version=version, replica=replica, presigned=presigned
-        )
-
-    def locate(self, *, uuid: str, version: str | None, replica: Replica) -> str:
-        """Return a fresh URL of a file's content, good without any credential."""
-        return self._questions.location(uuid=uuid, version=version, replica=replica)
-
-    def file_facts(self, *, uuid: str, version: str, replica: Replica) -> FileFacts:
-        """Return the checksum and size of a file."""
-        head = self._questions.content_headers(uuid=uuid, version=version, replica=replica)
-        return FileFacts(head.sha256, head.size)
-
-    def collection_items(
-        self, *, uuid: str, version: str | None, replica: Replica
-    ) -> "list[CollectionItem]":
-        """Return what a collection lists; without a version, its latest."""
-        return self._questions.collection_items(uuid=uuid, version=version, replica=replica)
-
-    def bundles_found(self, *, es_query: JSONMapping, replica: Replica) -> Iterator[str]:
-        """Yield the fully qualified ids of the bundles that a search finds."""
-        hits = self._questions.hits(es_query=es_query, replica=replica)
-        return (hit.bundle_fqid for hit in hits)
-
-    def allows(self, url: str) -> bool:
-        """Tell whether a URL is no step back from https to http, nor something else altogether."""
-        return no_downgrade(self._client.url, url)
-
-    def open(
-        self, url: str, *, first: int = 0, last: int | None = None
-    ) -> AbstractContextManager[Content]:
-        """Ask once for the bytes behind a URL, from `first` to `last` (included)."""
-        if self.connector is not None:
-            return self.connector.open(url, first=first, last=last)
-        return self._transport.open_storage(url, first=first, last=last)
+def as_source(source: Source | HasSource) -> Source:
+    """Return a source as it is, and a client as a source."""
+    return source.as_source() if isinstance(source, HasSource) else source
 
 
 def no_downgrade(api: str, url: str) -> bool:
     """Tell whether a URL that an API gives out is of https or, as the API itself, of http."""
     return url.startswith("https:" if api.startswith("https:") else ("https:", "http:"))
-
-
-def as_source(source: "Source | DSSClient") -> Source:
-    """Return a source as it is, and a client as a source."""
-    return source if isinstance(source, Source) else ClientSource(source)

@@ -2,13 +2,11 @@
 # Specification sha256: 4f1c3e85391ec256d4f0c47921ce9b2b409de9b6ebcaef177503f425caf4f5fb
 """The operations of the facade, with the signatures of the API, and the mixin that has them."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Mapping, Sequence
 from typing import Literal
+from uuid import UUID
 
-from .._operation import JSONObject
-from .._request import JSONMapping
-from .._transport import Transport
+from .. import _endpoints
 from ..models import (
     BundleFile,
     BundleFileDict,
@@ -17,305 +15,96 @@ from ..models import (
     SubscriptionAttachment,
     SubscriptionAttachmentDict,
 )
-from ..operations.delete_bundle import _request as delete_bundle_request  # pyright: ignore[reportPrivateUsage]
-from ..operations.delete_collection import _request as delete_collection_request  # pyright: ignore[reportPrivateUsage]
-from ..operations.delete_subscription import _request as delete_subscription_request  # pyright: ignore[reportPrivateUsage]
-from ..operations.get_bundle import _request as get_bundle_request  # pyright: ignore[reportPrivateUsage]
-from ..operations.get_bundles_all import _request as get_bundles_all_request  # pyright: ignore[reportPrivateUsage]
-from ..operations.get_bundles_checkout import _request as get_bundles_checkout_request  # pyright: ignore[reportPrivateUsage]
-from ..operations.get_collection import _request as get_collection_request  # pyright: ignore[reportPrivateUsage]
-from ..operations.get_collections import _request as get_collections_request  # pyright: ignore[reportPrivateUsage]
-from ..operations.get_event import _request as get_event_request  # pyright: ignore[reportPrivateUsage]
-from ..operations.get_events import _request as get_events_request  # pyright: ignore[reportPrivateUsage]
-from ..operations.get_file import _request as get_file_request  # pyright: ignore[reportPrivateUsage]
-from ..operations.get_subscription import _request as get_subscription_request  # pyright: ignore[reportPrivateUsage]
-from ..operations.get_subscriptions import _request as get_subscriptions_request  # pyright: ignore[reportPrivateUsage]
-from ..operations.head_file import _request as head_file_request  # pyright: ignore[reportPrivateUsage]
-from ..operations.patch_bundle import _request as patch_bundle_request  # pyright: ignore[reportPrivateUsage]
-from ..operations.patch_collection import _request as patch_collection_request  # pyright: ignore[reportPrivateUsage]
-from ..operations.post_bundles_checkout import _request as post_bundles_checkout_request  # pyright: ignore[reportPrivateUsage]
-from ..operations.post_search import _request as post_search_request  # pyright: ignore[reportPrivateUsage]
-from ..operations.put_bundle import _request as put_bundle_request  # pyright: ignore[reportPrivateUsage]
-from ..operations.put_collection import _request as put_collection_request  # pyright: ignore[reportPrivateUsage]
-from ..operations.put_file import _request as put_file_request  # pyright: ignore[reportPrivateUsage]
-from ..operations.put_subscription import _request as put_subscription_request  # pyright: ignore[reportPrivateUsage]
+from ..types import JSONMapping, JSONObject, JSONValue, Replica
 from . import types
-from ._method import Method, flag
+from ._method import Bound, Method, PagedMethod
 from ._response import Response
-from .types import JSONValue
 
 __all__ = ["Methods"]
 
 
-class DeleteBundle(Method):
-    """Delete a bundle or one version of it.
+class DeleteBundle(Method[JSONObject]):
+    """Delete a bundle or one version of it."""
 
-    Hide a bundle from readers by writing a tombstone; nothing is removed from storage, and it
-    cannot be undone. Only administrators of the deployment may do this. Without `version`, all
-    versions are deleted, present and future. Repeating a request with the same reason answers 200;
-    another reason or user answers 409. The search index then holds the tombstone under the bundle's
-    id, with `admin_deleted` true, and the other replica follows after a delay.
-
-    Args:
-        uuid: Id of the bundle.
-        replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data reaches
-            the other replica after a delay.
-        reason: Reason, kept in the tombstone for everyone to read.
-        version: Version to delete, such as 2019-01-01T000000.000000Z. All versions when not given.
-            Send a whole version: the original service takes any beginning of one for it, yet
-            deletes nothing then.
-
-    Returns:
-        The JSON of the answer.
-
-    Raises:
-        SwaggerAPIException: The service refused or failed.
-    """
-
-    __slots__ = ()
+    endpoint = _endpoints.DELETE_BUNDLE
 
     def __call__(
         self,
         *,
-        uuid: str,
-        replica: Literal["aws", "gcp"],
+        uuid: str | UUID,
+        replica: Replica,
         reason: str,
         version: str | None = None,
     ) -> JSONObject:
         """Delete a bundle or one version of it.
 
-        Hide a bundle from readers by writing a tombstone; nothing is removed from storage, and it
-        cannot be undone. Only administrators of the deployment may do this. Without `version`, all
-        versions are deleted, present and future. Repeating a request with the same reason answers
-        200; another reason or user answers 409. The search index then holds the tombstone under the
-        bundle's id, with `admin_deleted` true, and the other replica follows after a delay.
-
-        Args:
-            uuid: Id of the bundle.
-            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
-                reaches the other replica after a delay.
-            reason: Reason, kept in the tombstone for everyone to read.
-            version: Version to delete, such as 2019-01-01T000000.000000Z. All versions when not
-                given. Send a whole version: the original service takes any beginning of one for it,
-                yet deletes nothing then.
-
-        Returns:
-            The JSON of the answer.
-
-        Raises:
-            SwaggerAPIException: The service refused or failed.
+        The arguments are those of `dss_client.DSSClient.delete_bundle`.
         """
-        request = delete_bundle_request(
+        return self._result(
             uuid=uuid,
             replica=replica,
             reason=reason,
             version=version,
         )
-        answer: JSONObject = self._plain(request)
-        return answer
-
-    def stream(
-        self,
-        *,
-        uuid: str,
-        replica: Literal["aws", "gcp"],
-        reason: str,
-        version: str | None = None,
-    ) -> AbstractContextManager[Response]:
-        """Open the answer, to be read as it comes; the arguments are those of the plain call."""
-        return self._open(
-            delete_bundle_request(
-                uuid=uuid,
-                replica=replica,
-                reason=reason,
-                version=version,
-            )
-        )
 
 
-class DeleteCollection(Method):
-    """Delete a collection.
+class DeleteCollection(Method[bytes | JSONValue]):
+    """Delete a collection."""
 
-    Delete all versions of a collection of the caller for good; what it links to stays. 404 when it
-    does not exist or was deleted before, 403 when it belongs to someone else (original deployments
-    answer 500 then).
-
-    Args:
-        uuid: Id of the collection.
-        replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data reaches
-            the other replica after a delay.
-
-    Returns:
-        The JSON of the answer.
-
-    Raises:
-        SwaggerAPIException: The service refused or failed.
-    """
-
-    __slots__ = ()
+    endpoint = _endpoints.DELETE_COLLECTION
+    earlier = ("version",)
 
     def __call__(
         self,
         *,
-        uuid: str,
-        replica: Literal["aws", "gcp"],
+        uuid: str | UUID,
+        replica: Replica,
+        version: object = None,
     ) -> bytes | JSONValue:
         """Delete a collection.
 
-        Delete all versions of a collection of the caller for good; what it links to stays. 404 when
-        it does not exist or was deleted before, 403 when it belongs to someone else (original
-        deployments answer 500 then).
-
-        Args:
-            uuid: Id of the collection.
-            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
-                reaches the other replica after a delay.
-
-        Returns:
-            The JSON of the answer.
-
-        Raises:
-            SwaggerAPIException: The service refused or failed.
+        The arguments are those of `dss_client.DSSClient.delete_collection`.
         """
-        request = delete_collection_request(
+        return self._result(
             uuid=uuid,
             replica=replica,
-        )
-        answer: bytes | JSONValue = self._plain(request)
-        return answer
-
-    def stream(
-        self,
-        *,
-        uuid: str,
-        replica: Literal["aws", "gcp"],
-    ) -> AbstractContextManager[Response]:
-        """Open the answer, to be read as it comes; the arguments are those of the plain call."""
-        return self._open(
-            delete_collection_request(
-                uuid=uuid,
-                replica=replica,
-            )
+            version=version,
         )
 
 
-class DeleteSubscription(Method):
-    """End a subscription.
+class DeleteSubscription(Method[types.DeleteSubscriptionResponse]):
+    """End a subscription."""
 
-    Delete a subscription of the caller; queued notifications of it are not sent any more. 404 when
-    it does not exist, is of the other kind or in the other replica, or belongs to someone else (for
-    the `elasticsearch` kind that is 403).
-
-    Args:
-        uuid: Id of the subscription, in the letter case it was given in.
-        replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data reaches
-            the other replica after a delay.
-        subscription_type: Kind of subscription. The two kinds are kept apart: one of the other kind
-            is not found. `jmespath` when not given.
-
-    Returns:
-        The JSON of the answer.
-
-    Raises:
-        SwaggerAPIException: The service refused or failed.
-    """
-
-    __slots__ = ()
+    endpoint = _endpoints.DELETE_SUBSCRIPTION
 
     def __call__(
         self,
         *,
-        uuid: str,
-        replica: Literal["aws", "gcp"],
+        uuid: str | UUID,
+        replica: Replica,
         subscription_type: Literal["elasticsearch", "jmespath"] | None = None,
     ) -> types.DeleteSubscriptionResponse:
         """End a subscription.
 
-        Delete a subscription of the caller; queued notifications of it are not sent any more. 404
-        when it does not exist, is of the other kind or in the other replica, or belongs to someone
-        else (for the `elasticsearch` kind that is 403).
-
-        Args:
-            uuid: Id of the subscription, in the letter case it was given in.
-            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
-                reaches the other replica after a delay.
-            subscription_type: Kind of subscription. The two kinds are kept apart: one of the other
-                kind is not found. `jmespath` when not given.
-
-        Returns:
-            The JSON of the answer.
-
-        Raises:
-            SwaggerAPIException: The service refused or failed.
+        The arguments are those of `dss_client.DSSClient.delete_subscription`.
         """
-        request = delete_subscription_request(
+        return self._result(
             uuid=uuid,
             replica=replica,
             subscription_type=subscription_type,
         )
-        answer: types.DeleteSubscriptionResponse = self._plain(request)
-        return answer
-
-    def stream(
-        self,
-        *,
-        uuid: str,
-        replica: Literal["aws", "gcp"],
-        subscription_type: Literal["elasticsearch", "jmespath"] | None = None,
-    ) -> AbstractContextManager[Response]:
-        """Open the answer, to be read as it comes; the arguments are those of the plain call."""
-        return self._open(
-            delete_subscription_request(
-                uuid=uuid,
-                replica=replica,
-                subscription_type=subscription_type,
-            )
-        )
 
 
-class GetBundle(Method):
-    """List the files of a bundle.
+class GetBundle(PagedMethod[types.GetBundleResponse, types.FileVersion]):
+    """List the files of a bundle."""
 
-    Answer a version of a bundle: its files with names, sizes and checksums. 404 when it does not
-    exist or was deleted.
-
-    * 206 means that more files follow: request the URL in `Link`, which pins the version. 200 is
-      the last page.
-    * `presignedurls` or `directurls` (not both) add a `url` to each file. The bundle must then be
-      checked out first: 301 answers say that this is under way. Wait `Retry-After` seconds and
-      request `Location`, which carries a `token`.
-    * Presigned URLs expire, on S3 after one hour: ask again for fresh ones.
-    * Names that differ only in letter case are allowed here, though not every file system can hold
-      them.
-
-    Args:
-        uuid: Id of the bundle.
-        replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data reaches
-            the other replica after a delay.
-        version: Version of the bundle, such as 2019-01-01T000000.000000Z. The latest that is not
-            deleted when not given. The format is not checked: an unknown version answers 404.
-        directurls: `true` to add a storage URL (`s3://`, `gs://`) to each file. `false` when not
-            given.
-        presignedurls: `true` to add a presigned https URL to each file. `false` when not given.
-        token: Opaque mark of a checkout under way, taken from the `Location` of a 301 answer. Do
-            not make one up.
-        start_at: Number of files to skip. 0 when not given.
-        per_page: Largest number of files on one page: 10 to 500, 500 when not given.
-
-    Returns:
-        The JSON of the answer. The first page only; see `paginate` and `iterate`.
-
-    Raises:
-        SwaggerAPIException: The service refused or failed.
-    """
-
-    __slots__ = ()
+    endpoint = _endpoints.GET_BUNDLE
 
     def __call__(
         self,
         *,
-        uuid: str,
-        replica: Literal["aws", "gcp"],
+        uuid: str | UUID,
+        replica: Replica,
         version: str | None = None,
         directurls: bool | Literal["true", "false"] | None = None,
         presignedurls: bool | Literal["true", "false"] | None = None,
@@ -325,92 +114,9 @@ class GetBundle(Method):
     ) -> types.GetBundleResponse:
         """List the files of a bundle.
 
-        Answer a version of a bundle: its files with names, sizes and checksums. 404 when it does
-        not exist or was deleted.
-
-        * 206 means that more files follow: request the URL in `Link`, which pins the version. 200
-          is the last page.
-        * `presignedurls` or `directurls` (not both) add a `url` to each file. The bundle must then
-          be checked out first: 301 answers say that this is under way. Wait `Retry-After` seconds
-          and request `Location`, which carries a `token`.
-        * Presigned URLs expire, on S3 after one hour: ask again for fresh ones.
-        * Names that differ only in letter case are allowed here, though not every file system can
-          hold them.
-
-        Args:
-            uuid: Id of the bundle.
-            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
-                reaches the other replica after a delay.
-            version: Version of the bundle, such as 2019-01-01T000000.000000Z. The latest that is
-                not deleted when not given. The format is not checked: an unknown version answers
-                404.
-            directurls: `true` to add a storage URL (`s3://`, `gs://`) to each file. `false` when
-                not given.
-            presignedurls: `true` to add a presigned https URL to each file. `false` when not given.
-            token: Opaque mark of a checkout under way, taken from the `Location` of a 301 answer.
-                Do not make one up.
-            start_at: Number of files to skip. 0 when not given.
-            per_page: Largest number of files on one page: 10 to 500, 500 when not given.
-
-        Returns:
-            The JSON of the answer. The first page only; see `paginate` and `iterate`.
-
-        Raises:
-            SwaggerAPIException: The service refused or failed.
+        The arguments are those of `dss_client.DSSClient.get_bundle`.
         """
-        request = get_bundle_request(
-            uuid=uuid,
-            replica=replica,
-            version=version,
-            directurls=flag(directurls),
-            presignedurls=flag(presignedurls),
-            token=token,
-            start_at=start_at,
-            per_page=per_page,
-        )
-        answer: types.GetBundleResponse = self._plain(request)
-        return answer
-
-    def paginate(
-        self,
-        *,
-        uuid: str,
-        replica: Literal["aws", "gcp"],
-        version: str | None = None,
-        directurls: bool | Literal["true", "false"] | None = None,
-        presignedurls: bool | Literal["true", "false"] | None = None,
-        token: str | None = None,
-        start_at: int | None = None,
-        per_page: int | None = None,
-    ) -> Iterator[types.GetBundleResponse]:
-        """Yield the answers page by page; the arguments are those of the plain call."""
-        return self._plain_pages(
-            get_bundle_request(
-                uuid=uuid,
-                replica=replica,
-                version=version,
-                directurls=flag(directurls),
-                presignedurls=flag(presignedurls),
-                token=token,
-                start_at=start_at,
-                per_page=per_page,
-            )
-        )
-
-    def iterate(
-        self,
-        *,
-        uuid: str,
-        replica: Literal["aws", "gcp"],
-        version: str | None = None,
-        directurls: bool | Literal["true", "false"] | None = None,
-        presignedurls: bool | Literal["true", "false"] | None = None,
-        token: str | None = None,
-        start_at: int | None = None,
-        per_page: int | None = None,
-    ) -> Iterator[types.FileVersion]:
-        """Yield `bundle.files` of all pages, one by one."""
-        for page in self.paginate(
+        return self._result(
             uuid=uuid,
             replica=replica,
             version=version,
@@ -419,66 +125,20 @@ class GetBundle(Method):
             token=token,
             start_at=start_at,
             per_page=per_page,
-        ):
-            yield from page["bundle"]["files"]
-
-    def stream(
-        self,
-        *,
-        uuid: str,
-        replica: Literal["aws", "gcp"],
-        version: str | None = None,
-        directurls: bool | Literal["true", "false"] | None = None,
-        presignedurls: bool | Literal["true", "false"] | None = None,
-        token: str | None = None,
-        start_at: int | None = None,
-        per_page: int | None = None,
-    ) -> AbstractContextManager[Response]:
-        """Open the answer, to be read as it comes; the arguments are those of the plain call."""
-        return self._open(
-            get_bundle_request(
-                uuid=uuid,
-                replica=replica,
-                version=version,
-                directurls=flag(directurls),
-                presignedurls=flag(presignedurls),
-                token=token,
-                start_at=start_at,
-                per_page=per_page,
-            )
         )
 
 
-class GetBundlesAll(Method):
-    """List all bundles.
+class GetBundlesAll(
+    PagedMethod[types.BundleEnumerationResult, types.BundleEnumerationResultBundle]
+):
+    """List all bundles."""
 
-    List the living bundle versions of a replica, by uuid, then version. Deleted ones are left out.
-    206 means that a further page follows: request the URL in `Link`, or send both `token` and
-    `search_after`. The last page may be empty. Original deployments can miss versions of one bundle
-    that a page ends in; a large `per_page` makes that rarer.
-
-    Args:
-        replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data reaches
-            the other replica after a delay.
-        prefix: List only bundles whose id starts so: letters, digits and dashes, in any letter
-            case, not starting with a dash.
-        token: Opaque mark of the page before; send `search_after` with it.
-        search_after: Opaque mark of the page before; send `token` with it.
-        per_page: Largest number of bundle versions on one page: 10 to 500, 100 when not given.
-
-    Returns:
-        The JSON of the answer. The first page only; see `paginate` and `iterate`.
-
-    Raises:
-        SwaggerAPIException: The service refused or failed.
-    """
-
-    __slots__ = ()
+    endpoint = _endpoints.GET_BUNDLES_ALL
 
     def __call__(
         self,
         *,
-        replica: Literal["aws", "gcp"],
+        replica: Replica,
         prefix: str | None = None,
         token: str | None = None,
         search_after: str | None = None,
@@ -486,435 +146,117 @@ class GetBundlesAll(Method):
     ) -> types.BundleEnumerationResult:
         """List all bundles.
 
-        List the living bundle versions of a replica, by uuid, then version. Deleted ones are left
-        out. 206 means that a further page follows: request the URL in `Link`, or send both `token`
-        and `search_after`. The last page may be empty. Original deployments can miss versions of
-        one bundle that a page ends in; a large `per_page` makes that rarer.
-
-        Args:
-            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
-                reaches the other replica after a delay.
-            prefix: List only bundles whose id starts so: letters, digits and dashes, in any letter
-                case, not starting with a dash.
-            token: Opaque mark of the page before; send `search_after` with it.
-            search_after: Opaque mark of the page before; send `token` with it.
-            per_page: Largest number of bundle versions on one page: 10 to 500, 100 when not given.
-
-        Returns:
-            The JSON of the answer. The first page only; see `paginate` and `iterate`.
-
-        Raises:
-            SwaggerAPIException: The service refused or failed.
+        The arguments are those of `dss_client.DSSClient.get_bundles_all`.
         """
-        request = get_bundles_all_request(
+        return self._result(
             replica=replica,
             prefix=prefix,
             token=token,
             search_after=search_after,
             per_page=per_page,
         )
-        answer: types.BundleEnumerationResult = self._plain(request)
-        return answer
-
-    def paginate(
-        self,
-        *,
-        replica: Literal["aws", "gcp"],
-        prefix: str | None = None,
-        token: str | None = None,
-        search_after: str | None = None,
-        per_page: int | None = None,
-    ) -> Iterator[types.BundleEnumerationResult]:
-        """Yield the answers page by page; the arguments are those of the plain call."""
-        return self._plain_pages(
-            get_bundles_all_request(
-                replica=replica,
-                prefix=prefix,
-                token=token,
-                search_after=search_after,
-                per_page=per_page,
-            )
-        )
-
-    def iterate(
-        self,
-        *,
-        replica: Literal["aws", "gcp"],
-        prefix: str | None = None,
-        token: str | None = None,
-        search_after: str | None = None,
-        per_page: int | None = None,
-    ) -> Iterator[types.BundleEnumerationResultBundle]:
-        """Yield `bundles` of all pages, one by one."""
-        for page in self.paginate(
-            replica=replica,
-            prefix=prefix,
-            token=token,
-            search_after=search_after,
-            per_page=per_page,
-        ):
-            yield from page["bundles"]
-
-    def stream(
-        self,
-        *,
-        replica: Literal["aws", "gcp"],
-        prefix: str | None = None,
-        token: str | None = None,
-        search_after: str | None = None,
-        per_page: int | None = None,
-    ) -> AbstractContextManager[Response]:
-        """Open the answer, to be read as it comes; the arguments are those of the plain call."""
-        return self._open(
-            get_bundles_all_request(
-                replica=replica,
-                prefix=prefix,
-                token=token,
-                search_after=search_after,
-                per_page=per_page,
-            )
-        )
 
 
-class GetBundlesCheckout(Method):
-    """Ask how a checkout is getting on.
+class GetBundlesCheckout(Method[types.GetBundlesCheckoutResponse]):
+    """Ask how a checkout is getting on."""
 
-    Answer the state of a job that `post_bundles_checkout` started. `RUNNING`: ask again after some
-    seconds; large bundles take minutes. `SUCCEEDED`: the files are in the bucket. `FAILED`: `cause`
-    says why; start a new job when that is dealt with. Jobs are known to the replica they were
-    started in only: an unknown job answers 404, not `UNKNOWN_JOB_ID`.
-
-    Args:
-        checkout_job_id: Id of the job, as `post_bundles_checkout` answered it.
-        replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data reaches
-            the other replica after a delay.
-
-    Returns:
-        The JSON of the answer.
-
-    Raises:
-        SwaggerAPIException: The service refused or failed.
-    """
-
-    __slots__ = ()
+    endpoint = _endpoints.GET_BUNDLES_CHECKOUT
 
     def __call__(
         self,
         *,
         checkout_job_id: str,
-        replica: Literal["aws", "gcp"],
+        replica: Replica,
     ) -> types.GetBundlesCheckoutResponse:
         """Ask how a checkout is getting on.
 
-        Answer the state of a job that `post_bundles_checkout` started. `RUNNING`: ask again after
-        some seconds; large bundles take minutes. `SUCCEEDED`: the files are in the bucket.
-        `FAILED`: `cause` says why; start a new job when that is dealt with. Jobs are known to the
-        replica they were started in only: an unknown job answers 404, not `UNKNOWN_JOB_ID`.
-
-        Args:
-            checkout_job_id: Id of the job, as `post_bundles_checkout` answered it.
-            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
-                reaches the other replica after a delay.
-
-        Returns:
-            The JSON of the answer.
-
-        Raises:
-            SwaggerAPIException: The service refused or failed.
+        The arguments are those of `dss_client.DSSClient.get_bundles_checkout`.
         """
-        request = get_bundles_checkout_request(
+        return self._result(
             checkout_job_id=checkout_job_id,
             replica=replica,
         )
-        answer: types.GetBundlesCheckoutResponse = self._plain(request)
-        return answer
-
-    def stream(
-        self,
-        *,
-        checkout_job_id: str,
-        replica: Literal["aws", "gcp"],
-    ) -> AbstractContextManager[Response]:
-        """Open the answer, to be read as it comes; the arguments are those of the plain call."""
-        return self._open(
-            get_bundles_checkout_request(
-                checkout_job_id=checkout_job_id,
-                replica=replica,
-            )
-        )
 
 
-class GetCollection(Method):
-    """Show one collection.
+class GetCollection(Method[types.Collection]):
+    """Show one collection."""
 
-    Answer a collection of the caller with all its links, in one piece. 404 when it does not exist
-    or was deleted, 403 when it belongs to someone else (original deployments answer 500 then).
-
-    Args:
-        uuid: Id of the collection.
-        replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data reaches
-            the other replica after a delay.
-        version: Version of the collection, such as 2019-01-01T000000.000000Z. The latest when not
-            given. The format is not checked: an unknown version answers 404.
-
-    Returns:
-        The JSON of the answer.
-
-    Raises:
-        SwaggerAPIException: The service refused or failed.
-    """
-
-    __slots__ = ()
+    endpoint = _endpoints.GET_COLLECTION
 
     def __call__(
         self,
         *,
-        uuid: str,
-        replica: Literal["aws", "gcp"],
+        uuid: str | UUID,
+        replica: Replica,
         version: str | None = None,
     ) -> types.Collection:
         """Show one collection.
 
-        Answer a collection of the caller with all its links, in one piece. 404 when it does not
-        exist or was deleted, 403 when it belongs to someone else (original deployments answer 500
-        then).
-
-        Args:
-            uuid: Id of the collection.
-            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
-                reaches the other replica after a delay.
-            version: Version of the collection, such as 2019-01-01T000000.000000Z. The latest when
-                not given. The format is not checked: an unknown version answers 404.
-
-        Returns:
-            The JSON of the answer.
-
-        Raises:
-            SwaggerAPIException: The service refused or failed.
+        The arguments are those of `dss_client.DSSClient.get_collection`.
         """
-        request = get_collection_request(
+        return self._result(
             uuid=uuid,
             replica=replica,
             version=version,
         )
-        answer: types.Collection = self._plain(request)
-        return answer
-
-    def stream(
-        self,
-        *,
-        uuid: str,
-        replica: Literal["aws", "gcp"],
-        version: str | None = None,
-    ) -> AbstractContextManager[Response]:
-        """Open the answer, to be read as it comes; the arguments are those of the plain call."""
-        return self._open(
-            get_collection_request(
-                uuid=uuid,
-                replica=replica,
-                version=version,
-            )
-        )
 
 
-class GetCollections(Method):
-    """List your collections.
+class GetCollections(PagedMethod[types.GetCollectionsResponse, types.CollectionOfCollectionsItem]):
+    """List your collections."""
 
-    List the caller's collection versions of both replicas, by uuid and version, descending. 206
-    means that a further page follows: request the URL in `Link`. Original deployments leave out
-    versions that were made by `patch_collection`; ask `get_collection` for the latest.
-
-    Args:
-        start_at: Number of collections to skip. 0 when not given.
-        per_page: Largest number of collections on one page: 10 to 500, 500 when not given.
-
-    Returns:
-        The JSON of the answer. The first page only; see `paginate` and `iterate`.
-
-    Raises:
-        SwaggerAPIException: The service refused or failed.
-    """
-
-    __slots__ = ()
+    endpoint = _endpoints.GET_COLLECTIONS
+    earlier = ("replica",)
 
     def __call__(
         self,
         *,
         start_at: int | None = None,
         per_page: int | None = None,
+        replica: object = None,
     ) -> types.GetCollectionsResponse:
         """List your collections.
 
-        List the caller's collection versions of both replicas, by uuid and version, descending. 206
-        means that a further page follows: request the URL in `Link`. Original deployments leave out
-        versions that were made by `patch_collection`; ask `get_collection` for the latest.
-
-        Args:
-            start_at: Number of collections to skip. 0 when not given.
-            per_page: Largest number of collections on one page: 10 to 500, 500 when not given.
-
-        Returns:
-            The JSON of the answer. The first page only; see `paginate` and `iterate`.
-
-        Raises:
-            SwaggerAPIException: The service refused or failed.
+        The arguments are those of `dss_client.DSSClient.get_collections`.
         """
-        request = get_collections_request(
+        return self._result(
             start_at=start_at,
             per_page=per_page,
-        )
-        answer: types.GetCollectionsResponse = self._plain(request)
-        return answer
-
-    def paginate(
-        self,
-        *,
-        start_at: int | None = None,
-        per_page: int | None = None,
-    ) -> Iterator[types.GetCollectionsResponse]:
-        """Yield the answers page by page; the arguments are those of the plain call."""
-        return self._plain_pages(
-            get_collections_request(
-                start_at=start_at,
-                per_page=per_page,
-            )
-        )
-
-    def iterate(
-        self,
-        *,
-        start_at: int | None = None,
-        per_page: int | None = None,
-    ) -> Iterator[types.CollectionOfCollectionsItem]:
-        """Yield `collections` of all pages, one by one."""
-        for page in self.paginate(
-            start_at=start_at,
-            per_page=per_page,
-        ):
-            yield from page["collections"]
-
-    def stream(
-        self,
-        *,
-        start_at: int | None = None,
-        per_page: int | None = None,
-    ) -> AbstractContextManager[Response]:
-        """Open the answer, to be read as it comes; the arguments are those of the plain call."""
-        return self._open(
-            get_collections_request(
-                start_at=start_at,
-                per_page=per_page,
-            )
+            replica=replica,
         )
 
 
-class GetEvent(Method):
-    """Show the metadata document of a bundle.
+class GetEvent(Method[JSONObject]):
+    """Show the metadata document of a bundle."""
 
-    Answer the metadata document of a bundle version: what subscriptions and event journals hold.
-    Its keys are `event_type`, `bundle_info`, `manifest`, and `files` with the parsed JSON files of
-    the bundle. 404 when the bundle version does not exist or was deleted.
-
-    Args:
-        uuid: Id of the bundle, in lower case.
-        replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data reaches
-            the other replica after a delay.
-        version: Version of the bundle, such as 2019-01-01T000000.000000Z. There is no default.
-
-    Returns:
-        The JSON of the answer.
-
-    Raises:
-        SwaggerAPIException: The service refused or failed.
-    """
-
-    __slots__ = ()
+    endpoint = _endpoints.GET_EVENT
 
     def __call__(
         self,
         *,
-        uuid: str,
-        replica: Literal["aws", "gcp"],
+        uuid: str | UUID,
+        replica: Replica,
         version: str,
     ) -> JSONObject:
         """Show the metadata document of a bundle.
 
-        Answer the metadata document of a bundle version: what subscriptions and event journals
-        hold. Its keys are `event_type`, `bundle_info`, `manifest`, and `files` with the parsed JSON
-        files of the bundle. 404 when the bundle version does not exist or was deleted.
-
-        Args:
-            uuid: Id of the bundle, in lower case.
-            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
-                reaches the other replica after a delay.
-            version: Version of the bundle, such as 2019-01-01T000000.000000Z. There is no default.
-
-        Returns:
-            The JSON of the answer.
-
-        Raises:
-            SwaggerAPIException: The service refused or failed.
+        The arguments are those of `dss_client.DSSClient.get_event`.
         """
-        request = get_event_request(
+        return self._result(
             uuid=uuid,
             replica=replica,
             version=version,
         )
-        answer: JSONObject = self._plain(request)
-        return answer
-
-    def stream(
-        self,
-        *,
-        uuid: str,
-        replica: Literal["aws", "gcp"],
-        version: str,
-    ) -> AbstractContextManager[Response]:
-        """Open the answer, to be read as it comes; the arguments are those of the plain call."""
-        return self._open(
-            get_event_request(
-                uuid=uuid,
-                replica=replica,
-                version=version,
-            )
-        )
 
 
-class GetEvents(Method):
-    """List journals of bundle events.
+class GetEvents(PagedMethod[types.EventStreams, types.EventsManifest]):
+    """List journals of bundle events."""
 
-    List the journals that hold the metadata documents of bundles stored between two dates, to
-    replay them without one request per bundle. Each journal is one storage object; `offset` and
-    `size` say which bytes of it are one event. 206 means that a further page follows: request the
-    URL in `Link`. A journal is listed whole when it overlaps the range: look at each event's
-    `timestamp`, and expect that a journal can come twice. 400 `bad_request` when `from_date` is
-    later than `to_date`; equal dates give nothing. Events of deleted bundles may still be listed
-    for a while.
-
-    Args:
-        replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data reaches
-            the other replica after a delay.
-        from_date: Earliest time, inclusive: a DSS_VERSION such as 2019-01-01T000000.000000Z. The
-            beginning when not given.
-        to_date: Latest time, exclusive: a DSS_VERSION such as 2019-01-01T000000.000000Z. No end
-            when not given.
-        token: Opaque mark of the page before, taken from its `Link` header. It takes the place of
-            `from_date`.
-        per_page: Largest number of journals on one page: 1 to 10, 1 when not given.
-
-    Returns:
-        The JSON of the answer. The first page only; see `paginate` and `iterate`.
-
-    Raises:
-        SwaggerAPIException: The service refused or failed.
-    """
-
-    __slots__ = ()
+    endpoint = _endpoints.GET_EVENTS
 
     def __call__(
         self,
         *,
-        replica: Literal["aws", "gcp"],
+        replica: Replica,
         from_date: str | None = None,
         to_date: str | None = None,
         token: str | None = None,
@@ -922,143 +264,27 @@ class GetEvents(Method):
     ) -> types.EventStreams:
         """List journals of bundle events.
 
-        List the journals that hold the metadata documents of bundles stored between two dates, to
-        replay them without one request per bundle. Each journal is one storage object; `offset` and
-        `size` say which bytes of it are one event. 206 means that a further page follows: request
-        the URL in `Link`. A journal is listed whole when it overlaps the range: look at each
-        event's `timestamp`, and expect that a journal can come twice. 400 `bad_request` when
-        `from_date` is later than `to_date`; equal dates give nothing. Events of deleted bundles may
-        still be listed for a while.
-
-        Args:
-            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
-                reaches the other replica after a delay.
-            from_date: Earliest time, inclusive: a DSS_VERSION such as 2019-01-01T000000.000000Z.
-                The beginning when not given.
-            to_date: Latest time, exclusive: a DSS_VERSION such as 2019-01-01T000000.000000Z. No end
-                when not given.
-            token: Opaque mark of the page before, taken from its `Link` header. It takes the place
-                of `from_date`.
-            per_page: Largest number of journals on one page: 1 to 10, 1 when not given.
-
-        Returns:
-            The JSON of the answer. The first page only; see `paginate` and `iterate`.
-
-        Raises:
-            SwaggerAPIException: The service refused or failed.
+        The arguments are those of `dss_client.DSSClient.get_events`.
         """
-        request = get_events_request(
+        return self._result(
             replica=replica,
             from_date=from_date,
             to_date=to_date,
             token=token,
             per_page=per_page,
         )
-        answer: types.EventStreams = self._plain(request)
-        return answer
-
-    def paginate(
-        self,
-        *,
-        replica: Literal["aws", "gcp"],
-        from_date: str | None = None,
-        to_date: str | None = None,
-        token: str | None = None,
-        per_page: int | None = None,
-    ) -> Iterator[types.EventStreams]:
-        """Yield the answers page by page; the arguments are those of the plain call."""
-        return self._plain_pages(
-            get_events_request(
-                replica=replica,
-                from_date=from_date,
-                to_date=to_date,
-                token=token,
-                per_page=per_page,
-            )
-        )
-
-    def iterate(
-        self,
-        *,
-        replica: Literal["aws", "gcp"],
-        from_date: str | None = None,
-        to_date: str | None = None,
-        token: str | None = None,
-        per_page: int | None = None,
-    ) -> Iterator[types.EventsManifest]:
-        """Yield `event_streams` of all pages, one by one."""
-        for page in self.paginate(
-            replica=replica,
-            from_date=from_date,
-            to_date=to_date,
-            token=token,
-            per_page=per_page,
-        ):
-            yield from page["event_streams"]
-
-    def stream(
-        self,
-        *,
-        replica: Literal["aws", "gcp"],
-        from_date: str | None = None,
-        to_date: str | None = None,
-        token: str | None = None,
-        per_page: int | None = None,
-    ) -> AbstractContextManager[Response]:
-        """Open the answer, to be read as it comes; the arguments are those of the plain call."""
-        return self._open(
-            get_events_request(
-                replica=replica,
-                from_date=from_date,
-                to_date=to_date,
-                token=token,
-                per_page=per_page,
-            )
-        )
 
 
-class GetFile(Method):
-    """Download a file.
+class GetFile(Method[bytes | JSONValue]):
+    """Download a file."""
 
-    Answer with a redirect to the content of a file version. The content must first be in the
-    checkout storage, where it stays for 14 days.
-
-    * 302: it is there. `Location` is a presigned URL, valid for an hour or more, and the headers
-      hold the metadata. The storage serves byte ranges and must not be sent the `Authorization`
-      header.
-    * 301: a copy is being made. Wait `Retry-After` seconds and request `Location`, which carries a
-      `token`, until a 302 comes.
-    * With `directurl`, `Location` is an `s3://` or `gs://` URL for the tools of that cloud.
-
-    Without `version` the latest is sent: name the version to get the same bytes each time.
-
-    Args:
-        uuid: Id of the file, in lower case.
-        replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data reaches
-            the other replica after a delay.
-        version: Version of the file, such as 2019-01-01T000000.000000Z. The latest when not given.
-            The format is not checked: an unknown version answers 404.
-        token: Opaque mark of a copy under way, taken from the `Location` of a 301 answer. Do not
-            make one up.
-        directurl: `true` to be redirected to the storage's own URL (`s3://`, `gs://`) and not to a
-            presigned one. `false` when not given.
-        content_disposition: Value of the `Content-Disposition` header that the storage is to send,
-            such as `attachment; filename=data.json`. Ignored with `directurl`.
-
-    Returns:
-        The content: parsed if it is of a JSON type (C18), else as bytes.
-
-    Raises:
-        SwaggerAPIException: The service refused or failed.
-    """
-
-    __slots__ = ()
+    endpoint = _endpoints.GET_FILE
 
     def __call__(
         self,
         *,
-        uuid: str,
-        replica: Literal["aws", "gcp"],
+        uuid: str | UUID,
+        replica: Replica,
         version: str | None = None,
         token: str | None = None,
         directurl: bool | Literal["true", "false"] | None = None,
@@ -1066,435 +292,122 @@ class GetFile(Method):
     ) -> bytes | JSONValue:
         """Download a file.
 
-        Answer with a redirect to the content of a file version. The content must first be in the
-        checkout storage, where it stays for 14 days.
-
-        * 302: it is there. `Location` is a presigned URL, valid for an hour or more, and the
-          headers hold the metadata. The storage serves byte ranges and must not be sent the
-          `Authorization` header.
-        * 301: a copy is being made. Wait `Retry-After` seconds and request `Location`, which
-          carries a `token`, until a 302 comes.
-        * With `directurl`, `Location` is an `s3://` or `gs://` URL for the tools of that cloud.
-
-        Without `version` the latest is sent: name the version to get the same bytes each time.
-
-        Args:
-            uuid: Id of the file, in lower case.
-            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
-                reaches the other replica after a delay.
-            version: Version of the file, such as 2019-01-01T000000.000000Z. The latest when not
-                given. The format is not checked: an unknown version answers 404.
-            token: Opaque mark of a copy under way, taken from the `Location` of a 301 answer. Do
-                not make one up.
-            directurl: `true` to be redirected to the storage's own URL (`s3://`, `gs://`) and not
-                to a presigned one. `false` when not given.
-            content_disposition: Value of the `Content-Disposition` header that the storage is to
-                send, such as `attachment; filename=data.json`. Ignored with `directurl`.
-
-        Returns:
-            The content: parsed if it is of a JSON type (C18), else as bytes.
-
-        Raises:
-            SwaggerAPIException: The service refused or failed.
+        The arguments are those of `dss_client.DSSClient.get_file`.
         """
-        request = get_file_request(
+        return self._result(
             uuid=uuid,
             replica=replica,
             version=version,
             token=token,
-            directurl=flag(directurl),
+            directurl=directurl,
             content_disposition=content_disposition,
         )
-        if flag(directurl):
-            return self._location(request)
-        answer: bytes | JSONValue = self._plain(request)
-        return answer
-
-    def stream(
-        self,
-        *,
-        uuid: str,
-        replica: Literal["aws", "gcp"],
-        version: str | None = None,
-        token: str | None = None,
-        content_disposition: str | None = None,
-    ) -> AbstractContextManager[Response]:
-        """Open the answer, to be read as it comes; the arguments are those of the plain call."""
-        return self._open(
-            get_file_request(
-                uuid=uuid,
-                replica=replica,
-                version=version,
-                token=token,
-                content_disposition=content_disposition,
-            )
-        )
 
 
-class GetSubscription(Method):
-    """Show one subscription.
+class GetSubscription(Method[types.Subscription]):
+    """Show one subscription."""
 
-    Answer a subscription of the caller as it was made, without its signing secret. 404 when it does
-    not exist, is of the other kind or in the other replica, or belongs to someone else (for the
-    `elasticsearch` kind that is 403).
-
-    Args:
-        uuid: Id of the subscription, in the letter case it was given in.
-        replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data reaches
-            the other replica after a delay.
-        subscription_type: Kind of subscription. The two kinds are kept apart: one of the other kind
-            is not found. `jmespath` when not given.
-
-    Returns:
-        The JSON of the answer.
-
-    Raises:
-        SwaggerAPIException: The service refused or failed.
-    """
-
-    __slots__ = ()
+    endpoint = _endpoints.GET_SUBSCRIPTION
 
     def __call__(
         self,
         *,
-        uuid: str,
-        replica: Literal["aws", "gcp"],
+        uuid: str | UUID,
+        replica: Replica,
         subscription_type: Literal["elasticsearch", "jmespath"] | None = None,
     ) -> types.Subscription:
         """Show one subscription.
 
-        Answer a subscription of the caller as it was made, without its signing secret. 404 when it
-        does not exist, is of the other kind or in the other replica, or belongs to someone else
-        (for the `elasticsearch` kind that is 403).
-
-        Args:
-            uuid: Id of the subscription, in the letter case it was given in.
-            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
-                reaches the other replica after a delay.
-            subscription_type: Kind of subscription. The two kinds are kept apart: one of the other
-                kind is not found. `jmespath` when not given.
-
-        Returns:
-            The JSON of the answer.
-
-        Raises:
-            SwaggerAPIException: The service refused or failed.
+        The arguments are those of `dss_client.DSSClient.get_subscription`.
         """
-        request = get_subscription_request(
+        return self._result(
             uuid=uuid,
             replica=replica,
             subscription_type=subscription_type,
         )
-        answer: types.Subscription = self._plain(request)
-        return answer
-
-    def stream(
-        self,
-        *,
-        uuid: str,
-        replica: Literal["aws", "gcp"],
-        subscription_type: Literal["elasticsearch", "jmespath"] | None = None,
-    ) -> AbstractContextManager[Response]:
-        """Open the answer, to be read as it comes; the arguments are those of the plain call."""
-        return self._open(
-            get_subscription_request(
-                uuid=uuid,
-                replica=replica,
-                subscription_type=subscription_type,
-            )
-        )
 
 
-class GetSubscriptions(Method):
-    """List your subscriptions.
+class GetSubscriptions(Method[types.GetSubscriptionsResponse]):
+    """List your subscriptions."""
 
-    List the caller's subscriptions of one kind in one replica, all in one answer. Signing secrets
-    are left out. The kinds are kept apart: ask once with `jmespath` and once with `elasticsearch`
-    to see all.
-
-    Args:
-        replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data reaches
-            the other replica after a delay.
-        subscription_type: Kind of subscription. The two kinds are kept apart: one of the other kind
-            is not found. `jmespath` when not given.
-
-    Returns:
-        The JSON of the answer.
-
-    Raises:
-        SwaggerAPIException: The service refused or failed.
-    """
-
-    __slots__ = ()
+    endpoint = _endpoints.GET_SUBSCRIPTIONS
 
     def __call__(
         self,
         *,
-        replica: Literal["aws", "gcp"],
+        replica: Replica,
         subscription_type: Literal["elasticsearch", "jmespath"] | None = None,
     ) -> types.GetSubscriptionsResponse:
         """List your subscriptions.
 
-        List the caller's subscriptions of one kind in one replica, all in one answer. Signing
-        secrets are left out. The kinds are kept apart: ask once with `jmespath` and once with
-        `elasticsearch` to see all.
-
-        Args:
-            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
-                reaches the other replica after a delay.
-            subscription_type: Kind of subscription. The two kinds are kept apart: one of the other
-                kind is not found. `jmespath` when not given.
-
-        Returns:
-            The JSON of the answer.
-
-        Raises:
-            SwaggerAPIException: The service refused or failed.
+        The arguments are those of `dss_client.DSSClient.get_subscriptions`.
         """
-        request = get_subscriptions_request(
+        return self._result(
             replica=replica,
             subscription_type=subscription_type,
         )
-        answer: types.GetSubscriptionsResponse = self._plain(request)
-        return answer
-
-    def stream(
-        self,
-        *,
-        replica: Literal["aws", "gcp"],
-        subscription_type: Literal["elasticsearch", "jmespath"] | None = None,
-    ) -> AbstractContextManager[Response]:
-        """Open the answer, to be read as it comes; the arguments are those of the plain call."""
-        return self._open(
-            get_subscriptions_request(
-                replica=replica,
-                subscription_type=subscription_type,
-            )
-        )
 
 
-class HeadFile(Method):
-    """Look up size, type and checksums of a file.
+class HeadFile(Method[Response]):
+    """Look up size, type and checksums of a file."""
 
-    Answer the metadata of a file version in headers, with no body. Nothing is copied or started, so
-    this is the cheap way to ask whether a file exists.
-
-    * 404 when there is no such file or version, also for an id that is not a UUID.
-    * 404 while a large file that was accepted with 202 is still being copied: ask again until it is
-      there.
-    * 422 when that copy failed its checksum and the version is named. No failure has a body.
-
-    Args:
-        uuid: Id of the file, in lower case.
-        replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data reaches
-            the other replica after a delay.
-        version: Version of the file, such as 2019-01-01T000000.000000Z. The latest when not given.
-            The format is not checked: an unknown version answers 404.
-
-    Returns:
-        The response; the metadata is in its headers.
-
-    Raises:
-        SwaggerAPIException: The service refused or failed.
-    """
-
-    __slots__ = ()
+    endpoint = _endpoints.HEAD_FILE
 
     def __call__(
         self,
         *,
-        uuid: str,
-        replica: Literal["aws", "gcp"],
+        uuid: str | UUID,
+        replica: Replica,
         version: str | None = None,
     ) -> Response:
         """Look up size, type and checksums of a file.
 
-        Answer the metadata of a file version in headers, with no body. Nothing is copied or
-        started, so this is the cheap way to ask whether a file exists.
-
-        * 404 when there is no such file or version, also for an id that is not a UUID.
-        * 404 while a large file that was accepted with 202 is still being copied: ask again until
-          it is there.
-        * 422 when that copy failed its checksum and the version is named. No failure has a body.
-
-        Args:
-            uuid: Id of the file, in lower case.
-            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
-                reaches the other replica after a delay.
-            version: Version of the file, such as 2019-01-01T000000.000000Z. The latest when not
-                given. The format is not checked: an unknown version answers 404.
-
-        Returns:
-            The response; the metadata is in its headers.
-
-        Raises:
-            SwaggerAPIException: The service refused or failed.
+        The arguments are those of `dss_client.DSSClient.head_file`.
         """
-        request = head_file_request(
+        return self._result(
             uuid=uuid,
             replica=replica,
             version=version,
         )
-        return self._response(request)
-
-    def stream(
-        self,
-        *,
-        uuid: str,
-        replica: Literal["aws", "gcp"],
-        version: str | None = None,
-    ) -> AbstractContextManager[Response]:
-        """Open the answer, to be read as it comes; the arguments are those of the plain call."""
-        return self._open(
-            head_file_request(
-                uuid=uuid,
-                replica=replica,
-                version=version,
-            )
-        )
 
 
-class PatchBundle(Method):
-    """Make a new version of a bundle from an existing one.
+class PatchBundle(Method[types.PatchBundleResponse]):
+    """Make a new version of a bundle from an existing one."""
 
-    Take the named version, remove files, add files and store the result as a new version, which the
-    service names by its own clock. The named version itself stays as it is.
-
-    * Files to remove are found by name, uuid and version; `indexed` is not compared, and unknown
-      ones are passed over.
-    * Removal comes first: a file can be replaced under its name in one request.
-    * 404 when the named version does not exist or was deleted.
-    * Each request makes a version, also an empty one and a repeated one. Two patches of one version
-      do not see each other.
-    * An added file that is not in this replica is refused: 400 `file_missing`, which original
-      deployments answer as a 500.
-
-    Args:
-        uuid: Id of the bundle.
-        replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data reaches
-            the other replica after a delay.
-        version: Version to start from: a DSS_VERSION such as 2019-01-01T000000.000000Z. It need not
-            be the latest.
-        add_files: Files to add after those kept; at most 1000.
-        remove_files: Files to remove; at most 1000.
-
-    Returns:
-        The JSON of the answer.
-
-    Raises:
-        SwaggerAPIException: The service refused or failed.
-    """
-
-    __slots__ = ()
+    endpoint = _endpoints.PATCH_BUNDLE
 
     def __call__(
         self,
         *,
-        uuid: str,
-        replica: Literal["aws", "gcp"],
+        uuid: str | UUID,
+        replica: Replica,
         version: str,
         add_files: Sequence[BundleFile | BundleFileDict] | None = None,
         remove_files: Sequence[BundleFile | BundleFileDict] | None = None,
     ) -> types.PatchBundleResponse:
         """Make a new version of a bundle from an existing one.
 
-        Take the named version, remove files, add files and store the result as a new version, which
-        the service names by its own clock. The named version itself stays as it is.
-
-        * Files to remove are found by name, uuid and version; `indexed` is not compared, and
-          unknown ones are passed over.
-        * Removal comes first: a file can be replaced under its name in one request.
-        * 404 when the named version does not exist or was deleted.
-        * Each request makes a version, also an empty one and a repeated one. Two patches of one
-          version do not see each other.
-        * An added file that is not in this replica is refused: 400 `file_missing`, which original
-          deployments answer as a 500.
-
-        Args:
-            uuid: Id of the bundle.
-            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
-                reaches the other replica after a delay.
-            version: Version to start from: a DSS_VERSION such as 2019-01-01T000000.000000Z. It need
-                not be the latest.
-            add_files: Files to add after those kept; at most 1000.
-            remove_files: Files to remove; at most 1000.
-
-        Returns:
-            The JSON of the answer.
-
-        Raises:
-            SwaggerAPIException: The service refused or failed.
+        The arguments are those of `dss_client.DSSClient.patch_bundle`.
         """
-        request = patch_bundle_request(
+        return self._result(
             uuid=uuid,
             replica=replica,
             version=version,
             add_files=add_files,
             remove_files=remove_files,
         )
-        answer: types.PatchBundleResponse = self._plain(request)
-        return answer
-
-    def stream(
-        self,
-        *,
-        uuid: str,
-        replica: Literal["aws", "gcp"],
-        version: str,
-        add_files: Sequence[BundleFile | BundleFileDict] | None = None,
-        remove_files: Sequence[BundleFile | BundleFileDict] | None = None,
-    ) -> AbstractContextManager[Response]:
-        """Open the answer, to be read as it comes; the arguments are those of the plain call."""
-        return self._open(
-            patch_bundle_request(
-                uuid=uuid,
-                replica=replica,
-                version=version,
-                add_files=add_files,
-                remove_files=remove_files,
-            )
-        )
 
 
-class PatchCollection(Method):
-    """Make a new version of a collection from an existing one.
+class PatchCollection(Method[types.PatchCollectionResponse]):
+    """Make a new version of a collection from an existing one."""
 
-    Take the named version, change it and store the result as a new version, which the service names
-    by its own clock. The named version itself stays as it is.
-
-    * `name`, `description` and `details` replace what was there; leave them out to keep it.
-    * Links to remove must equal the stored ones in every property; unknown ones are passed over.
-      Removal comes first, then links are added at the end.
-    * Only added links are checked: 422 `invalid_link` when one does not resolve.
-    * 404 when the collection does not exist or was deleted. Each request makes a version, also a
-      repeated one.
-
-    Args:
-        uuid: Id of the collection.
-        replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data reaches
-            the other replica after a delay.
-        version: Version to start from: a DSS_VERSION such as 2019-01-01T000000.000000Z. It need not
-            be the latest.
-        name: New name.
-        description: New description.
-        details: New details; they replace the old ones as a whole.
-        add_contents: Links to add; at most 1000.
-        remove_contents: Links to remove; at most 1000.
-
-    Returns:
-        The JSON of the answer.
-
-    Raises:
-        SwaggerAPIException: The service refused or failed.
-    """
-
-    __slots__ = ()
+    endpoint = _endpoints.PATCH_COLLECTION
 
     def __call__(
         self,
         *,
-        uuid: str,
-        replica: Literal["aws", "gcp"],
+        uuid: str | UUID,
+        replica: Replica,
         version: str,
         name: str | None = None,
         description: str | None = None,
@@ -1504,35 +417,9 @@ class PatchCollection(Method):
     ) -> types.PatchCollectionResponse:
         """Make a new version of a collection from an existing one.
 
-        Take the named version, change it and store the result as a new version, which the service
-        names by its own clock. The named version itself stays as it is.
-
-        * `name`, `description` and `details` replace what was there; leave them out to keep it.
-        * Links to remove must equal the stored ones in every property; unknown ones are passed
-          over. Removal comes first, then links are added at the end.
-        * Only added links are checked: 422 `invalid_link` when one does not resolve.
-        * 404 when the collection does not exist or was deleted. Each request makes a version, also
-          a repeated one.
-
-        Args:
-            uuid: Id of the collection.
-            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
-                reaches the other replica after a delay.
-            version: Version to start from: a DSS_VERSION such as 2019-01-01T000000.000000Z. It need
-                not be the latest.
-            name: New name.
-            description: New description.
-            details: New details; they replace the old ones as a whole.
-            add_contents: Links to add; at most 1000.
-            remove_contents: Links to remove; at most 1000.
-
-        Returns:
-            The JSON of the answer.
-
-        Raises:
-            SwaggerAPIException: The service refused or failed.
+        The arguments are those of `dss_client.DSSClient.patch_collection`.
         """
-        request = patch_collection_request(
+        return self._result(
             uuid=uuid,
             replica=replica,
             version=version,
@@ -1542,173 +429,44 @@ class PatchCollection(Method):
             add_contents=add_contents,
             remove_contents=remove_contents,
         )
-        answer: types.PatchCollectionResponse = self._plain(request)
-        return answer
-
-    def stream(
-        self,
-        *,
-        uuid: str,
-        replica: Literal["aws", "gcp"],
-        version: str,
-        name: str | None = None,
-        description: str | None = None,
-        details: JSONMapping | None = None,
-        add_contents: Sequence[CollectionItem | CollectionItemDict] | None = None,
-        remove_contents: Sequence[CollectionItem | CollectionItemDict] | None = None,
-    ) -> AbstractContextManager[Response]:
-        """Open the answer, to be read as it comes; the arguments are those of the plain call."""
-        return self._open(
-            patch_collection_request(
-                uuid=uuid,
-                replica=replica,
-                version=version,
-                name=name,
-                description=description,
-                details=details,
-                add_contents=add_contents,
-                remove_contents=remove_contents,
-            )
-        )
 
 
-class PostBundlesCheckout(Method):
-    """Start copying a bundle to a bucket.
+class PostBundlesCheckout(Method[types.PostBundlesCheckoutResponse]):
+    """Start copying a bundle to a bucket."""
 
-    Start a job that copies all files of a bundle to a bucket, under
-    `bundles/<uuid>.<version>/<name>`. The answer holds the id of the job: poll
-    `get_bundles_checkout` with it and the same `replica`. 404 when the bundle does not exist or was
-    deleted. Whether the bucket exists and can be written is found out by the job, which then fails.
-    Copies in the service's own bucket last 14 days. A body is always needed: send `{}` when there
-    is nothing to say.
-
-    Args:
-        uuid: Id of the bundle.
-        replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data reaches
-            the other replica after a delay.
-        version: Version of the bundle, such as 2019-01-01T000000.000000Z. The latest that is not
-            deleted when not given. The format is not checked: an unknown version answers 404.
-        destination: Name of a bucket that the service may write, with no scheme and no slash. The
-            service's own checkout bucket when not given.
-        email: Address to which a mail goes when the job ends. No mail when not given.
-
-    Returns:
-        The JSON of the answer.
-
-    Raises:
-        SwaggerAPIException: The service refused or failed.
-    """
-
-    __slots__ = ()
+    endpoint = _endpoints.POST_BUNDLES_CHECKOUT
 
     def __call__(
         self,
         *,
-        uuid: str,
-        replica: Literal["aws", "gcp"],
+        uuid: str | UUID,
+        replica: Replica,
         version: str | None = None,
         destination: str | None = None,
         email: str | None = None,
     ) -> types.PostBundlesCheckoutResponse:
         """Start copying a bundle to a bucket.
 
-        Start a job that copies all files of a bundle to a bucket, under
-        `bundles/<uuid>.<version>/<name>`. The answer holds the id of the job: poll
-        `get_bundles_checkout` with it and the same `replica`. 404 when the bundle does not exist or
-        was deleted. Whether the bucket exists and can be written is found out by the job, which
-        then fails. Copies in the service's own bucket last 14 days. A body is always needed: send
-        `{}` when there is nothing to say.
-
-        Args:
-            uuid: Id of the bundle.
-            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
-                reaches the other replica after a delay.
-            version: Version of the bundle, such as 2019-01-01T000000.000000Z. The latest that is
-                not deleted when not given. The format is not checked: an unknown version answers
-                404.
-            destination: Name of a bucket that the service may write, with no scheme and no slash.
-                The service's own checkout bucket when not given.
-            email: Address to which a mail goes when the job ends. No mail when not given.
-
-        Returns:
-            The JSON of the answer.
-
-        Raises:
-            SwaggerAPIException: The service refused or failed.
+        The arguments are those of `dss_client.DSSClient.post_bundles_checkout`.
         """
-        request = post_bundles_checkout_request(
+        return self._result(
             uuid=uuid,
             replica=replica,
             version=version,
             destination=destination,
             email=email,
         )
-        answer: types.PostBundlesCheckoutResponse = self._plain(request)
-        return answer
-
-    def stream(
-        self,
-        *,
-        uuid: str,
-        replica: Literal["aws", "gcp"],
-        version: str | None = None,
-        destination: str | None = None,
-        email: str | None = None,
-    ) -> AbstractContextManager[Response]:
-        """Open the answer, to be read as it comes; the arguments are those of the plain call."""
-        return self._open(
-            post_bundles_checkout_request(
-                uuid=uuid,
-                replica=replica,
-                version=version,
-                destination=destination,
-                email=email,
-            )
-        )
 
 
-class PostSearch(Method):
-    """Find bundles by their metadata.
+class PostSearch(PagedMethod[types.SearchResult, types.SearchHit]):
+    """Find bundles by their metadata."""
 
-    Run an Elasticsearch query (DSL of version 5.5) over the metadata documents of all bundles of a
-    replica. `{}` as `es_query` matches everything. Fields are named by file:
-    `files.donor_organism_json.biomaterial_core.ncbi_taxon_id` looks into every
-    `donor_organism_<n>.json`.
-
-    * A 206 answer has a next page: POST the same body to the URL of its `Link` header. 200 is the
-      last page.
-    * A string matches only as a whole, in any letter case; append `.text` to a field to match words
-      in it.
-    * Deleted bundles stay in the index. Leave them out with `must_not` and `{"term":
-      {"admin_deleted": true}}`.
-    * The order is fixed (bundle uuid, then version, descending): a `sort` in the query is replaced.
-    * A query that the engine refuses answers 400 `elasticsearch_bad_request`.
-
-    Args:
-        replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data reaches
-            the other replica after a delay.
-        es_query: Elasticsearch query, such as `{"query": {"match": {"uuid": "..."}}}`; `{}` matches
-            all bundles.
-        output_format: `summary` (the default) gives the identifiers of each match, `raw` adds its
-            whole metadata document.
-        per_page: Largest number of results on one page: 10 to 500, 100 when not given. `raw` always
-            gives 10.
-        search_after: Where the page starts: an opaque mark taken from the `Link` header of the page
-            before.
-
-    Returns:
-        The JSON of the answer. The first page only; see `paginate` and `iterate`.
-
-    Raises:
-        SwaggerAPIException: The service refused or failed.
-    """
-
-    __slots__ = ()
+    endpoint = _endpoints.POST_SEARCH
 
     def __call__(
         self,
         *,
-        replica: Literal["aws", "gcp"],
+        replica: Replica,
         es_query: JSONMapping,
         output_format: Literal["raw", "summary"] | None = None,
         per_page: int | None = None,
@@ -1716,249 +474,54 @@ class PostSearch(Method):
     ) -> types.SearchResult:
         """Find bundles by their metadata.
 
-        Run an Elasticsearch query (DSL of version 5.5) over the metadata documents of all bundles
-        of a replica. `{}` as `es_query` matches everything. Fields are named by file:
-        `files.donor_organism_json.biomaterial_core.ncbi_taxon_id` looks into every
-        `donor_organism_<n>.json`.
-
-        * A 206 answer has a next page: POST the same body to the URL of its `Link` header. 200 is
-          the last page.
-        * A string matches only as a whole, in any letter case; append `.text` to a field to match
-          words in it.
-        * Deleted bundles stay in the index. Leave them out with `must_not` and `{"term":
-          {"admin_deleted": true}}`.
-        * The order is fixed (bundle uuid, then version, descending): a `sort` in the query is
-          replaced.
-        * A query that the engine refuses answers 400 `elasticsearch_bad_request`.
-
-        Args:
-            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
-                reaches the other replica after a delay.
-            es_query: Elasticsearch query, such as `{"query": {"match": {"uuid": "..."}}}`; `{}`
-                matches all bundles.
-            output_format: `summary` (the default) gives the identifiers of each match, `raw` adds
-                its whole metadata document.
-            per_page: Largest number of results on one page: 10 to 500, 100 when not given. `raw`
-                always gives 10.
-            search_after: Where the page starts: an opaque mark taken from the `Link` header of the
-                page before.
-
-        Returns:
-            The JSON of the answer. The first page only; see `paginate` and `iterate`.
-
-        Raises:
-            SwaggerAPIException: The service refused or failed.
+        The arguments are those of `dss_client.DSSClient.post_search`.
         """
-        request = post_search_request(
+        return self._result(
             replica=replica,
             es_query=es_query,
             output_format=output_format,
             per_page=per_page,
             search_after=search_after,
         )
-        answer: types.SearchResult = self._plain(request)
-        return answer
-
-    def paginate(
-        self,
-        *,
-        replica: Literal["aws", "gcp"],
-        es_query: JSONMapping,
-        output_format: Literal["raw", "summary"] | None = None,
-        per_page: int | None = None,
-        search_after: str | None = None,
-    ) -> Iterator[types.SearchResult]:
-        """Yield the answers page by page; the arguments are those of the plain call."""
-        return self._plain_pages(
-            post_search_request(
-                replica=replica,
-                es_query=es_query,
-                output_format=output_format,
-                per_page=per_page,
-                search_after=search_after,
-            )
-        )
-
-    def iterate(
-        self,
-        *,
-        replica: Literal["aws", "gcp"],
-        es_query: JSONMapping,
-        output_format: Literal["raw", "summary"] | None = None,
-        per_page: int | None = None,
-        search_after: str | None = None,
-    ) -> Iterator[types.SearchHit]:
-        """Yield `results` of all pages, one by one."""
-        for page in self.paginate(
-            replica=replica,
-            es_query=es_query,
-            output_format=output_format,
-            per_page=per_page,
-            search_after=search_after,
-        ):
-            yield from page["results"]
-
-    def stream(
-        self,
-        *,
-        replica: Literal["aws", "gcp"],
-        es_query: JSONMapping,
-        output_format: Literal["raw", "summary"] | None = None,
-        per_page: int | None = None,
-        search_after: str | None = None,
-    ) -> AbstractContextManager[Response]:
-        """Open the answer, to be read as it comes; the arguments are those of the plain call."""
-        return self._open(
-            post_search_request(
-                replica=replica,
-                es_query=es_query,
-                output_format=output_format,
-                per_page=per_page,
-                search_after=search_after,
-            )
-        )
 
 
-class PutBundle(Method):
-    """Store a new version of a bundle.
+class PutBundle(Method[types.PutBundleResponse]):
+    """Store a new version of a bundle."""
 
-    Group stored file versions under names. Put the files first, then the bundle; the service waits
-    some 15 seconds for files that are still on their way. The bundle is then indexed for search and
-    subscribers are notified.
-
-    * 201: stored. 200: the identical bundle was there already, so repeating a request is safe.
-    * 400 `file_missing`: a file version is not in this replica. 400 `duplicate_filename`: two files
-      have the same name.
-    * 409: this id and version hold another bundle; the same files in another order count as
-      another.
-
-    Putting over a deleted version succeeds, but it stays hidden.
-
-    Args:
-        uuid: Id of the bundle; choose a new random UUID for a new bundle.
-        replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data reaches
-            the other replica after a delay.
-        version: Version to give it: a DSS_VERSION, UTC with six digits of the second's fraction,
-            such as 2019-01-01T000000.000000Z. The greatest version of an id is its latest.
-        files: Files of the bundle, in the order to keep. May be empty.
-        creator_uid: Numeric id of the user who puts the bundle.
-
-    Returns:
-        The JSON of the answer.
-
-    Raises:
-        SwaggerAPIException: The service refused or failed.
-    """
-
-    __slots__ = ()
+    endpoint = _endpoints.PUT_BUNDLE
 
     def __call__(
         self,
         *,
-        uuid: str,
-        replica: Literal["aws", "gcp"],
+        uuid: str | UUID,
+        replica: Replica,
         version: str,
         files: Sequence[BundleFile | BundleFileDict],
         creator_uid: int,
     ) -> types.PutBundleResponse:
         """Store a new version of a bundle.
 
-        Group stored file versions under names. Put the files first, then the bundle; the service
-        waits some 15 seconds for files that are still on their way. The bundle is then indexed for
-        search and subscribers are notified.
-
-        * 201: stored. 200: the identical bundle was there already, so repeating a request is safe.
-        * 400 `file_missing`: a file version is not in this replica. 400 `duplicate_filename`: two
-          files have the same name.
-        * 409: this id and version hold another bundle; the same files in another order count as
-          another.
-
-        Putting over a deleted version succeeds, but it stays hidden.
-
-        Args:
-            uuid: Id of the bundle; choose a new random UUID for a new bundle.
-            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
-                reaches the other replica after a delay.
-            version: Version to give it: a DSS_VERSION, UTC with six digits of the second's
-                fraction, such as 2019-01-01T000000.000000Z. The greatest version of an id is its
-                latest.
-            files: Files of the bundle, in the order to keep. May be empty.
-            creator_uid: Numeric id of the user who puts the bundle.
-
-        Returns:
-            The JSON of the answer.
-
-        Raises:
-            SwaggerAPIException: The service refused or failed.
+        The arguments are those of `dss_client.DSSClient.put_bundle`.
         """
-        request = put_bundle_request(
+        return self._result(
             uuid=uuid,
             replica=replica,
             version=version,
             files=files,
             creator_uid=creator_uid,
         )
-        answer: types.PutBundleResponse = self._plain(request)
-        return answer
-
-    def stream(
-        self,
-        *,
-        uuid: str,
-        replica: Literal["aws", "gcp"],
-        version: str,
-        files: Sequence[BundleFile | BundleFileDict],
-        creator_uid: int,
-    ) -> AbstractContextManager[Response]:
-        """Open the answer, to be read as it comes; the arguments are those of the plain call."""
-        return self._open(
-            put_bundle_request(
-                uuid=uuid,
-                replica=replica,
-                version=version,
-                files=files,
-                creator_uid=creator_uid,
-            )
-        )
 
 
-class PutCollection(Method):
-    """Store a collection.
+class PutCollection(Method[types.PutCollectionResponse]):
+    """Store a collection."""
 
-    Store a named list of links to files, bundles, other collections and JSON fragments; the caller
-    becomes its owner. Every link must resolve in the given replica, else 422 `invalid_link` and
-    nothing is stored. Equal links are stored once.
-
-    * Collections are private: only the owner can read, change or delete them.
-    * Original deployments overwrite an existing id and version without warning. Use a new random
-      UUID and the time of now.
-    * A deleted collection stays hidden, also when it is put again.
-
-    Args:
-        replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data reaches
-            the other replica after a delay.
-        uuid: Id of the collection; choose a new random UUID for a new collection.
-        version: Version to give it: a DSS_VERSION, UTC with six digits of the second's fraction,
-            such as 2019-01-01T000000.000000Z. The greatest version of an id is its latest.
-        name: Short name, for people.
-        description: What the collection is for.
-        details: Any further JSON the owner wishes to keep with it. The service does not read it.
-        contents: The links. Equal ones are stored once, at the first position.
-
-    Returns:
-        The JSON of the answer.
-
-    Raises:
-        SwaggerAPIException: The service refused or failed.
-    """
-
-    __slots__ = ()
+    endpoint = _endpoints.PUT_COLLECTION
 
     def __call__(
         self,
         *,
-        replica: Literal["aws", "gcp"],
-        uuid: str,
+        replica: Replica,
+        uuid: str | UUID,
         version: str,
         name: str,
         description: str,
@@ -1967,35 +530,9 @@ class PutCollection(Method):
     ) -> types.PutCollectionResponse:
         """Store a collection.
 
-        Store a named list of links to files, bundles, other collections and JSON fragments; the
-        caller becomes its owner. Every link must resolve in the given replica, else 422
-        `invalid_link` and nothing is stored. Equal links are stored once.
-
-        * Collections are private: only the owner can read, change or delete them.
-        * Original deployments overwrite an existing id and version without warning. Use a new
-          random UUID and the time of now.
-        * A deleted collection stays hidden, also when it is put again.
-
-        Args:
-            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
-                reaches the other replica after a delay.
-            uuid: Id of the collection; choose a new random UUID for a new collection.
-            version: Version to give it: a DSS_VERSION, UTC with six digits of the second's
-                fraction, such as 2019-01-01T000000.000000Z. The greatest version of an id is its
-                latest.
-            name: Short name, for people.
-            description: What the collection is for.
-            details: Any further JSON the owner wishes to keep with it. The service does not read
-                it.
-            contents: The links. Equal ones are stored once, at the first position.
-
-        Returns:
-            The JSON of the answer.
-
-        Raises:
-            SwaggerAPIException: The service refused or failed.
+        The arguments are those of `dss_client.DSSClient.put_collection`.
         """
-        request = put_collection_request(
+        return self._result(
             replica=replica,
             uuid=uuid,
             version=version,
@@ -2004,183 +541,45 @@ class PutCollection(Method):
             details=details,
             contents=contents,
         )
-        answer: types.PutCollectionResponse = self._plain(request)
-        return answer
-
-    def stream(
-        self,
-        *,
-        replica: Literal["aws", "gcp"],
-        uuid: str,
-        version: str,
-        name: str,
-        description: str,
-        details: JSONMapping,
-        contents: Sequence[CollectionItem | CollectionItemDict],
-    ) -> AbstractContextManager[Response]:
-        """Open the answer, to be read as it comes; the arguments are those of the plain call."""
-        return self._open(
-            put_collection_request(
-                replica=replica,
-                uuid=uuid,
-                version=version,
-                name=name,
-                description=description,
-                details=details,
-                contents=contents,
-            )
-        )
 
 
-class PutFile(Method):
-    """Store a new version of a file.
+class PutFile(Method[types.PutFileResponse]):
+    """Store a new version of a file."""
 
-    Copy an object from a cloud bucket into the DSS. The scheme of `source_url` chooses the replica:
-    `s3` writes `aws`, `gs` writes `gcp`. The source must carry its checksums as user metadata (on
-    S3 also as tags): `hca-dss-sha256`, `hca-dss-sha1`, `hca-dss-s3_etag` and `hca-dss-crc32c`.
-
-    * 201: stored. 200: the same file was there already, so repeating a request is safe.
-    * 202: more than 64 MiB are being copied. Wait until `head_file` finds the version; 422 there
-      means that the copy failed.
-    * 409: this id and version hold other content, or another `creator_uid`. Use a new version.
-    * 422: a checksum is missing or malformed.
-
-    Files are never changed or deleted. Put a bundle afterwards to make them findable.
-
-    Args:
-        uuid: Id of the file; choose a new random UUID for a new file.
-        version: Version to give it: a DSS_VERSION, UTC with six digits of the second's fraction,
-            such as 2019-01-01T000000.000000Z. The greatest version of an id is its latest.
-        source_url: URL of the object to copy, `s3://<bucket>/<key>` or `gs://<bucket>/<key>`. The
-            service must be able to read it. `wasb` is refused.
-        creator_uid: Numeric id of the user who puts the file.
-
-    Returns:
-        The JSON of the answer.
-
-    Raises:
-        SwaggerAPIException: The service refused or failed.
-    """
-
-    __slots__ = ()
+    endpoint = _endpoints.PUT_FILE
+    earlier = ("bundle_uuid",)
 
     def __call__(
         self,
         *,
-        uuid: str,
+        uuid: str | UUID,
         version: str,
         source_url: str,
         creator_uid: int,
+        bundle_uuid: object = None,
     ) -> types.PutFileResponse:
         """Store a new version of a file.
 
-        Copy an object from a cloud bucket into the DSS. The scheme of `source_url` chooses the
-        replica: `s3` writes `aws`, `gs` writes `gcp`. The source must carry its checksums as user
-        metadata (on S3 also as tags): `hca-dss-sha256`, `hca-dss-sha1`, `hca-dss-s3_etag` and
-        `hca-dss-crc32c`.
-
-        * 201: stored. 200: the same file was there already, so repeating a request is safe.
-        * 202: more than 64 MiB are being copied. Wait until `head_file` finds the version; 422
-          there means that the copy failed.
-        * 409: this id and version hold other content, or another `creator_uid`. Use a new version.
-        * 422: a checksum is missing or malformed.
-
-        Files are never changed or deleted. Put a bundle afterwards to make them findable.
-
-        Args:
-            uuid: Id of the file; choose a new random UUID for a new file.
-            version: Version to give it: a DSS_VERSION, UTC with six digits of the second's
-                fraction, such as 2019-01-01T000000.000000Z. The greatest version of an id is its
-                latest.
-            source_url: URL of the object to copy, `s3://<bucket>/<key>` or `gs://<bucket>/<key>`.
-                The service must be able to read it. `wasb` is refused.
-            creator_uid: Numeric id of the user who puts the file.
-
-        Returns:
-            The JSON of the answer.
-
-        Raises:
-            SwaggerAPIException: The service refused or failed.
+        The arguments are those of `dss_client.DSSClient.put_file`.
         """
-        request = put_file_request(
+        return self._result(
             uuid=uuid,
             version=version,
             source_url=source_url,
             creator_uid=creator_uid,
-        )
-        answer: types.PutFileResponse = self._plain(request)
-        return answer
-
-    def stream(
-        self,
-        *,
-        uuid: str,
-        version: str,
-        source_url: str,
-        creator_uid: int,
-    ) -> AbstractContextManager[Response]:
-        """Open the answer, to be read as it comes; the arguments are those of the plain call."""
-        return self._open(
-            put_file_request(
-                uuid=uuid,
-                version=version,
-                source_url=source_url,
-                creator_uid=creator_uid,
-            )
+            bundle_uuid=bundle_uuid,
         )
 
 
-class PutSubscription(Method):
-    """Subscribe to bundle events.
+class PutSubscription(Method[types.PutSubscriptionResponse]):
+    """Subscribe to bundle events."""
 
-    Have a URL called when a bundle is stored or deleted in a replica. `jmespath_query` selects
-    among events by the bundle's metadata document; without a query every event notifies. A
-    non-empty `es_query` makes a subscription of the older `elasticsearch` kind.
-
-    * Any 2xx answer of the URL counts as received; else the notification is repeated over days.
-      Redirects are not followed.
-    * With `hmac_secret_key` each notification carries an HTTP signature (HMAC-SHA256 over `date`
-      and `digest`), which the receiver should verify.
-    * A caller may have about 100 subscriptions; more answer 406 `not_acceptable`.
-    * Each request makes a new subscription; there is no way to change one. Unknown properties are
-      refused.
-
-    Args:
-        replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data reaches
-            the other replica after a delay.
-        callback_url: URL that receives the notifications; http or https.
-        method: HTTP method of the notifications. `POST` when not given.
-        encoding: Media type of the notifications' body: the payload as JSON, or a form with the
-            payload as one field. `application/json` when not given.
-        form_fields: Further fields of a `multipart/form-data` notification, by name. None when not
-            given.
-        payload_form_field: Name of the form field that holds the payload as JSON text in a
-            `multipart/form-data` notification. `payload` when not given.
-        jmespath_query: JMESPath expression on the bundle's metadata document; a notification is
-            sent when its result is true. Without one every event notifies. An empty string is
-            refused.
-        es_query: Elasticsearch query (DSL of version 5.5) that a new index document must match. A
-            non-empty one makes this an `elasticsearch` subscription.
-        hmac_secret_key: Secret to sign notifications with, used as UTF-8 bytes. Notifications are
-            not signed without it.
-        hmac_key_id: Name of the signing key, quoted in the signature. `hca-dss:` and the
-            subscription's uuid when not given.
-        attachments: Values to add to each notification, by name. A name must not start with an
-            underscore. All values of one notification may take 131072 bytes of JSON.
-
-    Returns:
-        The JSON of the answer.
-
-    Raises:
-        SwaggerAPIException: The service refused or failed.
-    """
-
-    __slots__ = ()
+    endpoint = _endpoints.PUT_SUBSCRIPTION
 
     def __call__(
         self,
         *,
-        replica: Literal["aws", "gcp"],
+        replica: Replica,
         callback_url: str,
         method: Literal["POST", "PUT"] | None = None,
         encoding: Literal["application/json", "multipart/form-data"] | None = None,
@@ -2195,48 +594,9 @@ class PutSubscription(Method):
     ) -> types.PutSubscriptionResponse:
         """Subscribe to bundle events.
 
-        Have a URL called when a bundle is stored or deleted in a replica. `jmespath_query` selects
-        among events by the bundle's metadata document; without a query every event notifies. A
-        non-empty `es_query` makes a subscription of the older `elasticsearch` kind.
-
-        * Any 2xx answer of the URL counts as received; else the notification is repeated over days.
-          Redirects are not followed.
-        * With `hmac_secret_key` each notification carries an HTTP signature (HMAC-SHA256 over
-          `date` and `digest`), which the receiver should verify.
-        * A caller may have about 100 subscriptions; more answer 406 `not_acceptable`.
-        * Each request makes a new subscription; there is no way to change one. Unknown properties
-          are refused.
-
-        Args:
-            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
-                reaches the other replica after a delay.
-            callback_url: URL that receives the notifications; http or https.
-            method: HTTP method of the notifications. `POST` when not given.
-            encoding: Media type of the notifications' body: the payload as JSON, or a form with the
-                payload as one field. `application/json` when not given.
-            form_fields: Further fields of a `multipart/form-data` notification, by name. None when
-                not given.
-            payload_form_field: Name of the form field that holds the payload as JSON text in a
-                `multipart/form-data` notification. `payload` when not given.
-            jmespath_query: JMESPath expression on the bundle's metadata document; a notification is
-                sent when its result is true. Without one every event notifies. An empty string is
-                refused.
-            es_query: Elasticsearch query (DSL of version 5.5) that a new index document must match.
-                A non-empty one makes this an `elasticsearch` subscription.
-            hmac_secret_key: Secret to sign notifications with, used as UTF-8 bytes. Notifications
-                are not signed without it.
-            hmac_key_id: Name of the signing key, quoted in the signature. `hca-dss:` and the
-                subscription's uuid when not given.
-            attachments: Values to add to each notification, by name. A name must not start with an
-                underscore. All values of one notification may take 131072 bytes of JSON.
-
-        Returns:
-            The JSON of the answer.
-
-        Raises:
-            SwaggerAPIException: The service refused or failed.
+        The arguments are those of `dss_client.DSSClient.put_subscription`.
         """
-        request = put_subscription_request(
+        return self._result(
             replica=replica,
             callback_url=callback_url,
             method=method,
@@ -2249,154 +609,33 @@ class PutSubscription(Method):
             hmac_key_id=hmac_key_id,
             attachments=attachments,
         )
-        answer: types.PutSubscriptionResponse = self._plain(request)
-        return answer
-
-    def stream(
-        self,
-        *,
-        replica: Literal["aws", "gcp"],
-        callback_url: str,
-        method: Literal["POST", "PUT"] | None = None,
-        encoding: Literal["application/json", "multipart/form-data"] | None = None,
-        form_fields: Mapping[str, str] | None = None,
-        payload_form_field: str | None = None,
-        jmespath_query: str | None = None,
-        es_query: JSONMapping | None = None,
-        hmac_secret_key: str | None = None,
-        hmac_key_id: str | None = None,
-        attachments: Mapping[str, SubscriptionAttachment | SubscriptionAttachmentDict]
-        | None = None,
-    ) -> AbstractContextManager[Response]:
-        """Open the answer, to be read as it comes; the arguments are those of the plain call."""
-        return self._open(
-            put_subscription_request(
-                replica=replica,
-                callback_url=callback_url,
-                method=method,
-                encoding=encoding,
-                form_fields=form_fields,
-                payload_form_field=payload_form_field,
-                jmespath_query=jmespath_query,
-                es_query=es_query,
-                hmac_secret_key=hmac_secret_key,
-                hmac_key_id=hmac_key_id,
-                attachments=attachments,
-            )
-        )
 
 
 class Methods:
-    """The operations, each as a method that also has `stream`, and `iterate` where it is paged."""
+    """The operations, each as a method that also has `stream`, and `iterate` where it is paged.
 
-    _transport: Transport
+    A program can put a function of its own in the place of one.
+    """
 
-    @property
-    def delete_bundle(self) -> DeleteBundle:
-        """Delete a bundle or one version of it."""
-        return DeleteBundle(self._transport, self)
-
-    @property
-    def delete_collection(self) -> DeleteCollection:
-        """Delete a collection."""
-        return DeleteCollection(self._transport, self)
-
-    @property
-    def delete_subscription(self) -> DeleteSubscription:
-        """End a subscription."""
-        return DeleteSubscription(self._transport, self)
-
-    @property
-    def get_bundle(self) -> GetBundle:
-        """List the files of a bundle."""
-        return GetBundle(self._transport, self)
-
-    @property
-    def get_bundles_all(self) -> GetBundlesAll:
-        """List all bundles."""
-        return GetBundlesAll(self._transport, self)
-
-    @property
-    def get_bundles_checkout(self) -> GetBundlesCheckout:
-        """Ask how a checkout is getting on."""
-        return GetBundlesCheckout(self._transport, self)
-
-    @property
-    def get_collection(self) -> GetCollection:
-        """Show one collection."""
-        return GetCollection(self._transport, self)
-
-    @property
-    def get_collections(self) -> GetCollections:
-        """List your collections."""
-        return GetCollections(self._transport, self)
-
-    @property
-    def get_event(self) -> GetEvent:
-        """Show the metadata document of a bundle."""
-        return GetEvent(self._transport, self)
-
-    @property
-    def get_events(self) -> GetEvents:
-        """List journals of bundle events."""
-        return GetEvents(self._transport, self)
-
-    @property
-    def get_file(self) -> GetFile:
-        """Download a file."""
-        return GetFile(self._transport, self)
-
-    @property
-    def get_subscription(self) -> GetSubscription:
-        """Show one subscription."""
-        return GetSubscription(self._transport, self)
-
-    @property
-    def get_subscriptions(self) -> GetSubscriptions:
-        """List your subscriptions."""
-        return GetSubscriptions(self._transport, self)
-
-    @property
-    def head_file(self) -> HeadFile:
-        """Look up size, type and checksums of a file."""
-        return HeadFile(self._transport, self)
-
-    @property
-    def patch_bundle(self) -> PatchBundle:
-        """Make a new version of a bundle from an existing one."""
-        return PatchBundle(self._transport, self)
-
-    @property
-    def patch_collection(self) -> PatchCollection:
-        """Make a new version of a collection from an existing one."""
-        return PatchCollection(self._transport, self)
-
-    @property
-    def post_bundles_checkout(self) -> PostBundlesCheckout:
-        """Start copying a bundle to a bucket."""
-        return PostBundlesCheckout(self._transport, self)
-
-    @property
-    def post_search(self) -> PostSearch:
-        """Find bundles by their metadata."""
-        return PostSearch(self._transport, self)
-
-    @property
-    def put_bundle(self) -> PutBundle:
-        """Store a new version of a bundle."""
-        return PutBundle(self._transport, self)
-
-    @property
-    def put_collection(self) -> PutCollection:
-        """Store a collection."""
-        return PutCollection(self._transport, self)
-
-    @property
-    def put_file(self) -> PutFile:
-        """Store a new version of a file."""
-        return PutFile(self._transport, self)
-
-    @property
-    def put_subscription(self) -> PutSubscription:
-        """Subscribe to bundle events."""
-        return PutSubscription(self._transport, self)
+    delete_bundle = Bound(DeleteBundle)
+    delete_collection = Bound(DeleteCollection)
+    delete_subscription = Bound(DeleteSubscription)
+    get_bundle = Bound(GetBundle)
+    get_bundles_all = Bound(GetBundlesAll)
+    get_bundles_checkout = Bound(GetBundlesCheckout)
+    get_collection = Bound(GetCollection)
+    get_collections = Bound(GetCollections)
+    get_event = Bound(GetEvent)
+    get_events = Bound(GetEvents)
+    get_file = Bound(GetFile)
+    get_subscription = Bound(GetSubscription)
+    get_subscriptions = Bound(GetSubscriptions)
+    head_file = Bound(HeadFile)
+    patch_bundle = Bound(PatchBundle)
+    patch_collection = Bound(PatchCollection)
+    post_bundles_checkout = Bound(PostBundlesCheckout)
+    post_search = Bound(PostSearch)
+    put_bundle = Bound(PutBundle)
+    put_collection = Bound(PutCollection)
+    put_file = Bound(PutFile)
+    put_subscription = Bound(PutSubscription)

@@ -2,9 +2,9 @@
 # Specification sha256: 4f1c3e85391ec256d4f0c47921ce9b2b409de9b6ebcaef177503f425caf4f5fb
 """What the operations of the facade return: JSON as it is sent, which may hold more than this."""
 
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
-from .._operation import JSONObject
+from ..types import JSONObject, JSONValue
 
 __all__ = [
     "BundleEnumerationResult",
@@ -35,9 +35,6 @@ __all__ = [
     "Subscription",
     "SubscriptionAttachment",
 ]
-
-JSONValue = dict[str, Any] | list[Any] | str | int | float | bool | None
-"""Any JSON value."""
 
 
 class BundleEnumerationResultBundle(TypedDict):

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from uuid import UUID, uuid4, uuid5
 
 from attrs import frozen
@@ -13,7 +13,7 @@ from dss_client.versions import create_version, parse_version
 from .storage import documents
 from .storage.checksums import Checksums, checksums_of, pieces_of
 from .storage.documents import FileMetadata, Manifest, ManifestFile
-from .storage.names import check_name
+from .storage.names import check_name, content_type_of
 from .storage.store import Replica
 
 _FILE_FORMAT = "0.0.4"
@@ -21,15 +21,6 @@ _MANIFEST_FORMAT = "0.0.1"
 _CREATOR_UID = 0
 _INDEXED = ".json"
 # An own table: that of the `mimetypes` module depends on the machine.
-_CONTENT_TYPES = {
-    ".json": "application/json",
-    ".gz": "application/gzip",
-    ".txt": "text/plain",
-    ".csv": "text/csv",
-    ".tsv": "text/tab-separated-values",
-    ".pdf": "application/pdf",
-}
-_OTHER_TYPE = "application/octet-stream"
 
 
 class LoadError(DSSError, ValueError):
@@ -97,11 +88,6 @@ def load_directory(
     )
     replica.main.put(key, documents.encode(manifest))
     return LoadedBundle(uuid=str(bundle_uuid), version=version, files=len(files))
-
-
-def content_type_of(name: str) -> str:
-    """Return the content type for a file's name; a compression suffix decides."""
-    return _CONTENT_TYPES.get(PurePosixPath(name).suffix.lower(), _OTHER_TYPE)
 
 
 def _uuid(text: str | None) -> UUID:

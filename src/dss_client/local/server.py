@@ -130,7 +130,12 @@ class LocalDSS:
         queue = DeliveryQueue(self.root / ".deliveries.sqlite3")
         self._deliveries = Deliveries(queue, self._subscriptions, self.settings)
         self._changes.listen(Notifier(self._subscriptions, self._deliveries).take)
-        self._replication = Replication(self.settings, self._storage, self._changes)
+        self._replication = Replication(
+            self.settings.replication,
+            self.settings.replication_delay,
+            self._storage,
+            self._changes,
+        )
 
     @property
     def url(self) -> str:

@@ -9,14 +9,12 @@ from .errors import LostUpload, StagingError, UploadError
 from .journal import SentPart
 from .report import UploadedFile, UploadReport
 from .run import upload_directory
-from .service import AsyncClientService, ClientService, Service
+from .service import Service
 from .staging import DirectoryStaging, Staging
 from .walk import Indexed
 
 __all__ = [
-    "AsyncClientService",
     "Checksums",
-    "ClientService",
     "DirectoryStaging",
     "Indexed",
     "LostUpload",

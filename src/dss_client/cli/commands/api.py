@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
-from .. import operations
+from dss_client._endpoints import ENDPOINTS
+from dss_client._request import Endpoint
+
 from .._app import App, Command, Session, app
+from ..operations import is_list, option, option_name
 from ..output_file import written_to
 
 if TYPE_CHECKING:
@@ -21,19 +24,20 @@ _LEAST_SIMILAR = 0.5
 class OperationCommand(Command):
     """A command that calls an operation."""
 
-    def __init__(self, operation: operations.Operation) -> None:
-        self.operation = operation
-        options: list[click.Parameter] = [each.option() for each in operation.parameters]
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        options: list[click.Parameter] = [option(each) for each in endpoint.parameters]
+        text = f"{endpoint.summary}.\n\n{endpoint.description}".strip()
         super().__init__(
-            operation.name.replace("_", "-"),
-            params=[*options, *_own_options(operation)],
+            endpoint.name.replace("_", "-"),
+            params=[*options, *_own_options(endpoint)],
             callback=self._call,
-            help=operation.text.replace("\n\n* ", "\n\n\b\n* ", 1),
+            help=text.replace("\n\n* ", "\n\n\b\n* ", 1),
         )
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Take several words after an option that takes a list, as the reference client does."""
-        lists = {f"--{p.name.replace('_', '-')}" for p in self.operation.parameters if p.is_list}
+        lists = {option_name(each) for each in self.endpoint.parameters if is_list(each)}
         return super().parse_args(ctx, list(_spread(args, lists)))
 
     def _call(self, **values: Any) -> None:
@@ -41,21 +45,20 @@ class OperationCommand(Command):
         session = context.ensure_object(Session)
         own = {name: values.pop(name) for name in _OWN if name in values}
         given: dict[str, Any] = {}
-        for parameter in self.operation.parameters:
+        for parameter in self.endpoint.parameters:
             value = values[parameter.name]
-            if parameter.is_list:
+            if is_list(parameter):
                 value = list(itertools.chain.from_iterable(value)) if value else None
             if value is not None or parameter.required:
                 given[parameter.name] = [] if value is None else value
         with session.client() as dss:
-            _answer(dss, self.operation, given, own)
+            _answer(dss, self.endpoint, given, own)
 
 
-_SWITCH = "directurl"  # the one argument by which an operation brings no content
 _OWN = ("output", "jsonl", "paginate", "limit")
 
 
-def _own_options(operation: operations.Operation) -> list[click.Parameter]:
+def _own_options(endpoint: Endpoint) -> list[click.Parameter]:
     options: list[click.Parameter] = [
         click.Option(
             ["--output", "-o", "output"],
@@ -63,11 +66,11 @@ def _own_options(operation: operations.Operation) -> list[click.Parameter]:
             help="Write there, whole or not at all; - is standard output.",
         )
     ]
-    if not operation.is_content:
+    if not endpoint.is_content:
         options.append(
             click.Option(["--jsonl"], is_flag=True, help="Print a line of JSON for each item.")
         )
-    if operation.content_key:
+    if endpoint.item_path:
         options += [
             click.Option(
                 ["--paginate/--no-paginate"],
@@ -96,29 +99,28 @@ def _spread(args: list[str], lists: set[str]) -> Iterator[str]:
 
 
 def _answer(
-    dss: "DSSClient", operation: operations.Operation, given: dict[str, Any], own: dict[str, Any]
+    dss: "DSSClient", endpoint: Endpoint, given: dict[str, Any], own: dict[str, Any]
 ) -> None:
-    method: Any = getattr(dss, operation.name)
-    if operation.is_content and not given.get(_SWITCH):
-        given.pop(_SWITCH, None)
+    method: Any = getattr(dss, endpoint.name)
+    if endpoint.is_content and not given.get(endpoint.location_switch or ""):
+        given.pop(endpoint.location_switch or "", None)
         with method.stream(**given) as content, written_to(own["output"], raw=True) as out:
             for piece in content:
                 out.write(piece)
         return
     with written_to(own["output"]) as out:
-        for text in _texts(method, operation, given, own):
+        for text in _texts(method, endpoint, given, own):
             out.write(f"{text}\n".encode())
             out.flush()  # the reader of a pipe gets each line at once
 
 
 def _texts(
-    method: Any, operation: operations.Operation, given: dict[str, Any], own: dict[str, Any]
+    method: Any, endpoint: Endpoint, given: dict[str, Any], own: dict[str, Any]
 ) -> Iterator[str]:
     from ..answers import Answers, merged, plain_json
 
-    key = operation.content_key
     jsonl: bool = own.get("jsonl", False)
-    if key is None:
+    if not endpoint.item_path:
         result: object = method(**given)
         if result is None:
             result = dict[str, object]()  # an answer that says nothing
@@ -127,7 +129,7 @@ def _texts(
     pages: Iterator[Any] = method.paginate(**given)
     if not own["paginate"]:
         pages = itertools.islice(pages, 1)
-    answers = Answers(pages, key, own["limit"])
+    answers = Answers(pages, endpoint.item_path, own["limit"])
     if jsonl:
         for item in answers.items():
             yield plain_json(item, one_line=True)
@@ -136,11 +138,11 @@ def _texts(
 
 
 class Api(App):
-    """The group of all operations; each is read when it is asked for."""
+    """The group of all operations."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names of all operations."""
-        return [name.replace("_", "-") for name in operations.names()]
+        return [name.replace("_", "-") for name in sorted(ENDPOINTS)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return the command of an operation.
@@ -149,23 +151,26 @@ class Api(App):
             click.UsageError: There is no such operation; the message suggests similar names.
         """
         name = cmd_name.replace("-", "_")
-        if name in operations.names():
-            return OperationCommand(operations.load(name))
+        if name in ENDPOINTS:
+            return OperationCommand(ENDPOINTS[name])
         near = difflib.get_close_matches(cmd_name, self.list_commands(ctx), 3, _LEAST_SIMILAR)
         hint = f"did you mean {' or '.join(near)}?" if near else "see dss api --help"
         raise click.UsageError(f"there is no operation {cmd_name!r}: {hint}", ctx)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the operations with their first sentences; none is imported for it."""
-        names = self.list_commands(ctx)
-        rows = [(name, operations.summary(name.replace("-", "_"))) for name in names]
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's signature
+        formatter: click.HelpFormatter,
+    ) -> None:
+        """Write the operations with what they do."""
+        rows = [(name.replace("_", "-"), ENDPOINTS[name].summary) for name in sorted(ENDPOINTS)]
         with formatter.section("Operations"):
             formatter.write_dl(rows)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete the name of an operation."""
         return [
-            CompletionItem(name, help=operations.summary(name.replace("-", "_")))
+            CompletionItem(name, help=ENDPOINTS[name.replace("-", "_")].summary)
             for name in self.list_commands(ctx)
             if name.startswith(incomplete)
         ]

@@ -8,6 +8,7 @@ from typing import Literal
 import click
 
 from dss_client import Replica
+from dss_client._endpoints import POST_SEARCH
 
 from .._app import Session, app, pass_session
 from ..output import emit, human_size, table
@@ -56,7 +57,7 @@ def search(
             replica=replica, es_query=query, output_format=output_format, per_page=per_page
         )
         if session.as_json:
-            click.echo(json.dumps(merged(Answers(pages, "results", limit)), indent=2))
+            click.echo(json.dumps(merged(Answers(pages, POST_SEARCH.item_path, limit)), indent=2))
             return
         hits = (hit for page in pages for hit in page.results)
         for hit in islice(hits, limit):

@@ -13,8 +13,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, cast
 from uuid import UUID
 
-from ... import client
-from ..._transport import Transport
+from ..._sync import client
+from ..._sync.transport import Transport
 from ...errors import InvalidArgument
 from ...types import Replica
 from ...versions import InvalidUUID, InvalidVersion
@@ -105,7 +105,6 @@ class DSSClient(SwaggerClient, Methods):
         token = self._configured_token()
         arguments: dict[str, Any] = {"token": token} | policies(self) | self._session_kwargs
         self._client = _Client(self._url, **arguments)
-        self._transport = self._client.transport
         self._close = weakref.finalize(self, self._client.close)
 
     def _reconnect(self) -> None:
@@ -165,6 +164,11 @@ class DSSClient(SwaggerClient, Methods):
             return None
         token = _section(config, "oauth2_token").get("access_token")
         return token if isinstance(token, str) else None
+
+    @property
+    def transport(self) -> Transport:
+        """What the operations are sent with."""
+        return self._client.transport
 
     @property
     def host(self) -> str:

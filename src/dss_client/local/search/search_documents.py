@@ -8,6 +8,7 @@ from dss_client.types import JSONObject
 
 from ..storage import documents
 from ..storage.documents import Manifest, ManifestFile, blob_key
+from ..storage.names import file_key
 from ..storage.store import Replica
 
 _logger = logging.getLogger(__name__)
@@ -40,15 +41,6 @@ def bundle_document(replica: Replica, uuid: str, version: str) -> JSONObject | N
         "files": grouped,
         "shape_descriptor": shape_descriptor((file["name"], content) for file, content in contents),
     }
-
-
-def file_key(name: str) -> str:
-    """Return the key of a file in a search document (docs/behaviour.md 10.2)."""
-    key = name.replace(".", "_")
-    if not key.endswith("_json"):
-        return key
-    parts = key.removesuffix("_json").split("_")
-    return "_".join(parts[:-1] or parts) + "_json"
 
 
 def _contents(replica: Replica, manifest: Manifest) -> list[tuple[ManifestFile, JSONObject]]:

@@ -8,8 +8,8 @@ from typing import Any
 
 from dss_client.types import JSONObject
 
-from ..search.search_documents import file_key
 from .documents import blob_key
+from .names import file_key
 from .store import Replica
 
 

@@ -1,6 +1,18 @@
 """Names of files inside a bundle (docs/behaviour.md 4.3, S11)."""
 
+from pathlib import PurePosixPath
+
 from dss_client.errors import DSSError
+
+_CONTENT_TYPES = {
+    ".json": "application/json",
+    ".gz": "application/gzip",
+    ".txt": "text/plain",
+    ".csv": "text/csv",
+    ".tsv": "text/tab-separated-values",
+    ".pdf": "application/pdf",
+}
+_OTHER_TYPE = "application/octet-stream"
 
 
 class BadName(DSSError, ValueError):
@@ -35,3 +47,17 @@ def _fault(name: str) -> str | None:
     except UnicodeEncodeError:
         return "it is not Unicode text"
     return None
+
+
+def content_type_of(name: str) -> str:
+    """Return the content type for a file's name; a compression suffix decides."""
+    return _CONTENT_TYPES.get(PurePosixPath(name).suffix.lower(), _OTHER_TYPE)
+
+
+def file_key(name: str) -> str:
+    """Return the key of a file in a search document (docs/behaviour.md 10.2)."""
+    key = name.replace(".", "_")
+    if not key.endswith("_json"):
+        return key
+    parts = key.removesuffix("_json").split("_")
+    return "_".join(parts[:-1] or parts) + "_json"

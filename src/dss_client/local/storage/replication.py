@@ -8,12 +8,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
+from typing import Literal
 
 from attrs import frozen
 
 from dss_client.types import JSONObject
 
-from ..settings import LocalSettings
 from . import documents
 from .changes import Changes, Stored
 from .documents import ObjectKey, blob_key
@@ -32,9 +32,15 @@ class Replication:
     object that is there already is left alone.
     """
 
-    def __init__(self, settings: LocalSettings, storage: Storage, changes: Changes) -> None:
+    def __init__(
+        self,
+        mode: Literal["none", "at once", "delayed"],
+        delay: float,
+        storage: Storage,
+        changes: Changes,
+    ) -> None:
         """Listen to changes, unless nothing is to be replicated."""
-        self._delay = settings.replication_delay if settings.replication == "delayed" else None
+        self._delay = delay if mode == "delayed" else None
         self._storage = storage
         self._changes = changes
         self._queue: deque[_Due] = deque()
@@ -42,7 +48,7 @@ class Replication:
         self._wake = threading.Condition()
         self._copying = threading.RLock()
         self._worker: threading.Thread | None = None
-        if settings.replication != "none":
+        if mode != "none":
             changes.listen(self._take)
 
     def start(self) -> None:

@@ -17,10 +17,10 @@ from typing import BinaryIO, Protocol
 
 from attrs import asdict, frozen
 
-from ..loader import content_type_of
 from . import documents
 from .bucket import STAGING, Bucket, DirectoryBucket
 from .checksums import checksums_of, pieces_of
+from .names import content_type_of
 from .store import Storage
 
 SIDECAR = ".metadata.json"

@@ -1,0 +1,131 @@
+"""What a download asks of the client. It runs in threads of its own, beside the event loop."""
+
+from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING
+
+from .._backend.asynchronous import Bridge
+from .._endpoints import GET_BUNDLE, GET_COLLECTION, GET_FILE, HEAD_FILE, POST_SEARCH
+from ..download.answers import (
+    BundlePage,
+    decode_contents,
+    decode_facts,
+    decode_hits,
+    decode_page,
+)
+from ..download.source import Content, FileFacts, Source, no_downgrade
+from ..errors import InvalidArgument
+from ..models import CollectionItem
+from ..types import JSONMapping, Replica
+from .operation import AsyncOperation
+from .transport import AsyncStorageResponse, AsyncTransport
+
+if TYPE_CHECKING:
+    from .._storage import ConnectionPool
+
+__all__ = ["AsyncClientSource"]
+
+
+class AsyncClientSource(AsyncOperation):
+    """A client as the source of a download.
+
+    Args:
+        transport: The transport of the client, which closes it.
+    """
+
+    def __init__(self, transport: AsyncTransport) -> None:
+        super().__init__(transport)
+        self._bridge = Bridge()
+
+    def bundle_pages(
+        self, *, uuid: str, version: str | None, replica: Replica, presigned: bool = False
+    ) -> Iterator[BundlePage]:
+        """Yield the pages of a bundle; without a version, of its latest."""
+        request = GET_BUNDLE.request(
+            uuid=uuid, version=version, replica=replica, presignedurls=presigned or None
+        )
+        return self._bridge.each(self._pages(request, decode_page))
+
+    def locate(self, *, uuid: str, version: str | None, replica: Replica) -> str:
+        """Return a fresh URL of a file's content, good without any credential."""
+        request = GET_FILE.request(uuid=uuid, version=version, replica=replica)
+        return self._bridge.call(self._where, request)
+
+    def file_facts(self, *, uuid: str, version: str, replica: Replica) -> FileFacts:
+        """Return the checksum and size of a file."""
+        request = HEAD_FILE.request(uuid=uuid, version=version, replica=replica)
+        head = self._bridge.call(self._call, request, decode_facts)
+        return FileFacts(head.sha256, head.size)
+
+    def collection_items(
+        self, *, uuid: str, version: str | None, replica: Replica
+    ) -> list[CollectionItem]:
+        """Return what a collection lists; without a version, its latest."""
+        request = GET_COLLECTION.request(uuid=uuid, version=version, replica=replica)
+        return self._bridge.call(self._call, request, decode_contents).contents
+
+    def bundles_found(self, *, es_query: JSONMapping, replica: Replica) -> Iterator[str]:
+        """Yield the fully qualified ids of the bundles that a search finds."""
+        request = POST_SEARCH.request(replica=replica, es_query=es_query)
+        for page in self._bridge.each(self._pages(request, decode_hits)):
+            yield from (hit.bundle_fqid for hit in page.results)
+
+    def allows(self, url: str) -> bool:
+        """Tell whether a URL is no step back from https to http, nor something else altogether."""
+        return no_downgrade(self._transport.options.base_url, url)
+
+    @property
+    def connections(self) -> "ConnectionPool | None":
+        """The connections to storage; None where contents must come through `open`."""
+        return self._transport.connections
+
+    def open(
+        self, url: str, *, first: int = 0, last: int | None = None
+    ) -> AbstractContextManager[Content]:
+        """Ask once for the bytes behind a URL, from `first` to `last` (included)."""
+        if self.connections is not None:
+            return self.connections.open(url, first=first, last=last)
+        return self._open(url, first, last)
+
+    @contextmanager
+    def _open(self, url: str, first: int, last: int | None) -> Generator[Content]:
+        opened = self._transport.open_storage(url, first=first, last=last)
+        response = self._bridge.call(opened.__aenter__)
+        try:
+            yield _AsyncContent(response, self._bridge)
+        finally:
+            self._bridge.call(opened.__aexit__, None, None, None)
+
+    def detached(self) -> Source:
+        """Return a blocking source with connections of its own, for another thread or process.
+
+        Raises:
+            InvalidArgument: The client has HTTP clients that were given to it.
+        """
+        from .._sync.source import ClientSource
+        from .._sync.transport import Transport
+
+        if self._transport.has_custom_clients:
+            raise InvalidArgument(
+                "executor= cannot be used with http_client= or storage_client=, which cannot be"
+                " made anew in another process"
+            )
+        return ClientSource(Transport(self._transport.options))
+
+    def close(self) -> None:
+        """Close a source that was detached."""
+        self._bridge.call(self._transport.aclose)
+
+
+class _AsyncContent:
+    """Content that comes to the client, read by another thread."""
+
+    def __init__(self, response: AsyncStorageResponse, bridge: Bridge) -> None:
+        self._response = response
+        self._bridge = bridge
+        self.status_code = response.status_code
+        self.headers = response.headers
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """Read into a buffer; return the number of bytes, 0 at the end."""
+        return self._bridge.call(self._response.readinto, buffer)

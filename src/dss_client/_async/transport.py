@@ -1,0 +1,336 @@
+"""The asynchronous transport: sends requests, and does what `CallState` decides.
+
+HTTP clients for the API and for storage are kept apart: the latter never hold a credential, a
+cookie or a default header.
+"""
+
+import threading
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from .._backend.asynchronous import (
+    LoopGuard,
+    call_token_function,
+    run_blocking,
+    sleep,
+)
+from .._call import (
+    Attempt,
+    CallState,
+    log_attempt,
+    raise_for_status,
+    start_call,
+    storage_attempt,
+    to_response,
+)
+from .._environment import Proxy
+from .._fork import reset_after_fork
+from .._http import (
+    NETWORK_ERRORS,
+    AsyncClient,
+    HTTPRequest,
+    HTTPResponse,
+    Route,
+    build_request,
+    new_async_client,
+    tls_context,
+    to_dss_error,
+)
+from .._options import Options, Timeout
+from .._request import Request
+from .._response import Response
+from .._storage import ConnectionPool
+from .._tokens import Tokens
+from ..errors import DSSError
+
+__all__ = ["AsyncStorageResponse", "AsyncTransport"]
+
+_BLOCK = 1 << 20
+_PIECE = 1 << 17  # what a broken connection may take with it
+
+
+class AsyncStorageResponse:
+    """The bytes behind a presigned URL, as they come.
+
+    Attributes:
+        status_code: 200, or 206 for a range.
+        headers: The headers of storage.
+    """
+
+    def __init__(
+        self, response: HTTPResponse, attempt: Attempt, headers: Mapping[str, str]
+    ) -> None:
+        self._response = response
+        self._attempt = attempt
+        self.status_code: int = response.status_code
+        self.headers = headers
+        self._pieces: AsyncIterator[bytes] | None = None
+        self._rest = b""
+
+    async def readinto(self, buffer: memoryview) -> int:
+        """Read into `buffer`; return the number of bytes, 0 at the end.
+
+        Raises:
+            DSSConnectionError, DSSTimeout: The connection broke or stalled.
+        """
+        if self._pieces is None:
+            self._pieces = self.iter_bytes(_PIECE)
+        piece = self._rest or await anext(self._pieces, b"")
+        count = min(len(piece), len(buffer))
+        buffer[:count] = piece[:count]
+        self._rest = piece[count:]
+        return count
+
+    async def iter_bytes(self, chunk_size: int = _BLOCK) -> AsyncIterator[bytes]:
+        """Yield the content in pieces of at most `chunk_size` bytes.
+
+        Raises:
+            DSSConnectionError, DSSTimeout: The connection broke or stalled.
+        """
+        try:
+            async for chunk in self._response.aiter_bytes(chunk_size):
+                yield chunk
+        except NETWORK_ERRORS as error:
+            raise to_dss_error(error, self._attempt.info) from error
+
+
+class AsyncTransport:
+    """Sends requests and awaits their answers. Everything that the client is made of shares it.
+
+    Args:
+        options: The settings.
+        http_client: The client for the API, instead of one made here; its owner closes it.
+        storage_client: The same for storage. It must hold no credential.
+
+    Attributes:
+        options: The settings.
+        tokens: The token, where the settings have none.
+        connections: The connections of downloads; None where storage has a client that was given.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        *,
+        http_client: AsyncClient | None = None,
+        storage_client: AsyncClient | None = None,
+    ) -> None:
+        self.options = options
+        self.tokens: Tokens = Tokens(options)
+        self.connections: ConnectionPool | None = None
+        if storage_client is None:
+            self.connections = ConnectionPool(options.timeout or Timeout(), tls_context)
+        self._clients = _AsyncClients(http_client, storage_client)
+        self._is_sibling = False
+
+    @property
+    def has_custom_clients(self) -> bool:
+        """Whether an HTTP client was handed in, which cannot be made again elsewhere."""
+        return self._clients.are_custom
+
+    def with_options(self, options: Options) -> "AsyncTransport":
+        """Return a transport with other settings over the same connections."""
+        sibling = AsyncTransport(options)
+        sibling.tokens = self.tokens
+        sibling.connections = None
+        if self.connections is not None:
+            sibling.connections = self.connections.with_timeout(options.timeout or Timeout())
+        sibling._clients = self._clients
+        sibling._is_sibling = True
+        return sibling
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.has_custom_clients:
+            raise DSSError(
+                "a client made with http_client= or storage_client= cannot be pickled: make it"
+                " anew in the other process"
+            )
+        return type(self), (self.options,)
+
+    async def aclose(self) -> None:
+        """Close the connections, unless they belong to the transport that this is a sibling of."""
+        if not self._is_sibling:
+            if self.connections is not None:
+                self.connections.close()
+            await self._clients.aclose()
+
+    async def send(self, request: Request) -> Response:
+        """Send `request`, retry and follow as the policy says, and return the final answer."""
+        state = await self._start(request)
+        async with self._final(state) as response:
+            return to_response(state, response)
+
+    async def locate(self, request: Request) -> Response:
+        """Send `request` and return the redirect to storage itself."""
+        state = await self._start(request, follow=False)
+        async with self._final(state) as response:
+            return to_response(state, response)
+
+    @asynccontextmanager
+    async def stream(self, request: Request) -> AsyncGenerator[AsyncStorageResponse]:
+        """Send `request` and yield its content unread."""
+        state = await self._start(request)
+        async with self._final(state, read=False) as response:
+            yield AsyncStorageResponse(response, state.attempt, state.final_headers(response))
+
+    @asynccontextmanager
+    async def open_storage(
+        self, url: str, *, first: int = 0, last: int | None = None
+    ) -> AsyncGenerator[AsyncStorageResponse]:
+        """Ask storage once for the bytes from `first` to `last` (included).
+
+        No retry, no redirect; over the HTTP library, for a client that was handed in.
+
+        Raises:
+            DSSResponseError: Storage refused; `Forbidden` where a presigned URL has expired.
+            DSSConnectionError, DSSTimeout: It could not be reached.
+        """
+        attempt = storage_attempt(url, first=first, last=last)
+        proxy: Proxy | None = None
+        started = time.monotonic()
+        try:
+            client, proxy = self._clients.of(attempt)
+            request = self._request(client, attempt)
+            response = await client.send(request, stream=True, follow_redirects=False)
+        except NETWORK_ERRORS as error:
+            raise to_dss_error(error, attempt.info, proxy=proxy) from error
+        try:
+            log_attempt(attempt, response, started)
+            if not response.is_success:
+                try:
+                    await response.aread()
+                except NETWORK_ERRORS as error:
+                    raise to_dss_error(error, attempt.info, proxy=proxy) from error
+            raise_for_status(attempt, response)
+            yield AsyncStorageResponse(response, attempt, response.headers)
+        finally:
+            await response.aclose()
+
+    async def _start(self, request: Request, *, follow: bool = True) -> CallState:
+        token = await self._token() if request.endpoint.secured else None
+        return start_call(self.options, request, token, follow=follow)
+
+    async def _token(self) -> str | None:
+        token = self.options.token
+        if token is None and self.options.find_tokens is None:
+            return None
+        if token is None:
+            return await run_blocking(self.tokens.token)
+        return token if isinstance(token, str) else await call_token_function(token)
+
+    async def _another_token(self, refused: str | None) -> str | None:
+        """Return another token than the one that was refused, if one was and there is another."""
+        given = self.options.token
+        if refused is None or isinstance(given, str):
+            return None
+        if given is None:
+            return await run_blocking(self.tokens.renew, refused)
+        value = await call_token_function(given)  # it may have noticed meanwhile
+        return value if value != refused else None
+
+    @asynccontextmanager
+    async def _final(self, state: CallState, *, read: bool = True) -> AsyncGenerator[HTTPResponse]:
+        """Make the attempts of a call; yield the final response and close it."""
+        while True:
+            attempt = state.attempt
+            started = time.monotonic()
+            response: HTTPResponse | None = None
+            proxy: Proxy | None = None
+            delay: float | None
+            try:
+                client, proxy = self._clients.of(attempt)
+                request = self._request(client, attempt)
+                response = await client.send(request, stream=True, follow_redirects=False)
+                log_attempt(attempt, response, started)
+                if read or not response.is_success:
+                    await response.aread()
+            except NETWORK_ERRORS as error:
+                if response is not None:
+                    await response.aclose()
+                delay = state.failed(error, proxy)
+            else:
+                try:
+                    token = await self._another_token(state.refused_token(response))
+                    if token is not None:
+                        state.authorize(token)
+                        continue
+                    delay = state.answered(response, proxy)
+                    if delay is None:
+                        yield response
+                        return
+                finally:
+                    await response.aclose()
+            if delay:
+                await sleep(delay)
+
+    def _request(self, client: AsyncClient, attempt: Attempt) -> HTTPRequest:
+        return build_request(
+            client,
+            attempt.method,
+            attempt.url,
+            dict(attempt.headers),
+            attempt.body,
+            self.options.timeout,
+        )
+
+
+class _AsyncClients:
+    """The HTTP clients of a transport and its siblings: one for each route, made when needed."""
+
+    def __init__(self, api: AsyncClient | None, storage: AsyncClient | None) -> None:
+        self._api = api
+        self._storage = storage
+        self._own: dict[tuple[bool, Route], AsyncClient] = {}
+        self._lock = threading.Lock()
+        self._loop = LoopGuard()
+        self._is_closed = False
+        self._is_forked = False
+        self.are_custom = api is not None or storage is not None
+        reset_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Leave the connections to the parent process, which uses them."""
+        self._lock = threading.Lock()
+        self._own = {}
+        self._is_forked = True
+
+    def of(self, attempt: Attempt) -> tuple[AsyncClient, Proxy | None]:
+        """Return the client for an attempt, and the proxy that it uses, as far as it is known.
+
+        Raises:
+            DSSError: There is none any more; says why.
+        """
+        if self._is_closed:
+            raise DSSError("the client is closed: make a new one")
+        given = self._storage if attempt.storage else self._api
+        if given is not None:
+            self._check(given)
+            return given, None
+        route = Route.to(attempt.url)
+        with self._lock:
+            if self._loop.has_moved():
+                self._own = {}  # the loop that could close them is gone
+            key = attempt.storage, route
+            if key not in self._own:
+                self._own[key] = new_async_client(route)
+            return self._own[key], route.proxy
+
+    def _check(self, given: AsyncClient) -> None:
+        if given.is_closed:
+            raise DSSError("the HTTP client that was given is closed: make both anew")
+        if self._is_forked:
+            raise DSSError(
+                "an HTTP client that was given to a client cannot be used in a forked process:"
+                " make both anew there"
+            )
+
+    async def aclose(self) -> None:
+        with self._lock:
+            self._is_closed = True
+            own, self._own = self._own, {}
+            if self._loop.has_moved():
+                own = {}
+        for client in own.values():
+            await client.aclose()

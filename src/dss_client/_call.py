@@ -1,0 +1,366 @@
+"""What to send next, and what an answer means: the decisions of a call, without any I/O.
+
+The transports of both clients do what `CallState` says. So there is one retry policy, one rule for
+redirects and one place where errors are made.
+"""
+
+import logging
+import platform
+import time
+from collections.abc import Callable, Mapping
+from urllib.parse import urljoin, urlsplit
+
+from attrs import evolve, field, frozen
+
+from ._environment import Proxy
+from ._http import UNSENT_ERRORS, Headers, HTTPResponse, is_permanent, to_dss_error
+from ._options import Options
+from ._redact import redact_url, secrets_in
+from ._request import Request
+from ._response import Response, check_content_encoding
+from ._retry import RetryPolicy, parse_retry_after
+from ._version import __version__
+from .errors import (
+    DSSResponseError,
+    DSSTimeout,
+    InvalidArgument,
+    RequestInfo,
+    ResponseInfo,
+)
+
+__all__ = [
+    "Attempt",
+    "CallState",
+    "authorization_header",
+    "log_attempt",
+    "raise_for_status",
+    "start_call",
+    "storage_attempt",
+    "to_response",
+]
+
+logger = logging.getLogger("dss_client")
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_MAX_REDIRECTS = 20
+_NEVER_TRANSIENT = frozenset({501, 505})
+_PROXY_LOGIN = 407
+_DSS_HEADERS = "x-dss-"
+_BEARER = "Bearer "
+_USER_AGENT = f"dss-client/{__version__} python/{platform.python_version()}"
+
+
+@frozen
+class Attempt:
+    """One HTTP request to be made.
+
+    Attributes:
+        storage: It goes to storage: no credential may be sent along.
+    """
+
+    method: str
+    url: str = field(repr=lambda url: repr(redact_url(url, presigned=True)))
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes | None = field(default=None, repr=False)
+    storage: bool = False
+
+    @property
+    def info(self) -> RequestInfo:
+        """The attempt as errors show it."""
+        return RequestInfo(self.method, redact_url(self.url, presigned=self.storage))
+
+    @property
+    def token(self) -> str | None:
+        """The token that is sent."""
+        header = self.headers.get("authorization")
+        return None if header is None else header.removeprefix(_BEARER)
+
+    def response_info(self, response: HTTPResponse) -> ResponseInfo:
+        """Return what errors keep of an answer whose body was read, or is not wanted."""
+        content = response.content if response.is_stream_consumed or response.is_closed else b""
+        secrets = (*secrets_in(self.url), *((self.token,) if self.token else ()))
+        return ResponseInfo.masked(response.status_code, response.headers, content, secrets)
+
+
+def storage_attempt(url: str, *, first: int = 0, last: int | None = None) -> Attempt:
+    """Return the request for the bytes behind a presigned URL, from `first` to `last` (included).
+
+    ``identity`` because a checksum is one of the stored bytes, not of a decoded form of them.
+    """
+    headers = {"accept-encoding": "identity"}
+    if first or last is not None:
+        headers["range"] = f"bytes={first}-{'' if last is None else last}"
+    return Attempt("GET", url, headers, storage=True)
+
+
+def authorization_header(token: str) -> str:
+    """Return the header that carries a token.
+
+    Raises:
+        InvalidArgument: A header cannot.
+    """
+    if not (token and token.isascii() and token.isprintable()) or " " in token:
+        raise InvalidArgument(
+            "the token is empty or holds what an Authorization header cannot carry, such as a blank"
+            " or the end of a line: take that off the token, which is not shown here"
+        )
+    return f"{_BEARER}{token}"
+
+
+def raise_for_status(attempt: Attempt, response: HTTPResponse) -> None:
+    """Refuse an answer of storage that is not the content as it is stored.
+
+    Raises:
+        DSSResponseError: It is an error, or a redirect.
+        DSSDecodeError: It is encoded.
+    """
+    if not response.is_success:
+        raise DSSResponseError.for_response(
+            request=attempt.info, response=attempt.response_info(response)
+        )
+    check_content_encoding(response.status_code, response.headers, attempt.info)
+
+
+def log_attempt(attempt: Attempt, response: HTTPResponse, started: float) -> None:
+    """Say one line about a response; never a token or a presigned query."""
+    if logger.isEnabledFor(logging.DEBUG):  # redacting costs more than all the rest
+        elapsed = (time.monotonic() - started) * 1000
+        logger.debug("%s -> %d in %.0f ms", attempt.info, response.status_code, elapsed)
+
+
+def start_call(
+    options: Options, request: Request, token: str | None, *, follow: bool = True
+) -> "CallState":
+    """Start a call: the headers it is sent with, and the policy it follows."""
+    headers = {"accept": "application/json", "user-agent": _USER_AGENT}
+    if request.endpoint.is_content:
+        headers["accept"] = "*/*"
+    if request.body is not None:
+        headers["content-type"] = "application/json"
+    if token is not None:
+        headers["authorization"] = authorization_header(token)
+    return CallState(
+        request,
+        base_url=options.base_url,
+        policy=options.retries,
+        headers=headers,
+        follow=follow,
+        hint=options.unreachable_hint,
+    )
+
+
+def to_response(state: "CallState", response: HTTPResponse) -> Response:
+    """Return the final answer of a call, whose body was read."""
+    location = response.headers.get("location") if response.is_redirect else None
+    return Response(
+        state.attempt.info,
+        response.status_code,
+        state.final_headers(response),
+        response.content,
+        None if location is None else urljoin(state.attempt.url, location),
+    )
+
+
+class CallState:
+    """Where one call stands, from its first request to its final answer or error.
+
+    Args:
+        request: What the operation wants.
+        base_url: Where the API is, without a slash at its end.
+        policy: The retry policy.
+        headers: Sent with each request to the API.
+        follow: Follow a redirect to storage; else that redirect is the final answer.
+        hint: Added to the error when the service cannot be reached.
+        clock: Seconds that only ever grow.
+
+    Attributes:
+        attempt: The HTTP request to make next.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        *,
+        base_url: str,
+        policy: RetryPolicy,
+        headers: Mapping[str, str],
+        follow: bool = True,
+        hint: str = "",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._request = request
+        self._policy = policy
+        self._follow = follow
+        self._hint = hint
+        self._clock = clock
+        self._started = clock()
+        self._failures = 0
+        self._redirects = 0
+        self._unready = 0
+        self._renewed = False
+        self._origin = base_url
+        self._api_headers: dict[str, str] = {}
+        endpoint = request.endpoint
+        self.attempt = Attempt(endpoint.method, request.url(base_url), headers, request.body)
+
+    def refused_token(self, response: HTTPResponse) -> str | None:
+        """Return the token that an answer refuses; None if it does not, or for the second time.
+
+        A refusal proves that nothing was done, so any request can be sent again.
+        """
+        if response.status_code != 401 or self.attempt.storage or self._renewed:
+            return None
+        return self.attempt.token
+
+    def authorize(self, token: str) -> None:
+        """Have the request sent again with another token."""
+        self._renewed = True
+        header = authorization_header(token)
+        self.attempt = evolve(
+            self.attempt, headers={**self.attempt.headers, "authorization": header}
+        )
+
+    def failed(self, error: Exception, proxy: Proxy | None = None) -> float:
+        """Take note of a fault; return the seconds to wait before `attempt` is tried again.
+
+        Raises:
+            DSSConnectionError, DSSTimeout: The policy allows no further try.
+        """
+        harmless = self._is_repeatable or isinstance(error, UNSENT_ERRORS)
+        delay = self._next_delay(None) if harmless and not is_permanent(error) else None
+        if delay is None:
+            raise to_dss_error(error, self.attempt.info, proxy=proxy, hint=self._hint) from error
+        return delay
+
+    def answered(self, response: HTTPResponse, proxy: Proxy | None = None) -> float | None:
+        """Take note of an answer; return None if it is the final one.
+
+        Otherwise return the seconds to wait before `attempt`, which may have changed, is sent.
+
+        Raises:
+            DSSResponseError: A refusal or failure that is not, or no longer, to be retried.
+            DSSTimeout: Content is still not ready when its time is over.
+            DSSDecodeError: Storage answered in an encoding, though identity was asked for.
+        """
+        status = response.status_code
+        if response.is_success:
+            if self.attempt.storage:
+                check_content_encoding(status, response.headers, self.attempt.info)
+            return None
+        if status in _REDIRECTS:
+            return self._redirected(response)
+        if status == _PROXY_LOGIN and proxy is not None:
+            raise self._refusal(response, f"It was {proxy} that refused: it wants a login")
+        transient = status == 429 or (status >= 500 and status not in _NEVER_TRANSIENT)
+        if transient and self._is_repeatable:
+            delay = self._next_delay(parse_retry_after(response.headers.get("retry-after")))
+            if delay is not None:
+                return delay
+        raise self._refusal(response, self._refusal_hint(status))
+
+    def final_headers(self, response: HTTPResponse) -> Headers:
+        """Return the answer's headers; the service's own replace what storage says in their place.
+
+        The X-DSS headers of a file come with the redirect, not from storage.
+        """
+        if not self._api_headers:
+            return response.headers
+        headers = Headers(response.headers)
+        headers.update(self._api_headers)
+        return headers
+
+    @property
+    def _is_repeatable(self) -> bool:
+        return self._request.endpoint.repeatable or self.attempt.storage
+
+    def _next_delay(self, retry_after: float | None) -> float | None:
+        self._failures += 1
+        if self._failures >= self._policy.attempts:
+            return None
+        delay = self._policy.delay(self._failures, retry_after)
+        return delay if self._fits(delay, self._policy.deadline) else None
+
+    def _fits(self, delay: float, deadline: float | None) -> bool:
+        return deadline is None or self._clock() - self._started + delay <= deadline
+
+    def _redirected(self, response: HTTPResponse) -> float | None:
+        location = response.headers.get("location")
+        if not location:
+            raise self._refusal(response, "It redirects, but names no Location")
+        try:
+            target = urljoin(self.attempt.url, location)
+            parts = urlsplit(target)
+            scheme, _ = parts.scheme, parts.port  # an ill-formed port raises, too
+        except ValueError:
+            raise self._refusal(response, "Its Location is not a URL") from None
+        if self._request.endpoint.method not in {"GET", "HEAD"}:
+            raise self._not_followed(response, target, "only GET and HEAD are sent elsewhere")
+        if response.status_code == 301 and "retry-after" in response.headers:
+            return self._not_ready(response, target)
+        if scheme == "http" and urlsplit(self.attempt.url).scheme == "https":
+            raise self._not_followed(response, target, "it leads from https to http")
+        if not self._follow:
+            return None
+        if scheme not in {"http", "https"}:
+            raise self._not_followed(response, target, "only http and https can be followed")
+        return self._to_storage(response, target)
+
+    def _not_ready(self, response: HTTPResponse, target: str) -> float:
+        """Wait for content that is being checked out: neither a failure nor a real redirect."""
+        self._failures = 0
+        self._unready += 1
+        asked = parse_retry_after(response.headers.get("retry-after"))
+        delay = self._policy.delay(self._unready, asked)
+        if not self._fits(delay, self._policy.ready_timeout) or not self._fits(
+            delay, self._policy.deadline
+        ):
+            raise DSSTimeout(
+                f"the content is still being checked out after {self._unready} polls"
+                " (301 with Retry-After); raise ready_timeout or deadline, or ask again later",
+                request=self.attempt.info,
+            )
+        # As with page links, only the query is taken: the service may name a scheme or host that
+        # is not the one it is reached by.
+        self.attempt = evolve(self.attempt, url=_with_query_of(self.attempt.url, target))
+        return delay
+
+    def _to_storage(self, response: HTTPResponse, target: str) -> float:
+        self._redirects += 1
+        if self._redirects > _MAX_REDIRECTS:
+            raise self._not_followed(
+                response, target, f"{_MAX_REDIRECTS} redirects were followed before"
+            )
+        if not self.attempt.storage:
+            self._api_headers = {
+                name: value
+                for name, value in response.headers.items()
+                if name.startswith(_DSS_HEADERS) or name == "x-aws-request-id"
+            }
+        self._failures = 0
+        self.attempt = evolve(storage_attempt(target), method=self._request.endpoint.method)
+        return 0.0
+
+    def _not_followed(self, response: HTTPResponse, target: str, reason: str) -> DSSResponseError:
+        shown = redact_url(target, presigned=True)
+        return self._refusal(
+            response, f"The redirect to {shown} was not followed, because {reason}"
+        )
+
+    def _refusal_hint(self, status: int) -> str:
+        endpoint, attempt = self._request.endpoint, self.attempt
+        if status == 401 and attempt.storage:
+            return f"{self._origin} redirected here, and no token is sent to another place"
+        if status == 401 and endpoint.secured and attempt.token is None:
+            return "No token was sent: run dss login, pass token=... to the client or set DSS_TOKEN"
+        return ""
+
+    def _refusal(self, response: HTTPResponse, hint: str = "") -> DSSResponseError:
+        return DSSResponseError.for_response(
+            request=self.attempt.info, response=self.attempt.response_info(response), hint=hint
+        )
+
+
+def _with_query_of(url: str, other: str) -> str:
+    base = url.partition("?")[0]
+    query = urlsplit(other).query
+    return f"{base}?{query}" if query else base

@@ -1,0 +1,100 @@
+"""The settings of a client: from its arguments, the environment and the files of the user.
+
+What reads those files is only imported where they are asked for: it is most of what a client costs.
+"""
+
+from urllib.parse import urlsplit
+
+from attrs import evolve
+
+from ._endpoints import DEFAULT_URL
+from ._options import AsyncToken, Options, Timeout, TokenProvider
+from ._redact import redact_url
+from ._retry import RetryPolicy
+from .errors import InvalidArgument
+
+__all__ = ["changed_options", "options_of"]
+
+_RETIRED = (
+    "The public DSS was switched off: point the client at a deployment with DSSClient(url),"
+    " DSS_URL or the config file, or run one yourself with `dss serve --sample`"
+)
+
+
+def _base_url(url: str | None) -> str:
+    """Return the API's base URL, without a slash at its end.
+
+    A URL without a path gets the API's own, and the URL of a deployment's ``swagger.json`` is
+    taken for the deployment, as the reference client is configured with one.
+    """
+    if url is None:
+        from .settings import load_settings
+
+        url = load_settings().url or _url_of_hca() or DEFAULT_URL
+    text = url.strip().rstrip("/").removesuffix("/swagger.json").rstrip("/")
+    shown = redact_url(text, presigned=True)
+    refusal = f"{shown!r} is not a valid URL of a DSS: expected http(s)://HOST[:PORT]/v1"
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        raise InvalidArgument(refusal) from None
+    if not usable:
+        raise InvalidArgument(refusal)
+    if parts.query or parts.fragment or "@" in parts.netloc:
+        raise InvalidArgument("the URL of a DSS has no query, fragment or user: give a token apart")
+    return text if parts.path else text + urlsplit(DEFAULT_URL).path
+
+
+def _url_of_hca() -> str | None:
+    """Return the deployment that the reference client is configured with."""
+    from .auth.hca_config import read_hca_config
+
+    return read_hca_config().swagger_url
+
+
+def options_of(
+    url: str | None,
+    token: AsyncToken | None,
+    timeout: Timeout | float | None,
+    retries: RetryPolicy | int | None,
+    *,
+    custom_client: bool,
+) -> Options:
+    """Return the settings of a client, from its arguments and whatever is configured.
+
+    Raises:
+        InvalidArgument: The URL is not one of a deployment.
+        ConfigError: A config file cannot be used.
+    """
+    base_url = _base_url(url)
+    limits: Timeout | None = Timeout()
+    if timeout is not None:
+        limits = Timeout.of(timeout)
+    elif custom_client:
+        limits = None
+    return Options(
+        base_url=base_url,
+        timeout=limits,
+        retries=RetryPolicy() if retries is None else RetryPolicy.of(retries),
+        token=token,
+        find_tokens=_find_tokens,
+        unreachable_hint=_RETIRED if base_url == DEFAULT_URL else "",
+    )
+
+
+def _find_tokens(base_url: str) -> TokenProvider | None:
+    from .auth.sources import find_token_source
+
+    return find_token_source(base_url)
+
+
+def changed_options(
+    options: Options, timeout: Timeout | float | None, retries: RetryPolicy | int | None
+) -> Options:
+    """Return settings with other limits."""
+    if timeout is not None:
+        options = evolve(options, timeout=Timeout.of(timeout))
+    if retries is not None:
+        options = evolve(options, retries=RetryPolicy.of(retries))
+    return options

@@ -1,0 +1,106 @@
+"""What the environment says of the way to a service: proxies and trusted certificates.
+
+Nothing is read before it is needed, so that a broken setting disturbs only those who need it.
+"""
+
+import os
+import re
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from attrs import field, frozen
+
+from ._redact import redact_url
+
+__all__ = ["LOOPBACK", "Proxy", "UnusableSetting", "ca_setting", "proxy_for"]
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+"""Names of this machine, which no proxy is asked for."""
+
+_SCHEMES = frozenset({"http", "https", "socks5", "socks5h"})
+_USER = re.compile(r"//[^/@]*@")
+
+
+class UnusableSetting(OSError):
+    """A setting of the environment is needed, and cannot be used."""
+
+
+@frozen
+class Proxy:
+    """A proxy that the environment names.
+
+    Attributes:
+        url: Its URL, which may hold a password.
+        variable: Which variable names it.
+    """
+
+    url: str = field(repr=False)
+    variable: str
+
+    @property
+    def parts(self) -> SplitResult:
+        """The URL, taken apart."""
+        return urlsplit(self.url)
+
+    def __str__(self) -> str:
+        return f"the proxy {redact_url(self.url)} of {self.variable}"
+
+
+def proxy_for(scheme: str, host: str) -> Proxy | None:
+    """Return the proxy that leads to a host, if the environment names one.
+
+    Raises:
+        UnusableSetting: It is needed, and cannot be used.
+    """
+    if host in LOOPBACK:
+        return None
+    known = getproxies()
+    kind = scheme if known.get(scheme) else "all"
+    value = known.get(kind)
+    if not value or proxy_bypass(host):
+        return None
+    variable = _variable(f"{kind}_proxy")
+    url = value if "://" in value else f"http://{value}"
+    if _scheme_of(url) not in _SCHEMES:
+        raise UnusableSetting(
+            f"{variable}={_USER.sub('//', value)!r} is not a valid proxy: expected http://HOST:PORT;"
+            f" correct it, or name {host} in NO_PROXY"
+        )
+    return Proxy(url, variable)
+
+
+def _scheme_of(url: str) -> str:
+    """Return the scheme of a URL; empty where it is not a URL that leads to a host."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme if parts.hostname and parts.port != 0 else ""
+    except ValueError:
+        return ""
+
+
+def _variable(name: str) -> str:
+    """Return the variable as the user wrote it: the lower case wins, as in the standard library."""
+    if os.environ.get(name):
+        return name
+    return name.upper() if os.environ.get(name.upper()) else "the system's settings"
+
+
+def ca_setting() -> tuple[str, str] | None:
+    """Return the variable that names the certificates to trust, and its value; None for the usual.
+
+    ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` come first, then what the reference client took.
+
+    Raises:
+        UnusableSetting: There is nothing at that place.
+    """
+    for variable in ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        value = os.environ.get(variable)
+        if value:
+            if not Path(value).exists():
+                raise UnusableSetting(
+                    f"{variable}={value!r} does not exist: name the file of your certificate"
+                    " authority, or unset it"
+                )
+            return variable, value
+    return None

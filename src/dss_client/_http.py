@@ -1,0 +1,234 @@
+"""The one door to httpx: its clients, its faults and its log.
+
+Nothing else imports httpx, so that a change of the library is a change of this file.
+"""
+
+import logging
+import re
+import ssl
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import httpx
+from attrs import frozen
+
+from ._environment import Proxy, UnusableSetting, ca_setting, proxy_for
+from ._options import Timeout
+from ._redact import mask, redact_url
+from .errors import DSSConnectionError, DSSError, DSSTimeout, RequestInfo
+
+__all__ = [
+    "NETWORK_ERRORS",
+    "UNSENT_ERRORS",
+    "AsyncClient",
+    "Client",
+    "HTTPRequest",
+    "HTTPResponse",
+    "Headers",
+    "Route",
+    "build_request",
+    "is_permanent",
+    "new_async_client",
+    "new_client",
+    "tls_context",
+    "to_dss_error",
+]
+
+AsyncClient = httpx.AsyncClient
+Client = httpx.Client
+Headers = httpx.Headers
+HTTPRequest = httpx.Request
+HTTPResponse = httpx.Response
+
+NETWORK_ERRORS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnusableSetting)
+"""What is raised while it talks."""
+
+UNSENT_ERRORS = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+"""Errors that prove that no byte of the request reached the service."""
+
+_PERMANENT_ERRORS = (
+    httpx.InvalidURL,
+    httpx.LocalProtocolError,
+    httpx.UnsupportedProtocol,
+    ssl.SSLCertVerificationError,
+    UnusableSetting,
+)
+_QUERY = re.compile(r"(https?://[^\s?]+\?)\S+", re.IGNORECASE)
+_UNTRUSTED = (
+    "the certificate is not trusted: if it is your organisation's own, name the file of its"
+    " authority in SSL_CERT_FILE (or REQUESTS_CA_BUNDLE)"
+)
+
+
+class _RedactURLs(logging.Filter):
+    """Takes presigned queries out of httpx's own log, which holds the URLs as sent."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                redact_url(str(arg)) if isinstance(arg, httpx.URL) else arg for arg in record.args
+            )
+        return True
+
+
+class _RedactHeaders(logging.Filter):
+    """Takes secrets out of what the library below logs: the headers of answers, as they came."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = mask(_QUERY.sub(r"\1<redacted>", record.getMessage())), ()
+        return True
+
+
+for _library in ("httpx", "httpx2"):
+    logging.getLogger(_library).addFilter(_RedactURLs())
+for _library in ("httpcore", "httpcore2"):
+    for _name in ("connection", "http11", "http2", "proxy"):  # a filter holds for one logger only
+        logging.getLogger(f"{_library}.{_name}").addFilter(_RedactHeaders())
+
+
+@frozen
+class Route:
+    """The way to a service: what one HTTP client is made for.
+
+    Attributes:
+        tls: It is reached by https.
+        proxy: The proxy that leads there.
+    """
+
+    tls: bool
+    proxy: Proxy | None
+
+    @classmethod
+    def to(cls, url: str) -> "Route":
+        """Return the way to a URL, as the environment says it.
+
+        Raises:
+            httpx.InvalidURL: It is not a URL.
+            UnusableSetting: The environment names a proxy that cannot be used.
+        """
+        parts = httpx.URL(url)
+        proxy = proxy_for(parts.scheme, parts.host)
+        if proxy and proxy.parts.scheme.startswith("socks") and find_spec("socksio") is None:
+            raise UnusableSetting(
+                f"{proxy} needs support of SOCKS: pip install 'httpx[socks]', or name {parts.host}"
+                " in NO_PROXY"
+            )
+        return cls(parts.scheme == "https", proxy)
+
+
+def tls_context() -> ssl.SSLContext:
+    """Return what connections of this process trust; made once.
+
+    Raises:
+        UnusableSetting: The environment names certificates that cannot be read.
+    """
+    return _tls_context(ca_setting())
+
+
+@cache
+def _tls_context(setting: tuple[str, str] | None) -> ssl.SSLContext:
+    if setting is None:
+        return httpx.create_ssl_context(trust_env=False)
+    variable, place = setting
+    try:
+        if Path(place).is_dir():
+            return ssl.create_default_context(capath=place)
+        return ssl.create_default_context(cafile=place)
+    except OSError as error:
+        raise UnusableSetting(
+            f"{variable}={place!r} cannot be read as certificates ({error}): name a file in PEM"
+            " format, or unset it"
+        ) from error
+
+
+def _trusted(route: Route) -> ssl.SSLContext:
+    """Return whom to trust on a route; nobody where no certificate will be seen."""
+    if route.tls or (route.proxy is not None and route.proxy.parts.scheme == "https"):
+        return tls_context()
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _proxy(route: Route, context: ssl.SSLContext) -> httpx.Proxy | None:
+    if route.proxy is None:
+        return None
+    secure = route.proxy.parts.scheme == "https"
+    return httpx.Proxy(route.proxy.url, ssl_context=context if secure else None)
+
+
+def new_client(route: Route) -> httpx.Client:
+    """Make a client for a route; it sends no credential and no cookie of its own.
+
+    Raises:
+        UnusableSetting: The environment names certificates that cannot be read.
+    """
+    context = _trusted(route)
+    return httpx.Client(
+        follow_redirects=False, trust_env=False, verify=context, proxy=_proxy(route, context)
+    )
+
+
+def new_async_client(route: Route) -> httpx.AsyncClient:
+    """Make an asynchronous client for a route; see `new_client`."""
+    context = _trusted(route)
+    return httpx.AsyncClient(
+        follow_redirects=False, trust_env=False, verify=context, proxy=_proxy(route, context)
+    )
+
+
+def build_request(
+    client: httpx.Client | httpx.AsyncClient,
+    method: str,
+    url: str,
+    headers: dict[str, str],
+    body: bytes | None,
+    timeout: Timeout | None,
+) -> httpx.Request:
+    """Return a request as the library sends it; without limits, those of the client hold."""
+    limits: httpx.Timeout | None = None
+    if timeout is not None:
+        limits = httpx.Timeout(
+            connect=timeout.connect, read=timeout.read, write=timeout.write, pool=timeout.pool
+        )
+    return client.build_request(
+        method,
+        url,
+        headers=headers,
+        content=body,
+        timeout=httpx.USE_CLIENT_DEFAULT if limits is None else limits,
+    )
+
+
+def is_permanent(error: Exception) -> bool:
+    """Tell whether the same fault would come again: a bad URL, header, certificate or setting.
+
+    The library wraps a certificate's fault twice; what is further down may be the caller's.
+    """
+    return any(isinstance(each, _PERMANENT_ERRORS) for each in _chain(error))
+
+
+def _chain(error: Exception) -> tuple[BaseException | None, ...]:
+    cause = error.__cause__
+    return error, cause, (cause.__cause__ or cause.__context__ if cause else None)
+
+
+def to_dss_error(
+    error: Exception, request: RequestInfo, *, proxy: Proxy | None = None, hint: str = ""
+) -> DSSError:
+    """Turn a fault of the library into one of ours.
+
+    Args:
+        error: The fault.
+        request: What was asked for.
+        proxy: The proxy that was asked to pass it on.
+        hint: What to tell the user beside it.
+    """
+    way = f" (through {proxy})" if proxy is not None else ""
+    suffix = f". {hint}" if hint else ""
+    if isinstance(error, httpx.TimeoutException):
+        text = f"no answer in time ({type(error).__name__}){way}{suffix}"
+        return DSSTimeout(text, request=request)
+    if any(isinstance(each, ssl.SSLCertVerificationError) for each in _chain(error)):
+        suffix = f". {_UNTRUSTED}"
+    text = mask(str(error)) or type(error).__name__
+    return DSSConnectionError(f"{text}{way}{suffix}", request=request)

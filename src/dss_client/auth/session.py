@@ -1,0 +1,68 @@
+"""What logging in and out does, for both clients."""
+
+import sys
+from collections.abc import Callable
+
+from dss_client._call import authorization_header
+from dss_client._options import Options
+from dss_client._tokens import Tokens
+
+from . import oauth
+from .credential import Credential, Origin, describe
+from .sources import TokenSource
+from .stored import LoginStore, StoredLogin
+
+__all__ = ["credential_of", "log_in", "log_out"]
+
+
+def log_in(
+    options: Options,
+    tokens: Tokens,
+    access_token: str,
+    remote: bool,
+    timeout: float,
+    browse: Callable[[str], bool] | None,
+) -> str:
+    """Log in to a deployment, and keep the login; return where it is kept."""
+    if access_token:
+        authorization_header(access_token)  # refused here, not at the first call
+        login = StoredLogin(access_token=access_token)
+    else:
+        talk = oauth.Dialogue(say=_say, ask=_ask)
+        if browse is not None:
+            talk = oauth.Dialogue(say=_say, ask=_ask, browse=browse)
+        application = oauth.Application.of(options.base_url)
+        login = oauth.log_in(application, talk, remote=remote, timeout=timeout)
+    place = LoginStore().write(options.base_url, login)
+    tokens.forget()
+    return place
+
+
+def log_out(options: Options, tokens: Tokens) -> list[str]:
+    """Remove the stored login of a deployment; return the places that it was in."""
+    removed = LoginStore().remove(options.base_url)
+    tokens.forget()
+    return removed
+
+
+def credential_of(
+    tokens: Tokens, token: str | None = None, origin: Origin = "token argument"
+) -> Credential | None:
+    """Return what a token says of itself; without one, what is found for the deployment.
+
+    Raises:
+        LoginError: There is a credential that cannot be used.
+    """
+    if token is not None:
+        return describe(token, origin)
+    provider = tokens.provider()
+    return provider.credential() if isinstance(provider, TokenSource) else None
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _ask(question: str) -> str:
+    print(question, end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline()
