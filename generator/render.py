@@ -76,7 +76,7 @@ def _exact(piece: str) -> str:
 
 def tuple_of(values: tuple[str, ...]) -> str:
     """Return a tuple of strings."""
-    return f"({' '.join(f'{string(value)},' for value in values)})"
+    return f"({', '.join(map(string, values))}{',' if len(values) == 1 else ''})"
 
 
 def choices(kind: Type) -> tuple[str, ...]:

@@ -59,22 +59,15 @@ DELETE_BUNDLE = Endpoint(
     parameters=(
         Parameter(
             name="uuid",
-            wire_name="uuid",
             place="path",
-            type="string",
             required=True,
             description="Id of the bundle.",
         ),
         Parameter(
             name="replica",
-            wire_name="replica",
             place="query",
-            type="string",
             required=True,
-            choices=(
-                "aws",
-                "gcp",
-            ),
+            choices=("aws", "gcp"),
             description=(
                 "Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New "
                 "data reaches the other replica after a delay."
@@ -82,17 +75,13 @@ DELETE_BUNDLE = Endpoint(
         ),
         Parameter(
             name="reason",
-            wire_name="reason",
             place="body",
-            type="string",
             required=True,
             description="Reason, kept in the tombstone for everyone to read.",
         ),
         Parameter(
             name="version",
-            wire_name="version",
             place="query",
-            type="string",
             description=(
                 "Version to delete, such as 2019-01-01T000000.000000Z. All versions when "
                 "not given. Send a whole version: the original service takes any "
@@ -106,12 +95,7 @@ DELETE_BUNDLE = Endpoint(
         "401": ("Unauthorized",),
         "403": ("Forbidden",),
         "409": ("bundle_tombstone_already_exists",),
-        "default": (
-            "illegal_arguments",
-            "not_found",
-            "read_only",
-            "unhandled_exception",
-        ),
+        "default": ("illegal_arguments", "not_found", "read_only", "unhandled_exception"),
     },
 )
 
@@ -128,22 +112,15 @@ DELETE_COLLECTION = Endpoint(
     parameters=(
         Parameter(
             name="uuid",
-            wire_name="uuid",
             place="path",
-            type="string",
             required=True,
             description="Id of the collection.",
         ),
         Parameter(
             name="replica",
-            wire_name="replica",
             place="query",
-            type="string",
             required=True,
-            choices=(
-                "aws",
-                "gcp",
-            ),
+            choices=("aws", "gcp"),
             description=(
                 "Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New "
                 "data reaches the other replica after a delay."
@@ -178,22 +155,15 @@ DELETE_SUBSCRIPTION = Endpoint(
     parameters=(
         Parameter(
             name="uuid",
-            wire_name="uuid",
             place="path",
-            type="string",
             required=True,
             description="Id of the subscription, in the letter case it was given in.",
         ),
         Parameter(
             name="replica",
-            wire_name="replica",
             place="query",
-            type="string",
             required=True,
-            choices=(
-                "aws",
-                "gcp",
-            ),
+            choices=("aws", "gcp"),
             description=(
                 "Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New "
                 "data reaches the other replica after a delay."
@@ -201,13 +171,8 @@ DELETE_SUBSCRIPTION = Endpoint(
         ),
         Parameter(
             name="subscription_type",
-            wire_name="subscription_type",
             place="query",
-            type="string",
-            choices=(
-                "elasticsearch",
-                "jmespath",
-            ),
+            choices=("elasticsearch", "jmespath"),
             description=(
                 "Kind of subscription. The two kinds are kept apart: one of the other "
                 "kind is not found. `jmespath` when not given."
@@ -250,22 +215,15 @@ GET_BUNDLE = Endpoint(
     parameters=(
         Parameter(
             name="uuid",
-            wire_name="uuid",
             place="path",
-            type="string",
             required=True,
             description="Id of the bundle.",
         ),
         Parameter(
             name="replica",
-            wire_name="replica",
             place="query",
-            type="string",
             required=True,
-            choices=(
-                "aws",
-                "gcp",
-            ),
+            choices=("aws", "gcp"),
             description=(
                 "Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New "
                 "data reaches the other replica after a delay."
@@ -273,9 +231,7 @@ GET_BUNDLE = Endpoint(
         ),
         Parameter(
             name="version",
-            wire_name="version",
             place="query",
-            type="string",
             description=(
                 "Version of the bundle, such as 2019-01-01T000000.000000Z. The latest "
                 "that is not deleted when not given. The format is not checked: an "
@@ -284,7 +240,6 @@ GET_BUNDLE = Endpoint(
         ),
         Parameter(
             name="directurls",
-            wire_name="directurls",
             place="query",
             type="boolean",
             description=(
@@ -294,7 +249,6 @@ GET_BUNDLE = Endpoint(
         ),
         Parameter(
             name="presignedurls",
-            wire_name="presignedurls",
             place="query",
             type="boolean",
             description=(
@@ -303,9 +257,7 @@ GET_BUNDLE = Endpoint(
         ),
         Parameter(
             name="token",
-            wire_name="token",
             place="query",
-            type="string",
             description=(
                 "Opaque mark of a checkout under way, taken from the `Location` of a 301 "
                 "answer. Do not make one up."
@@ -313,34 +265,22 @@ GET_BUNDLE = Endpoint(
         ),
         Parameter(
             name="start_at",
-            wire_name="start_at",
             place="query",
             type="integer",
             description="Number of files to skip. 0 when not given.",
         ),
         Parameter(
             name="per_page",
-            wire_name="per_page",
             place="query",
             type="integer",
             description="Largest number of files on one page: 10 to 500, 500 when not given.",
         ),
     ),
     result="GetBundleResponse",
-    item_path=(
-        "bundle",
-        "files",
-    ),
+    item_path=("bundle", "files"),
     errors={
-        "400": (
-            "illegal_arguments",
-            "illegal_token",
-            "only_one_urltype",
-        ),
-        "500": (
-            "checkout_error",
-            "unhandled_exception",
-        ),
+        "400": ("illegal_arguments", "illegal_token", "only_one_urltype"),
+        "500": ("checkout_error", "unhandled_exception"),
         "503": ("service_unavailable",),
     },
 )
@@ -360,14 +300,9 @@ GET_BUNDLES_ALL = Endpoint(
     parameters=(
         Parameter(
             name="replica",
-            wire_name="replica",
             place="query",
-            type="string",
             required=True,
-            choices=(
-                "aws",
-                "gcp",
-            ),
+            choices=("aws", "gcp"),
             description=(
                 "Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New "
                 "data reaches the other replica after a delay."
@@ -375,9 +310,7 @@ GET_BUNDLES_ALL = Endpoint(
         ),
         Parameter(
             name="prefix",
-            wire_name="prefix",
             place="query",
-            type="string",
             description=(
                 "List only bundles whose id starts so: letters, digits and dashes, in any"
                 " letter case, not starting with a dash."
@@ -385,21 +318,16 @@ GET_BUNDLES_ALL = Endpoint(
         ),
         Parameter(
             name="token",
-            wire_name="token",
             place="query",
-            type="string",
             description="Opaque mark of the page before; send `search_after` with it.",
         ),
         Parameter(
             name="search_after",
-            wire_name="search_after",
             place="query",
-            type="string",
             description="Opaque mark of the page before; send `token` with it.",
         ),
         Parameter(
             name="per_page",
-            wire_name="per_page",
             place="query",
             type="integer",
             description=(
@@ -427,22 +355,15 @@ GET_BUNDLES_CHECKOUT = Endpoint(
     parameters=(
         Parameter(
             name="checkout_job_id",
-            wire_name="checkout_job_id",
             place="path",
-            type="string",
             required=True,
             description="Id of the job, as `post_bundles_checkout` answered it.",
         ),
         Parameter(
             name="replica",
-            wire_name="replica",
             place="query",
-            type="string",
             required=True,
-            choices=(
-                "aws",
-                "gcp",
-            ),
+            choices=("aws", "gcp"),
             description=(
                 "Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New "
                 "data reaches the other replica after a delay."
@@ -452,10 +373,7 @@ GET_BUNDLES_CHECKOUT = Endpoint(
     result="GetBundlesCheckoutResponse",
     errors={
         "404": ("not_found",),
-        "default": (
-            "illegal_arguments",
-            "unhandled_exception",
-        ),
+        "default": ("illegal_arguments", "unhandled_exception"),
     },
 )
 
@@ -472,22 +390,15 @@ GET_COLLECTION = Endpoint(
     parameters=(
         Parameter(
             name="uuid",
-            wire_name="uuid",
             place="path",
-            type="string",
             required=True,
             description="Id of the collection.",
         ),
         Parameter(
             name="replica",
-            wire_name="replica",
             place="query",
-            type="string",
             required=True,
-            choices=(
-                "aws",
-                "gcp",
-            ),
+            choices=("aws", "gcp"),
             description=(
                 "Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New "
                 "data reaches the other replica after a delay."
@@ -495,9 +406,7 @@ GET_COLLECTION = Endpoint(
         ),
         Parameter(
             name="version",
-            wire_name="version",
             place="query",
-            type="string",
             description=(
                 "Version of the collection, such as 2019-01-01T000000.000000Z. The latest"
                 " when not given. The format is not checked: an unknown version answers "
@@ -532,14 +441,12 @@ GET_COLLECTIONS = Endpoint(
     parameters=(
         Parameter(
             name="start_at",
-            wire_name="start_at",
             place="query",
             type="integer",
             description="Number of collections to skip. 0 when not given.",
         ),
         Parameter(
             name="per_page",
-            wire_name="per_page",
             place="query",
             type="integer",
             description=(
@@ -575,22 +482,15 @@ GET_EVENT = Endpoint(
     parameters=(
         Parameter(
             name="uuid",
-            wire_name="uuid",
             place="path",
-            type="string",
             required=True,
             description="Id of the bundle, in lower case.",
         ),
         Parameter(
             name="replica",
-            wire_name="replica",
             place="query",
-            type="string",
             required=True,
-            choices=(
-                "aws",
-                "gcp",
-            ),
+            choices=("aws", "gcp"),
             description=(
                 "Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New "
                 "data reaches the other replica after a delay."
@@ -598,9 +498,7 @@ GET_EVENT = Endpoint(
         ),
         Parameter(
             name="version",
-            wire_name="version",
             place="query",
-            type="string",
             required=True,
             description=(
                 "Version of the bundle, such as 2019-01-01T000000.000000Z. There is no default."
@@ -609,11 +507,7 @@ GET_EVENT = Endpoint(
     ),
     result="JSONObject",
     errors={
-        "default": (
-            "illegal_arguments",
-            "not_found",
-            "unhandled_exception",
-        ),
+        "default": ("illegal_arguments", "not_found", "unhandled_exception"),
     },
 )
 
@@ -635,14 +529,9 @@ GET_EVENTS = Endpoint(
     parameters=(
         Parameter(
             name="replica",
-            wire_name="replica",
             place="query",
-            type="string",
             required=True,
-            choices=(
-                "aws",
-                "gcp",
-            ),
+            choices=("aws", "gcp"),
             description=(
                 "Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New "
                 "data reaches the other replica after a delay."
@@ -650,9 +539,7 @@ GET_EVENTS = Endpoint(
         ),
         Parameter(
             name="from_date",
-            wire_name="from_date",
             place="query",
-            type="string",
             description=(
                 "Earliest time, inclusive: a DSS_VERSION such as "
                 "2019-01-01T000000.000000Z. The beginning when not given."
@@ -660,9 +547,7 @@ GET_EVENTS = Endpoint(
         ),
         Parameter(
             name="to_date",
-            wire_name="to_date",
             place="query",
-            type="string",
             description=(
                 "Latest time, exclusive: a DSS_VERSION such as 2019-01-01T000000.000000Z."
                 " No end when not given."
@@ -670,9 +555,7 @@ GET_EVENTS = Endpoint(
         ),
         Parameter(
             name="token",
-            wire_name="token",
             place="query",
-            type="string",
             description=(
                 "Opaque mark of the page before, taken from its `Link` header. It takes "
                 "the place of `from_date`."
@@ -680,7 +563,6 @@ GET_EVENTS = Endpoint(
         ),
         Parameter(
             name="per_page",
-            wire_name="per_page",
             place="query",
             type="integer",
             description="Largest number of journals on one page: 1 to 10, 1 when not given.",
@@ -689,11 +571,7 @@ GET_EVENTS = Endpoint(
     result="EventStreams",
     item_path=("event_streams",),
     errors={
-        "default": (
-            "bad_request",
-            "illegal_arguments",
-            "unhandled_exception",
-        ),
+        "default": ("bad_request", "illegal_arguments", "unhandled_exception"),
     },
 )
 
@@ -720,22 +598,15 @@ GET_FILE = Endpoint(
     parameters=(
         Parameter(
             name="uuid",
-            wire_name="uuid",
             place="path",
-            type="string",
             required=True,
             description="Id of the file, in lower case.",
         ),
         Parameter(
             name="replica",
-            wire_name="replica",
             place="query",
-            type="string",
             required=True,
-            choices=(
-                "aws",
-                "gcp",
-            ),
+            choices=("aws", "gcp"),
             description=(
                 "Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New "
                 "data reaches the other replica after a delay."
@@ -743,9 +614,7 @@ GET_FILE = Endpoint(
         ),
         Parameter(
             name="version",
-            wire_name="version",
             place="query",
-            type="string",
             description=(
                 "Version of the file, such as 2019-01-01T000000.000000Z. The latest when "
                 "not given. The format is not checked: an unknown version answers 404."
@@ -753,9 +622,7 @@ GET_FILE = Endpoint(
         ),
         Parameter(
             name="token",
-            wire_name="token",
             place="query",
-            type="string",
             description=(
                 "Opaque mark of a copy under way, taken from the `Location` of a 301 "
                 "answer. Do not make one up."
@@ -763,7 +630,6 @@ GET_FILE = Endpoint(
         ),
         Parameter(
             name="directurl",
-            wire_name="directurl",
             place="query",
             type="boolean",
             description=(
@@ -773,9 +639,7 @@ GET_FILE = Endpoint(
         ),
         Parameter(
             name="content_disposition",
-            wire_name="content_disposition",
             place="query",
-            type="string",
             description=(
                 "Value of the `Content-Disposition` header that the storage is to send, "
                 "such as `attachment; filename=data.json`. Ignored with `directurl`."
@@ -787,11 +651,7 @@ GET_FILE = Endpoint(
     location_switch="directurl",
     errors={
         "400": ("illegal_token",),
-        "default": (
-            "illegal_arguments",
-            "not_found",
-            "unhandled_exception",
-        ),
+        "default": ("illegal_arguments", "not_found", "unhandled_exception"),
     },
 )
 
@@ -809,22 +669,15 @@ GET_SUBSCRIPTION = Endpoint(
     parameters=(
         Parameter(
             name="uuid",
-            wire_name="uuid",
             place="path",
-            type="string",
             required=True,
             description="Id of the subscription, in the letter case it was given in.",
         ),
         Parameter(
             name="replica",
-            wire_name="replica",
             place="query",
-            type="string",
             required=True,
-            choices=(
-                "aws",
-                "gcp",
-            ),
+            choices=("aws", "gcp"),
             description=(
                 "Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New "
                 "data reaches the other replica after a delay."
@@ -832,13 +685,8 @@ GET_SUBSCRIPTION = Endpoint(
         ),
         Parameter(
             name="subscription_type",
-            wire_name="subscription_type",
             place="query",
-            type="string",
-            choices=(
-                "elasticsearch",
-                "jmespath",
-            ),
+            choices=("elasticsearch", "jmespath"),
             description=(
                 "Kind of subscription. The two kinds are kept apart: one of the other "
                 "kind is not found. `jmespath` when not given."
@@ -871,14 +719,9 @@ GET_SUBSCRIPTIONS = Endpoint(
     parameters=(
         Parameter(
             name="replica",
-            wire_name="replica",
             place="query",
-            type="string",
             required=True,
-            choices=(
-                "aws",
-                "gcp",
-            ),
+            choices=("aws", "gcp"),
             description=(
                 "Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New "
                 "data reaches the other replica after a delay."
@@ -886,13 +729,8 @@ GET_SUBSCRIPTIONS = Endpoint(
         ),
         Parameter(
             name="subscription_type",
-            wire_name="subscription_type",
             place="query",
-            type="string",
-            choices=(
-                "elasticsearch",
-                "jmespath",
-            ),
+            choices=("elasticsearch", "jmespath"),
             description=(
                 "Kind of subscription. The two kinds are kept apart: one of the other "
                 "kind is not found. `jmespath` when not given."
@@ -902,12 +740,7 @@ GET_SUBSCRIPTIONS = Endpoint(
     result="GetSubscriptionsResponse",
     secured=True,
     errors={
-        "default": (
-            "Forbidden",
-            "OAuthResponseProblem",
-            "Unauthorized",
-            "unhandled_exception",
-        ),
+        "default": ("Forbidden", "OAuthResponseProblem", "Unauthorized", "unhandled_exception"),
     },
 )
 
@@ -931,22 +764,15 @@ HEAD_FILE = Endpoint(
     parameters=(
         Parameter(
             name="uuid",
-            wire_name="uuid",
             place="path",
-            type="string",
             required=True,
             description="Id of the file, in lower case.",
         ),
         Parameter(
             name="replica",
-            wire_name="replica",
             place="query",
-            type="string",
             required=True,
-            choices=(
-                "aws",
-                "gcp",
-            ),
+            choices=("aws", "gcp"),
             description=(
                 "Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New "
                 "data reaches the other replica after a delay."
@@ -954,9 +780,7 @@ HEAD_FILE = Endpoint(
         ),
         Parameter(
             name="version",
-            wire_name="version",
             place="query",
-            type="string",
             description=(
                 "Version of the file, such as 2019-01-01T000000.000000Z. The latest when "
                 "not given. The format is not checked: an unknown version answers 404."
@@ -989,22 +813,15 @@ PATCH_BUNDLE = Endpoint(
     parameters=(
         Parameter(
             name="uuid",
-            wire_name="uuid",
             place="path",
-            type="string",
             required=True,
             description="Id of the bundle.",
         ),
         Parameter(
             name="replica",
-            wire_name="replica",
             place="query",
-            type="string",
             required=True,
-            choices=(
-                "aws",
-                "gcp",
-            ),
+            choices=("aws", "gcp"),
             description=(
                 "Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New "
                 "data reaches the other replica after a delay."
@@ -1012,9 +829,7 @@ PATCH_BUNDLE = Endpoint(
         ),
         Parameter(
             name="version",
-            wire_name="version",
             place="query",
-            type="string",
             required=True,
             description=(
                 "Version to start from: a DSS_VERSION such as 2019-01-01T000000.000000Z. "
@@ -1023,14 +838,12 @@ PATCH_BUNDLE = Endpoint(
         ),
         Parameter(
             name="add_files",
-            wire_name="add_files",
             place="body",
             type="array",
             description="Files to add after those kept; at most 1000.",
         ),
         Parameter(
             name="remove_files",
-            wire_name="remove_files",
             place="body",
             type="array",
             description="Files to remove; at most 1000.",
@@ -1040,20 +853,11 @@ PATCH_BUNDLE = Endpoint(
     secured=True,
     repeatable=False,
     errors={
-        "400": (
-            "duplicate_filename",
-            "illegal_version",
-        ),
-        "403": (
-            "Forbidden",
-            "OAuthResponseProblem",
-        ),
+        "400": ("duplicate_filename", "illegal_version"),
+        "403": ("Forbidden", "OAuthResponseProblem"),
         "404": ("not_found",),
         "422": ("invalid_link",),
-        "default": (
-            "illegal_arguments",
-            "unhandled_exception",
-        ),
+        "default": ("illegal_arguments", "unhandled_exception"),
     },
 )
 
@@ -1080,22 +884,15 @@ PATCH_COLLECTION = Endpoint(
     parameters=(
         Parameter(
             name="uuid",
-            wire_name="uuid",
             place="path",
-            type="string",
             required=True,
             description="Id of the collection.",
         ),
         Parameter(
             name="replica",
-            wire_name="replica",
             place="query",
-            type="string",
             required=True,
-            choices=(
-                "aws",
-                "gcp",
-            ),
+            choices=("aws", "gcp"),
             description=(
                 "Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New "
                 "data reaches the other replica after a delay."
@@ -1103,9 +900,7 @@ PATCH_COLLECTION = Endpoint(
         ),
         Parameter(
             name="version",
-            wire_name="version",
             place="query",
-            type="string",
             required=True,
             description=(
                 "Version to start from: a DSS_VERSION such as 2019-01-01T000000.000000Z. "
@@ -1114,35 +909,28 @@ PATCH_COLLECTION = Endpoint(
         ),
         Parameter(
             name="name",
-            wire_name="name",
             place="body",
-            type="string",
             description="New name.",
         ),
         Parameter(
             name="description",
-            wire_name="description",
             place="body",
-            type="string",
             description="New description.",
         ),
         Parameter(
             name="details",
-            wire_name="details",
             place="body",
             type="object",
             description="New details; they replace the old ones as a whole.",
         ),
         Parameter(
             name="add_contents",
-            wire_name="add_contents",
             place="body",
             type="array",
             description="Links to add; at most 1000.",
         ),
         Parameter(
             name="remove_contents",
-            wire_name="remove_contents",
             place="body",
             type="array",
             description="Links to remove; at most 1000.",
@@ -1153,16 +941,10 @@ PATCH_COLLECTION = Endpoint(
     repeatable=False,
     errors={
         "400": ("illegal_version",),
-        "403": (
-            "Forbidden",
-            "OAuthResponseProblem",
-        ),
+        "403": ("Forbidden", "OAuthResponseProblem"),
         "404": ("not_found",),
         "422": ("invalid_link",),
-        "default": (
-            "illegal_arguments",
-            "unhandled_exception",
-        ),
+        "default": ("illegal_arguments", "unhandled_exception"),
     },
 )
 
@@ -1183,22 +965,15 @@ POST_BUNDLES_CHECKOUT = Endpoint(
     parameters=(
         Parameter(
             name="uuid",
-            wire_name="uuid",
             place="path",
-            type="string",
             required=True,
             description="Id of the bundle.",
         ),
         Parameter(
             name="replica",
-            wire_name="replica",
             place="query",
-            type="string",
             required=True,
-            choices=(
-                "aws",
-                "gcp",
-            ),
+            choices=("aws", "gcp"),
             description=(
                 "Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New "
                 "data reaches the other replica after a delay."
@@ -1206,9 +981,7 @@ POST_BUNDLES_CHECKOUT = Endpoint(
         ),
         Parameter(
             name="version",
-            wire_name="version",
             place="query",
-            type="string",
             description=(
                 "Version of the bundle, such as 2019-01-01T000000.000000Z. The latest "
                 "that is not deleted when not given. The format is not checked: an "
@@ -1217,9 +990,7 @@ POST_BUNDLES_CHECKOUT = Endpoint(
         ),
         Parameter(
             name="destination",
-            wire_name="destination",
             place="body",
-            type="string",
             description=(
                 "Name of a bucket that the service may write, with no scheme and no "
                 "slash. The service's own checkout bucket when not given."
@@ -1227,20 +998,14 @@ POST_BUNDLES_CHECKOUT = Endpoint(
         ),
         Parameter(
             name="email",
-            wire_name="email",
             place="body",
-            type="string",
             description="Address to which a mail goes when the job ends. No mail when not given.",
         ),
     ),
     result="PostBundlesCheckoutResponse",
     repeatable=False,
     errors={
-        "default": (
-            "illegal_arguments",
-            "not_found",
-            "unhandled_exception",
-        ),
+        "default": ("illegal_arguments", "not_found", "unhandled_exception"),
     },
 )
 
@@ -1270,14 +1035,9 @@ POST_SEARCH = Endpoint(
     parameters=(
         Parameter(
             name="replica",
-            wire_name="replica",
             place="query",
-            type="string",
             required=True,
-            choices=(
-                "aws",
-                "gcp",
-            ),
+            choices=("aws", "gcp"),
             description=(
                 "Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New "
                 "data reaches the other replica after a delay."
@@ -1285,7 +1045,6 @@ POST_SEARCH = Endpoint(
         ),
         Parameter(
             name="es_query",
-            wire_name="es_query",
             place="body",
             type="object",
             required=True,
@@ -1296,13 +1055,8 @@ POST_SEARCH = Endpoint(
         ),
         Parameter(
             name="output_format",
-            wire_name="output_format",
             place="query",
-            type="string",
-            choices=(
-                "raw",
-                "summary",
-            ),
+            choices=("raw", "summary"),
             description=(
                 "`summary` (the default) gives the identifiers of each match, `raw` adds "
                 "its whole metadata document."
@@ -1310,7 +1064,6 @@ POST_SEARCH = Endpoint(
         ),
         Parameter(
             name="per_page",
-            wire_name="per_page",
             place="query",
             type="integer",
             description=(
@@ -1320,9 +1073,7 @@ POST_SEARCH = Endpoint(
         ),
         Parameter(
             name="search_after",
-            wire_name="search_after",
             place="query",
-            type="string",
             description=(
                 "Where the page starts: an opaque mark taken from the `Link` header of "
                 "the page before."
@@ -1356,22 +1107,15 @@ PUT_BUNDLE = Endpoint(
     parameters=(
         Parameter(
             name="uuid",
-            wire_name="uuid",
             place="path",
-            type="string",
             required=True,
             description="Id of the bundle; choose a new random UUID for a new bundle.",
         ),
         Parameter(
             name="replica",
-            wire_name="replica",
             place="query",
-            type="string",
             required=True,
-            choices=(
-                "aws",
-                "gcp",
-            ),
+            choices=("aws", "gcp"),
             description=(
                 "Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New "
                 "data reaches the other replica after a delay."
@@ -1379,9 +1123,7 @@ PUT_BUNDLE = Endpoint(
         ),
         Parameter(
             name="version",
-            wire_name="version",
             place="query",
-            type="string",
             required=True,
             description=(
                 "Version to give it: a DSS_VERSION, UTC with six digits of the second's "
@@ -1391,7 +1133,6 @@ PUT_BUNDLE = Endpoint(
         ),
         Parameter(
             name="files",
-            wire_name="files",
             place="body",
             type="array",
             required=True,
@@ -1399,7 +1140,6 @@ PUT_BUNDLE = Endpoint(
         ),
         Parameter(
             name="creator_uid",
-            wire_name="creator_uid",
             place="body",
             type="integer",
             required=True,
@@ -1409,11 +1149,7 @@ PUT_BUNDLE = Endpoint(
     result="PutBundleResponse",
     secured=True,
     errors={
-        "400": (
-            "duplicate_filename",
-            "file_missing",
-            "illegal_version",
-        ),
+        "400": ("duplicate_filename", "file_missing", "illegal_version"),
         "409": ("bundle_already_exists",),
         "default": (
             "Forbidden",
@@ -1445,14 +1181,9 @@ PUT_COLLECTION = Endpoint(
     parameters=(
         Parameter(
             name="replica",
-            wire_name="replica",
             place="query",
-            type="string",
             required=True,
-            choices=(
-                "aws",
-                "gcp",
-            ),
+            choices=("aws", "gcp"),
             description=(
                 "Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New "
                 "data reaches the other replica after a delay."
@@ -1460,17 +1191,13 @@ PUT_COLLECTION = Endpoint(
         ),
         Parameter(
             name="uuid",
-            wire_name="uuid",
             place="query",
-            type="string",
             required=True,
             description="Id of the collection; choose a new random UUID for a new collection.",
         ),
         Parameter(
             name="version",
-            wire_name="version",
             place="query",
-            type="string",
             required=True,
             description=(
                 "Version to give it: a DSS_VERSION, UTC with six digits of the second's "
@@ -1480,23 +1207,18 @@ PUT_COLLECTION = Endpoint(
         ),
         Parameter(
             name="name",
-            wire_name="name",
             place="body",
-            type="string",
             required=True,
             description="Short name, for people.",
         ),
         Parameter(
             name="description",
-            wire_name="description",
             place="body",
-            type="string",
             required=True,
             description="What the collection is for.",
         ),
         Parameter(
             name="details",
-            wire_name="details",
             place="body",
             type="object",
             required=True,
@@ -1506,7 +1228,6 @@ PUT_COLLECTION = Endpoint(
         ),
         Parameter(
             name="contents",
-            wire_name="contents",
             place="body",
             type="array",
             required=True,
@@ -1554,17 +1275,13 @@ PUT_FILE = Endpoint(
     parameters=(
         Parameter(
             name="uuid",
-            wire_name="uuid",
             place="path",
-            type="string",
             required=True,
             description="Id of the file; choose a new random UUID for a new file.",
         ),
         Parameter(
             name="version",
-            wire_name="version",
             place="query",
-            type="string",
             required=True,
             description=(
                 "Version to give it: a DSS_VERSION, UTC with six digits of the second's "
@@ -1574,9 +1291,7 @@ PUT_FILE = Endpoint(
         ),
         Parameter(
             name="source_url",
-            wire_name="source_url",
             place="body",
-            type="string",
             required=True,
             description=(
                 "URL of the object to copy, `s3://<bucket>/<key>` or "
@@ -1586,7 +1301,6 @@ PUT_FILE = Endpoint(
         ),
         Parameter(
             name="creator_uid",
-            wire_name="creator_uid",
             place="body",
             type="integer",
             required=True,
@@ -1596,15 +1310,9 @@ PUT_FILE = Endpoint(
     result="PutFileResponse",
     secured=True,
     errors={
-        "400": (
-            "illegal_version",
-            "unknown_source_schema",
-        ),
+        "400": ("illegal_version", "unknown_source_schema"),
         "409": ("file_already_exists",),
-        "422": (
-            "invalid_checksum",
-            "missing_checksum",
-        ),
+        "422": ("invalid_checksum", "missing_checksum"),
         "default": (
             "Forbidden",
             "Unauthorized",
@@ -1639,14 +1347,9 @@ PUT_SUBSCRIPTION = Endpoint(
     parameters=(
         Parameter(
             name="replica",
-            wire_name="replica",
             place="query",
-            type="string",
             required=True,
-            choices=(
-                "aws",
-                "gcp",
-            ),
+            choices=("aws", "gcp"),
             description=(
                 "Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New "
                 "data reaches the other replica after a delay."
@@ -1654,32 +1357,20 @@ PUT_SUBSCRIPTION = Endpoint(
         ),
         Parameter(
             name="callback_url",
-            wire_name="callback_url",
             place="body",
-            type="string",
             required=True,
             description="URL that receives the notifications; http or https.",
         ),
         Parameter(
             name="method",
-            wire_name="method",
             place="body",
-            type="string",
-            choices=(
-                "POST",
-                "PUT",
-            ),
+            choices=("POST", "PUT"),
             description="HTTP method of the notifications. `POST` when not given.",
         ),
         Parameter(
             name="encoding",
-            wire_name="encoding",
             place="body",
-            type="string",
-            choices=(
-                "application/json",
-                "multipart/form-data",
-            ),
+            choices=("application/json", "multipart/form-data"),
             description=(
                 "Media type of the notifications' body: the payload as JSON, or a form "
                 "with the payload as one field. `application/json` when not given."
@@ -1687,7 +1378,6 @@ PUT_SUBSCRIPTION = Endpoint(
         ),
         Parameter(
             name="form_fields",
-            wire_name="form_fields",
             place="body",
             type="object",
             description=(
@@ -1697,9 +1387,7 @@ PUT_SUBSCRIPTION = Endpoint(
         ),
         Parameter(
             name="payload_form_field",
-            wire_name="payload_form_field",
             place="body",
-            type="string",
             description=(
                 "Name of the form field that holds the payload as JSON text in a "
                 "`multipart/form-data` notification. `payload` when not given."
@@ -1707,9 +1395,7 @@ PUT_SUBSCRIPTION = Endpoint(
         ),
         Parameter(
             name="jmespath_query",
-            wire_name="jmespath_query",
             place="body",
-            type="string",
             description=(
                 "JMESPath expression on the bundle's metadata document; a notification is"
                 " sent when its result is true. Without one every event notifies. An "
@@ -1718,7 +1404,6 @@ PUT_SUBSCRIPTION = Endpoint(
         ),
         Parameter(
             name="es_query",
-            wire_name="es_query",
             place="body",
             type="object",
             description=(
@@ -1728,9 +1413,7 @@ PUT_SUBSCRIPTION = Endpoint(
         ),
         Parameter(
             name="hmac_secret_key",
-            wire_name="hmac_secret_key",
             place="body",
-            type="string",
             description=(
                 "Secret to sign notifications with, used as UTF-8 bytes. Notifications "
                 "are not signed without it."
@@ -1738,9 +1421,7 @@ PUT_SUBSCRIPTION = Endpoint(
         ),
         Parameter(
             name="hmac_key_id",
-            wire_name="hmac_key_id",
             place="body",
-            type="string",
             description=(
                 "Name of the signing key, quoted in the signature. `hca-dss:` and the "
                 "subscription's uuid when not given."
@@ -1748,7 +1429,6 @@ PUT_SUBSCRIPTION = Endpoint(
         ),
         Parameter(
             name="attachments",
-            wire_name="attachments",
             place="body",
             type="object",
             description=(

@@ -6,7 +6,7 @@ from typing import Any, Literal, cast
 from urllib.parse import quote, urlencode
 from uuid import UUID
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 from .errors import InvalidArgument
 
@@ -28,9 +28,9 @@ class Parameter:
     """
 
     name: str
-    wire_name: str
+    wire_name: str = field(default=Factory(lambda self: self.name, takes_self=True))
     place: Literal["path", "query", "body"]
-    type: Literal["string", "integer", "number", "boolean", "array", "object", "any"]
+    type: Literal["string", "integer", "number", "boolean", "array", "object", "any"] = "string"
     required: bool = False
     choices: tuple[str, ...] = ()
     description: str = field(default="", repr=False)

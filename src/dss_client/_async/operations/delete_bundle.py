@@ -4,9 +4,7 @@
 
 from uuid import UUID
 
-from ..._decode import (
-    decode_object,
-)
+from ..._decode import decode_object
 from ..._endpoints import DELETE_BUNDLE
 from ..._response import RawResponse
 from ...types import JSONObject, Replica

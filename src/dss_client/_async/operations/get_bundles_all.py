@@ -4,9 +4,7 @@
 
 from collections.abc import AsyncIterator
 
-from ..._decode import (
-    decode_json,
-)
+from ..._decode import decode_json
 from ..._endpoints import GET_BUNDLES_ALL
 from ..._response import RawResponse
 from ...models import BundleEnumerationResult, BundleEnumerationResultBundle

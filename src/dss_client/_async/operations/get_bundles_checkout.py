@@ -2,9 +2,7 @@
 # Specification sha256: 4f1c3e85391ec256d4f0c47921ce9b2b409de9b6ebcaef177503f425caf4f5fb
 """Ask how a checkout is getting on: ``GET /bundles/checkout/{checkout_job_id}``."""
 
-from ..._decode import (
-    decode_json,
-)
+from ..._decode import decode_json
 from ..._endpoints import GET_BUNDLES_CHECKOUT
 from ..._response import RawResponse
 from ...models import GetBundlesCheckoutResponse

@@ -4,9 +4,7 @@
 
 from typing import Literal
 
-from ..._decode import (
-    decode_json,
-)
+from ..._decode import decode_json
 from ..._endpoints import GET_SUBSCRIPTIONS
 from ..._response import RawResponse
 from ...models import GetSubscriptionsResponse

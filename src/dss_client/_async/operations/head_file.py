@@ -4,9 +4,7 @@
 
 from uuid import UUID
 
-from ..._decode import (
-    decode_headers,
-)
+from ..._decode import decode_headers
 from ..._endpoints import HEAD_FILE
 from ..._response import RawResponse
 from ...models import FileHeaders

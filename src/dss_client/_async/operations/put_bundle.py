@@ -5,9 +5,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from ..._decode import (
-    decode_json,
-)
+from ..._decode import decode_json
 from ..._endpoints import PUT_BUNDLE
 from ..._response import RawResponse
 from ...models import BundleFile, BundleFileDict, PutBundleResponse

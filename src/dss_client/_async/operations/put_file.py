@@ -4,9 +4,7 @@
 
 from uuid import UUID
 
-from ..._decode import (
-    decode_json,
-)
+from ..._decode import decode_json
 from ..._endpoints import PUT_FILE
 from ..._response import RawResponse
 from ...models import PutFileResponse

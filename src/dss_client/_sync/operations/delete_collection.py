@@ -3,9 +3,7 @@
 
 from uuid import UUID
 
-from ..._decode import (
-    decode_nothing,
-)
+from ..._decode import decode_nothing
 from ..._endpoints import DELETE_COLLECTION
 from ..._response import RawResponse
 from ...types import Replica

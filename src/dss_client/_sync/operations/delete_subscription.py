@@ -4,9 +4,7 @@
 from typing import Literal
 from uuid import UUID
 
-from ..._decode import (
-    decode_json,
-)
+from ..._decode import decode_json
 from ..._endpoints import DELETE_SUBSCRIPTION
 from ..._response import RawResponse
 from ...models import DeleteSubscriptionResponse

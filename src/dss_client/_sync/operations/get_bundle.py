@@ -4,9 +4,7 @@
 from collections.abc import Iterator
 from uuid import UUID
 
-from ..._decode import (
-    decode_json,
-)
+from ..._decode import decode_json
 from ..._endpoints import GET_BUNDLE
 from ..._response import RawResponse
 from ...models import FileVersion, GetBundleResponse

@@ -3,9 +3,7 @@
 
 from uuid import UUID
 
-from ..._decode import (
-    decode_json,
-)
+from ..._decode import decode_json
 from ..._endpoints import GET_COLLECTION
 from ..._response import RawResponse
 from ...models import Collection

@@ -3,9 +3,7 @@
 
 from collections.abc import Iterator
 
-from ..._decode import (
-    decode_json,
-)
+from ..._decode import decode_json
 from ..._endpoints import GET_COLLECTIONS
 from ..._response import RawResponse
 from ...models import CollectionOfCollectionsItem, GetCollectionsResponse

@@ -3,9 +3,7 @@
 
 from uuid import UUID
 
-from ..._decode import (
-    decode_object,
-)
+from ..._decode import decode_object
 from ..._endpoints import GET_EVENT
 from ..._response import RawResponse
 from ...types import JSONObject, Replica

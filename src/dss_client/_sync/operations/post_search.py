@@ -4,9 +4,7 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from ..._decode import (
-    decode_json,
-)
+from ..._decode import decode_json
 from ..._endpoints import POST_SEARCH
 from ..._response import RawResponse
 from ...models import SearchHit, SearchResult

@@ -4,9 +4,7 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from ..._decode import (
-    decode_json,
-)
+from ..._decode import decode_json
 from ..._endpoints import PUT_SUBSCRIPTION
 from ..._response import RawResponse
 from ...models import PutSubscriptionResponse, SubscriptionAttachment, SubscriptionAttachmentDict

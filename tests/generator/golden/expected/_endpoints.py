@@ -32,15 +32,12 @@ GET_FILE = Endpoint(
     parameters=(
         Parameter(
             name="uuid",
-            wire_name="uuid",
             place="path",
-            type="string",
             required=True,
             description="Its id.",
         ),
         Parameter(
             name="direct",
-            wire_name="direct",
             place="query",
             type="boolean",
         ),
@@ -58,7 +55,6 @@ GET_HITS = Endpoint(
     parameters=(
         Parameter(
             name="per_page",
-            wire_name="per_page",
             place="query",
             type="integer",
         ),
@@ -75,9 +71,7 @@ HEAD_FILE = Endpoint(
     parameters=(
         Parameter(
             name="uuid",
-            wire_name="uuid",
             place="path",
-            type="string",
             required=True,
             description="Its id.",
         ),
@@ -93,43 +87,33 @@ PUT_ORDER = Endpoint(
     parameters=(
         Parameter(
             name="mode",
-            wire_name="mode",
             place="query",
-            type="string",
             required=True,
-            choices=(
-                "fast",
-                "slow",
-            ),
+            choices=("fast", "slow"),
         ),
         Parameter(
             name="lines",
-            wire_name="lines",
             place="body",
             type="array",
             required=True,
         ),
         Parameter(
             name="address",
-            wire_name="address",
             place="body",
             type="object",
         ),
         Parameter(
             name="labels",
-            wire_name="labels",
             place="body",
             type="object",
         ),
         Parameter(
             name="extra",
-            wire_name="extra",
             place="body",
             type="object",
         ),
         Parameter(
             name="note",
-            wire_name="note",
             place="body",
             type="any",
         ),

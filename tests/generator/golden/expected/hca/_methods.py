@@ -19,8 +19,6 @@ __all__ = ["Methods"]
 class GetFile(Method[bytes | JSONValue]):
     """Get a file."""
 
-    __slots__ = ()
-
     endpoint = _endpoints.GET_FILE
 
     def __call__(
@@ -42,8 +40,6 @@ class GetFile(Method[bytes | JSONValue]):
 class GetHits(PagedMethod[types.GetHitsResponse, types.Hit]):
     """List hits."""
 
-    __slots__ = ()
-
     endpoint = _endpoints.GET_HITS
 
     def __call__(
@@ -63,8 +59,6 @@ class GetHits(PagedMethod[types.GetHitsResponse, types.Hit]):
 class HeadFile(Method[Response]):
     """Describe a file."""
 
-    __slots__ = ()
-
     endpoint = _endpoints.HEAD_FILE
 
     def __call__(
@@ -83,8 +77,6 @@ class HeadFile(Method[Response]):
 
 class PutOrder(Method[types.PutOrderResponse]):
     """Place an order."""
-
-    __slots__ = ()
 
     endpoint = _endpoints.PUT_ORDER
 

@@ -6,10 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Literal, overload
 from uuid import UUID
 
-from ..._decode import (
-    decode_content,
-    decode_headers,
-)
+from ..._decode import decode_content, decode_headers
 from ..._endpoints import GET_FILE
 from ..._response import ContentLocation, RawResponse
 from ...models import FileHeaders

@@ -5,9 +5,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from ..._decode import (
-    decode_json,
-)
+from ..._decode import decode_json
 from ..._endpoints import PUT_ORDER
 from ..._response import RawResponse
 from ...models import Line, LineDict, PutOrderAddress, PutOrderAddressDict, PutOrderResponse
