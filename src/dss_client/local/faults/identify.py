@@ -6,8 +6,9 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Scope
 
+from dss_client._endpoints import ENDPOINTS
+
 from ..storage.store import Storage
-from ..validation import operations
 from .scenario import Target
 
 BASE = "/v1"
@@ -46,8 +47,8 @@ def operation_id(method: str, path: str) -> str:
 @cache
 def _patterns() -> tuple[tuple[re.Pattern[str], dict[str, str]], ...]:
     by_path: dict[str, dict[str, str]] = {}
-    for operation in operations():
-        by_path.setdefault(operation.path, {})[operation.method] = operation.id
+    for endpoint in ENDPOINTS.values():
+        by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint.name
     # Fixed paths go first: /bundles/all is not a bundle.
     paths = sorted(by_path, key=lambda path: (path.count("{"), path))
     return tuple(

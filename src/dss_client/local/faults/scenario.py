@@ -23,11 +23,11 @@ from pydantic import (
     model_validator,
 )
 
+from dss_client._endpoints import ENDPOINTS
 from dss_client.errors import DSSError
 from dss_client.types import Replica
 
 from ..storage.documents import as_list
-from ..validation import operations
 
 _SELECTION = frozenset(
     {"name", "on", "uuid", "replica", "key", "nth", "probability", "seed", "method"}
@@ -138,7 +138,7 @@ class Rule(_Strict):
     @field_validator("on")
     @classmethod
     def _known(cls, value: str | list[str]) -> str | list[str]:
-        names = {"*", "api", "storage", *(operation.id for operation in operations())}
+        names = {"*", "api", "storage", *ENDPOINTS}
         for given in [value] if isinstance(value, str) else value:
             if given not in names:
                 near = get_close_matches(given, names, 1)
