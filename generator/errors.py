@@ -2,7 +2,7 @@
 
 from typing import Any
 
-__all__ = ["GeneratorError", "as_list", "as_object", "pointer"]
+__all__ = ["GeneratorError", "as_list", "as_object", "as_string", "pointer"]
 
 
 class GeneratorError(Exception):
@@ -25,4 +25,11 @@ def as_list(node: Any, place: str) -> list[Any]:
     """Return `node`, which must be a JSON array."""
     if not isinstance(node, list):
         raise GeneratorError(f"{place} must be a list")
+    return node
+
+
+def as_string(node: Any, place: str) -> str:
+    """Return `node`, which must be a JSON string."""
+    if not isinstance(node, str):
+        raise GeneratorError(f"{place} must be a string")
     return node

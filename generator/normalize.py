@@ -143,11 +143,13 @@ class _Normalizer:
     def _body(self, schema: Document, name: str, place: str) -> Document:
         """Return the body's schema with its own properties; they become arguments."""
         body = copy.deepcopy(self._fold(self._resolve(schema)))
-        if not isinstance(body.get("properties"), dict):
-            raise GeneratorError(f"{place}: a request body must be an object with properties")
         body["properties"] = {
-            key: value for key, value in body["properties"].items() if not value.get("readOnly")
+            key: value
+            for key, value in body.get("properties", {}).items()
+            if not value.get("readOnly")
         }
+        if not body["properties"]:
+            raise GeneratorError(f"{place}: a request body must be an object with properties")
         self._hoist_children(body, name, place)
         body["title"] = f"{name}Body"
         return body

@@ -27,7 +27,7 @@ from openapi_python_client.schema import OpenAPI
 from openapi_python_client.strings import ClassName
 from pydantic import ValidationError
 
-from .errors import GeneratorError, pointer
+from .errors import GeneratorError, as_string, pointer
 from .ir import (
     AnyValue,
     Api,
@@ -335,7 +335,7 @@ class _Builder:
             )
         attributes: list[str] = []
         kind: Type | None = result
-        for part in items.split("."):
+        for part in as_string(items, f"{place}/x-page-items").split("."):
             fields = self._fields[kind.model] if isinstance(kind, Ref) else ()
             field = next((field for field in fields if field.wire_name == part), None)
             if field is None or not field.required:

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from .errors import GeneratorError, as_list, as_object, pointer
+from .errors import GeneratorError, as_list, as_object, as_string, pointer
 
 __all__ = ["check_parameter", "check_schema"]
 
@@ -52,6 +52,8 @@ def _check_object(schema: dict[str, Any], place: str) -> None:
         raise GeneratorError(f"{place}/properties/$ref: a property cannot be called $ref")
     for name, value in properties.items():
         check_schema(value, place + pointer("properties", name))
+    for index, name in enumerate(as_list(schema.get("required", []), f"{place}/required")):
+        as_string(name, place + pointer("required", index))
     for index, part in enumerate(as_list(schema.get("allOf", []), f"{place}/allOf")):
         check_schema(part, place + pointer("allOf", index))
     if isinstance(schema.get("additionalProperties"), dict):
@@ -67,6 +69,7 @@ def check_parameter(parameter: dict[str, Any], place: str) -> None:
     for key in ("name", "in"):
         if key not in parameter:
             raise GeneratorError(f"{place}: {key!r} is missing")
+        as_string(parameter[key], f"{place}/{key}")
     name, where = parameter["name"], parameter["in"]
     if where not in _PLACES:
         raise GeneratorError(f"{place}: parameters in {where!r} are not supported")
