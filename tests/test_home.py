@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import pytest
 
-from dss_client import ConfigError, DSSClient, DSSError
+from dss_client import ConfigError, DSSClient, DSSError, LoginError
 from dss_client.auth import stored
 from dss_client.hca import DSSClient as HCAClient
 from dss_client.hca import HCAConfig, get_config
@@ -115,3 +115,33 @@ def test_an_upload_says_what_it_needs(here: Path, local_dss: LocalDSS) -> None:
     (here / "src" / "a.json").write_text("{}")
     with DSSClient(local_dss.url) as dss, pytest.raises(ConfigError, match="DSS_STATE_DIR"):
         dss.upload(src_dir="src", replica="aws", staging_bucket="b", creator_uid=0)
+
+
+class TestUnusable:
+    """A home that cannot be written to: a file stands where its directories would be."""
+
+    @pytest.fixture(autouse=True)
+    def file(self, here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        file = here / "home"
+        file.write_text("", encoding="utf-8")
+        monkeypatch.setenv("HOME", str(file))
+        return file
+
+    def test_a_login_is_refused_with_its_place(self, drive: Driver, local_dss: LocalDSS) -> None:
+        ours = drive(url=local_dss.url)
+        with pytest.raises(LoginError, match=r"the login cannot be kept in .*home.*: "):
+            ours.call("login", access_token="t0ken")
+        assert ours.call("logout") == []
+
+    def test_the_specification_is_compared_and_not_kept(
+        self, drive: Driver, local_dss: LocalDSS
+    ) -> None:
+        report = drive(url=local_dss.url).call("refresh_swagger")
+        assert (report.same, report.path) == (True, None)
+        assert drive(url=local_dss.url).call("clear_cache") is False
+
+    def test_nor_is_the_configuration_of_hca(self, file: Path) -> None:
+        config = get_config()
+        config["DSSClient"] = {"swagger_url": "http://h/v1/swagger.json"}
+        with pytest.raises(ConfigError, match=rf"{file}.* cannot be written: "):
+            config.save()

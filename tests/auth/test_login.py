@@ -488,7 +488,7 @@ class TestStore:
             raise OSError(28, "No space left on device")
 
         monkeypatch.setattr(os, "fsync", fail)
-        with pytest.raises(OSError, match="No space"):
+        with pytest.raises(LoginError, match=r"cannot be kept in .*: No space"):
             store.write("http://h/v1", StoredLogin(access_token="other"))
         assert store.read("http://h/v1") == self.LOGIN
         assert list(path.parent.iterdir()) == [path]

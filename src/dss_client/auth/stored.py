@@ -107,7 +107,7 @@ class LoginStore:
 
         Raises:
             NoHome: There is no place for it.
-            OSError: It cannot be written; the previous one is still there.
+            LoginError: It cannot be written; the previous one is still there.
         """
         text = login.model_dump_json(exclude_none=True)
         keyring = _keyring()
@@ -118,22 +118,30 @@ class LoginStore:
                     self.path(deployment).unlink(missing_ok=True)
                 return "keyring"
         path = self.path(deployment)
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_file(path, text, mode=0o600)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_file(path, text, mode=0o600)
+        except OSError as error:
+            raise LoginError(f"the login cannot be kept in {path}: {error.strerror}") from error
         return str(path)
 
     def remove(self, deployment: str) -> list[str]:
         """Remove the login of a deployment from all places; return them.
 
         Raises:
-            LoginError: The keyring refuses, so the login may still be there.
-            OSError: The file cannot be removed.
+            LoginError: The keyring or the file system refuses, so the login may still be there.
         """
         removed: list[str] = []
-        with suppress(NoHome, FileNotFoundError):
+        with suppress(NoHome):
             path = self.path(deployment)
-            path.unlink()
-            removed.append(str(path))
+            try:
+                path.unlink()
+            except (FileNotFoundError, NotADirectoryError):
+                pass
+            except OSError as error:
+                raise LoginError(f"{path} cannot be removed: {error.strerror}") from error
+            else:
+                removed.append(str(path))
         keyring = _keyring()
         if keyring is None:
             return removed

@@ -37,14 +37,18 @@ def cache_path(base_url: str) -> Path:
 
 
 def clear_cache(base_url: str) -> bool:
-    """Remove the copy of a deployment's specification; tell whether there was one."""
+    """Remove the copy of a deployment's specification; tell whether there was one.
+
+    Raises:
+        SpecificationError: It cannot be removed.
+    """
     try:
-        path = cache_path(base_url)
-    except NoHome:
+        cache_path(base_url).unlink()
+    except (NoHome, FileNotFoundError, NotADirectoryError):
         return False
-    there = path.exists()
-    path.unlink(missing_ok=True)
-    return there
+    except OSError as error:
+        raise SpecificationError(f"{error.filename} cannot be removed: {error.strerror}") from error
+    return True
 
 
 def report_of(base_url: str, answer: Response) -> SpecificationReport:
@@ -52,7 +56,6 @@ def report_of(base_url: str, answer: Response) -> SpecificationReport:
 
     Raises:
         SpecificationError: It is not a valid specification; nothing is kept.
-        OSError: It cannot be written.
     """
     url = f"{base_url}{SWAGGER.path}"
     if len(answer.content) > _MAX_SIZE:
@@ -69,10 +72,10 @@ def report_of(base_url: str, answer: Response) -> SpecificationReport:
         raise SpecificationError(f"{url}: {error}") from error
     try:
         path = cache_path(base_url)
-    except NoHome:
+        is_new = not path.exists() or path.read_bytes() != answer.content
+        if is_new:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_file(path, answer.content)
+    except (NoHome, OSError):  # the copy is for later; the report is what was asked for
         return SpecificationReport(url=url, path=None, changes=changes)
-    is_new = not path.exists() or path.read_bytes() != answer.content
-    if is_new:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_file(path, answer.content)
     return SpecificationReport(url=url, path=path, changes=changes, is_new=is_new)

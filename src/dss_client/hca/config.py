@@ -16,6 +16,7 @@ from ..auth.hca_config import (
     hca_user_directory,
     read_hca_file,
 )
+from ..settings import ConfigError
 
 __all__ = ["HCAConfig", "Section", "get_config"]
 
@@ -156,16 +157,18 @@ class HCAConfig(Section):
 
         Raises:
             ConfigError: That file is there and holds something else than a JSON object, or there
-                is no place for it.
-            OSError: It cannot be written; the previous one is still there.
+                is no place for it, or it cannot be written; the previous one is still there.
         """
         path = self._own_file()
         values = self.to_dict()
         document = read_hca_file(path)
         _apply(document, self._loaded, values)
         text = json.dumps(document, indent=2) + "\n"
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_file(path, text, mode=mode)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_file(path, text, mode=mode)
+        except OSError as error:
+            raise ConfigError(f"{path} cannot be written: {error.strerror}") from error
         self._loaded = values
 
     def _own_file(self) -> Path:
