@@ -1,7 +1,6 @@
 """The clients as objects: where they point, what they share, how they travel."""
 
 import copy
-import inspect
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -20,7 +19,7 @@ from dss_client import (
 )
 from tests.conftest import Origins
 from tests.drive import INSTANT, Driver
-from tests.operations.cases import BY_NAME, CONTENT, FILE, FILE_HEADERS, TOKEN
+from tests.operations.cases import CONTENT, FILE, FILE_HEADERS, TOKEN
 from tests.origin import Reply
 
 COLLECTIONS = Reply(body=b'{"collections": []}')
@@ -224,20 +223,6 @@ def test_the_blocking_client_wants_a_blocking_token_function() -> None:
     ):
         dss.get_collections()
     coroutines[0].close()
-
-
-@pytest.mark.parametrize("name", BY_NAME)
-def test_both_clients_take_the_same_arguments(name: str) -> None:
-    with DSSClient("http://h") as blocking:
-        one = getattr(blocking, name)
-        two = getattr(AsyncDSSClient("http://h"), name)
-        public = [each for each in dir(one) if not each.startswith("_")]
-        assert public == [each for each in dir(two) if not each.startswith("_")]
-        assert one.endpoint is two.endpoint
-        for method in ("__call__", *(each for each in public if each != "endpoint")):
-            first, second = (getattr(type(each), method) for each in (one, two))
-            assert inspect.signature(first).parameters == inspect.signature(second).parameters
-            assert first.__doc__ == second.__doc__.replace("an ``async with``", "a ``with``")
 
 
 @pytest.mark.parametrize("kind", [DSSClient, AsyncDSSClient])

@@ -12,8 +12,8 @@ from typing import Any
 import jedi  # type: ignore[import-untyped]
 import pytest
 
+from dss_client._endpoints import ENDPOINTS
 from dss_client.models import FileVersion
-from tests.operations.cases import BY_NAME
 
 CLIENTS = {
     "sync": "from dss_client import DSSClient\ndss = DSSClient('http://h')\n",
@@ -29,8 +29,8 @@ def completions(code: str) -> dict[str, Any]:
 @pytest.mark.parametrize("code", CLIENTS.values(), ids=list(CLIENTS))
 def test_jedi_completes_all_operations_with_their_docs(code: str) -> None:
     found = completions(f"{code}dss.")
-    assert set(BY_NAME) <= set(found)
-    for name in BY_NAME:
+    assert set(ENDPOINTS) <= set(found)
+    for name in ENDPOINTS:
         assert found[name].docstring(raw=True).strip(), name
 
 
@@ -142,7 +142,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LanguageServer]
 
 @pytest.mark.parametrize("code", CLIENTS.values(), ids=list(CLIENTS))
 def test_pyright_completes_all_operations(code: str, server: LanguageServer) -> None:
-    assert server.complete(f"{code}dss.|") >= set(BY_NAME)
+    assert server.complete(f"{code}dss.|") >= set(ENDPOINTS)
 
 
 @pytest.mark.parametrize(

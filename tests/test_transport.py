@@ -178,13 +178,10 @@ class TestRetries:
         assert len({(seen.method, seen.target, seen.body) for seen in api.seen}) == 1
         assert len(api.seen) == 3
 
-    @pytest.mark.parametrize(
-        "name", ["patch_bundle", "patch_collection", "put_subscription", "post_bundles_checkout"]
-    )
-    def test_but_not_to_do_harm(self, name: str, drive: Driver, origins: Origins) -> None:
+    def test_but_not_to_do_harm(self, drive: Driver, origins: Origins) -> None:
         api = origins(Reply(drop=True))
-        with pytest.raises(DSSConnectionError, match=BY_NAME[name].path):
-            drive(url=api.url).call(name, **BY_NAME[name].all)
+        with pytest.raises(DSSConnectionError, match=r"PATCH .*/bundles/"):
+            drive(url=api.url).call("patch_bundle", **BY_NAME["patch_bundle"].all)
         assert len(api.seen) == 1
 
     def test_a_body_that_breaks_off_is_asked_for_again(

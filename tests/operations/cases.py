@@ -1,13 +1,15 @@
-"""What each operation sends and returns: one row for each, with every argument and with the fewest.
+"""Values for every argument of each operation, and an answer to it."""
 
-The methods, paths and names are those of the behaviour reference, §8 and §14.2.
-"""
-
+import json
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from attrs import field, frozen
+from pytest_httpx import HTTPXMock
+
+from dss_client._endpoints import ENDPOINTS
+from dss_client._request import Endpoint
 
 BASE = "https://dss.example.org/v1"
 TOKEN = "opaque.bearer.token"
@@ -56,90 +58,103 @@ COLLECTION = {
     "contents": [ITEM],
     "owner": "someone@example.org",
 }
-_V = quote(VERSION, safe="")
 
 
-@frozen(kw_only=True)
+@frozen
 class Case:
     """One operation.
 
     Attributes:
-        name: Method of the client.
-        method: HTTP method.
-        path: Path below the base URL, as sent.
+        name: Its name.
         all: Every argument there is.
-        query: The query that they make.
-        body: The JSON body that they make; None where the operation has none.
-        least: The arguments that must be given.
-        least_query: The query that they make.
-        least_body: The JSON body that they make.
-        status: Status of the answer.
         answer: JSON of the answer.
-        model: Name of the result's type.
-        secured: A token is sent.
-        repeatable: It is sent again after a 503.
+        status: Status of the answer.
     """
 
     name: str
-    method: str
-    path: str
     all: Mapping[str, Any]
-    query: str
-    body: Mapping[str, Any] | None = None
-    least: Mapping[str, Any]
-    least_query: str
-    least_body: Mapping[str, Any] | None = None
+    answer: Any = field(factory=dict)
     status: int = 200
-    answer: Any = field(factory=dict[str, Any])
-    model: str
-    secured: bool = False
-    repeatable: bool = True
 
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def endpoint(self) -> Endpoint:
+        return ENDPOINTS[self.name]
+
+    @property
+    def model(self) -> str:
+        """Name of the result's type."""
+        return {"JSONObject": "dict", "None": "NoneType"}.get(name := self.endpoint.result, name)
+
+    @property
+    def least(self) -> dict[str, Any]:
+        """The arguments that must be given."""
+        return {
+            each.name: self.all[each.name] for each in self.endpoint.parameters if each.required
+        }
+
+    def target(self, arguments: Mapping[str, Any]) -> str:
+        """Return path and query below the base URL."""
+        placed = self._placed(arguments)
+        texts = {
+            name: value if isinstance(value, str) else json.dumps(value)
+            for name, value in placed["query"].items()
+        }
+        query = urlencode(texts, quote_via=quote, safe="")
+        return self.endpoint.path.format_map(placed["path"]) + f"?{query}" * bool(query)
+
+    def body(self, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the JSON body; None where the operation has none."""
+        has_body = any(each.place == "body" for each in self.endpoint.parameters)
+        return self._placed(arguments)["body"] if has_body else None
+
+    def _placed(self, arguments: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        return {
+            place: {
+                each.wire_name: arguments[each.name]
+                for each in self.endpoint.parameters
+                if each.place == place and each.name in arguments
+            }
+            for place in ("path", "query", "body")
+        }
+
+
+def answer(mock: HTTPXMock, case: Case) -> None:
+    """Have the next request of a case answered, and storage's part of it too."""
+    sent = {"X-AWS-REQUEST-ID": "req-1"}
+    if case.name == "head_file":
+        mock.add_response(method="HEAD", headers={**sent, **FILE_HEADERS})
+    elif case.name == "get_file":
+        mock.add_response(status_code=302, headers={**sent, **FILE_HEADERS, "Location": STORAGE})
+        mock.add_response(url=STORAGE, content=CONTENT)
+    else:
+        mock.add_response(status_code=case.status, headers=sent, json=case.answer)
+
 
 CASES = [
     Case(
-        name="post_search",
-        method="POST",
-        path="/search",
-        all={
+        "post_search",
+        {
             "replica": "gcp",
             "es_query": {"query": {"match": {"x": None}}},
             "output_format": "raw",
             "per_page": 10,
             "search_after": "a,b",
         },
-        query="replica=gcp&output_format=raw&per_page=10&search_after=a%2Cb",
-        body={"es_query": {"query": {"match": {"x": None}}}},
-        least={"replica": "aws", "es_query": {}},
-        least_query="replica=aws",
-        least_body={"es_query": {}},
-        answer={
+        {
             "es_query": {},
             "results": [
                 {"bundle_fqid": f"{UUID}.{VERSION}", "bundle_url": BASE, "search_score": None}
             ],
             "total_hits": 1,
         },
-        model="SearchResult",
     ),
+    Case("head_file", {"uuid": FILE, "replica": "aws", "version": VERSION}),
     Case(
-        name="head_file",
-        method="HEAD",
-        path=f"/files/{FILE}",
-        all={"uuid": FILE, "replica": "aws", "version": VERSION},
-        query=f"replica=aws&version={_V}",
-        least={"uuid": FILE, "replica": "aws"},
-        least_query="replica=aws",
-        model="FileHeaders",
-    ),
-    Case(
-        name="get_file",
-        method="GET",
-        path=f"/files/{FILE}",
-        all={
+        "get_file",
+        {
             "uuid": FILE,
             "replica": "aws",
             "version": VERSION,
@@ -147,58 +162,23 @@ CASES = [
             "directurl": False,
             "content_disposition": "attachment; filename=å.json",
         },
-        query=(
-            f"replica=aws&version={_V}&token=%7B%22attempts%22%3A%201%7D&directurl=false"
-            "&content_disposition=attachment%3B%20filename%3D%C3%A5.json"
-        ),
-        least={"uuid": FILE, "replica": "aws"},
-        least_query="replica=aws",
-        status=302,
-        model="bytes",
     ),
     Case(
-        name="put_file",
-        method="PUT",
-        path=f"/files/{FILE}",
-        all={
-            "uuid": FILE,
-            "version": VERSION,
-            "source_url": "s3://bucket/key",
-            "creator_uid": 0,
-        },
-        query=f"version={_V}",
-        body={"source_url": "s3://bucket/key", "creator_uid": 0},
-        least={
-            "uuid": FILE,
-            "version": VERSION,
-            "source_url": "s3://bucket/key",
-            "creator_uid": 0,
-        },
-        least_query=f"version={_V}",
-        least_body={"source_url": "s3://bucket/key", "creator_uid": 0},
-        status=202,
-        answer={"version": VERSION, "task_id": UUID},
-        model="PutFileResponse",
-        secured=True,
+        "put_file",
+        {"uuid": FILE, "version": VERSION, "source_url": "s3://bucket/key", "creator_uid": 0},
+        {"version": VERSION, "task_id": UUID},
+        202,
     ),
     Case(
-        name="get_bundles_all",
-        method="GET",
-        path="/bundles/all",
-        all={
+        "get_bundles_all",
+        {
             "replica": "aws",
             "prefix": "0a",
             "token": "t/+=",
             "search_after": f"bundles/{UUID}.{VERSION}",
             "per_page": 10,
         },
-        query=(
-            f"replica=aws&prefix=0a&token=t%2F%2B%3D&search_after=bundles%2F{UUID}.{VERSION}"
-            "&per_page=10"
-        ),
-        least={"replica": "aws"},
-        least_query="replica=aws",
-        answer={
+        {
             "object": "list",
             "bundles": [{"uuid": UUID, "version": VERSION}],
             "page_count": 1,
@@ -206,13 +186,10 @@ CASES = [
             "has_more": False,
             "event_timestamp": VERSION,
         },
-        model="BundleEnumerationResult",
     ),
     Case(
-        name="get_bundle",
-        method="GET",
-        path=f"/bundles/{UUID}",
-        all={
+        "get_bundle",
+        {
             "uuid": UUID,
             "replica": "aws",
             "version": VERSION,
@@ -222,125 +199,56 @@ CASES = [
             "start_at": 0,
             "per_page": 500,
         },
-        query=(
-            f"replica=aws&version={_V}&directurls=true&presignedurls=false&token=t&start_at=0"
-            "&per_page=500"
-        ),
-        least={"uuid": UUID, "replica": "aws"},
-        least_query="replica=aws",
-        answer={
-            "bundle": {
-                "uuid": UUID,
-                "version": VERSION,
-                "creator_uid": 0,
-                "files": [FILE_VERSION],
-            }
-        },
-        model="GetBundleResponse",
+        {"bundle": {"uuid": UUID, "version": VERSION, "creator_uid": 0, "files": [FILE_VERSION]}},
     ),
     Case(
-        name="put_bundle",
-        method="PUT",
-        path=f"/bundles/{UUID}",
-        all={
+        "put_bundle",
+        {
             "uuid": UUID,
             "replica": "aws",
             "version": VERSION,
             "files": [BUNDLE_FILE],
             "creator_uid": 1,
         },
-        query=f"replica=aws&version={_V}",
-        body={"files": [BUNDLE_FILE], "creator_uid": 1},
-        least={"uuid": UUID, "replica": "aws", "version": VERSION, "files": (), "creator_uid": 1},
-        least_query=f"replica=aws&version={_V}",
-        least_body={"files": [], "creator_uid": 1},
-        status=201,
-        answer={"version": VERSION, "manifest": {"format": "0.0.1", "files": []}},
-        model="PutBundleResponse",
-        secured=True,
+        {"version": VERSION, "manifest": {"format": "0.0.1", "files": []}},
+        201,
     ),
     Case(
-        name="patch_bundle",
-        method="PATCH",
-        path=f"/bundles/{UUID}",
-        all={
+        "patch_bundle",
+        {
             "uuid": UUID,
             "replica": "aws",
             "version": VERSION,
             "add_files": [BUNDLE_FILE],
             "remove_files": [],
         },
-        query=f"replica=aws&version={_V}",
-        body={"add_files": [BUNDLE_FILE], "remove_files": []},
-        least={"uuid": UUID, "replica": "aws", "version": VERSION},
-        least_query=f"replica=aws&version={_V}",
-        least_body={},
-        answer={"uuid": UUID, "version": VERSION},
-        model="PatchBundleResponse",
-        secured=True,
-        repeatable=False,
+        {"uuid": UUID, "version": VERSION},
     ),
+    Case("delete_bundle", {"uuid": UUID, "replica": "aws", "version": VERSION, "reason": "wrong"}),
     Case(
-        name="delete_bundle",
-        method="DELETE",
-        path=f"/bundles/{UUID}",
-        all={"uuid": UUID, "replica": "aws", "version": VERSION, "reason": "wrong"},
-        query=f"replica=aws&version={_V}",
-        body={"reason": "wrong"},
-        least={"uuid": UUID, "replica": "aws", "reason": ""},
-        least_query="replica=aws",
-        least_body={"reason": ""},
-        model="dict",
-        secured=True,
-    ),
-    Case(
-        name="post_bundles_checkout",
-        method="POST",
-        path=f"/bundles/{UUID}/checkout",
-        all={
+        "post_bundles_checkout",
+        {
             "uuid": UUID,
             "replica": "aws",
             "version": VERSION,
             "destination": "bucket",
             "email": "a@b",
         },
-        query=f"replica=aws&version={_V}",
-        body={"destination": "bucket", "email": "a@b"},
-        least={"uuid": UUID, "replica": "aws"},
-        least_query="replica=aws",
-        least_body={},
-        answer={"checkout_job_id": FILE},
-        model="PostBundlesCheckoutResponse",
-        repeatable=False,
+        {"checkout_job_id": FILE},
     ),
     Case(
-        name="get_bundles_checkout",
-        method="GET",
-        path=f"/bundles/checkout/{FILE}",
-        all={"checkout_job_id": FILE, "replica": "gcp"},
-        query="replica=gcp",
-        least={"checkout_job_id": FILE, "replica": "gcp"},
-        least_query="replica=gcp",
-        answer={"status": "SUCCEEDED", "location": "gs://bucket/key"},
-        model="GetBundlesCheckoutResponse",
+        "get_bundles_checkout",
+        {"checkout_job_id": FILE, "replica": "gcp"},
+        {"status": "SUCCEEDED", "location": "gs://bucket/key"},
     ),
     Case(
-        name="get_subscriptions",
-        method="GET",
-        path="/subscriptions",
-        all={"replica": "aws", "subscription_type": "elasticsearch"},
-        query="replica=aws&subscription_type=elasticsearch",
-        least={"replica": "aws"},
-        least_query="replica=aws",
-        answer={"subscriptions": [SUBSCRIPTION]},
-        model="GetSubscriptionsResponse",
-        secured=True,
+        "get_subscriptions",
+        {"replica": "aws", "subscription_type": "elasticsearch"},
+        {"subscriptions": [SUBSCRIPTION]},
     ),
     Case(
-        name="put_subscription",
-        method="PUT",
-        path="/subscriptions",
-        all={
+        "put_subscription",
+        {
             "replica": "aws",
             "callback_url": "https://example.org/hook",
             "method": "PUT",
@@ -353,69 +261,27 @@ CASES = [
             "hmac_key_id": "i",
             "attachments": {"a": {"type": "jmespath", "expression": "x"}},
         },
-        query="replica=aws",
-        body={
-            "callback_url": "https://example.org/hook",
-            "method": "PUT",
-            "encoding": "multipart/form-data",
-            "form_fields": {"a": "b"},
-            "payload_form_field": "p",
-            "jmespath_query": "a.b",
-            "es_query": {},
-            "hmac_secret_key": "k",
-            "hmac_key_id": "i",
-            "attachments": {"a": {"type": "jmespath", "expression": "x"}},
-        },
-        least={"replica": "aws", "callback_url": "https://example.org/hook"},
-        least_query="replica=aws",
-        least_body={"callback_url": "https://example.org/hook"},
-        status=201,
-        answer={"uuid": UUID},
-        model="PutSubscriptionResponse",
-        secured=True,
-        repeatable=False,
+        {"uuid": UUID},
+        201,
     ),
     Case(
-        name="get_subscription",
-        method="GET",
-        path=f"/subscriptions/{UUID}",
-        all={"uuid": UUID, "replica": "aws", "subscription_type": "jmespath"},
-        query="replica=aws&subscription_type=jmespath",
-        least={"uuid": UUID, "replica": "aws"},
-        least_query="replica=aws",
-        answer=SUBSCRIPTION,
-        model="Subscription",
-        secured=True,
+        "get_subscription",
+        {"uuid": UUID, "replica": "aws", "subscription_type": "jmespath"},
+        SUBSCRIPTION,
     ),
     Case(
-        name="delete_subscription",
-        method="DELETE",
-        path=f"/subscriptions/{UUID}",
-        all={"uuid": UUID, "replica": "aws", "subscription_type": "jmespath"},
-        query="replica=aws&subscription_type=jmespath",
-        least={"uuid": UUID, "replica": "aws"},
-        least_query="replica=aws",
-        answer={"timeDeleted": VERSION},
-        model="DeleteSubscriptionResponse",
-        secured=True,
+        "delete_subscription",
+        {"uuid": UUID, "replica": "aws", "subscription_type": "jmespath"},
+        {"timeDeleted": VERSION},
     ),
     Case(
-        name="get_collections",
-        method="GET",
-        path="/collections",
-        all={"start_at": 10, "per_page": 10},
-        query="start_at=10&per_page=10",
-        least={},
-        least_query="",
-        answer={"collections": [{"uuid": UUID, "version": VERSION}]},
-        model="GetCollectionsResponse",
-        secured=True,
+        "get_collections",
+        {"start_at": 10, "per_page": 10},
+        {"collections": [{"uuid": UUID, "version": VERSION}]},
     ),
     Case(
-        name="put_collection",
-        method="PUT",
-        path="/collections",
-        all={
+        "put_collection",
+        {
             "replica": "aws",
             "uuid": UUID,
             "version": VERSION,
@@ -424,46 +290,13 @@ CASES = [
             "details": {"any": [1, None]},
             "contents": [ITEM],
         },
-        query=f"replica=aws&uuid={UUID}&version={_V}",
-        body={
-            "name": "n",
-            "description": "d",
-            "details": {"any": [1, None]},
-            "contents": [ITEM],
-        },
-        least={
-            "replica": "aws",
-            "uuid": UUID,
-            "version": VERSION,
-            "name": "",
-            "description": "",
-            "details": {},
-            "contents": [],
-        },
-        least_query=f"replica=aws&uuid={UUID}&version={_V}",
-        least_body={"name": "", "description": "", "details": {}, "contents": []},
-        status=201,
-        answer={"uuid": UUID, "version": VERSION},
-        model="PutCollectionResponse",
-        secured=True,
+        {"uuid": UUID, "version": VERSION},
+        201,
     ),
+    Case("get_collection", {"uuid": UUID, "replica": "aws", "version": VERSION}, COLLECTION),
     Case(
-        name="get_collection",
-        method="GET",
-        path=f"/collections/{UUID}",
-        all={"uuid": UUID, "replica": "aws", "version": VERSION},
-        query=f"replica=aws&version={_V}",
-        least={"uuid": UUID, "replica": "aws"},
-        least_query="replica=aws",
-        answer=COLLECTION,
-        model="Collection",
-        secured=True,
-    ),
-    Case(
-        name="patch_collection",
-        method="PATCH",
-        path=f"/collections/{UUID}",
-        all={
+        "patch_collection",
+        {
             "uuid": UUID,
             "replica": "aws",
             "version": VERSION,
@@ -473,73 +306,34 @@ CASES = [
             "add_contents": [ITEM],
             "remove_contents": [ITEM],
         },
-        query=f"replica=aws&version={_V}",
-        body={
-            "name": "n",
-            "description": "d",
-            "details": {"x": 1},
-            "add_contents": [ITEM],
-            "remove_contents": [ITEM],
-        },
-        least={"uuid": UUID, "replica": "aws", "version": VERSION},
-        least_query=f"replica=aws&version={_V}",
-        least_body={},
-        answer={"uuid": UUID, "version": VERSION},
-        model="PatchCollectionResponse",
-        secured=True,
-        repeatable=False,
+        {"uuid": UUID, "version": VERSION},
     ),
+    Case("delete_collection", {"uuid": UUID, "replica": "aws"}),
     Case(
-        name="delete_collection",
-        method="DELETE",
-        path=f"/collections/{UUID}",
-        all={"uuid": UUID, "replica": "aws"},
-        query="replica=aws",
-        least={"uuid": UUID, "replica": "aws"},
-        least_query="replica=aws",
-        model="NoneType",
-        secured=True,
-    ),
-    Case(
-        name="get_events",
-        method="GET",
-        path="/events",
-        all={
-            "replica": "aws",
-            "from_date": VERSION,
-            "to_date": VERSION,
-            "token": "t",
-            "per_page": 1,
-        },
-        query=f"replica=aws&from_date={_V}&to_date={_V}&token=t&per_page=1",
-        least={"replica": "aws"},
-        least_query="replica=aws",
-        answer={
+        "get_events",
+        {"replica": "aws", "from_date": VERSION, "to_date": VERSION, "token": "t", "per_page": 1},
+        {
             "event_streams": [
                 {
                     "journal_id": "j",
                     "from_date": VERSION,
                     "to_date": VERSION,
                     "size": 10,
-                    "events": [
-                        {"event_id": "e", "timestamp": VERSION, "offset": 0, "size": 10},
-                    ],
+                    "events": [{"event_id": "e", "timestamp": VERSION, "offset": 0, "size": 10}],
                     "stream_url": STORAGE,
                 }
             ]
         },
-        model="EventStreams",
     ),
     Case(
-        name="get_event",
-        method="GET",
-        path=f"/events/{UUID}",
-        all={"uuid": UUID, "replica": "aws", "version": VERSION},
-        query=f"replica=aws&version={_V}",
-        least={"uuid": UUID, "replica": "aws", "version": VERSION},
-        least_query=f"replica=aws&version={_V}",
-        answer={"manifest": {"files": []}, "state": "new", "uuid": UUID},
-        model="dict",
+        "get_event",
+        {"uuid": UUID, "replica": "aws", "version": VERSION},
+        {"manifest": {"files": []}, "state": "new", "uuid": UUID},
     ),
 ]
 BY_NAME = {case.name: case for case in CASES}
+KINDS = [
+    BY_NAME[name]
+    for name in ("get_event", "get_bundle", "post_search", "patch_bundle", "get_file", "head_file")
+]
+"""One of each kind: plain, paged, paged by POST, with a body, a content, without one."""

@@ -1,17 +1,16 @@
-"""The five paged operations, page by page and item by item (behaviour reference, §7)."""
+"""The five paged operations, page by page and item by item (docs/behaviour.md 7)."""
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from attrs import evolve, field, frozen
+from attrs import frozen
 from pytest_httpx import HTTPXMock
 
-from dss_client import DSSClient, DSSDecodeError, DSSError, NotFound
+from dss_client import DSSDecodeError, DSSError, NotFound
+from dss_client._endpoints import ENDPOINTS
 from tests.drive import Driver
-from tests.operations.cases import BASE, BY_NAME, FILE_VERSION, TOKEN, UUID, VERSION, Case
-from tests.operations.wire import url_of
+from tests.operations.cases import BASE, BY_NAME, TOKEN, VERSION, Case
 
 
 @frozen
@@ -20,20 +19,15 @@ class Paged:
 
     Attributes:
         case: Its row.
-        key: Dotted path of the list.
-        item: One item of it.
         link: Query of the next page's URL, as the service writes it.
         query: Query that is sent for it.
         quotes: Round ``next``.
     """
 
     case: Case
-    key: str
-    item: Mapping[str, Any]
     link: str
     query: str
     quotes: str = "'"
-    arguments: Mapping[str, Any] = field(factory=dict[str, Any])
 
     def __str__(self) -> str:
         return self.case.name
@@ -42,187 +36,129 @@ class Paged:
         """Return a page with an item for each mark."""
         document: dict[str, Any] = json.loads(json.dumps(self.case.answer))
         place = document
-        *parents, last = self.key.split(".")
+        *parents, last = self.case.endpoint.item_path
         for name in parents:
             place = place[name]
-        place[last] = [{**self.item, "mark": mark} for mark in marks]
+        place[last] = [{**place[last][0], "mark": mark} for mark in marks]
         return document
 
     def items_of(self, page: Any) -> list[int]:
         """Return the marks on a page that the client returned."""
-        for name in self.key.split("."):
+        for name in self.case.endpoint.item_path:
             page = getattr(page, name)
         return [item.mark for item in page]
+
+    def next(self, query: str | None = None, host: str = BASE) -> dict[str, str]:
+        """Return the headers of a page that names a next one."""
+        path = self.case.target(self.case.least).partition("?")[0]
+        url = f"{host}{path}?{self.link if query is None else query}"
+        return {
+            "Link": f"<{url}>; rel={self.quotes}next{self.quotes}",
+            "X-OpenAPI-Pagination": "true",
+            "X-OpenAPI-Paginated-Content-Key": ".".join(self.case.endpoint.item_path),
+        }
 
 
 PAGED = [
     Paged(
         BY_NAME["get_bundle"],
-        "bundle.files",
-        FILE_VERSION,
         f"replica=aws&start_at=500&version={VERSION}&token=None",
-        f"replica=aws&start_at=500&version={VERSION.replace(':', '%3A')}",
+        f"replica=aws&start_at=500&version={VERSION}",
     ),
     Paged(
         BY_NAME["get_bundles_all"],
-        "bundles",
-        {"uuid": UUID, "version": VERSION},
         "replica=aws&search_after=bundles%2Fx&token=t%2F%2B",
         "replica=aws&search_after=bundles%2Fx&token=t%2F%2B",
     ),
-    Paged(
-        BY_NAME["get_collections"],
-        "collections",
-        {"uuid": UUID, "version": VERSION},
-        "start_at=500",
-        "start_at=500",
-    ),
+    Paged(BY_NAME["get_collections"], "start_at=500", "start_at=500"),
     Paged(
         BY_NAME["get_events"],
-        "event_streams",
-        BY_NAME["get_events"].answer["event_streams"][0],
         "replica=aws&replica=aws&token=%7B%22a%22%3A1%7D",
         "replica=aws&token=%7B%22a%22%3A1%7D",
     ),
     Paged(
         BY_NAME["post_search"],
-        "results",
-        BY_NAME["post_search"].answer["results"][0],
-        "per_page=100&replica=aws&search_after=a%2Cb&output_format=summary",
-        "replica=aws&per_page=100&search_after=a%2Cb&output_format=summary",
+        "per_page=100&replica=gcp&search_after=a%2Cb&output_format=summary",
+        "replica=gcp&per_page=100&search_after=a%2Cb&output_format=summary",
         quotes='"',
     ),
 ]
+BUNDLE = PAGED[0]
 every_paged = pytest.mark.parametrize("paged", PAGED, ids=str)
 
 
-def link(paged: Paged, query: str | None = None, host: str = BASE) -> dict[str, str]:
-    """Return the header of a next page."""
-    url = f"{host}{paged.case.path}?{paged.link if query is None else query}"
-    return {
-        "Link": f"<{url}>; rel={paged.quotes}next{paged.quotes}",
-        "X-OpenAPI-Pagination": "true",
-        "X-OpenAPI-Paginated-Content-Key": paged.key,
-    }
-
-
-def two_pages(mock: HTTPXMock, paged: Paged) -> None:
-    method = paged.case.method
-    mock.add_response(method=method, status_code=206, headers=link(paged), json=paged.page(1, 2))
-    mock.add_response(method=method, status_code=200, json=paged.page(3))
-
-
-def test_these_five_are_paged() -> None:
-    with DSSClient(BASE) as dss:
-        paged = {name for name in BY_NAME if hasattr(getattr(dss, name), "paginate")}
-    assert paged == {str(each) for each in PAGED}
+def test_these_are_paged() -> None:
+    assert {name for name, each in ENDPOINTS.items() if each.item_path} == {*map(str, PAGED)}
 
 
 @every_paged
 def test_paginate_yields_the_pages(paged: Paged, drive: Driver, httpx_mock: HTTPXMock) -> None:
-    two_pages(httpx_mock, paged)
+    httpx_mock.add_response(status_code=206, headers=paged.next(), json=paged.page(1, 2))
+    httpx_mock.add_response(json=paged.page(3))
+    case = paged.case
     options = {"token": TOKEN}
-    pages = drive(url=BASE, options=options).call(f"{paged.case.name}.paginate", **paged.case.least)
+    pages = drive(url=BASE, options=options).call(f"{case.name}.paginate", **case.least)
     assert [paged.items_of(page) for page in pages] == [[1, 2], [3]]
-    assert {type(page).__name__ for page in pages} == {paged.case.model}
+    assert {type(page).__name__ for page in pages} == {case.model}
     first, second = httpx_mock.get_requests()
-    assert str(first.url) == url_of(paged.case, paged.case.least_query)
-    assert str(second.url) == url_of(paged.case, paged.query)
+    target = case.target(case.least)
+    assert str(first.url) == BASE + target
+    assert str(second.url) == f"{BASE}{target.partition('?')[0]}?{paged.query}"
     assert second.content == first.content
-    expected = f"Bearer {TOKEN}" if paged.case.secured else None
+    expected = f"Bearer {TOKEN}" if case.endpoint.secured else None
     assert second.headers.get("authorization") == expected
 
 
 @every_paged
-def test_iterate_yields_the_items(paged: Paged, drive: Driver, httpx_mock: HTTPXMock) -> None:
-    two_pages(httpx_mock, paged)
-    items = drive(url=BASE).call(f"{paged.case.name}.iterate", **paged.case.least)
-    assert [item.mark for item in items] == [1, 2, 3]
-
-
-@every_paged
-def test_the_plain_call_is_the_first_page(
+def test_iterate_yields_the_items_and_sends_all_arguments_again(
     paged: Paged, drive: Driver, httpx_mock: HTTPXMock
 ) -> None:
-    httpx_mock.add_response(status_code=206, headers=link(paged), json=paged.page(1))
-    assert paged.items_of(drive(url=BASE).call(paged.case.name, **paged.case.least)) == [1]
-
-
-@every_paged
-def test_all_arguments_reach_every_page(paged: Paged, drive: Driver, httpx_mock: HTTPXMock) -> None:
-    httpx_mock.add_response(headers=link(paged, query="per_page=77"), json=paged.page(1))
+    # A page after a full one may be empty; one that a 503 hid is asked for again.
+    httpx_mock.add_response(headers=paged.next(query="per_page=77"), json=paged.page(1, 2))
+    httpx_mock.add_response(status_code=503)
     httpx_mock.add_response(json=paged.page())
-    drive(url=BASE).call(f"{paged.case.name}.iterate", **paged.case.all)
-    first, second = httpx_mock.get_requests()
-    assert dict(second.url.params) == {**first.url.params, "per_page": "77"}
+    items = drive(url=BASE).call(f"{paged.case.name}.iterate", **paged.case.all)
+    assert [item.mark for item in items] == [1, 2]
+    first, _, last = httpx_mock.get_requests()
+    assert dict(last.url.params) == {**first.url.params, "per_page": "77"}
 
 
-@every_paged
-def test_a_page_after_a_full_one_may_be_empty(
-    paged: Paged, drive: Driver, httpx_mock: HTTPXMock
-) -> None:
-    httpx_mock.add_response(status_code=206, headers=link(paged), json=paged.page(1))
-    httpx_mock.add_response(json=paged.page())
-    items = drive(url=BASE).call(f"{paged.case.name}.iterate", **paged.case.least)
-    assert [item.mark for item in items] == [1]
+def test_the_plain_call_is_the_first_page(drive: Driver, httpx_mock: HTTPXMock) -> None:
+    httpx_mock.add_response(status_code=206, headers=BUNDLE.next(), json=BUNDLE.page(1))
+    result = drive(url=BASE).call("get_bundle", **BUNDLE.case.least)
+    assert BUNDLE.items_of(result) == [1]
 
 
-@every_paged
-def test_a_link_never_leads_to_another_host(
-    paged: Paged, drive: Driver, httpx_mock: HTTPXMock
-) -> None:
-    elsewhere = link(paged, host="https://evil.example.com")
-    httpx_mock.add_response(status_code=206, headers=elsewhere, json=paged.page(1))
-    httpx_mock.add_response(json=paged.page(2))
-    drive(url=BASE, options={"token": TOKEN}).call(
-        f"{paged.case.name}.paginate", **paged.case.least
-    )
+def test_a_link_never_leads_to_another_host(drive: Driver, httpx_mock: HTTPXMock) -> None:
+    elsewhere = BUNDLE.next(host="https://evil.example.com")
+    httpx_mock.add_response(status_code=206, headers=elsewhere, json=BUNDLE.page(1))
+    httpx_mock.add_response(json=BUNDLE.page(2))
+    drive(url=BASE).call("get_bundle.paginate", **BUNDLE.case.least)
     assert {request.url.host for request in httpx_mock.get_requests()} == {"dss.example.org"}
 
 
-@every_paged
+@pytest.mark.parametrize("target", [f"<{BASE}/x?replica=aws>", "<http://[::1>"])
 def test_a_link_back_to_the_same_page_is_refused(
-    paged: Paged, drive: Driver, httpx_mock: HTTPXMock
+    target: str, drive: Driver, httpx_mock: HTTPXMock
 ) -> None:
-    same = link(paged, query=paged.case.least_query)
-    httpx_mock.add_response(status_code=206, headers=same, json=paged.page(1))
-    with pytest.raises(DSSError, match=f"{paged.case.name}.*same page"):
-        drive(url=BASE).call(f"{paged.case.name}.iterate", **paged.case.least)
+    headers = {"Link": f'{target}; rel="next"'}
+    httpx_mock.add_response(status_code=206, headers=headers, json=BUNDLE.page(1))
+    with pytest.raises(DSSError, match=r"get_bundle.*same page"):
+        drive(url=BASE).call("get_bundle.iterate", **BUNDLE.case.least)
 
 
-@every_paged
 @pytest.mark.parametrize("what", ["paginate", "iterate"])
+@pytest.mark.parametrize(
+    ("later", "error"),
+    [
+        ({"status_code": 404, "json": {"code": "not_found", "title": "Gone."}}, NotFound),
+        ({"json": {"bundle": {}}}, DSSDecodeError),
+    ],
+)
 def test_an_error_on_a_later_page_is_raised(
-    paged: Paged, what: str, drive: Driver, httpx_mock: HTTPXMock
+    what: str, later: Any, error: type[DSSError], drive: Driver, httpx_mock: HTTPXMock
 ) -> None:
-    httpx_mock.add_response(status_code=206, headers=link(paged), json=paged.page(1))
-    httpx_mock.add_response(status_code=404, json={"code": "not_found", "title": "Gone."})
-    with pytest.raises(NotFound):
-        drive(url=BASE).call(f"{paged.case.name}.{what}", **paged.case.least)
-
-
-@every_paged
-def test_a_later_page_is_repeated_after_a_503(
-    paged: Paged, drive: Driver, httpx_mock: HTTPXMock
-) -> None:
-    httpx_mock.add_response(status_code=206, headers=link(paged), json=paged.page(1))
-    httpx_mock.add_response(status_code=503)
-    httpx_mock.add_response(json=paged.page(2))
-    items = drive(url=BASE).call(f"{paged.case.name}.iterate", **paged.case.least)
-    assert [item.mark for item in items] == [1, 2]
-
-
-def test_a_link_that_is_no_url_is_refused(drive: Driver, httpx_mock: HTTPXMock) -> None:
-    paged = evolve(PAGED[0], quotes='"')
-    headers = {"Link": '<http://[::1>; rel="next"'}
-    httpx_mock.add_response(headers=headers, json=paged.page(1))
-    with pytest.raises(DSSError, match="the same page"):
-        drive(url=BASE).call("get_bundle.iterate", **paged.case.least)
-
-
-def test_a_broken_later_page_is_refused(drive: Driver, httpx_mock: HTTPXMock) -> None:
-    paged = PAGED[0]
-    httpx_mock.add_response(status_code=206, headers=link(paged), json=paged.page(1))
-    httpx_mock.add_response(json={"bundle": {}})
-    with pytest.raises(DSSDecodeError):
-        drive(url=BASE).call("get_bundle.iterate", **paged.case.least)
+    httpx_mock.add_response(status_code=206, headers=BUNDLE.next(), json=BUNDLE.page(1))
+    httpx_mock.add_response(**later)
+    with pytest.raises(error):
+        drive(url=BASE).call(f"get_bundle.{what}", **BUNDLE.case.least)
