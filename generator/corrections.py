@@ -1,8 +1,8 @@
 """Where the service answers otherwise than its specification says.
 
 Each correction is a JSON pointer into ``specs/swagger.json``, a JSON merge patch (RFC 7396) for
-what is there, and the section of the behaviour reference that proves it. The pinned file itself
-stays as the service published it.
+what is there, and the places in docs/behaviour.md that prove it. The pinned file itself stays as
+the service published it.
 
 Vendor extensions say what Swagger cannot:
 
@@ -30,13 +30,13 @@ class Correction:
     Attributes:
         pointer: Where in the pinned specification.
         patch: What to merge there.
-        section: The section of the behaviour reference that proves it.
+        places: The places in docs/behaviour.md that prove it, such as ``8.12, S21``.
         why: What is different, in a sentence.
     """
 
     pointer: str
     patch: dict[str, Any]
-    section: str
+    places: str
     why: str
 
 
@@ -66,7 +66,7 @@ def _locate(document: dict[str, Any], correction: Correction) -> tuple[Any, Any]
             node = node[key]
         else:
             raise GeneratorError(
-                f"stale correction {correction.pointer} (section {correction.section}):"
+                f"stale correction {correction.pointer} (docs/behaviour.md {correction.places}):"
                 " the specification has nothing there; see generator/corrections.py"
             )
     return parent, key
@@ -256,7 +256,7 @@ CORRECTIONS = (
                 " this name where the specification says `path`. Send both.",
             }
         },
-        "8.12 (S21)",
+        "8.12, S21",
         "The service reads the pointer from `fragment`.",
     ),
     Correction(
@@ -274,7 +274,7 @@ CORRECTIONS = (
                 }
             },
         },
-        "8.12 (S32)",
+        "8.12, S32",
         "The collection is sent as it is, not wrapped.",
     ),
     Correction(
@@ -292,7 +292,7 @@ CORRECTIONS = (
                 }
             },
         },
-        "8.11 (S32)",
+        "8.11, S32",
         "The subscription is sent as it is, not wrapped.",
     ),
 )

@@ -1,7 +1,7 @@
 """How operations, classes and fields are called.
 
-Operations are named by the rule of the reference client (behaviour reference, section 14.2), so
-that whoever knows it finds every method.
+Operations are named by the rule of the reference client (docs/behaviour.md 14.2), so that whoever
+knows it finds every method.
 """
 
 import keyword

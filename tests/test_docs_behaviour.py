@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from generator.corrections import CORRECTIONS
+
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "behaviour.md").read_text(encoding="utf-8")
 PLACES = {
@@ -21,6 +23,11 @@ def test_every_quotation_resolves(folder: str) -> None:
         for quotation in QUOTATION.findall(file.read_text(encoding="utf-8")):
             for place in re.findall(PLACE, quotation):
                 assert place in PLACES, f"{file}: docs/behaviour.md {place}"
+
+
+def test_every_correction_of_the_specification_names_its_proof() -> None:
+    for correction in CORRECTIONS:
+        assert set(correction.places.split(", ")) <= PLACES, correction.pointer
 
 
 def test_the_page_refers_to_places_of_its_own() -> None:

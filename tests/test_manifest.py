@@ -1,4 +1,4 @@
-"""Manifests: docs/behaviour.md 14.11, warts C14 and C25."""
+"""Manifests: docs/behaviour.md 14.11, C14, C25."""
 
 import csv
 import io

@@ -9,7 +9,7 @@ from .errors import redact_url
 
 __all__ = ["HeaderModel", "Model"]
 
-_SECRETS = frozenset({"hmac_secret_key"})  # some services send it back (behaviour reference, S20)
+_SECRETS = frozenset({"hmac_secret_key"})  # some services send it back (docs/behaviour.md S20)
 
 
 class Model(BaseModel, frozen=True):  # said here and in each subclass: type checkers read it

@@ -1,4 +1,4 @@
-"""File content: redirects to storage, streams, locations (behaviour reference, §8.1 and §8.2)."""
+"""File content: redirects to storage, streams, locations (docs/behaviour.md 8.1, 8.2)."""
 
 import json
 from typing import Any

@@ -16,11 +16,11 @@ from .output import one_line
 if TYPE_CHECKING:
     from dss_client import DSSClient
 
-__all__ = ["App", "Command", "Session", "app", "pass_session"]
+__all__ = ["App", "CliContext", "Command", "app", "pass_cli_context"]
 
 
 @define
-class Session:
+class CliContext:
     """The values of the options that every command takes.
 
     Attributes:
@@ -49,13 +49,13 @@ class Session:
 
 _WORDS = f"{__name__}.words"
 
-pass_session = click.make_pass_decorator(Session, ensure=True)
+pass_cli_context = click.make_pass_decorator(CliContext, ensure=True)
 
 
 def _remember(context: click.Context, option: click.Parameter, value: object) -> None:
     """Note an option wherever it stands: one before the command holds unless repeated after it."""
     if value is not None:
-        setattr(context.ensure_object(Session), str(option.name), value)
+        setattr(context.ensure_object(CliContext), str(option.name), value)
 
 
 def _print_version(context: click.Context, _option: click.Parameter, value: bool) -> None:
@@ -73,8 +73,10 @@ def _log_to_stderr(context: click.Context, option: click.Parameter, value: bool 
     _remember(context, option, value)
 
 
-def _option(*names: str, callback: Callable[..., None] = _remember, **how: Any) -> click.Option:
-    return click.Option(names, callback=callback, expose_value=False, **how)
+def _option(
+    *names: str, callback: Callable[..., None] = _remember, **settings: Any
+) -> click.Option:
+    return click.Option(names, callback=callback, expose_value=False, **settings)
 
 
 _COMMON = (
@@ -132,7 +134,7 @@ class Command(_Common):
             click.echo("Interrupted.", err=True)
             ctx.exit(INTERRUPTED)
         except Exception as error:
-            if ctx.ensure_object(Session).debug:
+            if ctx.ensure_object(CliContext).debug:
                 _show_trace(error)
             raise _for_user(error, ctx) from error
 

@@ -13,7 +13,7 @@ from attrs import fields, frozen
 from dss_client import Replica
 
 from . import INTERRUPTED
-from ._app import Session
+from ._app import CliContext
 from .output import human_size, one_line, plain, table
 from .params import replica_option
 from .progress import progress_bar
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from dss_client.download import DownloadOptions, DownloadReport, FileReport, ProgressCallback
 
 __all__ = [
-    "How",
-    "Now",
+    "RunOptions",
+    "TransferOptions",
     "download_dir_option",
     "emit_report",
     "filter_options",
@@ -33,10 +33,10 @@ __all__ = [
     "layout_option",
     "no_data_option",
     "no_metadata_option",
-    "now_options",
     "refuse_failures",
     "resumable",
     "run_download",
+    "run_options",
     "summary",
     "transfer_options",
 ]
@@ -79,8 +79,8 @@ no_metadata_option: Decorator = click.option(
 
 
 @frozen(kw_only=True)
-class How:
-    """How to download."""
+class TransferOptions:
+    """The options of every download."""
 
     replica: Replica
     download_dir: Path
@@ -104,22 +104,22 @@ class How:
 
 
 @frozen(kw_only=True)
-class Now:
-    """What to do with a download now."""
+class RunOptions:
+    """How a command runs its download, and what it prints."""
 
     dry_run: bool
     processes: int
     verbose: bool
 
-    def run(
-        self, how: How, download: "Callable[[DownloadOptions], DownloadReport]"
+    def download(
+        self, transfer: TransferOptions, download: "Callable[[DownloadOptions], DownloadReport]"
     ) -> "DownloadReport":
         """Run a download as the options say."""
 
         def start(
             progress: "ProgressCallback | None", executor: "Executor | None"
         ) -> "DownloadReport":
-            options = how.options()
+            options = transfer.options()
             options["dry_run"] = self.dry_run
             options["progress"] = progress
             options["executor"] = executor
@@ -129,7 +129,7 @@ class Now:
 
 
 @frozen(kw_only=True)
-class Filters:
+class FilterOptions:
     """Which files of a bundle to take."""
 
     metadata_filter: tuple[str, ...]
@@ -174,8 +174,8 @@ def _collected(
 
 
 transfer_options: Decorator = _collected(
-    How,
-    "how",
+    TransferOptions,
+    "transfer",
     replica_option,
     download_dir_option,
     click.option(
@@ -208,11 +208,11 @@ transfer_options: Decorator = _collected(
     ),
     click.option("--threads", type=_COUNT, metavar="N", help="Files to work on at once."),
 )
-"""Take how to download, as argument `how`."""
+"""Take the options of every download, as argument `transfer`."""
 
-now_options: Decorator = _collected(
-    Now,
-    "now",
+run_options: Decorator = _collected(
+    RunOptions,
+    "run",
     click.option(
         "--dry-run", is_flag=True, help="Only show what would be done; with --json or -v, also why."
     ),
@@ -225,10 +225,10 @@ now_options: Decorator = _collected(
     ),
     click.option("-v", "--verbose", is_flag=True, help="Print a line for each file."),
 )
-"""Take what to do now, as argument `now`."""
+"""Take how to run the download, as argument `run`."""
 
 filter_options: Decorator = _collected(
-    Filters,
+    FilterOptions,
     "filters",
     click.option(
         "--metadata-filter",
@@ -365,18 +365,18 @@ def _file_line(entry: "FileReport") -> str:
     return f"{line}  ({plain(why)})" if why else line
 
 
-def _text(report: "DownloadReport", now: Now, ending: str) -> Iterator[str]:
-    if now.verbose:
+def _text(report: "DownloadReport", run: RunOptions, ending: str) -> Iterator[str]:
+    if run.verbose:
         yield from map(_file_line, report.entries)
-    if now.dry_run:
+    if run.dry_run:
         yield from _foreseen(report)
     else:
         yield f"{summary(report)}, {ending}"
 
 
 def emit_report(
-    session: Session,
-    now: Now,
+    cli: CliContext,
+    run: RunOptions,
     report: "DownloadReport",
     ending: str,
     first: Mapping[str, object] | None = None,
@@ -384,23 +384,23 @@ def emit_report(
     """Print the result of a download, without having all of it in memory.
 
     Args:
-        session: The common options.
-        now: What to do now.
+        cli: The common options.
+        run: How to run it.
         report: The report.
         ending: Where it is, as the end of the line.
         first: Further members of the JSON document.
     """
     from dss_client.download.lines import report_lines
 
-    for line in report_lines(report, first) if session.as_json else _text(report, now, ending):
+    for line in report_lines(report, first) if cli.as_json else _text(report, run, ending):
         click.echo(line)
 
 
-def finish(session: Session, now: Now, report: "DownloadReport", ending: str) -> None:
+def finish(cli: CliContext, run: RunOptions, report: "DownloadReport", ending: str) -> None:
     """Print the result of a download.
 
     Raises:
         click.ClickException: Some files failed.
     """
-    emit_report(session, now, report, ending)
+    emit_report(cli, run, report, ending)
     refuse_failures(report)

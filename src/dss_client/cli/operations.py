@@ -25,20 +25,22 @@ def option(parameter: Parameter) -> click.Option:
     """Return the option that takes a parameter."""
     names = [option_name(parameter), parameter.name]
     text = " ".join(parameter.description.split())
-    how: dict[str, Any] = {"help": text, "required": parameter.required}
+    settings: dict[str, Any] = {"help": text, "required": parameter.required}
     if parameter.choices:
-        return click.Option(names, type=click.Choice(parameter.choices), **how)
+        return click.Option(names, type=click.Choice(parameter.choices), **settings)
     match parameter.type:
         case "boolean":
             # `--directurls` and `--directurls true` are both what people write.
-            return click.Option(names, type=bool, is_flag=False, flag_value=True, **how)
+            return click.Option(names, type=bool, is_flag=False, flag_value=True, **settings)
         case "array":
-            return click.Option(names, type=json_objects, multiple=True, metavar="JSON ...", **how)
+            return click.Option(
+                names, type=json_objects, multiple=True, metavar="JSON ...", **settings
+            )
         case "integer":
-            return click.Option(names, type=int, metavar="N", **how)
+            return click.Option(names, type=int, metavar="N", **settings)
         case "number":
-            return click.Option(names, type=float, metavar="N", **how)
+            return click.Option(names, type=float, metavar="N", **settings)
         case "string":
-            return click.Option(names, metavar="TEXT", **how)
+            return click.Option(names, metavar="TEXT", **settings)
         case "object" | "any":
-            return click.Option(names, type=json_object, metavar="JSON", **how)
+            return click.Option(names, type=json_object, metavar="JSON", **settings)

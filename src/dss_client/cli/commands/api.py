@@ -11,7 +11,7 @@ from click.shell_completion import CompletionItem
 from dss_client._endpoints import ENDPOINTS
 from dss_client._request import Endpoint
 
-from .._app import App, Command, Session, app
+from .._app import App, CliContext, Command, app
 from ..operations import is_list, option, option_name
 from ..output_file import written_to
 
@@ -42,7 +42,7 @@ class OperationCommand(Command):
 
     def _call(self, **values: Any) -> None:
         context = click.get_current_context()
-        session = context.ensure_object(Session)
+        cli = context.ensure_object(CliContext)
         own = {name: values.pop(name) for name in _OWN if name in values}
         given: dict[str, Any] = {}
         for parameter in self.endpoint.parameters:
@@ -51,7 +51,7 @@ class OperationCommand(Command):
                 value = list(itertools.chain.from_iterable(value)) if value else None
             if value is not None or parameter.required:
                 given[parameter.name] = [] if value is None else value
-        with session.client() as dss:
+        with cli.client() as dss:
             _answer(dss, self.endpoint, given, own)
 
 
@@ -117,7 +117,7 @@ def _answer(
 def _texts(
     method: Any, endpoint: Endpoint, given: dict[str, Any], own: dict[str, Any]
 ) -> Iterator[str]:
-    from ..answers import Answers, merged, plain_json
+    from ..results import PagedResult, merged, plain_json
 
     jsonl: bool = own.get("jsonl", False)
     if not endpoint.item_path:
@@ -129,12 +129,12 @@ def _texts(
     pages: Iterator[Any] = method.paginate(**given)
     if not own["paginate"]:
         pages = itertools.islice(pages, 1)
-    answers = Answers(pages, endpoint.item_path, own["limit"])
+    paged = PagedResult(pages, endpoint.item_path, own["limit"])
     if jsonl:
-        for item in answers.items():
+        for item in paged.items():
             yield plain_json(item, one_line=True)
     else:
-        yield plain_json(merged(answers), one_line=False)
+        yield plain_json(merged(paged), one_line=False)
 
 
 class Api(App):

@@ -6,7 +6,7 @@ import click
 
 from dss_client import Replica
 
-from .._app import Session, app, pass_session
+from .._app import CliContext, app, pass_cli_context
 from ..output import emit
 from ..params import (
     BundleId,
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     metavar="S",
     help="Seconds to wait.",
 )
-@pass_session
+@pass_cli_context
 def checkout(
-    session: Session,
+    cli: CliContext,
     bundle: BundleId | None,
     replica: Replica,
     version: str | None,
@@ -60,7 +60,7 @@ def checkout(
         _refuse_beside_job(bundle, version=version, destination=destination, email=email)
     elif bundle is None:
         raise click.UsageError("name a bundle, or continue with a job: --job ID")
-    with session.client() as client:
+    with cli.client() as client:
         if bundle is None:
             job = CheckoutJob.attach(client, job_id or "", replica=replica)
         else:
@@ -75,7 +75,7 @@ def checkout(
             if not no_wait:
                 click.echo(f"checkout job {job.job_id}", err=True)
         status = _status(job, timeout, just_started=bundle is not None, wait=not no_wait)
-    _show(session, job, status, just_started=bundle is not None)
+    _show(cli, job, status, just_started=bundle is not None)
 
 
 def _refuse_beside_job(bundle: BundleId | None, **options: str | None) -> None:
@@ -105,7 +105,7 @@ def _status(
 
 
 def _show(
-    session: Session, job: "CheckoutJob", status: "CheckoutStatus", *, just_started: bool
+    cli: CliContext, job: "CheckoutJob", status: "CheckoutStatus", *, just_started: bool
 ) -> None:
     document = {
         "job_id": job.job_id,
@@ -114,4 +114,4 @@ def _show(
         "location": status.location,
     }
     running = job.job_id if just_started else status.state
-    emit(document, [status.location or running], as_json=session.as_json)
+    emit(document, [status.location or running], as_json=cli.as_json)

@@ -8,7 +8,7 @@ import click
 
 from dss_client import Replica
 
-from .._app import Session, app, pass_session
+from .._app import CliContext, app, pass_cli_context
 from ..json_value import json_object, json_objects
 from ..output import emit
 from ..params import BundleId, collection_argument, replica_option
@@ -38,9 +38,9 @@ def _items_option(name: str, text: str) -> Callable[[F], F]:
 @_items_option("--contents", "Items")
 @click.option("--uuid", help="Its id; a new one if not given.")
 @replica_option
-@pass_session
+@pass_cli_context
 def create_collection(
-    session: Session,
+    cli: CliContext,
     name: str,
     description: str,
     details: dict[str, object] | None,
@@ -49,7 +49,7 @@ def create_collection(
     replica: Replica,
 ) -> None:
     """Store a collection of any number of items."""
-    with session.client() as dss:
+    with cli.client() as dss:
         made = dss.create_collection(
             name=name,
             description=description,
@@ -58,7 +58,7 @@ def create_collection(
             uuid=uuid,
             replica=replica,
         )
-    _say(session, made)
+    _say(cli, made)
 
 
 @app.command("update-collection")
@@ -69,9 +69,9 @@ def create_collection(
 @click.option("--description", help="What it is now.")
 @click.option("--details", type=json_object, metavar="JSON", help="Anything else.")
 @replica_option
-@pass_session
+@pass_cli_context
 def update_collection(
-    session: Session,
+    cli: CliContext,
     collection: BundleId,
     add: _Items,
     remove: _Items,
@@ -83,7 +83,7 @@ def update_collection(
     """Make a new version of a collection. Name the version to start from as UUID.VERSION."""
     if collection.version is None:
         raise click.UsageError("name the version to start from: UUID.VERSION")
-    with session.client() as dss:
+    with cli.client() as dss:
         made = dss.update_collection(
             uuid=collection.uuid,
             version=collection.version,
@@ -94,23 +94,23 @@ def update_collection(
             details=details,
             replica=replica,
         )
-    _say(session, made)
+    _say(cli, made)
 
 
 @app.command("clear-cache")
-@pass_session
-def clear_cache(session: Session) -> None:
+@pass_cli_context
+def clear_cache(cli: CliContext) -> None:
     """Remove the copy of the deployment's specification that refresh-swagger keeps."""
-    with session.client() as dss:
+    with cli.client() as dss:
         there = dss.clear_cache()
     line = "The copy was removed." if there else "There was no copy."
-    emit({"removed": there}, [line], as_json=session.as_json)
+    emit({"removed": there}, [line], as_json=cli.as_json)
 
 
 def _flat(items: _Items) -> "list[Item]":
     return cast("list[Item]", list(itertools.chain.from_iterable(items)))
 
 
-def _say(session: Session, made: "CollectionVersion") -> None:
+def _say(cli: CliContext, made: "CollectionVersion") -> None:
     document = {"uuid": made.uuid, "version": made.version}
-    emit(document, [f"{made.uuid}.{made.version}"], as_json=session.as_json)
+    emit(document, [f"{made.uuid}.{made.version}"], as_json=cli.as_json)

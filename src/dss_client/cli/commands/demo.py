@@ -10,7 +10,7 @@ import click
 from dss_client import DSSClient, Replica
 from dss_client.versions import FQID
 
-from .._app import Session, app, pass_session
+from .._app import CliContext, app, pass_cli_context
 from ..downloads import refuse_failures, run_download, summary
 from ..local_extra import local_dss
 from ..output import emit, plain
@@ -58,13 +58,13 @@ with LocalDSS(sample=True) as server, DSSClient(server.url) as dss:
     metavar="DIR",
     help="Where to download to; a directory that is new, empty, or of an earlier demo.",
 )
-@pass_session
-def demo(session: Session, directory: Path) -> None:
+@pass_cli_context
+def demo(cli: CliContext, directory: Path) -> None:
     """Search, check out, download and verify sample data.
 
     It runs on this machine, with an embedded DSS that it starts and stops.
     """
-    say = _Narrator(err=session.as_json)
+    say = _Narrator(err=cli.as_json)
     manifest = directory / _MANIFEST
     server = local_dss(sample=True, settings={"checkout_polls": _POLLS})
     _claim(directory)
@@ -88,7 +88,7 @@ def demo(session: Session, directory: Path) -> None:
     ending = (
         f"OK: {verified.bundles} bundles, {verified.files} files, {verified.bytes} bytes verified"
     )
-    emit(document, ["", ending], as_json=session.as_json)
+    emit(document, ["", ending], as_json=cli.as_json)
 
 
 class _Narrator:

@@ -8,17 +8,17 @@ import click
 
 from dss_client.versions import FQID
 
-from .._app import Session, app, pass_session
+from .._app import CliContext, app, pass_cli_context
 from ..downloads import (
-    Filters,
-    How,
-    Now,
+    FilterOptions,
+    RunOptions,
+    TransferOptions,
     filter_options,
     finish,
     layout_option,
     no_data_option,
     no_metadata_option,
-    now_options,
+    run_options,
     transfer_options,
 )
 from ..params import (
@@ -38,15 +38,15 @@ if TYPE_CHECKING:
 @bundle_version_option
 @transfer_options
 @filter_options
-@now_options
-@pass_session
+@run_options
+@pass_cli_context
 def download(
-    session: Session,
+    cli: CliContext,
     bundles: tuple[BundleId, ...],
     version: str | None,
-    how: How,
-    filters: Filters,
-    now: Now,
+    transfer: TransferOptions,
+    filters: FilterOptions,
+    run: RunOptions,
 ) -> None:
     """Download bundles, every file verified.
 
@@ -57,10 +57,10 @@ def download(
     if version is not None and len(bundles) > 1:
         raise click.UsageError("--version is for one bundle: name several as UUID.VERSION")
     one = bundles[0].at(version) if len(bundles) == 1 else None
-    with session.client() as client:
+    with cli.client() as client:
         if one is not None:
-            report = now.run(
-                how,
+            report = run.download(
+                transfer,
                 lambda options: download_bundle(
                     client,
                     bundle_uuid=one.uuid,
@@ -70,24 +70,28 @@ def download(
                 ),
             )
         else:
-            pinned = [_pinned(client, bundle, how) for bundle in bundles]
-            report = now.run(
-                how,
+            pinned = [_pinned(client, bundle, transfer) for bundle in bundles]
+            report = run.download(
+                transfer,
                 lambda options: download_bundles(
                     client, bundles=pinned, **filters.options(), **options
                 ),
             )
-    place = how.download_dir if one is None else how.download_dir / str(report.entries[0].bundle)
-    finish(session, now, report, f"in {place}")
+    place = (
+        transfer.download_dir
+        if one is None
+        else transfer.download_dir / str(report.entries[0].bundle)
+    )
+    finish(cli, run, report, f"in {place}")
 
 
-def _pinned(client: "DSSClient", bundle: BundleId, how: How) -> FQID:
+def _pinned(client: "DSSClient", bundle: BundleId, transfer: TransferOptions) -> FQID:
     """Return a bundle with its version; the latest if none was given."""
     if bundle.version is not None:
         return FQID(bundle.uuid, bundle.version)
     from dss_client.download.source import as_source
 
-    pages = as_source(client).bundle_pages(uuid=bundle.uuid, version=None, replica=how.replica)
+    pages = as_source(client).bundle_pages(uuid=bundle.uuid, version=None, replica=transfer.replica)
     page = next(pages)
     return FQID(page.bundle.uuid, page.bundle.version)
 
@@ -104,16 +108,16 @@ def _pinned(client: "DSSClient", bundle: BundleId, how: How) -> FQID:
 @transfer_options
 @no_metadata_option
 @no_data_option
-@now_options
-@pass_session
+@run_options
+@pass_cli_context
 def download_manifest(
-    session: Session,
+    cli: CliContext,
     manifest: Path,
     layout: Literal["none", "bundle"],
-    how: How,
+    transfer: TransferOptions,
     no_metadata: bool,
     no_data: bool,
-    now: Now,
+    run: RunOptions,
 ) -> None:
     """Download the files that a manifest lists.
 
@@ -123,9 +127,9 @@ def download_manifest(
 
     if layout == "none" and (no_metadata or no_data):
         raise click.UsageError("--no-metadata and --no-data need --layout bundle")
-    with session.client() as client:
-        report = now.run(
-            how,
+    with cli.client() as client:
+        report = run.download(
+            transfer,
             lambda options: download_manifest(
                 client,
                 manifest=manifest,
@@ -135,17 +139,21 @@ def download_manifest(
                 **options,
             ),
         )
-    finish(session, now, report, f"listed in {report.manifest_path}")
+    finish(cli, run, report, f"listed in {report.manifest_path}")
 
 
 @app.command("download-collection")
 @collection_argument
 @bundle_version_option
 @transfer_options
-@now_options
-@pass_session
+@run_options
+@pass_cli_context
 def download_collection(
-    session: Session, collection: BundleId, version: str | None, how: How, now: Now
+    cli: CliContext,
+    collection: BundleId,
+    version: str | None,
+    transfer: TransferOptions,
+    run: RunOptions,
 ) -> None:
     """Download the files and bundles that a collection lists.
 
@@ -156,24 +164,28 @@ def download_collection(
     from dss_client.download import download_collection
 
     asked = collection.at(version)
-    with session.client() as client:
-        report = now.run(
-            how,
+    with cli.client() as client:
+        report = run.download(
+            transfer,
             lambda options: download_collection(
                 client, uuid=asked.uuid, version=asked.version, **options
             ),
         )
-    finish(session, now, report, f"in {how.download_dir}")
+    finish(cli, run, report, f"in {transfer.download_dir}")
 
 
 @app.command("download-search")
 @query_argument(required=True)
 @transfer_options
 @filter_options
-@now_options
-@pass_session
+@run_options
+@pass_cli_context
 def download_search(
-    session: Session, query: Mapping[str, object], how: How, filters: Filters, now: Now
+    cli: CliContext,
+    query: Mapping[str, object],
+    transfer: TransferOptions,
+    filters: FilterOptions,
+    run: RunOptions,
 ) -> None:
     """Download the bundles that a search finds.
 
@@ -181,9 +193,9 @@ def download_search(
     """
     from dss_client.download import download_search
 
-    with session.client() as client:
-        report = now.run(
-            how,
+    with cli.client() as client:
+        report = run.download(
+            transfer,
             lambda options: download_search(client, es_query=query, **filters.options(), **options),
         )
-    finish(session, now, report, f"in {how.download_dir}")
+    finish(cli, run, report, f"in {transfer.download_dir}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .._app import Session, app, pass_session
+from .._app import CliContext, app, pass_cli_context
 from ..output import emit, human_size, one_line, plain, table
 
 if TYPE_CHECKING:
@@ -37,9 +37,9 @@ _HINT = (
 @click.option("--dry-run", is_flag=True, help="Only show what would be removed (the default).")
 @click.option("--yes", is_flag=True, help="Remove it.")
 @click.option("-v", "--verbose", is_flag=True, help="Name each file.")
-@pass_session
+@pass_cli_context
 def gc(
-    session: Session,
+    cli: CliContext,
     directory: Path,
     keep: tuple[Path, ...],
     dry_run: bool,
@@ -58,7 +58,7 @@ def gc(
     if yes and dry_run:
         raise click.UsageError("--yes and --dry-run exclude each other")
     report = collect_garbage(directory, keep=keep, dry_run=not yes)
-    emit(report.to_dict(), _lines(report, verbose=verbose), as_json=session.as_json)
+    emit(report.to_dict(), _lines(report, verbose=verbose), as_json=cli.as_json)
     for item in report.items:
         if item.error:
             click.echo(f"failed: {one_line(f'{item.path}: {item.error}')}", err=True)

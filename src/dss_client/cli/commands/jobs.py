@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from .._app import Session, app, pass_session
+from .._app import CliContext, app, pass_cli_context
 from ..downloads import (
-    How,
-    Now,
+    RunOptions,
+    TransferOptions,
     emit_report,
     layout_option,
     no_data_option,
     no_metadata_option,
-    now_options,
     refuse_failures,
     run_download,
+    run_options,
     transfer_options,
 )
 from ..output import emit, human_size, one_line
@@ -53,14 +53,14 @@ _directory_argument = click.argument("directory", metavar="DIR", type=_DIRECTORY
 @transfer_options
 @no_metadata_option
 @no_data_option
-@pass_session
+@pass_cli_context
 def plan(
-    session: Session,
+    cli: CliContext,
     manifest: Path,
     shards: int,
     out: Path,
     layout: Literal["none", "bundle"],
-    how: How,
+    transfer: TransferOptions,
     no_metadata: bool,
     no_data: bool,
 ) -> None:
@@ -77,18 +77,18 @@ def plan(
         manifest,
         shards=shards,
         out=out,
-        replica=how.replica,
-        download_dir=how.download_dir,
+        replica=transfer.replica,
+        download_dir=transfer.download_dir,
         layout=layout,
         no_metadata=no_metadata,
         no_data=no_data,
-        num_retries=how.num_retries,
-        verify=how.verify,
-        durable=how.durable,
-        clash=how.clash,
-        threads=how.threads,
+        num_retries=transfer.num_retries,
+        verify=transfer.verify,
+        durable=transfer.durable,
+        clash=transfer.clash,
+        threads=transfer.threads,
     )
-    emit(planned.to_dict(), _plan_lines(planned), as_json=session.as_json)
+    emit(planned.to_dict(), _plan_lines(planned), as_json=cli.as_json)
 
 
 def _plan_lines(plan: "JobPlan") -> Iterator[str]:
@@ -116,10 +116,10 @@ def _plan_lines(plan: "JobPlan") -> Iterator[str]:
 @click.option(
     "--threads", type=click.IntRange(min=1), metavar="N", help="Files to work on at once."
 )
-@now_options
-@pass_session
+@run_options
+@pass_cli_context
 def run(
-    session: Session, directory: Path, shard: int | None, threads: int | None, now: Now
+    cli: CliContext, directory: Path, shard: int | None, threads: int | None, run: RunOptions
 ) -> None:
     """Download one shard of a plan.
 
@@ -139,20 +139,20 @@ def run(
             threads=threads,
             progress=progress,
             executor=executor,
-            dry_run=now.dry_run,
+            dry_run=run.dry_run,
         )
 
-    with session.client() as client:
-        report = run_download(start, processes=now.processes, quiet=now.dry_run)
-    emit_report(session, now, report, f"shard {number} of {directory}", {"shard": number})
+    with cli.client() as client:
+        report = run_download(start, processes=run.processes, quiet=run.dry_run)
+    emit_report(cli, run, report, f"shard {number} of {directory}", {"shard": number})
     refuse_failures(report)
 
 
 @app.command()
 @_directory_argument
 @click.option("--partial", is_flag=True, help="Merge even if shards are missing.")
-@pass_session
-def merge(session: Session, directory: Path, partial: bool) -> None:
+@pass_cli_context
+def merge(cli: CliContext, directory: Path, partial: bool) -> None:
     """Join the results of all shards.
 
     Writes the manifest with the paths of the files to the download directory.
@@ -160,7 +160,7 @@ def merge(session: Session, directory: Path, partial: bool) -> None:
     from dss_client.download import merge_jobs
 
     report = merge_jobs(directory, partial=partial)
-    emit(report.to_dict(), _merge_lines(report), as_json=session.as_json)
+    emit(report.to_dict(), _merge_lines(report), as_json=cli.as_json)
     for state in ("failed", "missing"):
         for shard in report.in_state(state):
             click.echo(one_line(f"{state}: shard {shard.number}; run {shard.command}"), err=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .._app import App, Session, app, pass_session
+from .._app import App, CliContext, app, pass_cli_context
 from ..output import emit, table
 
 if TYPE_CHECKING:
@@ -36,43 +36,43 @@ _NOBODY = 1
     metavar="SECONDS",
     help="What the browser gets.",
 )
-@pass_session
-def login(session: Session, access_token: str, remote: bool, timeout: float) -> None:
+@pass_cli_context
+def login(cli: CliContext, access_token: str, remote: bool, timeout: float) -> None:
     """Log in to the deployment, and keep the login for later commands."""
     if access_token == "-":  # noqa: S105 - that is where it is, not what it is
         access_token = sys.stdin.read().strip()
         if not access_token:
             raise click.UsageError("standard input holds no token")
-    with session.client() as dss:
+    with cli.client() as dss:
         place = dss.login(access_token, remote, timeout=timeout)
         document = {"deployment": dss.url, "stored_in": place}
         lines = [f"Logged in to {dss.url}; the login is kept in {_where(place)}."]
-    emit(document, lines, as_json=session.as_json)
+    emit(document, lines, as_json=cli.as_json)
 
 
 @app.command()
-@pass_session
-def logout(session: Session) -> None:
+@pass_cli_context
+def logout(cli: CliContext) -> None:
     """Remove the stored login of the deployment."""
-    with session.client() as dss:
+    with cli.client() as dss:
         places = dss.logout()
         removed = " and ".join(map(_where, places))
         line = f"Logged out of {dss.url}: removed from {removed}."
         if not places:
             line = f"Nobody was logged in to {dss.url}."
         document = {"deployment": dss.url, "removed_from": places}
-    emit(document, [line], as_json=session.as_json)
+    emit(document, [line], as_json=cli.as_json)
 
 
 @app.command()
 @click.pass_context
-@pass_session
-def whoami(session: Session, context: click.Context) -> None:
+@pass_cli_context
+def whoami(cli: CliContext, context: click.Context) -> None:
     """Show the account that commands use, as its token states it; never the token.
 
     The exit status is 1 if there is no token.
     """
-    with session.client() as dss:
+    with cli.client() as dss:
         found = dss.credential()
         url = dss.url
     document: dict[str, object] = {"deployment": url, "credential": None}
@@ -80,7 +80,7 @@ def whoami(session: Session, context: click.Context) -> None:
     if found is not None:
         document["credential"] = found.to_dict()
         lines = table(_rows(url, found))
-    emit(document, lines, as_json=session.as_json)
+    emit(document, lines, as_json=cli.as_json)
     if found is None:
         context.exit(_NOBODY)
 
@@ -117,14 +117,14 @@ def config(context: click.Context) -> None:
 
 
 @config.command("show")
-@pass_session
-def show(session: Session) -> None:
+@pass_cli_context
+def show(cli: CliContext) -> None:
     """Show the deployment, what sets it, and the config file."""
     from dss_client.settings import NoHome, config_path
 
-    with session.client() as dss:
+    with cli.client() as dss:
         url = dss.url
-    source = "--url" if session.url else _where_url_is_from()
+    source = "--url" if cli.url else _where_url_is_from()
     try:
         path = config_path()
         exists, place = path.exists(), str(path)
@@ -133,7 +133,7 @@ def show(session: Session) -> None:
         exists, place, shown = False, None, "none: there is no home directory"
     document = {"url": url, "url_from": source, "config_file": place, "exists": exists}
     rows = [("url", f"{url} (from {source})"), ("config file", shown)]
-    emit(document, table(rows), as_json=session.as_json)
+    emit(document, table(rows), as_json=cli.as_json)
 
 
 def _where_url_is_from() -> str:
@@ -153,8 +153,8 @@ def _where_url_is_from() -> str:
 @config.command("set")
 @click.argument("key", type=click.Choice(["url"]))
 @click.argument("value")
-@pass_session
-def set_(session: Session, key: str, value: str) -> None:
+@pass_cli_context
+def set_(cli: CliContext, key: str, value: str) -> None:
     """Write a key of the config file; all else in it stays as it is."""
     from dss_client import DSSClient
     from dss_client.settings import save_url
@@ -165,5 +165,5 @@ def set_(session: Session, key: str, value: str) -> None:
     emit(
         {"config_file": str(path), key: url},
         [f"{key} = {url}, in {path}."],
-        as_json=session.as_json,
+        as_json=cli.as_json,
     )

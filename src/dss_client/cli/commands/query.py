@@ -10,7 +10,7 @@ import click
 from dss_client import Replica
 from dss_client._endpoints import POST_SEARCH
 
-from .._app import Session, app, pass_session
+from .._app import CliContext, app, pass_cli_context
 from ..output import emit, human_size, table
 from ..params import (
     BundleId,
@@ -34,9 +34,9 @@ _LEAST_PER_PAGE, _MOST_PER_PAGE = 10, 500
     show_default=True,
     help="raw prints the whole metadata of each bundle, as one line of JSON.",
 )
-@pass_session
+@pass_cli_context
 def search(
-    session: Session,
+    cli: CliContext,
     query: Mapping[str, object],
     replica: Replica,
     limit: int | None,
@@ -47,17 +47,19 @@ def search(
     QUERY is an Elasticsearch query as JSON, @FILE, or - for standard input; without it every bundle
     is found.
     """
-    from ..answers import Answers, merged
+    from ..results import PagedResult, merged
 
     per_page = None  # the raw format has pages of one size only
     if output_format == "summary":
         per_page = max(_LEAST_PER_PAGE, min(limit or _MOST_PER_PAGE, _MOST_PER_PAGE))
-    with session.client() as client:
+    with cli.client() as client:
         pages = client.post_search.paginate(
             replica=replica, es_query=query, output_format=output_format, per_page=per_page
         )
-        if session.as_json:
-            click.echo(json.dumps(merged(Answers(pages, POST_SEARCH.item_path, limit)), indent=2))
+        if cli.as_json:
+            click.echo(
+                json.dumps(merged(PagedResult(pages, POST_SEARCH.item_path, limit)), indent=2)
+            )
             return
         hits = (hit for page in pages for hit in page.results)
         for hit in islice(hits, limit):
@@ -68,11 +70,11 @@ def search(
 @bundle_argument()
 @replica_option
 @bundle_version_option
-@pass_session
-def get_bundle(session: Session, bundle: BundleId, replica: Replica, version: str | None) -> None:
+@pass_cli_context
+def get_bundle(cli: CliContext, bundle: BundleId, replica: Replica, version: str | None) -> None:
     """Show a bundle and its files."""
     bundle = bundle.at(version)
-    with session.client() as client:
+    with cli.client() as client:
         pages = list(
             client.get_bundle.paginate(
                 uuid=bundle.uuid, replica=replica, version=bundle.version, per_page=_MOST_PER_PAGE
@@ -91,4 +93,4 @@ def get_bundle(session: Session, bundle: BundleId, replica: Replica, version: st
         "",
         *table((file.size, file.content_type, file.name) for file in files),
     ]
-    emit(document, lines, as_json=session.as_json)
+    emit(document, lines, as_json=cli.as_json)

@@ -2,7 +2,7 @@
 
 import click
 
-from .._app import Session, app, pass_session
+from .._app import CliContext, app, pass_cli_context
 from ..output import emit
 
 _BREAKING = 1
@@ -10,16 +10,16 @@ _BREAKING = 1
 
 @app.command("refresh-swagger")
 @click.pass_context
-@pass_session
-def refresh(session: Session, context: click.Context) -> None:
+@pass_cli_context
+def refresh(cli: CliContext, context: click.Context) -> None:
     """Compare the deployment's specification with this client's, and keep a copy of it.
 
     The exit status is 1 if a difference breaks calls of this client.
     """
-    with session.client() as dss:
+    with cli.client() as dss:
         report = dss.refresh_swagger()
     kept = f"kept in {report.path}" if report.path else "not kept: there is no home directory"
     lines = [*str(report).splitlines(), kept]
-    emit(report.to_dict(), lines, as_json=session.as_json)
+    emit(report.to_dict(), lines, as_json=cli.as_json)
     if not report.ok:
         context.exit(_BREAKING)

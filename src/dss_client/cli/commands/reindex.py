@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from .._app import Session, app, pass_session
+from .._app import CliContext, app, pass_cli_context
 from ..local_extra import local_dss
 from ..output import emit
 
@@ -17,8 +17,8 @@ from ..output import emit
     metavar="DIR",
     help="Directory that holds the data of the DSS.",
 )
-@pass_session
-def reindex(session: Session, root: Path) -> None:
+@pass_cli_context
+def reindex(cli: CliContext, root: Path) -> None:
     """Rebuild the search index from the bundles.
 
     Needed only after bundles were changed in place; new and removed ones are noticed. Prints the
@@ -26,4 +26,4 @@ def reindex(session: Session, root: Path) -> None:
     """
     counts = local_dss(root).reindex()
     lines = [f"{replica}: {count:,} bundle versions" for replica, count in counts.items()]
-    emit(dict(counts), lines, as_json=session.as_json)
+    emit(dict(counts), lines, as_json=cli.as_json)

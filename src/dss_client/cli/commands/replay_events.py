@@ -8,7 +8,7 @@ import click
 
 from dss_client import Replica
 
-from .._app import Session, app, pass_session
+from .._app import CliContext, app, pass_cli_context
 from ..output import plain
 from ..params import replica_option
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 @click.option("--to-date", metavar="DSS_VERSION", help="Latest time, exclusive.")
 @click.option("--after", metavar="CURSOR", help="Continue after the event with this cursor.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Stop after N events.")
-@pass_session
+@pass_cli_context
 def replay_events(
-    session: Session,
+    cli: CliContext,
     replica: Replica,
     from_date: str | None,
     to_date: str | None,
@@ -36,12 +36,12 @@ def replay_events(
     Prints the cursor of each event, which holds its time and the bundle. With --json each line is a
     JSON document with the cursor and the bundle's metadata.
     """
-    with session.client() as client:
+    with cli.client() as client:
         events = client.replay_events(
             replica=replica, from_date=from_date, to_date=to_date, after=after
         )
         for event in islice(events, limit):
-            click.echo(_as_json(event) if session.as_json else plain(event.cursor))
+            click.echo(_as_json(event) if cli.as_json else plain(event.cursor))
 
 
 def _as_json(event: "BundleEvent") -> str:

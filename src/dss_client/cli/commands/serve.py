@@ -17,7 +17,7 @@ import click
 from dss_client import Replica
 from dss_client._files import write_file
 
-from .._app import Session, app, pass_session
+from .._app import CliContext, app, pass_cli_context
 from ..local_extra import local_dss
 from ..output import emit
 from ..params import RootPath, replica_option
@@ -98,9 +98,9 @@ def _source_buckets(
     type=click.Choice(["original"]),
     help="Answer as the deployed service did, with its faults.",
 )
-@pass_session
+@pass_cli_context
 def serve(
-    session: Session,
+    cli: CliContext,
     root: Path | str | None,
     host: str,
     port: int,
@@ -148,7 +148,7 @@ def serve(
             _write_token(token_file, server.mint_token(email=_OWNER, expires_in=_TOKEN_LIFE))
         document = {"url": server.url, "storage_url": server.storage_url}
         line = f"DSS ready: {server.url} (storage {server.storage_url}); Ctrl-C stops it"
-        click.echo(json.dumps(document) if session.as_json else line)
+        click.echo(json.dumps(document) if cli.as_json else line)
         while not stop.wait(_TICK):
             if reload.is_set():
                 reload.clear()
@@ -231,9 +231,9 @@ def _on_signals(*numbers: signal.Signals) -> Generator[threading.Event]:
 @click.option("--uuid", metavar="UUID", help="Id of the bundle; a new one when not given.")
 @click.option("--version", metavar="VERSION", help="Version of the bundle; now when not given.")
 @replica_option
-@pass_session
+@pass_cli_context
 def load(
-    session: Session,
+    cli: CliContext,
     src: Path,
     root: Path | str,
     uuid: str | None,
@@ -246,4 +246,4 @@ def load(
     """
     bundle = local_dss(root).load_bundle(src, uuid, version, replica)
     document = {"uuid": bundle.uuid, "version": bundle.version, "files": bundle.files}
-    emit(document, [bundle.fqid], as_json=session.as_json)
+    emit(document, [bundle.fqid], as_json=cli.as_json)

@@ -8,7 +8,7 @@ import click
 
 from dss_client import Replica
 
-from .._app import Session, app, pass_session
+from .._app import CliContext, app, pass_cli_context
 from ..downloads import resumable
 from ..output import emit, human_size, plain, table
 from ..params import replica_option
@@ -76,9 +76,9 @@ if TYPE_CHECKING:
 @click.option("--no-progress", is_flag=True, help="Show no progress bar.")
 @click.option("--fresh", is_flag=True, help="Send everything again, even what was sent before.")
 @click.option("-v", "--verbose", is_flag=True, help="Print a line for each file.")
-@pass_session
+@pass_cli_context
 def upload(
-    session: Session,
+    cli: CliContext,
     src_dir: Path,
     replica: Replica,
     staging_bucket: str,
@@ -102,7 +102,7 @@ def upload(
     from dss_client.upload import DirectoryStaging
 
     with (
-        session.client() as client,
+        cli.client() as client,
         resumable(),
         nullcontext(None) if no_progress else progress_bar() as progress,
     ):
@@ -120,7 +120,7 @@ def upload(
             staging=None if staging_dir is None else DirectoryStaging(staging_dir),
             fresh=fresh,
         )
-    emit(report.to_dict(), _lines(report, verbose=verbose), as_json=session.as_json)
+    emit(report.to_dict(), _lines(report, verbose=verbose), as_json=cli.as_json)
 
 
 def _lines(report: "UploadReport", *, verbose: bool) -> "Iterator[str]":

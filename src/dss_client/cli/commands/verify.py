@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from .._app import Session, app, pass_session
+from .._app import CliContext, app, pass_cli_context
 from ..output import emit, human_size, plain
 from ..progress import progress_bar
 from ..verified import refuse_faults
@@ -37,9 +37,9 @@ _SHOWN = 20
 )
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Files to read at once.")
 @click.option("-v", "--verbose", is_flag=True, help="Name every extra file.")
-@pass_session
+@pass_cli_context
 def verify(
-    session: Session,
+    cli: CliContext,
     directory: Path,
     manifest: Path | None,
     layout: Literal["none", "bundle"] | None,
@@ -66,7 +66,7 @@ def verify(
             threads=threads,
             progress=progress,
         )
-    emit(report.to_dict(), _lines(report, verbose=verbose), as_json=session.as_json)
+    emit(report.to_dict(), _lines(report, verbose=verbose), as_json=cli.as_json)
     refuse_faults(report)
 
 

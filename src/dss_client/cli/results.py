@@ -1,4 +1,4 @@
-"""Answers of the API as JSON: pages one by one, or put together."""
+"""Results of operations as JSON: pages one by one, or put together."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from dss_client._model import HeaderModel
 
-__all__ = ["Answers", "merged", "plain", "plain_json"]
+__all__ = ["PagedResult", "merged", "plain", "plain_json"]
 
 _MARKS = frozenset({"link", "search_after", "token"})
 
@@ -30,7 +30,7 @@ def plain_json(value: object, *, one_line: bool) -> str:
 
 
 @define
-class Answers:
+class PagedResult:
     """Pages of an operation.
 
     Attributes:
@@ -71,19 +71,19 @@ def _holder(document: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
     return document
 
 
-def merged(answers: Answers) -> dict[str, Any]:
+def merged(result: PagedResult) -> dict[str, Any]:
     """Return one document with the items of all pages in their place (docs/behaviour.md C10).
 
     It says of itself what a page says: how many items it holds, and whether others follow.
     """
-    items = list(answers.items())
-    document = answers.last
+    items = list(result.items())
+    document = result.last
     if "page_count" in document:
         document["page_count"] = len(items)
-    if answers.left:  # its marks lead to what follows the whole page
+    if result.left:  # its marks lead to what follows the whole page
         for mark in _MARKS & document.keys():
             del document[mark]
         if "has_more" in document:
             document["has_more"] = True
-    _holder(document, answers.path)[answers.path[-1]] = items
+    _holder(document, result.path)[result.path[-1]] = items
     return document
