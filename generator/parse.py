@@ -171,7 +171,7 @@ class _Builder:
         for operation in found:
             place = pointer("paths", operation.path, operation.method.lower())
             if not operation.name.isidentifier():
-                raise GeneratorError(f"{place}: {operation.name!r} is no name for a method")
+                raise GeneratorError(f"{place}: {operation.name!r} is not a valid name of a method")
             if operation.name in seen:
                 raise GeneratorError(
                     f"{place}: two operations would both be called {operation.name};"
@@ -389,7 +389,7 @@ def _switch(operation: Document, arguments: tuple[Argument, ...], place: str) ->
     for argument in arguments:
         if argument.wire_name == wire_name and argument.type == Scalar("bool"):
             return argument.name
-    raise GeneratorError(f"{place}: {wire_name!r} is no boolean parameter")
+    raise GeneratorError(f"{place}: {wire_name!r} is not a boolean parameter")
 
 
 def _by_name(endpoint: Endpoint, node: Document) -> Any:

@@ -61,7 +61,7 @@ def _check_object(schema: dict[str, Any], place: str) -> None:
 
 
 def check_parameter(parameter: dict[str, Any], place: str) -> None:
-    """Check a parameter; `parameter` is no reference.
+    """Check a parameter that is not a reference.
 
     Raises:
         GeneratorError: It is incomplete, or there is no code for it.

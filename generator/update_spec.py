@@ -58,7 +58,7 @@ def _download(url: str) -> bytes:
     except (OSError, ValueError) as error:
         raise GeneratorError(f"{url}: {getattr(error, 'reason', error)}") from error
     if len(content) > _MAX_SIZE:
-        raise GeneratorError(f"{url}: more than {_MAX_SIZE} bytes: that is no specification")
+        raise GeneratorError(f"{url}: more than {_MAX_SIZE} bytes: expected a specification")
     return content
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dss_client import FQID, InvalidArgument, NotFound, Unprocessable
-from dss_client.collection import CollectionIncomplete, plan, spellings, wire_items
+from dss_client.collection import CollectionIncomplete, split_changes, stored_forms, wire_items
 from dss_client.local import LocalDSS, LocalSettings
 from dss_client.models import CollectionItem
 from tests.drive import Drive, Driver
@@ -69,7 +69,7 @@ def place(served: LocalDSS, drive: Driver) -> Iterator[Place]:
 
 @pytest.fixture
 def two_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dss_client.collection._MOST", 2)
+    monkeypatch.setattr("dss_client.collection._MAX_ITEMS", 2)
 
 
 def files_of(place: Place) -> list[dict[str, Any]]:
@@ -234,27 +234,27 @@ ITEMS = st.lists(
 
 @given(ITEMS, ITEMS)
 def test_a_plan_has_each_item_once(add: Any, remove: Any) -> None:
-    steps = list(plan(add, remove))
-    assert [item for step in steps for item in step.add] == wire_items(add)
-    removed = [item for step in steps for item in step.remove_sent]
+    changes = list(split_changes(add, remove))
+    assert [item for change in changes for item in change.add] == wire_items(add)
+    removed = [item for change in changes for item in change.remove_forms]
     assert all(item in removed for item in [*remove, *wire_items(remove)])
-    assert all(step.count for step in steps)
+    assert all(change.count for change in changes)
 
 
 @given(ITEMS, ITEMS, st.integers(4, 9))
 def test_no_request_has_more_than_it_may(add: Any, remove: Any, most: int) -> None:
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("dss_client.collection._MOST", most)
-        steps = list(plan(add, remove))
-    assert all(max(len(step.add), len(step.remove_sent)) <= most for step in steps)
+        patched.setattr("dss_client.collection._MAX_ITEMS", most)
+        changes = list(split_changes(add, remove))
+    assert all(max(len(change.add), len(change.remove_forms)) <= most for change in changes)
     count = len(wire_items(add)) + len({tuple(sorted(item.items())) for item in remove})
-    assert sum(step.count for step in steps) == count
+    assert sum(change.count for change in changes) == count
 
 
 @given(ITEMS)
 def test_every_spelling_is_the_same_item(items: Any) -> None:
     for item in items:
-        forms = spellings(item)
+        forms = stored_forms(item)
         assert item in forms
         assert all(forms.count(form) == 1 for form in forms)
-        assert all(spellings(form)[-1] == forms[-1] for form in forms)
+        assert all(stored_forms(form)[-1] == forms[-1] for form in forms)

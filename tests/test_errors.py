@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import dss_client
 from dss_client import CheckoutFailed, CheckoutTimeout, ConfigError, InvalidVersion, errors
+from dss_client._redact import redact_url
 from dss_client.errors import (
     DSSConnectionError,
     DSSDecodeError,
@@ -24,7 +25,6 @@ from dss_client.errors import (
     Problem,
     RequestInfo,
     ResponseInfo,
-    redact_url,
 )
 from dss_client.local import BadName, BundleExists, LoadError
 from dss_client.versions import InvalidUUID

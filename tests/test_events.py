@@ -536,8 +536,8 @@ def journal(number: int, events: list[tuple[int, int]], **changes: Any) -> Event
 
 
 def keys(replay: Replay, journals: list[EventsManifest]) -> list[tuple[str, str]]:
-    batches = [batch for each in journals for batch in replay.add(each)] + replay.rest()
-    return [(it.key.timestamp, it.key.event_id) for batch in batches for it in batch.places]
+    batches = [batch for each in journals for batch in replay.add(each)] + replay.flush()
+    return [(it.key.timestamp, it.key.event_id) for batch in batches for it in batch.entries]
 
 
 EVENTS = st.tuples(st.integers(0, 9), st.integers(0, 5))
@@ -567,20 +567,20 @@ def test_any_journals_give_each_event_once_in_order(
 
 def test_requests_are_bounded() -> None:
     events = [(number, number) for number in range(10)]
-    replay = Replay("https://h/v1", joined=4, gap=0)
+    replay = Replay("https://h/v1", max_size=4, max_gap=0)
     replay.add(journal(0, events))
-    assert [(it.first, it.last) for it in replay.rest()] == [(0, 3), (4, 7), (8, 9)]
-    replay = Replay("https://h/v1", joined=0)  # one at least
+    assert [(it.first, it.last) for it in replay.flush()] == [(0, 3), (4, 7), (8, 9)]
+    replay = Replay("https://h/v1", max_size=0)  # one at least
     replay.add(journal(0, events[:2]))
-    assert [(it.first, it.last) for it in replay.rest()] == [(0, 0), (1, 1)]
+    assert [(it.first, it.last) for it in replay.flush()] == [(0, 0), (1, 1)]
 
 
 def test_gaps_are_read_along_or_not() -> None:
     for gap, ranges in ((1, [(0, 2)]), (0, [(0, 0), (2, 2)])):
-        replay = Replay("https://h/v1", gap=gap)
+        replay = Replay("https://h/v1", max_gap=gap)
         entry = journal(0, [(0, 0), (1, 1), (2, 2)])
         replay.add(entry.model_copy(update={"events": [entry.events[0], entry.events[2]]}))
-        assert [(it.first, it.last) for it in replay.rest()] == ranges
+        assert [(it.first, it.last) for it in replay.flush()] == ranges
 
 
 @pytest.mark.parametrize(
@@ -597,7 +597,7 @@ def test_storage_is_not_less_safe_than_the_service(api: str, url: str, allowed: 
     replay = Replay(api)
     if allowed:
         replay.add(journal(0, [(0, 0)], stream_url=url))
-        assert len(replay.rest()) == 1
+        assert len(replay.flush()) == 1
     else:
         with pytest.raises(DSSDecodeError, match="another scheme"):
             replay.add(journal(0, [(0, 0)], stream_url=url))

@@ -31,7 +31,7 @@ from dss_client._storage import (
     request_head,
     storage_error,
 )
-from dss_client._version import __version__
+from dss_client._version import USER_AGENT
 from dss_client.errors import (
     DSSConnectionError,
     DSSDecodeError,
@@ -260,7 +260,7 @@ class TestRequests:
             "host": urlsplit(storage.url).netloc,
             "accept-encoding": "identity",
             "accept": "*/*",
-            "user-agent": f"dss-client/{__version__}",
+            "user-agent": USER_AGENT,
         }
 
     def test_user_info_is_not(self, pool: ConnectionPool, origins: Origins) -> None:
@@ -273,7 +273,7 @@ class TestRequests:
         address = ParsedURL.of("https://[::1]:81/x?y")
         assert request_head(address, address.target, "A: b\r\n") == (
             b"GET /x?y HTTP/1.1\r\nHost: [::1]:81\r\nAccept-Encoding: identity\r\nAccept: */*\r\n"
-            b"User-Agent: dss-client/" + __version__.encode() + b"\r\nA: b\r\n\r\n"
+            b"User-Agent: " + USER_AGENT.encode() + b"\r\nA: b\r\n\r\n"
         )
 
     @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dss_client import InvalidArgument, NotFound
 from dss_client.local import LocalDSS, LocalSettings
 from dss_client.models import SubscriptionAttachment
-from dss_client.subscriptions import Subscribed, wanted
+from dss_client.subscriptions import Subscribed, subscription_arguments
 from tests.conftest import Origins
 from tests.drive import Drive, Driver
 from tests.origin import Reply
@@ -162,7 +162,7 @@ def test_what_would_go_wrong_is_not_sent(
 
 def test_a_refusal_shows_no_secret() -> None:
     with pytest.raises(InvalidArgument) as refused:
-        wanted(
+        subscription_arguments(
             **{
                 **NOTHING,
                 "callback_url": "ftp://u:5ec7e7@h/?key=5ec7e7",
@@ -175,7 +175,7 @@ def test_a_refusal_shows_no_secret() -> None:
 @given(st.text())
 def test_any_url_is_taken_or_refused(url: str) -> None:
     try:
-        sent = wanted(**{**NOTHING, "callback_url": url})
+        sent = subscription_arguments(**{**NOTHING, "callback_url": url})
     except InvalidArgument:
         return
     assert sent["callback_url"] == url

@@ -5,7 +5,6 @@ redirects and one place where errors are made.
 """
 
 import logging
-import platform
 import time
 from collections.abc import Callable, Mapping
 from urllib.parse import urljoin, urlsplit
@@ -16,10 +15,10 @@ from ._environment import Proxy
 from ._http import UNSENT_ERRORS, Headers, HTTPResponse, is_permanent, to_dss_error
 from ._options import Options
 from ._redact import redact_url, secrets_in
-from ._request import Request
+from ._request import Request, range_header
 from ._response import Response, check_content_encoding
 from ._retry import RetryPolicy, parse_retry_after
-from ._version import __version__
+from ._version import USER_AGENT
 from .errors import (
     DSSResponseError,
     DSSTimeout,
@@ -47,7 +46,6 @@ _NEVER_TRANSIENT = frozenset({501, 505})
 _PROXY_LOGIN = 407
 _DSS_HEADERS = "x-dss-"
 _BEARER = "Bearer "
-_USER_AGENT = f"dss-client/{__version__} python/{platform.python_version()}"
 
 
 @frozen
@@ -88,8 +86,9 @@ def storage_attempt(url: str, *, first: int = 0, last: int | None = None) -> Att
     ``identity`` because a checksum is one of the stored bytes, not of a decoded form of them.
     """
     headers = {"accept-encoding": "identity"}
-    if first or last is not None:
-        headers["range"] = f"bytes={first}-{'' if last is None else last}"
+    byte_range = range_header(first, last)
+    if byte_range is not None:
+        headers["range"] = byte_range
     return Attempt("GET", url, headers, storage=True)
 
 
@@ -132,7 +131,7 @@ def start_call(
     options: Options, request: Request, token: str | None, *, follow: bool = True
 ) -> "CallState":
     """Start a call: the headers it is sent with, and the policy it follows."""
-    headers = {"accept": "application/json", "user-agent": _USER_AGENT}
+    headers = {"accept": "application/json", "user-agent": USER_AGENT}
     if request.endpoint.is_content:
         headers["accept"] = "*/*"
     if request.body is not None:

@@ -3,6 +3,7 @@
 Nothing is read before it is needed, so that a broken setting disturbs only those who need it.
 """
 
+import ipaddress
 import os
 import re
 from pathlib import Path
@@ -13,10 +14,7 @@ from attrs import field, frozen
 
 from ._redact import redact_url
 
-__all__ = ["LOOPBACK", "Proxy", "UnusableSetting", "ca_setting", "proxy_for"]
-
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-"""Names of this machine, which no proxy is asked for."""
+__all__ = ["Proxy", "UnusableSetting", "ca_setting", "is_loopback", "proxy_for"]
 
 _SCHEMES = frozenset({"http", "https", "socks5", "socks5h"})
 _USER = re.compile(r"//[^/@]*@")
@@ -47,13 +45,21 @@ class Proxy:
         return f"the proxy {redact_url(self.url)} of {self.variable}"
 
 
+def is_loopback(host: str) -> bool:
+    """Tell whether a name or address, without brackets, is this machine itself."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
 def proxy_for(scheme: str, host: str) -> Proxy | None:
     """Return the proxy that leads to a host, if the environment names one.
 
     Raises:
         UnusableSetting: It is needed, and cannot be used.
     """
-    if host in LOOPBACK:
+    if is_loopback(host):
         return None
     known = getproxies()
     kind = scheme if known.get(scheme) else "all"

@@ -7,21 +7,21 @@ from weakref import WeakSet
 __all__ = ["reset_after_fork"]
 
 
-class _Resets(Protocol):
+class _Resettable(Protocol):
     def after_fork(self) -> None: ...
 
 
-_known: "WeakSet[_Resets]" = WeakSet()
+_resettables: "WeakSet[_Resettable]" = WeakSet()
 
 
-def reset_after_fork(thing: _Resets) -> None:
-    """Have ``thing.after_fork()`` called in every process that is forked from this one."""
-    _known.add(thing)
+def reset_after_fork(target: _Resettable) -> None:
+    """Have ``target.after_fork()`` called in every process that is forked from this one."""
+    _resettables.add(target)
 
 
 def _reset() -> None:
-    for thing in list(_known):
-        thing.after_fork()
+    for target in list(_resettables):
+        target.after_fork()
 
 
 if hasattr(os, "register_at_fork"):

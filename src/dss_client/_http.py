@@ -15,7 +15,7 @@ from attrs import frozen
 
 from ._environment import Proxy, UnusableSetting, ca_setting, proxy_for
 from ._options import Timeout
-from ._redact import mask, redact_url
+from ._redact import REDACTED, mask, redact_url
 from .errors import DSSConnectionError, DSSError, DSSTimeout, RequestInfo
 
 __all__ = [
@@ -76,7 +76,7 @@ class _RedactHeaders(logging.Filter):
     """Takes secrets out of what the library below logs: the headers of answers, as they came."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = mask(_QUERY.sub(r"\1<redacted>", record.getMessage())), ()
+        record.msg, record.args = mask(_QUERY.sub(rf"\1{REDACTED}", record.getMessage())), ()
         return True
 
 

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict
 
-from .errors import redact_url
+from ._redact import REDACTED, redact_url
 
 __all__ = ["HeaderModel", "Model"]
 
@@ -33,7 +33,7 @@ class Model(BaseModel, frozen=True):  # said here and in each subclass: type che
         """Show no secret, and URLs without what gives access to whoever reads them."""
         for name, value in super().__repr_args__():
             if name in _SECRETS:
-                yield name, "<redacted>"
+                yield name, REDACTED
                 continue
             is_url = isinstance(value, str) and value.startswith(("http://", "https://"))
             yield name, redact_url(value) if is_url else value

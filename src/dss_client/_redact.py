@@ -14,7 +14,7 @@ _SECRET_KEYS = frozenset(
     | {f"x-{cloud}-{key}" for cloud in ("amz", "goog") for key in ("credential", "signature")}
     | {"x-amz-security-token"}
 )
-_SHORTEST = 4  # what is shorter is no secret, and would be found in every text
+_SHORTEST = 4  # shorter texts are not secrets, and would be found everywhere
 _BEARER = re.compile(r"(\bbearer\s+)[^\s\"'\\<>,;]+", re.IGNORECASE)
 _PARAMETER = re.compile(
     rf"([?&;](?:{'|'.join(sorted(_SECRET_KEYS))})(?:=|%3D))[^&\s\"'<>\\]+", re.IGNORECASE

@@ -10,7 +10,7 @@ from attrs import Factory, field, frozen
 
 from .errors import InvalidArgument
 
-__all__ = ["Endpoint", "Parameter", "Request"]
+__all__ = ["Endpoint", "Parameter", "Request", "range_header"]
 
 
 @frozen(kw_only=True)
@@ -110,6 +110,13 @@ class Request:
         """Return the whole URL."""
         query = urlencode(self.query, quote_via=quote)
         return f"{base_url}{self.path}?{query}" if query else f"{base_url}{self.path}"
+
+
+def range_header(first: int, last: int | None) -> str | None:
+    """Return the header ``Range`` for bytes `first` to `last` (included); None for all of them."""
+    if not first and last is None:
+        return None
+    return f"bytes={first}-{'' if last is None else last}"
 
 
 def _path(template: str, values: Mapping[str, object]) -> str:

@@ -26,8 +26,9 @@ from ._environment import Proxy, UnusableSetting, proxy_for
 from ._fork import reset_after_fork
 from ._options import Timeout
 from ._redact import mask, redact_url, secrets_in
+from ._request import range_header
 from ._response import check_content_encoding
-from ._version import __version__
+from ._version import USER_AGENT
 from .errors import (
     DSSConnectionError,
     DSSError,
@@ -58,10 +59,9 @@ NETWORK_ERRORS = (OSError, http.client.HTTPException, UnicodeError)
 PERMANENT_ERRORS = (ssl.SSLCertVerificationError, UnusableSetting)
 _UNSENDABLE = re.compile(r"[^!-~]")
 _BLOCK = 1 << 18
-_PATIENCE = 0.05  # seconds for a block
+_BLOCK_SECONDS = 0.05  # seconds for a block
 _PIECE = 1 << 17  # what a broken connection may take with it
 _MAX_REFUSAL = 1 << 16  # bytes of an error's body that are kept
-_USER_AGENT = f"dss-client/{__version__}"
 
 
 @frozen
@@ -158,7 +158,7 @@ def request_head(address: ParsedURL, target: str, extra: str = "") -> bytes:
     """Return a GET request as it is sent; ``identity``, since checksums are of stored bytes."""
     return (
         f"GET {target} HTTP/1.1\r\nHost: {address.authority}\r\nAccept-Encoding: identity\r\n"
-        f"Accept: */*\r\nUser-Agent: {_USER_AGENT}\r\n{extra}\r\n"
+        f"Accept: */*\r\nUser-Agent: {USER_AGENT}\r\n{extra}\r\n"
     ).encode("ascii")
 
 
@@ -182,14 +182,13 @@ class Connection:
         found: socket.socket = self.http.sock
         return found
 
-    def head(self, address: ParsedURL, span: str | None = None) -> bytes:
+    def head(self, address: ParsedURL, byte_range: str | None = None) -> bytes:
         """Return the request for a content as it is sent over this connection."""
         target = address.target
         if self.absolute:
             target = f"{address.scheme}://{address.authority}{target}"
-        return request_head(
-            address, target, self.extra + (f"Range: {span}\r\n" if span is not None else "")
-        )
+        range_line = f"Range: {byte_range}\r\n" if byte_range is not None else ""
+        return request_head(address, target, self.extra + range_line)
 
     @property
     def is_stale(self) -> bool:
@@ -277,12 +276,12 @@ class StorageContent:
                 # What the head was read with has nothing left: it is a detour from now on.
                 self._read = self._socket.recv_into
             count += more
-            if not (more and self._in_pieces) or time.monotonic() - started > _PATIENCE:
+            if not (more and self._in_pieces) or time.monotonic() - started > _BLOCK_SECONDS:
                 break
         return count
 
 
-class _Shared:
+class _SharedConnections:
     """The connections of a pool, and of those with other limits over them."""
 
     def __init__(self) -> None:
@@ -309,7 +308,7 @@ class ConnectionPool:
     def __init__(self, timeout: Timeout, tls: Callable[[], ssl.SSLContext]) -> None:
         self._timeout = timeout
         self._tls = tls
-        self._shared = _Shared()
+        self._shared = _SharedConnections()
 
     def with_timeout(self, timeout: Timeout) -> "ConnectionPool":
         """Return a pool with other limits over the same connections."""
@@ -338,7 +337,7 @@ class ConnectionPool:
                 host, port, timeout=self._timeout.connect, context=self._tls()
             )
             if proxy:
-                kind.set_tunnel(address.host, address.port, headers=_login(proxy))
+                kind.set_tunnel(address.host, address.port, headers=_proxy_authorization(proxy))
         else:
             kind = http.client.HTTPConnection(host, port, timeout=self._timeout.connect)
         try:
@@ -351,7 +350,8 @@ class ConnectionPool:
         kind.sock.settimeout(self._timeout.read)
         if proxy is None or address.scheme == "https":
             return Connection(kind)
-        extra = "".join(f"{name}: {value}\r\n" for name, value in _login(proxy).items())
+        lines = _proxy_authorization(proxy).items()
+        extra = "".join(f"{name}: {value}\r\n" for name, value in lines)
         return Connection(kind, absolute=True, extra=extra)
 
     @contextmanager
@@ -366,11 +366,9 @@ class ConnectionPool:
             DSSDecodeError: It sent the content in an encoding.
         """
         address = ParsedURL.of(url)
-        span = (
-            None if not first and last is None else f"bytes={first}-{'' if last is None else last}"
-        )
+        byte_range = range_header(first, last)
         started = time.monotonic()
-        connection, response = self._ask(address, span, url)
+        connection, response = self._send(address, byte_range, url)
         whole = False
         try:
             milliseconds = (time.monotonic() - started) * 1000
@@ -382,11 +380,11 @@ class ConnectionPool:
                 yield content
                 whole = response.length == 0 and not response.will_close
         finally:
-            if not (whole and self._keep(connection, address)):
-                self._drop(connection)
+            if not (whole and self._release(connection, address)):
+                self._discard(connection)
 
-    def _ask(
-        self, address: ParsedURL, span: str | None, url: str
+    def _send(
+        self, address: ParsedURL, byte_range: str | None, url: str
     ) -> tuple[Connection, http.client.HTTPResponse]:
         """Send a request, and read the head of its answer."""
         with self._shared.lock:
@@ -397,29 +395,29 @@ class ConnectionPool:
                 if not kept.is_stale:
                     kept.socket.settimeout(self._timeout.read)
                     with suppress(ConnectionError):  # the other side closed it just now
-                        return kept, self._begin(kept, address, span)
-                self._drop(kept)
+                        return kept, self._exchange(kept, address, byte_range)
+                self._discard(kept)
             opened = self.connect(address)
             with self._shared.lock:
                 self._shared.all.add(opened)
-            return opened, self._begin(opened, address, span)
+            return opened, self._exchange(opened, address, byte_range)
         except NETWORK_ERRORS as error:
             raise storage_error(error, url) from error
 
-    def _begin(
-        self, connection: Connection, address: ParsedURL, span: str | None
+    def _exchange(
+        self, connection: Connection, address: ParsedURL, byte_range: str | None
     ) -> http.client.HTTPResponse:
         response = http.client.HTTPResponse(connection.socket, method="GET")
         try:
-            connection.socket.sendall(connection.head(address, span))
+            connection.socket.sendall(connection.head(address, byte_range))
             response.begin()
         except BaseException:
             response.close()
-            self._drop(connection)
+            self._discard(connection)
             raise
         return response
 
-    def _keep(self, connection: Connection, address: ParsedURL) -> bool:
+    def _release(self, connection: Connection, address: ParsedURL) -> bool:
         """Keep a connection for the next request; False where all were closed meanwhile."""
         with self._shared.lock:
             if connection not in self._shared.all:
@@ -427,7 +425,7 @@ class ConnectionPool:
             self._shared.idle.setdefault(address.origin, []).append(connection)
             return True
 
-    def _drop(self, connection: Connection) -> None:
+    def _discard(self, connection: Connection) -> None:
         with self._shared.lock:
             self._shared.all.discard(connection)
         with suppress(OSError):
@@ -467,7 +465,7 @@ def _proxy(address: ParsedURL) -> Proxy | None:
     return proxy
 
 
-def _login(proxy: Proxy) -> dict[str, str]:
+def _proxy_authorization(proxy: Proxy) -> dict[str, str]:
     """Return the header lines that a proxy wants."""
     parts = proxy.parts
     if not parts.username:

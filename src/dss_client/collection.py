@@ -10,19 +10,19 @@ from .models import CollectionItem, CollectionItemDict
 from .versions import FQID
 
 __all__ = [
+    "CollectionChange",
     "CollectionIncomplete",
     "CollectionVersion",
     "Item",
-    "Step",
-    "plan",
-    "spellings",
+    "split_changes",
+    "stored_forms",
     "wire_items",
 ]
 
 Item = CollectionItem | CollectionItemDict | FQID
 """An item of a collection; an `FQID` is a bundle."""
 
-_MOST = 1000  # items that PATCH takes (docs/behaviour.md 8.12)
+_MAX_ITEMS = 1000  # items that PATCH takes (docs/behaviour.md 8.12)
 _LINKS = frozenset({"file", "bundle", "collection"})
 _POINTERS = ("fragment", "path")  # the names of a pointer (docs/behaviour.md S21)
 
@@ -60,7 +60,7 @@ class CollectionIncomplete(DSSError):
 
 
 @frozen
-class Step:
+class CollectionChange:
     """What one request adds and removes.
 
     Attributes:
@@ -77,9 +77,9 @@ class Step:
         return len(self.add) + len(self.remove)
 
     @property
-    def remove_sent(self) -> list[CollectionItemDict]:
-        """The items to remove in every spelling that they may be stored in."""
-        return [spelling for item in self.remove for spelling in spellings(item)]
+    def remove_forms(self) -> list[CollectionItemDict]:
+        """The items to remove in every form that they may be stored in."""
+        return [form for item in self.remove for form in stored_forms(item)]
 
 
 def wire_items(items: Iterable[Item]) -> list[CollectionItemDict]:
@@ -88,10 +88,10 @@ def wire_items(items: Iterable[Item]) -> list[CollectionItemDict]:
     A pointer is sent under both of its names: services read ``fragment``, the specification says
     ``path``.
     """
-    return _unique(spellings(given)[-1] for given in map(_given, items))
+    return _unique(stored_forms(given)[-1] for given in map(_to_dict, items))
 
 
-def spellings(item: CollectionItemDict) -> list[CollectionItemDict]:
+def stored_forms(item: CollectionItemDict) -> list[CollectionItemDict]:
     """Return the forms that an item may be stored in; the last one is the form to send.
 
     The service removes items that are equal in every property. It stores a pointer as it was sent:
@@ -113,7 +113,7 @@ def _unique(items: Iterable[CollectionItemDict]) -> list[CollectionItemDict]:
     return list(found.values())
 
 
-def _given(item: Item) -> CollectionItemDict:
+def _to_dict(item: Item) -> CollectionItemDict:
     if isinstance(item, FQID):
         return {"type": "bundle", "uuid": item.uuid, "version": item.version}
     given: Mapping[str, object] = (
@@ -131,16 +131,18 @@ def _given(item: Item) -> CollectionItemDict:
     )
 
 
-def plan(add: Iterable[Item], remove: Iterable[Item]) -> Iterator[Step]:
+def split_changes(add: Iterable[Item], remove: Iterable[Item]) -> Iterator[CollectionChange]:
     """Yield the requests that change a collection: removals first, then additions."""
-    gone = list(_chunks(_unique(map(_given, remove)), lambda item: len(spellings(item))))
-    come = list(_chunks(wire_items(add), lambda _: 1))
-    for each in gone[:-1]:
-        yield Step(remove=each)
-    if gone or come:
-        yield Step(add=come[0] if come else (), remove=gone[-1] if gone else ())
-    for each in come[1:]:
-        yield Step(add=each)
+    removals = list(_chunks(_unique(map(_to_dict, remove)), lambda item: len(stored_forms(item))))
+    additions = list(_chunks(wire_items(add), lambda _: 1))
+    for each in removals[:-1]:
+        yield CollectionChange(remove=each)
+    if removals or additions:
+        yield CollectionChange(
+            add=additions[0] if additions else (), remove=removals[-1] if removals else ()
+        )
+    for each in additions[1:]:
+        yield CollectionChange(add=each)
 
 
 def _chunks(
@@ -150,7 +152,7 @@ def _chunks(
     chunk: list[CollectionItemDict] = []
     filled = 0
     for item in items:
-        if chunk and filled + size(item) > _MOST:
+        if chunk and filled + size(item) > _MAX_ITEMS:
             yield tuple(chunk)
             chunk, filled = [], 0
         chunk.append(item)

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from attrs import field, frozen
 
-from ._redact import mask, redact_url
+from ._redact import mask
 
 __all__ = [
     "BadRequest",
@@ -34,7 +34,6 @@ __all__ = [
     "TooManyRequests",
     "Unauthorized",
     "Unprocessable",
-    "redact_url",
 ]
 
 _BODY_EXCERPT = 200

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["BundleEvent", "BundleInfo", "EventDocument", "Replay"]
 
-_JOINED = 8 << 20
-_GAP = 64 << 10
+_MAX_SIZE = 8 << 20
+_MAX_GAP = 64 << 10
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,32})-([0-9]{1,32})/(?:[0-9]{1,32}|\*)")
 
 
@@ -99,8 +99,8 @@ class _Key:
 
 
 @frozen
-class Place:
-    """Where an event's document lies.
+class JournalEntry:
+    """Where the document of an event is in a journal.
 
     Attributes:
         key: The event.
@@ -171,25 +171,25 @@ class Batch:
     """Events whose documents are read at once, from one journal or one by one.
 
     Attributes:
-        places: Where they lie: in the order of time, which is that of the bytes.
+        entries: Their places in the journal, in the order of time, which is that of the bytes.
     """
 
-    places: tuple[Place, ...]
+    entries: tuple[JournalEntry, ...]
 
     @property
     def url(self) -> str | None:
         """The journal; None where each event is asked of the service."""
-        return self.places[0].url
+        return self.entries[0].url
 
     @property
     def first(self) -> int:
         """The first byte."""
-        return self.places[0].offset
+        return self.entries[0].offset
 
     @property
     def last(self) -> int:
         """The last byte."""
-        return self.places[-1].end - 1
+        return self.entries[-1].end - 1
 
     def skipped(self, status: int, headers: Mapping[str, str]) -> int:
         """Return how many bytes of an answer come before the first that is wanted.
@@ -211,7 +211,7 @@ class Batch:
 
     def ends_before(self, journal: "EventsManifest") -> bool:
         """Tell whether a journal, and so all that follow, has none of these events."""
-        return self.places[-1].key.timestamp < journal.from_date
+        return self.entries[-1].key.timestamp < journal.from_date
 
     def check(self, content: bytes | bytearray) -> None:
         """Make sure that all bytes came.
@@ -232,12 +232,12 @@ class Batch:
         Raises:
             DSSDecodeError: One cannot be read.
         """
-        for place in self.places:
-            start = place.offset - self.first
-            yield place.event(bytes(content[start : start + place.size]))
+        for entry in self.entries:
+            start = entry.offset - self.first
+            yield entry.event(bytes(content[start : start + entry.size]))
 
 
-class Tries:
+class RetryState:
     """How to go on after faults of storage, for one batch.
 
     Args:
@@ -287,8 +287,8 @@ class Replay:
         from_date: The earliest time, inclusive.
         to_date: The latest time, exclusive.
         after: The cursor of the event to continue after.
-        joined: Most bytes to ask for at once, unless one event has more.
-        gap: Most bytes between two events that are read along.
+        max_size: Most bytes to ask for at once, unless one event has more.
+        max_gap: Most bytes between two events that are read along.
 
     Raises:
         InvalidArgument: One of them is not of its form, or `from_date` is later than `to_date`.
@@ -301,14 +301,14 @@ class Replay:
         from_date: str | None = None,
         to_date: str | None = None,
         after: str | None = None,
-        joined: int = _JOINED,
-        gap: int = _GAP,
+        max_size: int = _MAX_SIZE,
+        max_gap: int = _MAX_GAP,
     ) -> None:
         self._api = api
-        self._joined = joined
-        self._gap = gap
+        self._max_size = max_size
+        self._max_gap = max_gap
         self._last = _cursor(after)
-        self._pending: dict[_Key, Place] = {}
+        self._pending: dict[_Key, JournalEntry] = {}
         for name, date in (("from_date", from_date), ("to_date", to_date)):
             if date is not None and not is_version(date):
                 raise InvalidArgument(
@@ -329,21 +329,21 @@ class Replay:
     def add(self, journal: "EventsManifest") -> list[Batch]:
         """Add a journal, and return the events that are older than all that follow."""
         ready = self._batches(key for key in self._pending if key.timestamp < journal.from_date)
-        for place in self.places_of(journal):
-            if place.key > self._last and self._is_wanted(place.key):
-                self._pending[place.key] = place
+        for entry in self.entries_of(journal):
+            if entry.key > self._last and self._is_wanted(entry.key):
+                self._pending[entry.key] = entry
         return ready
 
-    def rest(self) -> list[Batch]:
+    def flush(self) -> list[Batch]:
         """Return what is left once all journals are there."""
         return self._batches(self._pending)
 
-    def places_of(self, journal: "EventsManifest") -> list[Place]:
-        """Return where the events of a journal lie.
+    def entries_of(self, journal: "EventsManifest") -> list[JournalEntry]:
+        """Return where the events of a journal are.
 
         Raises:
             DSSDecodeError: It is to be read over http, though the deployment is of https; or an
-                event lies nowhere.
+                event has no bytes.
         """
         url = journal.stream_url
         if url is not None and not _is_allowed(self._api, url):
@@ -351,19 +351,19 @@ class Replay:
         if any(each.offset < 0 or each.size < 1 for each in journal.events):
             raise _unusable(journal, "has an event of no bytes, or before its beginning")
         return [
-            Place(_Key(each.timestamp, each.event_id), url, each.offset, each.size)
+            JournalEntry(_Key(each.timestamp, each.event_id), url, each.offset, each.size)
             for each in journal.events
         ]
 
-    def renewed(self, batch: Batch, journals: Iterable["EventsManifest"]) -> list[Batch]:
+    def relocate(self, batch: Batch, journals: Iterable["EventsManifest"]) -> list[Batch]:
         """Return a batch again from a fresh list; events deleted meanwhile are left out.
 
         Args:
             batch: The batch.
             journals: The journals of its time.
         """
-        fresh = {place.key: place for each in journals for place in self.places_of(each)}
-        return self._joined_up([fresh[it.key] for it in batch.places if it.key in fresh])
+        fresh = {entry.key: entry for each in journals for entry in self.entries_of(each)}
+        return self._merge_adjacent([fresh[it.key] for it in batch.entries if it.key in fresh])
 
     def _is_wanted(self, key: _Key) -> bool:
         return (self.from_date is None or key.timestamp >= self.from_date) and (
@@ -374,24 +374,24 @@ class Replay:
         ready = sorted(keys)
         if ready:
             self._last = ready[-1]
-        return self._joined_up([self._pending.pop(key) for key in ready])
+        return self._merge_adjacent([self._pending.pop(key) for key in ready])
 
-    def _joined_up(self, places: Iterable[Place]) -> list[Batch]:
-        """Join places that follow each other in one journal."""
+    def _merge_adjacent(self, entries: Iterable[JournalEntry]) -> list[Batch]:
+        """Merge entries that follow each other in one journal."""
         batches: list[Batch] = []
-        for place in places:
+        for entry in entries:
             last = batches[-1] if batches else None
-            if last is not None and self._are_near(last, place):
-                batches[-1] = evolve(last, places=(*last.places, place))
+            if last is not None and self._are_adjacent(last, entry):
+                batches[-1] = evolve(last, entries=(*last.entries, entry))
             else:
-                batches.append(Batch((place,)))
+                batches.append(Batch((entry,)))
         return batches
 
-    def _are_near(self, batch: Batch, place: Place) -> bool:
+    def _are_adjacent(self, batch: Batch, entry: JournalEntry) -> bool:
         return (
-            batch.url == place.url
-            and 0 <= place.offset - batch.places[-1].end <= self._gap
-            and place.end - batch.first <= self._joined
+            batch.url == entry.url
+            and 0 <= entry.offset - batch.entries[-1].end <= self._max_gap
+            and entry.end - batch.first <= self._max_size
         )
 
 

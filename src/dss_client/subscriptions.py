@@ -7,11 +7,19 @@ from urllib.parse import urlsplit
 
 from attrs import frozen
 
-from .errors import InvalidArgument, redact_url
+from ._redact import redact_url
+from .errors import InvalidArgument
 from .models import SubscriptionAttachment, SubscriptionAttachmentDict
 from .types import JSONMapping, Replica
 
-__all__ = ["Attachment", "Encoding", "Method", "Subscribed", "SubscriptionType", "wanted"]
+__all__ = [
+    "Attachment",
+    "Encoding",
+    "Method",
+    "Subscribed",
+    "SubscriptionType",
+    "subscription_arguments",
+]
 
 SubscriptionType = Literal["jmespath", "elasticsearch"]
 Method = Literal["POST", "PUT"]
@@ -39,7 +47,7 @@ class Subscribed:
     subscription_type: SubscriptionType
 
 
-class Wanted(TypedDict):
+class SubscriptionArguments(TypedDict):
     """The arguments of `put_subscription`, except the replica."""
 
     callback_url: str
@@ -54,7 +62,7 @@ class Wanted(TypedDict):
     attachments: Mapping[str, SubscriptionAttachment | SubscriptionAttachmentDict] | None
 
 
-def wanted(
+def subscription_arguments(
     *,
     callback_url: str,
     jmespath_query: str | None,
@@ -66,7 +74,7 @@ def wanted(
     hmac_secret_key: str | None,
     hmac_key_id: str | None,
     attachments: Mapping[str, Attachment] | None,
-) -> Wanted:
+) -> SubscriptionArguments:
     """Return what is sent for a subscription.
 
     Raises:
@@ -83,7 +91,7 @@ def wanted(
         raise InvalidArgument(
             f"form_fields and payload_form_field are part of a form: say encoding={_FORM!r}"
         )
-    return Wanted(
+    return SubscriptionArguments(
         callback_url=callback_url,
         method=method,
         encoding=encoding,

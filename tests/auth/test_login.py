@@ -115,7 +115,7 @@ class TestRemote:
             someone.led_to = httpx.get(url, trust_env=False).headers["location"]
             return f"{someone.brings(someone.led_to)}\n"
 
-        monkeypatch.setattr("dss_client.auth.session._say", say)
+        monkeypatch.setattr("dss_client.auth.session._show", say)
         monkeypatch.setattr("dss_client.auth.session._ask", ask)
         return someone
 
@@ -604,5 +604,5 @@ class TestKeyring:
 def test_a_browser_is_that_of_the_system() -> None:
     import webbrowser
 
-    talk = oauth.Dialogue(say=print, ask=input)
-    assert talk.browse is webbrowser.open
+    prompt = oauth.UserPrompt(show=print, ask=input)
+    assert prompt.browse is webbrowser.open

@@ -13,7 +13,7 @@ def check_contents(wheel: Path) -> None:
     for needed in ("dss_client/py.typed", "dss_client/swagger.json", "dss_client/models.py"):
         assert needed in names, f"{needed} is not in the wheel"
     strays = [name for name in names if not name.startswith(("dss_client/", "dss_client-"))]
-    assert not strays, f"the wheel holds what is no part of the package: {strays}"
+    assert not strays, f"the wheel holds files that are not part of the package: {strays}"
 
 
 def check_core_install() -> None:

@@ -87,10 +87,10 @@ class AsyncOperation:
             for item in items_of(page):
                 yield item
 
-    async def _where(self, request: Request) -> str:
+    async def _location(self, request: Request) -> str:
         return decode_location(await self._transport.locate(request))
 
-    async def _raw_where(self, request: Request) -> RawResponse[str]:
+    async def _raw_location(self, request: Request) -> RawResponse[str]:
         return to_raw(await self._transport.locate(request), decode_location)
 
     async def _locate(

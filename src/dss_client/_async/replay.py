@@ -5,7 +5,7 @@ from typing import Protocol
 
 from .._backend.asynchronous import sleep
 from ..errors import DSSError, NotFound
-from ..events import Batch, BundleEvent, Replay, Tries
+from ..events import Batch, BundleEvent, Replay, RetryState
 from ..models import EventsManifest
 from ..types import Replica
 from .operations import AsyncOperations
@@ -16,7 +16,7 @@ __all__ = ["AsyncReplayer"]
 _PAGE = 10  # the most journals that the service lists at once
 
 
-class _Answer(Protocol):
+class _Response(Protocol):
     @property
     def status_code(self) -> int: ...
 
@@ -24,16 +24,16 @@ class _Answer(Protocol):
     def headers(self) -> Mapping[str, str]: ...
 
 
-class _Cut:
-    """Takes the bytes of a batch out of an answer of storage."""
+class _BatchReader:
+    """Reads the bytes of a batch from a response of storage."""
 
-    def __init__(self, batch: Batch, answer: _Answer) -> None:
+    def __init__(self, batch: Batch, answer: _Response) -> None:
         self._before = batch.skipped(answer.status_code, answer.headers)
         self._wanted = batch.last - batch.first + 1
         self.content = bytearray()
 
-    def take(self, piece: bytes) -> bool:
-        """Take a piece; return whether it was the last that is needed."""
+    def feed(self, piece: bytes) -> bool:
+        """Read a piece; tell whether the batch is complete."""
         skipped = min(self._before, len(piece))
         self._before -= skipped
         self.content += piece[skipped : skipped + self._wanted - len(self.content)]
@@ -69,12 +69,12 @@ class AsyncReplayer(AsyncOperations):
             for batch in replay.add(journal):
                 async for event in self._events_of(batch):
                     yield event
-        for batch in replay.rest():
+        for batch in replay.flush():
             async for event in self._events_of(batch):
                 yield event
 
     async def _events_of(self, batch: Batch) -> AsyncIterator[BundleEvent]:
-        tries = Tries(self._transport.options.retries)
+        retries = RetryState(self._transport.options.retries)
         waiting = [batch]
         while waiting:
             batch = waiting[0]
@@ -86,9 +86,9 @@ class AsyncReplayer(AsyncOperations):
             try:
                 content = await self._read(batch, batch.url)
             except DSSError as error:
-                delay = tries.failed(error)
+                delay = retries.failed(error)
                 if delay is None:
-                    waiting[:1] = await self._renewed(batch)
+                    waiting[:1] = await self._relist(batch)
                 else:
                     await sleep(delay)
             else:
@@ -100,32 +100,32 @@ class AsyncReplayer(AsyncOperations):
         """Return the bytes of a batch."""
         storage = self._transport.open_storage(url, first=batch.first, last=batch.last)
         async with storage as answer:
-            cut = _Cut(batch, answer)
+            reader = _BatchReader(batch, answer)
             async for piece in answer.iter_bytes():
-                if cut.take(piece):
+                if reader.feed(piece):
                     break
-        batch.check(cut.content)
-        return cut.content
+        batch.check(reader.content)
+        return reader.content
 
-    async def _renewed(self, batch: Batch) -> list[Batch]:
+    async def _relist(self, batch: Batch) -> list[Batch]:
         """List the journals of a batch anew: they have fresh URLs, and may be other ones."""
         journals: list[EventsManifest] = []
         async for journal in self.get_events.iterate(
-            replica=self._replica, from_date=batch.places[0].key.timestamp, per_page=_PAGE
+            replica=self._replica, from_date=batch.entries[0].key.timestamp, per_page=_PAGE
         ):
             if batch.ends_before(journal):
                 break
             journals.append(journal)
-        return self._replay.renewed(batch, journals)
+        return self._replay.relocate(batch, journals)
 
     async def _one_by_one(self, batch: Batch) -> AsyncIterator[BundleEvent]:
         """Ask for each event by itself, of a service that does not say where its journals are."""
-        for place in batch.places:
-            fqid = place.fqid
+        for entry in batch.entries:
+            fqid = entry.fqid
             try:
                 document = await self.get_event(
                     uuid=fqid.uuid, version=fqid.version, replica=self._replica
                 )
             except NotFound:
                 continue  # its bundle was deleted meanwhile
-            yield place.event(document)
+            yield entry.event(document)

@@ -49,7 +49,7 @@ class AsyncClientSource(AsyncOperation):
     def locate(self, *, uuid: str, version: str | None, replica: Replica) -> str:
         """Return a fresh URL of a file's content, good without any credential."""
         request = GET_FILE.request(uuid=uuid, version=version, replica=replica)
-        return self._bridge.call(self._where, request)
+        return self._bridge.call(self._location, request)
 
     def file_facts(self, *, uuid: str, version: str, replica: Replica) -> FileFacts:
         """Return the checksum and size of a file."""
@@ -71,7 +71,7 @@ class AsyncClientSource(AsyncOperation):
             yield from (hit.bundle_fqid for hit in page.results)
 
     def allows(self, url: str) -> bool:
-        """Tell whether a URL is no step back from https to http, nor something else altogether."""
+        """Tell whether a URL is safe to follow: http(s), and not http after https."""
         return no_downgrade(self._transport.options.base_url, url)
 
     @property

@@ -55,9 +55,9 @@ class AsyncSubscriptions(AsyncOperations):
             InvalidArgument: It would be refused, or become another subscription than asked for.
             NotAcceptable: There are too many already.
         """
-        from ..subscriptions import Subscribed, wanted
+        from ..subscriptions import Subscribed, subscription_arguments
 
-        sent = wanted(
+        sent = subscription_arguments(
             callback_url=callback_url,
             jmespath_query=jmespath_query,
             es_query=es_query,

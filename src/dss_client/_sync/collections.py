@@ -11,7 +11,7 @@ from .operations import Operations
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ..collection import CollectionVersion, Item, Step
+    from ..collection import CollectionChange, CollectionVersion, Item
 
 __all__ = ["Collections"]
 
@@ -55,9 +55,9 @@ class Collections(Operations):
         """
         from uuid import uuid4
 
-        from ..collection import CollectionVersion, Step, plan
+        from ..collection import CollectionChange, CollectionVersion, split_changes
 
-        first, *rest = list(plan(contents, ())) or [Step()]
+        first, *rest = list(split_changes(contents, ())) or [CollectionChange()]
         stored = self.put_collection(
             uuid=uuid or str(uuid4()),
             replica=replica,
@@ -86,7 +86,7 @@ class Collections(Operations):
 
         What is removed goes first, 1,000 items at a time; each request makes a new version, and the
         next one starts from that. An item to remove must equal the stored one in every property,
-        but for the name of its pointer, of which all spellings are removed.
+        but for the name of its pointer, of which all forms are removed.
 
         Args:
             uuid: Its id.
@@ -108,9 +108,9 @@ class Collections(Operations):
             Unprocessable: An item leads to nothing.
             CollectionIncomplete: A later request failed; it says where to go on.
         """
-        from ..collection import CollectionVersion, Step, plan
+        from ..collection import CollectionChange, CollectionVersion, split_changes
 
-        first, *rest = list(plan(add, remove)) or [Step()]
+        first, *rest = list(split_changes(add, remove)) or [CollectionChange()]
         changed = self.patch_collection(
             uuid=uuid,
             replica=replica,
@@ -119,7 +119,7 @@ class Collections(Operations):
             description=description,
             details=details,
             add_contents=first.add or None,
-            remove_contents=first.remove_sent or None,
+            remove_contents=first.remove_forms or None,
         )
         at = CollectionVersion(changed.uuid, changed.version)
         return self._change(replica, at, rest, done=first.count)
@@ -128,24 +128,24 @@ class Collections(Operations):
         self,
         replica: Replica,
         at: "CollectionVersion",
-        steps: "Sequence[Step]",
+        changes: "Sequence[CollectionChange]",
         *,
         done: int,
     ) -> "CollectionVersion":
         """Do further requests, each on the version that the one before made."""
         from ..collection import CollectionIncomplete, CollectionVersion
 
-        total = done + sum(step.count for step in steps)
-        for step in steps:
+        total = done + sum(change.count for change in changes)
+        for change in changes:
             try:
                 changed = self.patch_collection(
                     uuid=at.uuid,
                     replica=replica,
                     version=at.version,
-                    add_contents=step.add or None,
-                    remove_contents=step.remove_sent or None,
+                    add_contents=change.add or None,
+                    remove_contents=change.remove_forms or None,
                 )
             except DSSError as error:
                 raise CollectionIncomplete(at, done, total) from error
-            at, done = CollectionVersion(changed.uuid, changed.version), done + step.count
+            at, done = CollectionVersion(changed.uuid, changed.version), done + change.count
         return at

@@ -88,10 +88,10 @@ class Operation:
             for item in items_of(page):
                 yield item
 
-    def _where(self, request: Request) -> str:
+    def _location(self, request: Request) -> str:
         return decode_location(self._transport.locate(request))
 
-    def _raw_where(self, request: Request) -> RawResponse[str]:
+    def _raw_location(self, request: Request) -> RawResponse[str]:
         return to_raw(self._transport.locate(request), decode_location)
 
     def _locate(self, request: Request, headers: Decoder[HeadersT]) -> ContentLocation[HeadersT]:

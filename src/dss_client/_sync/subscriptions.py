@@ -56,9 +56,9 @@ class Subscriptions(Operations):
             InvalidArgument: It would be refused, or become another subscription than asked for.
             NotAcceptable: There are too many already.
         """
-        from ..subscriptions import Subscribed, wanted
+        from ..subscriptions import Subscribed, subscription_arguments
 
-        sent = wanted(
+        sent = subscription_arguments(
             callback_url=callback_url,
             jmespath_query=jmespath_query,
             es_query=es_query,

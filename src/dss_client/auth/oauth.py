@@ -23,7 +23,7 @@ from .plain_http import get_object, need_protection, post_form
 from .sources import token_fields
 from .stored import StoredLogin
 
-__all__ = ["LOGIN_TIMEOUT", "Application", "Dialogue", "log_in"]
+__all__ = ["LOGIN_TIMEOUT", "Application", "UserPrompt", "log_in"]
 
 LOGIN_TIMEOUT = 300.0
 """Seconds that the user has for the browser."""
@@ -36,16 +36,16 @@ class _StrayError(LoginError):
 
 
 @frozen
-class Dialogue:
-    """How the user is asked.
+class UserPrompt:
+    """How to talk to the user.
 
     Attributes:
-        say: Shows a line.
+        show: Shows a line.
         ask: Asks for a line.
         browse: Opens a URL in a browser; tells whether there is one.
     """
 
-    say: Callable[[str], object]
+    show: Callable[[str], object]
     ask: Callable[[str], str]
     browse: Callable[[str], bool] = webbrowser.open
 
@@ -91,7 +91,7 @@ class Application:
 
 def log_in(
     application: Application,
-    dialogue: Dialogue,
+    prompt: UserPrompt,
     *,
     remote: bool = False,
     timeout: float = LOGIN_TIMEOUT,
@@ -100,7 +100,7 @@ def log_in(
 
     Args:
         application: The application to log in with.
-        dialogue: How to ask the user.
+        prompt: How to ask the user.
         remote: Show the URL and ask for the code, on a machine without a browser.
         timeout: Seconds to wait for the browser.
 
@@ -111,14 +111,14 @@ def log_in(
     if remote:
         parts = urlsplit(application.auth_uri)
         redirect = f"{parts.scheme}://{parts.netloc}/echo"
-        dialogue.say(f"Open this URL: {_question(application, redirect, verifier, state)}")
-        code = _code_of(dialogue.ask("Code, or the URL that you were led to: ").strip(), state)
+        prompt.show(f"Open this URL: {_authorization_url(application, redirect, verifier, state)}")
+        code = _entered_code(prompt.ask("Code, or the URL that you were led to: ").strip(), state)
     else:
         with _Listener(state) as listener:
             redirect = listener.url
-            url = _question(application, redirect, verifier, state)
-            if not dialogue.browse(url):
-                dialogue.say(f"No browser could be opened. Open this URL yourself: {url}")
+            url = _authorization_url(application, redirect, verifier, state)
+            if not prompt.browse(url):
+                prompt.show(f"No browser could be opened. Open this URL yourself: {url}")
             code = listener.wait(timeout)
     answer = post_form(
         application.token_uri,
@@ -141,7 +141,7 @@ def log_in(
     )
 
 
-def _question(application: Application, redirect: str, verifier: str, state: str) -> str:
+def _authorization_url(application: Application, redirect: str, verifier: str, state: str) -> str:
     digest = hashlib.sha256(verifier.encode()).digest()
     query = {
         "response_type": "code",
@@ -156,16 +156,16 @@ def _question(application: Application, redirect: str, verifier: str, state: str
     return f"{application.auth_uri}{separator}{urlencode(query)}"
 
 
-def _code_of(text: str, state: str) -> str:
+def _entered_code(text: str, state: str) -> str:
     """Return the code that the user entered, alone or as part of the URL."""
     if "://" in text:
-        return _code_in(urlsplit(text).query, state)
+        return _redirect_code(urlsplit(text).query, state)
     if not text:
         raise LoginError("no code was given: log in again")
     return text
 
 
-def _code_in(query: str, state: str) -> str:
+def _redirect_code(query: str, state: str) -> str:
     """Return the code in an answer.
 
     Raises:
@@ -201,7 +201,7 @@ class _Listener:
     def take(self, query: str) -> str:
         """Take an answer, and return the text to show the user."""
         try:
-            self._code = _code_in(query, self._state)
+            self._code = _redirect_code(query, self._state)
             said = "You are logged in. This page can be closed."
         except _StrayError as error:  # maybe not from our browser at all: go on waiting
             return str(error)

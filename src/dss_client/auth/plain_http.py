@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from dss_client._environment import LOOPBACK
+from dss_client._environment import is_loopback
 from dss_client._http import NETWORK_ERRORS, Route, new_client
 from dss_client._redact import mask, redact_url
 
@@ -25,7 +25,7 @@ def need_protection(url: str) -> None:
         LoginError: The URL is not https.
     """
     parts = urlsplit(url)
-    if parts.scheme != "https" and parts.hostname not in LOOPBACK:
+    if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
         place = redact_url(url, presigned=True)
         raise LoginError(f"{place} is not https: a login is sent over https only")
 

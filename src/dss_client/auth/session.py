@@ -28,11 +28,11 @@ def log_in(
         authorization_header(access_token)  # refused here, not at the first call
         login = StoredLogin(access_token=access_token)
     else:
-        talk = oauth.Dialogue(say=_say, ask=_ask)
+        prompt = oauth.UserPrompt(show=_show, ask=_ask)
         if browse is not None:
-            talk = oauth.Dialogue(say=_say, ask=_ask, browse=browse)
+            prompt = oauth.UserPrompt(show=_show, ask=_ask, browse=browse)
         application = oauth.Application.of(options.base_url)
-        login = oauth.log_in(application, talk, remote=remote, timeout=timeout)
+        login = oauth.log_in(application, prompt, remote=remote, timeout=timeout)
     place = LoginStore().write(options.base_url, login)
     tokens.forget()
     return place
@@ -59,7 +59,7 @@ def credential_of(
     return provider.credential() if isinstance(provider, TokenSource) else None
 
 
-def _say(line: str) -> None:
+def _show(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 

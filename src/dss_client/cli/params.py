@@ -5,11 +5,12 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_args
 
 import click
 from attrs import frozen
 
+from dss_client.types import Replica
 from dss_client.versions import FQID, InvalidUUID, InvalidVersion, normal_uuid, parse_version
 
 __all__ = [
@@ -171,7 +172,7 @@ def replica_option(command: F) -> F:
     """Take a replica; the first when not given."""
     return click.option(
         "--replica",
-        type=click.Choice(["aws", "gcp"]),
+        type=click.Choice(get_args(Replica)),
         default="aws",
         show_default=True,
         help="Where the data is kept.",

@@ -12,9 +12,9 @@ from .._response import Response as FinalResponse
 from .._sync.transport import Transport
 from ..errors import InvalidArgument
 from ._response import Response
-from ._translate import translated
+from ._translate import translate_errors
 
-__all__ = ["Bound", "Method", "PagedMethod"]
+__all__ = ["Method", "MethodDescriptor", "PagedMethod"]
 
 ResultT = TypeVar("ResultT")
 ItemT = TypeVar("ItemT")
@@ -57,14 +57,14 @@ class Method(Generic[ResultT]):
 
     @contextmanager
     def _open(self, request: Request) -> Generator[Response]:
-        with translated(), self._owner.transport.stream(request) as response:
+        with translate_errors(), self._owner.transport.stream(request) as response:
             url = self._url(request)
             yield Response(response.status_code, response.headers, response, url=url)
 
     def _result(self, **arguments: object) -> ResultT:
         """Return the answer: JSON or bytes, of HEAD the response, or where the content is."""
         request = self._request(arguments, 4)
-        with translated():
+        with translate_errors():
             if _flag(arguments.get(self.endpoint.location_switch or "")):
                 location = decode_location(self._owner.transport.locate(request))
                 return cast("ResultT", location)
@@ -121,10 +121,10 @@ class PagedMethod(Method[ResultT], Generic[ResultT, ItemT]):
     def _pages(self, request: Request) -> Iterator[ResultT]:
         following: Request | None = request
         while following is not None:
-            with translated():
+            with translate_errors():
                 answer = self._owner.transport.send(following)
             yield self._plain(following, answer)
-            with translated():
+            with translate_errors():
                 following = next_request(following, answer.headers)
 
     def _items(self, pages: Iterator[Any]) -> Iterator[ItemT]:
@@ -135,7 +135,7 @@ class PagedMethod(Method[ResultT], Generic[ResultT, ItemT]):
             yield from items
 
 
-class Bound(Generic[MethodT]):
+class MethodDescriptor(Generic[MethodT]):
     """Puts an operation on the clients; an instance can have another function in its place."""
 
     def __init__(self, kind: type[MethodT]) -> None:

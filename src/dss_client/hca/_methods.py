@@ -17,7 +17,7 @@ from ..models import (
 )
 from ..types import JSONMapping, JSONObject, JSONValue, Replica
 from . import types
-from ._method import Bound, Method, PagedMethod
+from ._method import Method, MethodDescriptor, PagedMethod
 from ._response import Response
 
 __all__ = ["Methods"]
@@ -617,25 +617,25 @@ class Methods:
     A program can put a function of its own in the place of one.
     """
 
-    delete_bundle = Bound(DeleteBundle)
-    delete_collection = Bound(DeleteCollection)
-    delete_subscription = Bound(DeleteSubscription)
-    get_bundle = Bound(GetBundle)
-    get_bundles_all = Bound(GetBundlesAll)
-    get_bundles_checkout = Bound(GetBundlesCheckout)
-    get_collection = Bound(GetCollection)
-    get_collections = Bound(GetCollections)
-    get_event = Bound(GetEvent)
-    get_events = Bound(GetEvents)
-    get_file = Bound(GetFile)
-    get_subscription = Bound(GetSubscription)
-    get_subscriptions = Bound(GetSubscriptions)
-    head_file = Bound(HeadFile)
-    patch_bundle = Bound(PatchBundle)
-    patch_collection = Bound(PatchCollection)
-    post_bundles_checkout = Bound(PostBundlesCheckout)
-    post_search = Bound(PostSearch)
-    put_bundle = Bound(PutBundle)
-    put_collection = Bound(PutCollection)
-    put_file = Bound(PutFile)
-    put_subscription = Bound(PutSubscription)
+    delete_bundle = MethodDescriptor(DeleteBundle)
+    delete_collection = MethodDescriptor(DeleteCollection)
+    delete_subscription = MethodDescriptor(DeleteSubscription)
+    get_bundle = MethodDescriptor(GetBundle)
+    get_bundles_all = MethodDescriptor(GetBundlesAll)
+    get_bundles_checkout = MethodDescriptor(GetBundlesCheckout)
+    get_collection = MethodDescriptor(GetCollection)
+    get_collections = MethodDescriptor(GetCollections)
+    get_event = MethodDescriptor(GetEvent)
+    get_events = MethodDescriptor(GetEvents)
+    get_file = MethodDescriptor(GetFile)
+    get_subscription = MethodDescriptor(GetSubscription)
+    get_subscriptions = MethodDescriptor(GetSubscriptions)
+    head_file = MethodDescriptor(HeadFile)
+    patch_bundle = MethodDescriptor(PatchBundle)
+    patch_collection = MethodDescriptor(PatchCollection)
+    post_bundles_checkout = MethodDescriptor(PostBundlesCheckout)
+    post_search = MethodDescriptor(PostSearch)
+    put_bundle = MethodDescriptor(PutBundle)
+    put_collection = MethodDescriptor(PutCollection)
+    put_file = MethodDescriptor(PutFile)
+    put_subscription = MethodDescriptor(PutSubscription)

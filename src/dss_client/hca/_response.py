@@ -11,7 +11,8 @@ from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, overload
 
-from ..errors import DSSError, DSSResponseError, redact_url
+from .._redact import redact_url
+from ..errors import DSSError, DSSResponseError
 from .types import JSONValue
 
 if TYPE_CHECKING:

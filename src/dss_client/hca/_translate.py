@@ -5,11 +5,11 @@ from contextlib import contextmanager
 
 from ..errors import DSSConnectionError, DSSResponseError, DSSTimeout
 
-__all__ = ["translated"]
+__all__ = ["translate_errors"]
 
 
 @contextmanager
-def translated() -> Generator[None]:
+def translate_errors() -> Generator[None]:
     """Raise the facade's error in the place of the client's, which becomes its cause.
 
     Raises:

@@ -117,7 +117,7 @@ class AsyncGetFile(AsyncOperation):
             content_disposition=content_disposition,
         )
         if directurl:
-            return await self._where(request)
+            return await self._location(request)
         return await self._call(request, _decode)
 
     @overload
@@ -176,7 +176,7 @@ class AsyncGetFile(AsyncOperation):
             content_disposition=content_disposition,
         )
         if directurl:
-            return await self._raw_where(request)
+            return await self._raw_location(request)
         return await self._raw(request, _decode)
 
     def stream(

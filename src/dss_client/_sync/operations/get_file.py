@@ -116,7 +116,7 @@ class GetFile(Operation):
             content_disposition=content_disposition,
         )
         if directurl:
-            return self._where(request)
+            return self._location(request)
         return self._call(request, _decode)
 
     @overload
@@ -175,7 +175,7 @@ class GetFile(Operation):
             content_disposition=content_disposition,
         )
         if directurl:
-            return self._raw_where(request)
+            return self._raw_location(request)
         return self._raw(request, _decode)
 
     def stream(

@@ -1,7 +1,6 @@
 """``dss serve`` and ``dss load``: a DSS on this machine."""
 
 import errno
-import ipaddress
 import json
 import signal
 import socket
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dss_client import Replica
+from dss_client._environment import is_loopback
 from dss_client._files import write_file
 
 from .._app import CliContext, app, pass_cli_context
@@ -119,7 +119,7 @@ def serve(
     """
     if root is None and not sample:
         raise click.UsageError("name the data with --root DIR (or URL), or use --sample")
-    if not _is_loopback(host):
+    if not is_loopback(host):
         click.echo(
             f"Warning: there are no accounts: everyone who reaches {host} can read everything.",
             err=True,
@@ -173,13 +173,6 @@ def _write_token(path: Path, token: str) -> None:
     """Write a token so that only its owner can read it."""
     path.unlink(missing_ok=True)  # so that a link is replaced: the file is removed in the end
     write_file(path, token, mode=0o600)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _reload(server: "LocalDSS", faults: Path | None) -> None:

@@ -21,7 +21,7 @@ from ...versions import InvalidUUID, InvalidVersion
 from .._method import Method
 from .._methods import Methods
 from .._swagger_client import SwaggerClient, policies
-from .._translate import translated
+from .._translate import translate_errors
 from ..config import HCAConfig, get_config, logger
 
 if TYPE_CHECKING:
@@ -389,7 +389,7 @@ class DSSClient(SwaggerClient, Methods):
         Raises:
             LoginError: The login was refused, or took too long.
         """
-        with translated():
+        with translate_errors():
             self._client.login(access_token, remote)
         if self._configured_token() is not None:
             self._forget_token()
@@ -423,7 +423,7 @@ class DSSClient(SwaggerClient, Methods):
         Raises:
             SwaggerAPIException: It cannot be fetched.
         """
-        with translated():
+        with translate_errors():
             return self._client.refresh_swagger()
 
     def close(self) -> None:
@@ -453,7 +453,7 @@ def _downloading() -> Generator[None]:
     from ..util.exceptions import DownloadFailed, SwaggerAPIException
 
     try:
-        with translated():
+        with translate_errors():
             yield
     except (InvalidUUID, InvalidVersion) as error:
         raise SwaggerAPIException.not_found(error) from error
@@ -469,7 +469,7 @@ def _uploading() -> Generator[None]:
     from ..util.exceptions import UploadFailed
 
     try:
-        with translated():
+        with translate_errors():
             yield
     except UploadError as error:
         raise UploadFailed(error.name, error.reason, cause=error.cause) from error

@@ -10,7 +10,7 @@ from .. import _endpoints
 from ..models import Line, LineDict, PutOrderAddress, PutOrderAddressDict
 from ..types import JSONMapping, JSONValue
 from . import types
-from ._method import Bound, Method, PagedMethod
+from ._method import Method, MethodDescriptor, PagedMethod
 from ._response import Response
 
 __all__ = ["Methods"]
@@ -110,7 +110,7 @@ class Methods:
     A program can put a function of its own in the place of one.
     """
 
-    get_file = Bound(GetFile)
-    get_hits = Bound(GetHits)
-    head_file = Bound(HeadFile)
-    put_order = Bound(PutOrder)
+    get_file = MethodDescriptor(GetFile)
+    get_hits = MethodDescriptor(GetHits)
+    head_file = MethodDescriptor(HeadFile)
+    put_order = MethodDescriptor(PutOrder)

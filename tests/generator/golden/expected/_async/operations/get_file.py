@@ -73,7 +73,7 @@ class AsyncGetFile(AsyncOperation):
             direct=direct,
         )
         if direct:
-            return await self._where(request)
+            return await self._location(request)
         return await self._call(request, _decode)
 
     @overload
@@ -112,7 +112,7 @@ class AsyncGetFile(AsyncOperation):
             direct=direct,
         )
         if direct:
-            return await self._raw_where(request)
+            return await self._raw_location(request)
         return await self._raw(request, _decode)
 
     def stream(
