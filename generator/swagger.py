@@ -145,7 +145,7 @@ def _check_answers(document: Document, operation: Document, place: str) -> None:
     for status, node in answers.items():
         at = f"{place}/{status}"
         if not _STATUS.fullmatch(status):
-            raise GeneratorError(f"{at}: {status!r} is no HTTP status")
+            raise GeneratorError(f"{at}: {status!r} is not a valid HTTP status")
         answer = resolve(document, as_object(node, at))
         if "schema" in answer:
             check_schema(answer["schema"], f"{at}/schema")

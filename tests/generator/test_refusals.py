@@ -136,7 +136,7 @@ def operation(*paths: str, **headers: str) -> Change:
         (paged("name"), f"{AT_GET}/x-page-items: 'name' is not a list"),
         (
             put(*GET, "x-location-switch", "size"),
-            f"{AT_GET}/x-location-switch: 'size' is no boolean parameter",
+            f"{AT_GET}/x-location-switch: 'size' is not a boolean parameter",
         ),
         (
             put(*FIELDS, "name", {"enum": [1, 2]}),
