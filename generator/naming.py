@@ -49,7 +49,6 @@ TAKEN_CLASSES = frozenset(
         "Operation",
         "PagedMethod",
         "RawResponse",
-        "Replica",
         "Response",
         "Sequence",
         "TypedDict",

@@ -39,7 +39,6 @@ __all__ = [
 
 _WIDTH = 100
 _PIECE = 72
-_REPLICAS = ("aws", "gcp")
 _JSON_TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
 _ERROR_CLASSES = {
     "400": "BadRequest",
@@ -100,8 +99,6 @@ def json_type(kind: Type) -> str:
 
 
 def _literal(enum: Enum) -> str:
-    if enum.values == _REPLICAS:
-        return "Replica"
     return f"Literal[{', '.join(string(value) for value in enum.values)}]"
 
 
@@ -113,7 +110,7 @@ def result_type(kind: Type | None) -> str:
         case Scalar():
             return kind.name
         case Enum():
-            return f"Literal[{', '.join(string(value) for value in kind.values)}] | str"
+            return f"{_literal(kind)} | str"
         case Array():
             return f"list[{result_type(kind.item)}]"
         case Map():

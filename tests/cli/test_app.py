@@ -14,7 +14,7 @@ import pytest
 
 import dss_client
 from dss_client import DSSClient
-from dss_client.cli import _app, main
+from dss_client.cli import _app, commands, main
 from dss_client.local import LocalDSS
 
 from .conftest import Run, Spawn, fill
@@ -189,7 +189,7 @@ def test_an_interrupt_before_the_command_runs_ends_with_130(
     def interrupt(_module: str) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_app, "import_module", interrupt)
+    monkeypatch.setattr(commands, "import_module", interrupt)
     outcome = run("search")
     assert (outcome.status, outcome.out, outcome.err) == (130, "", "")
 

@@ -15,7 +15,7 @@ from ..models import (
     SubscriptionAttachment,
     SubscriptionAttachmentDict,
 )
-from ..types import JSONMapping, JSONObject, JSONValue, Replica
+from ..types import JSONMapping, JSONObject, JSONValue
 from . import types
 from ._method import Method, MethodDescriptor, PagedMethod
 from ._response import Response
@@ -32,7 +32,7 @@ class DeleteBundle(Method[JSONObject]):
         self,
         *,
         uuid: str | UUID,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         reason: str,
         version: str | None = None,
     ) -> JSONObject:
@@ -58,7 +58,7 @@ class DeleteCollection(Method[bytes | JSONValue]):
         self,
         *,
         uuid: str | UUID,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         version: object = None,
     ) -> bytes | JSONValue:
         """Delete a collection.
@@ -81,7 +81,7 @@ class DeleteSubscription(Method[types.DeleteSubscriptionResponse]):
         self,
         *,
         uuid: str | UUID,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         subscription_type: Literal["elasticsearch", "jmespath"] | None = None,
     ) -> types.DeleteSubscriptionResponse:
         """End a subscription.
@@ -104,7 +104,7 @@ class GetBundle(PagedMethod[types.GetBundleResponse, types.FileVersion]):
         self,
         *,
         uuid: str | UUID,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         version: str | None = None,
         directurls: bool | Literal["true", "false"] | None = None,
         presignedurls: bool | Literal["true", "false"] | None = None,
@@ -138,7 +138,7 @@ class GetBundlesAll(
     def __call__(
         self,
         *,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         prefix: str | None = None,
         token: str | None = None,
         search_after: str | None = None,
@@ -166,7 +166,7 @@ class GetBundlesCheckout(Method[types.GetBundlesCheckoutResponse]):
         self,
         *,
         checkout_job_id: str,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
     ) -> types.GetBundlesCheckoutResponse:
         """Ask how a checkout is getting on.
 
@@ -187,7 +187,7 @@ class GetCollection(Method[types.Collection]):
         self,
         *,
         uuid: str | UUID,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         version: str | None = None,
     ) -> types.Collection:
         """Show one collection.
@@ -234,7 +234,7 @@ class GetEvent(Method[JSONObject]):
         self,
         *,
         uuid: str | UUID,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         version: str,
     ) -> JSONObject:
         """Show the metadata document of a bundle.
@@ -256,7 +256,7 @@ class GetEvents(PagedMethod[types.EventStreams, types.EventsManifest]):
     def __call__(
         self,
         *,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         from_date: str | None = None,
         to_date: str | None = None,
         token: str | None = None,
@@ -284,7 +284,7 @@ class GetFile(Method[bytes | JSONValue]):
         self,
         *,
         uuid: str | UUID,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         version: str | None = None,
         token: str | None = None,
         directurl: bool | Literal["true", "false"] | None = None,
@@ -313,7 +313,7 @@ class GetSubscription(Method[types.Subscription]):
         self,
         *,
         uuid: str | UUID,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         subscription_type: Literal["elasticsearch", "jmespath"] | None = None,
     ) -> types.Subscription:
         """Show one subscription.
@@ -335,7 +335,7 @@ class GetSubscriptions(Method[types.GetSubscriptionsResponse]):
     def __call__(
         self,
         *,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         subscription_type: Literal["elasticsearch", "jmespath"] | None = None,
     ) -> types.GetSubscriptionsResponse:
         """List your subscriptions.
@@ -357,7 +357,7 @@ class HeadFile(Method[Response]):
         self,
         *,
         uuid: str | UUID,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         version: str | None = None,
     ) -> Response:
         """Look up size, type and checksums of a file.
@@ -380,7 +380,7 @@ class PatchBundle(Method[types.PatchBundleResponse]):
         self,
         *,
         uuid: str | UUID,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         version: str,
         add_files: Sequence[BundleFile | BundleFileDict] | None = None,
         remove_files: Sequence[BundleFile | BundleFileDict] | None = None,
@@ -407,7 +407,7 @@ class PatchCollection(Method[types.PatchCollectionResponse]):
         self,
         *,
         uuid: str | UUID,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         version: str,
         name: str | None = None,
         description: str | None = None,
@@ -440,7 +440,7 @@ class PostBundlesCheckout(Method[types.PostBundlesCheckoutResponse]):
         self,
         *,
         uuid: str | UUID,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         version: str | None = None,
         destination: str | None = None,
         email: str | None = None,
@@ -466,7 +466,7 @@ class PostSearch(PagedMethod[types.SearchResult, types.SearchHit]):
     def __call__(
         self,
         *,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         es_query: JSONMapping,
         output_format: Literal["raw", "summary"] | None = None,
         per_page: int | None = None,
@@ -494,7 +494,7 @@ class PutBundle(Method[types.PutBundleResponse]):
         self,
         *,
         uuid: str | UUID,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         version: str,
         files: Sequence[BundleFile | BundleFileDict],
         creator_uid: int,
@@ -520,7 +520,7 @@ class PutCollection(Method[types.PutCollectionResponse]):
     def __call__(
         self,
         *,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         uuid: str | UUID,
         version: str,
         name: str,
@@ -579,7 +579,7 @@ class PutSubscription(Method[types.PutSubscriptionResponse]):
     def __call__(
         self,
         *,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         callback_url: str,
         method: Literal["POST", "PUT"] | None = None,
         encoding: Literal["application/json", "multipart/form-data"] | None = None,

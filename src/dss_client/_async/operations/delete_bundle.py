@@ -2,12 +2,13 @@
 # Specification sha256: 4f1c3e85391ec256d4f0c47921ce9b2b409de9b6ebcaef177503f425caf4f5fb
 """Delete a bundle or one version of it: ``DELETE /bundles/{uuid}``."""
 
+from typing import Literal
 from uuid import UUID
 
 from ..._decode import decode_object
 from ..._endpoints import DELETE_BUNDLE
 from ..._response import RawResponse
-from ...types import JSONObject, Replica
+from ...types import JSONObject
 from ..operation import AsyncOperation
 
 __all__ = ["AsyncDeleteBundle"]
@@ -16,7 +17,34 @@ _decode = decode_object
 
 
 class AsyncDeleteBundle(AsyncOperation):
-    """Delete a bundle or one version of it."""
+    """Delete a bundle or one version of it.
+
+    Hide a bundle from readers by writing a tombstone; nothing is removed from storage, and it
+    cannot be undone. Only administrators of the deployment may do this. Without `version`, all
+    versions are deleted, present and future. Repeating a request with the same reason answers 200;
+    another reason or user answers 409. The search index then holds the tombstone under the bundle's
+    id, with `admin_deleted` true, and the other replica follows after a delay.
+
+    Args:
+        uuid: Id of the bundle.
+        replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data reaches
+            the other replica after a delay.
+        reason: Reason, kept in the tombstone for everyone to read.
+        version: Version to delete, such as 2019-01-01T000000.000000Z. All versions when not given.
+            Send a whole version: the original service takes any beginning of one for it, yet
+            deletes nothing then.
+
+    Returns:
+        The body of the answer.
+
+    Raises:
+        Unauthorized: ``Unauthorized``.
+        Forbidden: ``Forbidden``.
+        Conflict: ``bundle_tombstone_already_exists``.
+        DSSResponseError: The service refused or failed. Its usual codes: ``illegal_arguments``,
+            ``not_found``, ``read_only``, ``unhandled_exception``.
+        DSSConnectionError, DSSTimeout: The service could not be reached in time.
+    """
 
     __slots__ = ()
 
@@ -26,37 +54,13 @@ class AsyncDeleteBundle(AsyncOperation):
         self,
         *,
         uuid: str | UUID,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         reason: str,
         version: str | None = None,
     ) -> JSONObject:
         """Delete a bundle or one version of it.
 
-        Hide a bundle from readers by writing a tombstone; nothing is removed from storage, and it
-        cannot be undone. Only administrators of the deployment may do this. Without `version`, all
-        versions are deleted, present and future. Repeating a request with the same reason answers
-        200; another reason or user answers 409. The search index then holds the tombstone under the
-        bundle's id, with `admin_deleted` true, and the other replica follows after a delay.
-
-        Args:
-            uuid: Id of the bundle.
-            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
-                reaches the other replica after a delay.
-            reason: Reason, kept in the tombstone for everyone to read.
-            version: Version to delete, such as 2019-01-01T000000.000000Z. All versions when not
-                given. Send a whole version: the original service takes any beginning of one for it,
-                yet deletes nothing then.
-
-        Returns:
-            The body of the answer.
-
-        Raises:
-            Unauthorized: ``Unauthorized``.
-            Forbidden: ``Forbidden``.
-            Conflict: ``bundle_tombstone_already_exists``.
-            DSSResponseError: The service refused or failed. Its usual codes: ``illegal_arguments``,
-                ``not_found``, ``read_only``, ``unhandled_exception``.
-            DSSConnectionError, DSSTimeout: The service could not be reached in time.
+        The class describes the arguments, the result and the errors.
         """
         request = self.endpoint.request(
             uuid=uuid,
@@ -70,7 +74,7 @@ class AsyncDeleteBundle(AsyncOperation):
         self,
         *,
         uuid: str | UUID,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         reason: str,
         version: str | None = None,
     ) -> RawResponse[JSONObject]:

@@ -2,12 +2,12 @@
 # Specification sha256: 4f1c3e85391ec256d4f0c47921ce9b2b409de9b6ebcaef177503f425caf4f5fb
 """Delete a collection: ``DELETE /collections/{uuid}``."""
 
+from typing import Literal
 from uuid import UUID
 
 from ..._decode import decode_nothing
 from ..._endpoints import DELETE_COLLECTION
 from ..._response import RawResponse
-from ...types import Replica
 from ..operation import AsyncOperation
 
 __all__ = ["AsyncDeleteCollection"]
@@ -16,7 +16,26 @@ _decode = decode_nothing
 
 
 class AsyncDeleteCollection(AsyncOperation):
-    """Delete a collection."""
+    """Delete a collection.
+
+    Delete all versions of a collection of the caller for good; what it links to stays. 404 when it
+    does not exist or was deleted before, 403 when it belongs to someone else (original deployments
+    answer 500 then).
+
+    Args:
+        uuid: Id of the collection.
+        replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data reaches
+            the other replica after a delay.
+
+    Returns:
+        Nothing; the call returns when the service has done it.
+
+    Raises:
+        DSSResponseError: The service refused or failed. Its usual codes: ``Forbidden``,
+            ``OAuthResponseProblem``, ``Unauthorized``, ``not_found``, ``read_only``,
+            ``unhandled_exception``.
+        DSSConnectionError, DSSTimeout: The service could not be reached in time.
+    """
 
     __slots__ = ()
 
@@ -26,27 +45,11 @@ class AsyncDeleteCollection(AsyncOperation):
         self,
         *,
         uuid: str | UUID,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
     ) -> None:
         """Delete a collection.
 
-        Delete all versions of a collection of the caller for good; what it links to stays. 404 when
-        it does not exist or was deleted before, 403 when it belongs to someone else (original
-        deployments answer 500 then).
-
-        Args:
-            uuid: Id of the collection.
-            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
-                reaches the other replica after a delay.
-
-        Returns:
-            Nothing; the call returns when the service has done it.
-
-        Raises:
-            DSSResponseError: The service refused or failed. Its usual codes: ``Forbidden``,
-                ``OAuthResponseProblem``, ``Unauthorized``, ``not_found``, ``read_only``,
-                ``unhandled_exception``.
-            DSSConnectionError, DSSTimeout: The service could not be reached in time.
+        The class describes the arguments, the result and the errors.
         """
         request = self.endpoint.request(
             uuid=uuid,
@@ -58,7 +61,7 @@ class AsyncDeleteCollection(AsyncOperation):
         self,
         *,
         uuid: str | UUID,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
     ) -> RawResponse[None]:
         """Like the plain call, but return status, headers and body beside the parsed result."""
         request = self.endpoint.request(

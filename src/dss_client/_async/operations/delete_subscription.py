@@ -9,7 +9,6 @@ from ..._decode import decode_json
 from ..._endpoints import DELETE_SUBSCRIPTION
 from ..._response import RawResponse
 from ...models import DeleteSubscriptionResponse
-from ...types import Replica
 from ..operation import AsyncOperation
 
 __all__ = ["AsyncDeleteSubscription"]
@@ -18,7 +17,28 @@ _decode = decode_json(DeleteSubscriptionResponse)
 
 
 class AsyncDeleteSubscription(AsyncOperation):
-    """End a subscription."""
+    """End a subscription.
+
+    Delete a subscription of the caller; queued notifications of it are not sent any more. 404 when
+    it does not exist, is of the other kind or in the other replica, or belongs to someone else (for
+    the `elasticsearch` kind that is 403).
+
+    Args:
+        uuid: Id of the subscription, in the letter case it was given in.
+        replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data reaches
+            the other replica after a delay.
+        subscription_type: Kind of subscription. The two kinds are kept apart: one of the other kind
+            is not found. `jmespath` when not given.
+
+    Returns:
+        The body of the answer.
+
+    Raises:
+        DSSResponseError: The service refused or failed. Its usual codes: ``Forbidden``,
+            ``OAuthResponseProblem``, ``Unauthorized``, ``not_found``, ``read_only``,
+            ``unhandled_exception``.
+        DSSConnectionError, DSSTimeout: The service could not be reached in time.
+    """
 
     __slots__ = ()
 
@@ -28,30 +48,12 @@ class AsyncDeleteSubscription(AsyncOperation):
         self,
         *,
         uuid: str | UUID,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         subscription_type: Literal["elasticsearch", "jmespath"] | None = None,
     ) -> DeleteSubscriptionResponse:
         """End a subscription.
 
-        Delete a subscription of the caller; queued notifications of it are not sent any more. 404
-        when it does not exist, is of the other kind or in the other replica, or belongs to someone
-        else (for the `elasticsearch` kind that is 403).
-
-        Args:
-            uuid: Id of the subscription, in the letter case it was given in.
-            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
-                reaches the other replica after a delay.
-            subscription_type: Kind of subscription. The two kinds are kept apart: one of the other
-                kind is not found. `jmespath` when not given.
-
-        Returns:
-            The body of the answer.
-
-        Raises:
-            DSSResponseError: The service refused or failed. Its usual codes: ``Forbidden``,
-                ``OAuthResponseProblem``, ``Unauthorized``, ``not_found``, ``read_only``,
-                ``unhandled_exception``.
-            DSSConnectionError, DSSTimeout: The service could not be reached in time.
+        The class describes the arguments, the result and the errors.
         """
         request = self.endpoint.request(
             uuid=uuid,
@@ -64,7 +66,7 @@ class AsyncDeleteSubscription(AsyncOperation):
         self,
         *,
         uuid: str | UUID,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         subscription_type: Literal["elasticsearch", "jmespath"] | None = None,
     ) -> RawResponse[DeleteSubscriptionResponse]:
         """Like the plain call, but return status, headers and body beside the parsed result."""

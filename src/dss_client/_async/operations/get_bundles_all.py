@@ -3,12 +3,12 @@
 """List all bundles: ``GET /bundles/all``."""
 
 from collections.abc import AsyncIterator
+from typing import Literal
 
 from ..._decode import decode_json
 from ..._endpoints import GET_BUNDLES_ALL
 from ..._response import RawResponse
 from ...models import BundleEnumerationResult, BundleEnumerationResultBundle
-from ...types import Replica
 from ..operation import AsyncOperation
 
 __all__ = ["AsyncGetBundlesAll"]
@@ -17,7 +17,29 @@ _decode = decode_json(BundleEnumerationResult)
 
 
 class AsyncGetBundlesAll(AsyncOperation):
-    """List all bundles."""
+    """List all bundles.
+
+    List the living bundle versions of a replica, by uuid, then version. Deleted ones are left out.
+    206 means that a further page follows: request the URL in `Link`, or send both `token` and
+    `search_after`. The last page may be empty. Original deployments can miss versions of one bundle
+    that a page ends in; a large `per_page` makes that rarer.
+
+    Args:
+        replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data reaches
+            the other replica after a delay.
+        prefix: List only bundles whose id starts so: letters, digits and dashes, in any letter
+            case, not starting with a dash.
+        token: Opaque mark of the page before; send `search_after` with it.
+        search_after: Opaque mark of the page before; send `token` with it.
+        per_page: Largest number of bundle versions on one page: 10 to 500, 100 when not given.
+
+    Returns:
+        The body of the answer. The first page only; see `paginate` and `iterate`.
+
+    Raises:
+        DSSResponseError: The service refused or failed.
+        DSSConnectionError, DSSTimeout: The service could not be reached in time.
+    """
 
     __slots__ = ()
 
@@ -26,7 +48,7 @@ class AsyncGetBundlesAll(AsyncOperation):
     async def __call__(
         self,
         *,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         prefix: str | None = None,
         token: str | None = None,
         search_after: str | None = None,
@@ -34,26 +56,7 @@ class AsyncGetBundlesAll(AsyncOperation):
     ) -> BundleEnumerationResult:
         """List all bundles.
 
-        List the living bundle versions of a replica, by uuid, then version. Deleted ones are left
-        out. 206 means that a further page follows: request the URL in `Link`, or send both `token`
-        and `search_after`. The last page may be empty. Original deployments can miss versions of
-        one bundle that a page ends in; a large `per_page` makes that rarer.
-
-        Args:
-            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
-                reaches the other replica after a delay.
-            prefix: List only bundles whose id starts so: letters, digits and dashes, in any letter
-                case, not starting with a dash.
-            token: Opaque mark of the page before; send `search_after` with it.
-            search_after: Opaque mark of the page before; send `token` with it.
-            per_page: Largest number of bundle versions on one page: 10 to 500, 100 when not given.
-
-        Returns:
-            The body of the answer. The first page only; see `paginate` and `iterate`.
-
-        Raises:
-            DSSResponseError: The service refused or failed.
-            DSSConnectionError, DSSTimeout: The service could not be reached in time.
+        The class describes the arguments, the result and the errors.
         """
         request = self.endpoint.request(
             replica=replica,
@@ -67,7 +70,7 @@ class AsyncGetBundlesAll(AsyncOperation):
     async def raw(
         self,
         *,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         prefix: str | None = None,
         token: str | None = None,
         search_after: str | None = None,
@@ -86,7 +89,7 @@ class AsyncGetBundlesAll(AsyncOperation):
     def paginate(
         self,
         *,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         prefix: str | None = None,
         token: str | None = None,
         search_after: str | None = None,
@@ -108,7 +111,7 @@ class AsyncGetBundlesAll(AsyncOperation):
     def iterate(
         self,
         *,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         prefix: str | None = None,
         token: str | None = None,
         search_after: str | None = None,

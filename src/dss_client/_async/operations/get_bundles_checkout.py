@@ -2,11 +2,12 @@
 # Specification sha256: 4f1c3e85391ec256d4f0c47921ce9b2b409de9b6ebcaef177503f425caf4f5fb
 """Ask how a checkout is getting on: ``GET /bundles/checkout/{checkout_job_id}``."""
 
+from typing import Literal
+
 from ..._decode import decode_json
 from ..._endpoints import GET_BUNDLES_CHECKOUT
 from ..._response import RawResponse
 from ...models import GetBundlesCheckoutResponse
-from ...types import Replica
 from ..operation import AsyncOperation
 
 __all__ = ["AsyncGetBundlesCheckout"]
@@ -15,7 +16,27 @@ _decode = decode_json(GetBundlesCheckoutResponse)
 
 
 class AsyncGetBundlesCheckout(AsyncOperation):
-    """Ask how a checkout is getting on."""
+    """Ask how a checkout is getting on.
+
+    Answer the state of a job that `post_bundles_checkout` started. `RUNNING`: ask again after some
+    seconds; large bundles take minutes. `SUCCEEDED`: the files are in the bucket. `FAILED`: `cause`
+    says why; start a new job when that is dealt with. Jobs are known to the replica they were
+    started in only: an unknown job answers 404, not `UNKNOWN_JOB_ID`.
+
+    Args:
+        checkout_job_id: Id of the job, as `post_bundles_checkout` answered it.
+        replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data reaches
+            the other replica after a delay.
+
+    Returns:
+        The body of the answer.
+
+    Raises:
+        NotFound: ``not_found``.
+        DSSResponseError: The service refused or failed. Its usual codes: ``illegal_arguments``,
+            ``unhandled_exception``.
+        DSSConnectionError, DSSTimeout: The service could not be reached in time.
+    """
 
     __slots__ = ()
 
@@ -25,28 +46,11 @@ class AsyncGetBundlesCheckout(AsyncOperation):
         self,
         *,
         checkout_job_id: str,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
     ) -> GetBundlesCheckoutResponse:
         """Ask how a checkout is getting on.
 
-        Answer the state of a job that `post_bundles_checkout` started. `RUNNING`: ask again after
-        some seconds; large bundles take minutes. `SUCCEEDED`: the files are in the bucket.
-        `FAILED`: `cause` says why; start a new job when that is dealt with. Jobs are known to the
-        replica they were started in only: an unknown job answers 404, not `UNKNOWN_JOB_ID`.
-
-        Args:
-            checkout_job_id: Id of the job, as `post_bundles_checkout` answered it.
-            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
-                reaches the other replica after a delay.
-
-        Returns:
-            The body of the answer.
-
-        Raises:
-            NotFound: ``not_found``.
-            DSSResponseError: The service refused or failed. Its usual codes: ``illegal_arguments``,
-                ``unhandled_exception``.
-            DSSConnectionError, DSSTimeout: The service could not be reached in time.
+        The class describes the arguments, the result and the errors.
         """
         request = self.endpoint.request(
             checkout_job_id=checkout_job_id,
@@ -58,7 +62,7 @@ class AsyncGetBundlesCheckout(AsyncOperation):
         self,
         *,
         checkout_job_id: str,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
     ) -> RawResponse[GetBundlesCheckoutResponse]:
         """Like the plain call, but return status, headers and body beside the parsed result."""
         request = self.endpoint.request(

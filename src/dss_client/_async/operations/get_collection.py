@@ -2,13 +2,13 @@
 # Specification sha256: 4f1c3e85391ec256d4f0c47921ce9b2b409de9b6ebcaef177503f425caf4f5fb
 """Show one collection: ``GET /collections/{uuid}``."""
 
+from typing import Literal
 from uuid import UUID
 
 from ..._decode import decode_json
 from ..._endpoints import GET_COLLECTION
 from ..._response import RawResponse
 from ...models import Collection
-from ...types import Replica
 from ..operation import AsyncOperation
 
 __all__ = ["AsyncGetCollection"]
@@ -17,7 +17,26 @@ _decode = decode_json(Collection, unwrap="collection")
 
 
 class AsyncGetCollection(AsyncOperation):
-    """Show one collection."""
+    """Show one collection.
+
+    Answer a collection of the caller with all its links, in one piece. 404 when it does not exist
+    or was deleted, 403 when it belongs to someone else (original deployments answer 500 then).
+
+    Args:
+        uuid: Id of the collection.
+        replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data reaches
+            the other replica after a delay.
+        version: Version of the collection, such as 2019-01-01T000000.000000Z. The latest when not
+            given. The format is not checked: an unknown version answers 404.
+
+    Returns:
+        The body of the answer.
+
+    Raises:
+        DSSResponseError: The service refused or failed. Its usual codes: ``Forbidden``,
+            ``OAuthResponseProblem``, ``Unauthorized``, ``not_found``, ``unhandled_exception``.
+        DSSConnectionError, DSSTimeout: The service could not be reached in time.
+    """
 
     __slots__ = ()
 
@@ -27,29 +46,12 @@ class AsyncGetCollection(AsyncOperation):
         self,
         *,
         uuid: str | UUID,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         version: str | None = None,
     ) -> Collection:
         """Show one collection.
 
-        Answer a collection of the caller with all its links, in one piece. 404 when it does not
-        exist or was deleted, 403 when it belongs to someone else (original deployments answer 500
-        then).
-
-        Args:
-            uuid: Id of the collection.
-            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
-                reaches the other replica after a delay.
-            version: Version of the collection, such as 2019-01-01T000000.000000Z. The latest when
-                not given. The format is not checked: an unknown version answers 404.
-
-        Returns:
-            The body of the answer.
-
-        Raises:
-            DSSResponseError: The service refused or failed. Its usual codes: ``Forbidden``,
-                ``OAuthResponseProblem``, ``Unauthorized``, ``not_found``, ``unhandled_exception``.
-            DSSConnectionError, DSSTimeout: The service could not be reached in time.
+        The class describes the arguments, the result and the errors.
         """
         request = self.endpoint.request(
             uuid=uuid,
@@ -62,7 +64,7 @@ class AsyncGetCollection(AsyncOperation):
         self,
         *,
         uuid: str | UUID,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         version: str | None = None,
     ) -> RawResponse[Collection]:
         """Like the plain call, but return status, headers and body beside the parsed result."""

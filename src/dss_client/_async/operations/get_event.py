@@ -2,12 +2,13 @@
 # Specification sha256: 4f1c3e85391ec256d4f0c47921ce9b2b409de9b6ebcaef177503f425caf4f5fb
 """Show the metadata document of a bundle: ``GET /events/{uuid}``."""
 
+from typing import Literal
 from uuid import UUID
 
 from ..._decode import decode_object
 from ..._endpoints import GET_EVENT
 from ..._response import RawResponse
-from ...types import JSONObject, Replica
+from ...types import JSONObject
 from ..operation import AsyncOperation
 
 __all__ = ["AsyncGetEvent"]
@@ -16,7 +17,26 @@ _decode = decode_object
 
 
 class AsyncGetEvent(AsyncOperation):
-    """Show the metadata document of a bundle."""
+    """Show the metadata document of a bundle.
+
+    Answer the metadata document of a bundle version: what subscriptions and event journals hold.
+    Its keys are `event_type`, `bundle_info`, `manifest`, and `files` with the parsed JSON files of
+    the bundle. 404 when the bundle version does not exist or was deleted.
+
+    Args:
+        uuid: Id of the bundle, in lower case.
+        replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data reaches
+            the other replica after a delay.
+        version: Version of the bundle, such as 2019-01-01T000000.000000Z. There is no default.
+
+    Returns:
+        The body of the answer.
+
+    Raises:
+        DSSResponseError: The service refused or failed. Its usual codes: ``illegal_arguments``,
+            ``not_found``, ``unhandled_exception``.
+        DSSConnectionError, DSSTimeout: The service could not be reached in time.
+    """
 
     __slots__ = ()
 
@@ -26,28 +46,12 @@ class AsyncGetEvent(AsyncOperation):
         self,
         *,
         uuid: str | UUID,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         version: str,
     ) -> JSONObject:
         """Show the metadata document of a bundle.
 
-        Answer the metadata document of a bundle version: what subscriptions and event journals
-        hold. Its keys are `event_type`, `bundle_info`, `manifest`, and `files` with the parsed JSON
-        files of the bundle. 404 when the bundle version does not exist or was deleted.
-
-        Args:
-            uuid: Id of the bundle, in lower case.
-            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
-                reaches the other replica after a delay.
-            version: Version of the bundle, such as 2019-01-01T000000.000000Z. There is no default.
-
-        Returns:
-            The body of the answer.
-
-        Raises:
-            DSSResponseError: The service refused or failed. Its usual codes: ``illegal_arguments``,
-                ``not_found``, ``unhandled_exception``.
-            DSSConnectionError, DSSTimeout: The service could not be reached in time.
+        The class describes the arguments, the result and the errors.
         """
         request = self.endpoint.request(
             uuid=uuid,
@@ -60,7 +64,7 @@ class AsyncGetEvent(AsyncOperation):
         self,
         *,
         uuid: str | UUID,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         version: str,
     ) -> RawResponse[JSONObject]:
         """Like the plain call, but return status, headers and body beside the parsed result."""

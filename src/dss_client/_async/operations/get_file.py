@@ -10,7 +10,6 @@ from ..._decode import decode_content, decode_headers
 from ..._endpoints import GET_FILE
 from ..._response import ContentLocation, RawResponse
 from ...models import FileHeaders
-from ...types import Replica
 from ..operation import AsyncContentStream, AsyncOperation
 
 __all__ = ["AsyncGetFile"]
@@ -20,7 +19,42 @@ _metadata = decode_headers(FileHeaders)
 
 
 class AsyncGetFile(AsyncOperation):
-    """Download a file."""
+    """Download a file.
+
+    Answer with a redirect to the content of a file version. The content must first be in the
+    checkout storage, where it stays for 14 days.
+
+    * 302: it is there. `Location` is a presigned URL, valid for an hour or more, and the headers
+      hold the metadata. The storage serves byte ranges and must not be sent the `Authorization`
+      header.
+    * 301: a copy is being made. Wait `Retry-After` seconds and request `Location`, which carries a
+      `token`, until a 302 comes.
+    * With `directurl`, `Location` is an `s3://` or `gs://` URL for the tools of that cloud.
+
+    Without `version` the latest is sent: name the version to get the same bytes each time.
+
+    Args:
+        uuid: Id of the file, in lower case.
+        replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data reaches
+            the other replica after a delay.
+        version: Version of the file, such as 2019-01-01T000000.000000Z. The latest when not given.
+            The format is not checked: an unknown version answers 404.
+        token: Opaque mark of a copy under way, taken from the `Location` of a 301 answer. Do not
+            make one up.
+        directurl: `true` to be redirected to the storage's own URL (`s3://`, `gs://`) and not to a
+            presigned one. `false` when not given.
+        content_disposition: Value of the `Content-Disposition` header that the storage is to send,
+            such as `attachment; filename=data.json`. Ignored with `directurl`.
+
+    Returns:
+        The content, as bytes.
+
+    Raises:
+        BadRequest: ``illegal_token``.
+        DSSResponseError: The service refused or failed. Its usual codes: ``illegal_arguments``,
+            ``not_found``, ``unhandled_exception``.
+        DSSConnectionError, DSSTimeout: The service could not be reached in time.
+    """
 
     __slots__ = ()
 
@@ -31,7 +65,7 @@ class AsyncGetFile(AsyncOperation):
         self,
         *,
         uuid: str | UUID,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         version: str | None = None,
         token: str | None = None,
         directurl: Literal[True],
@@ -43,7 +77,7 @@ class AsyncGetFile(AsyncOperation):
         self,
         *,
         uuid: str | UUID,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         version: str | None = None,
         token: str | None = None,
         directurl: Literal[False] | None = None,
@@ -55,7 +89,7 @@ class AsyncGetFile(AsyncOperation):
         self,
         *,
         uuid: str | UUID,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         version: str | None = None,
         token: str | None = None,
         directurl: bool | None = None,
@@ -66,7 +100,7 @@ class AsyncGetFile(AsyncOperation):
         self,
         *,
         uuid: str | UUID,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         version: str | None = None,
         token: str | None = None,
         directurl: bool | None = None,
@@ -74,39 +108,7 @@ class AsyncGetFile(AsyncOperation):
     ) -> bytes | str:
         """Download a file.
 
-        Answer with a redirect to the content of a file version. The content must first be in the
-        checkout storage, where it stays for 14 days.
-
-        * 302: it is there. `Location` is a presigned URL, valid for an hour or more, and the
-          headers hold the metadata. The storage serves byte ranges and must not be sent the
-          `Authorization` header.
-        * 301: a copy is being made. Wait `Retry-After` seconds and request `Location`, which
-          carries a `token`, until a 302 comes.
-        * With `directurl`, `Location` is an `s3://` or `gs://` URL for the tools of that cloud.
-
-        Without `version` the latest is sent: name the version to get the same bytes each time.
-
-        Args:
-            uuid: Id of the file, in lower case.
-            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
-                reaches the other replica after a delay.
-            version: Version of the file, such as 2019-01-01T000000.000000Z. The latest when not
-                given. The format is not checked: an unknown version answers 404.
-            token: Opaque mark of a copy under way, taken from the `Location` of a 301 answer. Do
-                not make one up.
-            directurl: `true` to be redirected to the storage's own URL (`s3://`, `gs://`) and not
-                to a presigned one. `false` when not given.
-            content_disposition: Value of the `Content-Disposition` header that the storage is to
-                send, such as `attachment; filename=data.json`. Ignored with `directurl`.
-
-        Returns:
-            The content, as bytes.
-
-        Raises:
-            BadRequest: ``illegal_token``.
-            DSSResponseError: The service refused or failed. Its usual codes: ``illegal_arguments``,
-                ``not_found``, ``unhandled_exception``.
-            DSSConnectionError, DSSTimeout: The service could not be reached in time.
+        The class describes the arguments, the result and the errors.
         """
         request = self.endpoint.request(
             uuid=uuid,
@@ -125,7 +127,7 @@ class AsyncGetFile(AsyncOperation):
         self,
         *,
         uuid: str | UUID,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         version: str | None = None,
         token: str | None = None,
         directurl: Literal[True],
@@ -137,7 +139,7 @@ class AsyncGetFile(AsyncOperation):
         self,
         *,
         uuid: str | UUID,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         version: str | None = None,
         token: str | None = None,
         directurl: Literal[False] | None = None,
@@ -149,7 +151,7 @@ class AsyncGetFile(AsyncOperation):
         self,
         *,
         uuid: str | UUID,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         version: str | None = None,
         token: str | None = None,
         directurl: bool | None = None,
@@ -160,7 +162,7 @@ class AsyncGetFile(AsyncOperation):
         self,
         *,
         uuid: str | UUID,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         version: str | None = None,
         token: str | None = None,
         directurl: bool | None = None,
@@ -183,7 +185,7 @@ class AsyncGetFile(AsyncOperation):
         self,
         *,
         uuid: str | UUID,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         version: str | None = None,
         token: str | None = None,
         content_disposition: str | None = None,
@@ -205,7 +207,7 @@ class AsyncGetFile(AsyncOperation):
         self,
         *,
         uuid: str | UUID,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         version: str | None = None,
         token: str | None = None,
         content_disposition: str | None = None,

@@ -8,7 +8,6 @@ from ..._decode import decode_json
 from ..._endpoints import GET_SUBSCRIPTIONS
 from ..._response import RawResponse
 from ...models import GetSubscriptionsResponse
-from ...types import Replica
 from ..operation import AsyncOperation
 
 __all__ = ["AsyncGetSubscriptions"]
@@ -17,7 +16,26 @@ _decode = decode_json(GetSubscriptionsResponse)
 
 
 class AsyncGetSubscriptions(AsyncOperation):
-    """List your subscriptions."""
+    """List your subscriptions.
+
+    List the caller's subscriptions of one kind in one replica, all in one answer. Signing secrets
+    are left out. The kinds are kept apart: ask once with `jmespath` and once with `elasticsearch`
+    to see all.
+
+    Args:
+        replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data reaches
+            the other replica after a delay.
+        subscription_type: Kind of subscription. The two kinds are kept apart: one of the other kind
+            is not found. `jmespath` when not given.
+
+    Returns:
+        The body of the answer.
+
+    Raises:
+        DSSResponseError: The service refused or failed. Its usual codes: ``Forbidden``,
+            ``OAuthResponseProblem``, ``Unauthorized``, ``unhandled_exception``.
+        DSSConnectionError, DSSTimeout: The service could not be reached in time.
+    """
 
     __slots__ = ()
 
@@ -26,28 +44,12 @@ class AsyncGetSubscriptions(AsyncOperation):
     async def __call__(
         self,
         *,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         subscription_type: Literal["elasticsearch", "jmespath"] | None = None,
     ) -> GetSubscriptionsResponse:
         """List your subscriptions.
 
-        List the caller's subscriptions of one kind in one replica, all in one answer. Signing
-        secrets are left out. The kinds are kept apart: ask once with `jmespath` and once with
-        `elasticsearch` to see all.
-
-        Args:
-            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
-                reaches the other replica after a delay.
-            subscription_type: Kind of subscription. The two kinds are kept apart: one of the other
-                kind is not found. `jmespath` when not given.
-
-        Returns:
-            The body of the answer.
-
-        Raises:
-            DSSResponseError: The service refused or failed. Its usual codes: ``Forbidden``,
-                ``OAuthResponseProblem``, ``Unauthorized``, ``unhandled_exception``.
-            DSSConnectionError, DSSTimeout: The service could not be reached in time.
+        The class describes the arguments, the result and the errors.
         """
         request = self.endpoint.request(
             replica=replica,
@@ -58,7 +60,7 @@ class AsyncGetSubscriptions(AsyncOperation):
     async def raw(
         self,
         *,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         subscription_type: Literal["elasticsearch", "jmespath"] | None = None,
     ) -> RawResponse[GetSubscriptionsResponse]:
         """Like the plain call, but return status, headers and body beside the parsed result."""

@@ -2,13 +2,13 @@
 # Specification sha256: 4f1c3e85391ec256d4f0c47921ce9b2b409de9b6ebcaef177503f425caf4f5fb
 """Look up size, type and checksums of a file: ``HEAD /files/{uuid}``."""
 
+from typing import Literal
 from uuid import UUID
 
 from ..._decode import decode_headers
 from ..._endpoints import HEAD_FILE
 from ..._response import RawResponse
 from ...models import FileHeaders
-from ...types import Replica
 from ..operation import AsyncOperation
 
 __all__ = ["AsyncHeadFile"]
@@ -17,7 +17,30 @@ _decode = decode_headers(FileHeaders)
 
 
 class AsyncHeadFile(AsyncOperation):
-    """Look up size, type and checksums of a file."""
+    """Look up size, type and checksums of a file.
+
+    Answer the metadata of a file version in headers, with no body. Nothing is copied or started, so
+    this is the cheap way to ask whether a file exists.
+
+    * 404 when there is no such file or version, also for an id that is not a UUID.
+    * 404 while a large file that was accepted with 202 is still being copied: ask again until it is
+      there.
+    * 422 when that copy failed its checksum and the version is named. No failure has a body.
+
+    Args:
+        uuid: Id of the file, in lower case.
+        replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data reaches
+            the other replica after a delay.
+        version: Version of the file, such as 2019-01-01T000000.000000Z. The latest when not given.
+            The format is not checked: an unknown version answers 404.
+
+    Returns:
+        The metadata.
+
+    Raises:
+        DSSResponseError: The service refused or failed.
+        DSSConnectionError, DSSTimeout: The service could not be reached in time.
+    """
 
     __slots__ = ()
 
@@ -27,32 +50,12 @@ class AsyncHeadFile(AsyncOperation):
         self,
         *,
         uuid: str | UUID,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         version: str | None = None,
     ) -> FileHeaders:
         """Look up size, type and checksums of a file.
 
-        Answer the metadata of a file version in headers, with no body. Nothing is copied or
-        started, so this is the cheap way to ask whether a file exists.
-
-        * 404 when there is no such file or version, also for an id that is not a UUID.
-        * 404 while a large file that was accepted with 202 is still being copied: ask again until
-          it is there.
-        * 422 when that copy failed its checksum and the version is named. No failure has a body.
-
-        Args:
-            uuid: Id of the file, in lower case.
-            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
-                reaches the other replica after a delay.
-            version: Version of the file, such as 2019-01-01T000000.000000Z. The latest when not
-                given. The format is not checked: an unknown version answers 404.
-
-        Returns:
-            The metadata.
-
-        Raises:
-            DSSResponseError: The service refused or failed.
-            DSSConnectionError, DSSTimeout: The service could not be reached in time.
+        The class describes the arguments, the result and the errors.
         """
         request = self.endpoint.request(
             uuid=uuid,
@@ -65,7 +68,7 @@ class AsyncHeadFile(AsyncOperation):
         self,
         *,
         uuid: str | UUID,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         version: str | None = None,
     ) -> RawResponse[FileHeaders]:
         """Like the plain call, but return status, headers and body beside the parsed result."""

@@ -3,13 +3,14 @@
 """Make a new version of a collection from an existing one: ``PATCH /collections/{uuid}``."""
 
 from collections.abc import Sequence
+from typing import Literal
 from uuid import UUID
 
 from ..._decode import decode_json
 from ..._endpoints import PATCH_COLLECTION
 from ..._response import RawResponse
 from ...models import CollectionItem, CollectionItemDict, PatchCollectionResponse
-from ...types import JSONMapping, Replica
+from ...types import JSONMapping
 from ..operation import AsyncOperation
 
 __all__ = ["AsyncPatchCollection"]
@@ -18,7 +19,42 @@ _decode = decode_json(PatchCollectionResponse)
 
 
 class AsyncPatchCollection(AsyncOperation):
-    """Make a new version of a collection from an existing one."""
+    """Make a new version of a collection from an existing one.
+
+    Take the named version, change it and store the result as a new version, which the service names
+    by its own clock. The named version itself stays as it is.
+
+    * `name`, `description` and `details` replace what was there; leave them out to keep it.
+    * Links to remove must equal the stored ones in every property; unknown ones are passed over.
+      Removal comes first, then links are added at the end.
+    * Only added links are checked: 422 `invalid_link` when one does not resolve.
+    * 404 when the collection does not exist or was deleted. Each request makes a version, also a
+      repeated one.
+
+    Args:
+        uuid: Id of the collection.
+        replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data reaches
+            the other replica after a delay.
+        version: Version to start from: a DSS_VERSION such as 2019-01-01T000000.000000Z. It need not
+            be the latest.
+        name: New name.
+        description: New description.
+        details: New details; they replace the old ones as a whole.
+        add_contents: Links to add; at most 1000.
+        remove_contents: Links to remove; at most 1000.
+
+    Returns:
+        The body of the answer.
+
+    Raises:
+        BadRequest: ``illegal_version``.
+        Forbidden: ``Forbidden``, ``OAuthResponseProblem``.
+        NotFound: ``not_found``.
+        Unprocessable: ``invalid_link``.
+        DSSResponseError: The service refused or failed. Its usual codes: ``illegal_arguments``,
+            ``unhandled_exception``.
+        DSSConnectionError, DSSTimeout: The service could not be reached in time.
+    """
 
     __slots__ = ()
 
@@ -28,7 +64,7 @@ class AsyncPatchCollection(AsyncOperation):
         self,
         *,
         uuid: str | UUID,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         version: str,
         name: str | None = None,
         description: str | None = None,
@@ -38,39 +74,7 @@ class AsyncPatchCollection(AsyncOperation):
     ) -> PatchCollectionResponse:
         """Make a new version of a collection from an existing one.
 
-        Take the named version, change it and store the result as a new version, which the service
-        names by its own clock. The named version itself stays as it is.
-
-        * `name`, `description` and `details` replace what was there; leave them out to keep it.
-        * Links to remove must equal the stored ones in every property; unknown ones are passed
-          over. Removal comes first, then links are added at the end.
-        * Only added links are checked: 422 `invalid_link` when one does not resolve.
-        * 404 when the collection does not exist or was deleted. Each request makes a version, also
-          a repeated one.
-
-        Args:
-            uuid: Id of the collection.
-            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
-                reaches the other replica after a delay.
-            version: Version to start from: a DSS_VERSION such as 2019-01-01T000000.000000Z. It need
-                not be the latest.
-            name: New name.
-            description: New description.
-            details: New details; they replace the old ones as a whole.
-            add_contents: Links to add; at most 1000.
-            remove_contents: Links to remove; at most 1000.
-
-        Returns:
-            The body of the answer.
-
-        Raises:
-            BadRequest: ``illegal_version``.
-            Forbidden: ``Forbidden``, ``OAuthResponseProblem``.
-            NotFound: ``not_found``.
-            Unprocessable: ``invalid_link``.
-            DSSResponseError: The service refused or failed. Its usual codes: ``illegal_arguments``,
-                ``unhandled_exception``.
-            DSSConnectionError, DSSTimeout: The service could not be reached in time.
+        The class describes the arguments, the result and the errors.
         """
         request = self.endpoint.request(
             uuid=uuid,
@@ -88,7 +92,7 @@ class AsyncPatchCollection(AsyncOperation):
         self,
         *,
         uuid: str | UUID,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         version: str,
         name: str | None = None,
         description: str | None = None,

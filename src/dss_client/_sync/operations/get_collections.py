@@ -15,7 +15,24 @@ _decode = decode_json(GetCollectionsResponse)
 
 
 class GetCollections(Operation):
-    """List your collections."""
+    """List your collections.
+
+    List the caller's collection versions of both replicas, by uuid and version, descending. 206
+    means that a further page follows: request the URL in `Link`. Original deployments leave out
+    versions that were made by `patch_collection`; ask `get_collection` for the latest.
+
+    Args:
+        start_at: Number of collections to skip. 0 when not given.
+        per_page: Largest number of collections on one page: 10 to 500, 500 when not given.
+
+    Returns:
+        The body of the answer. The first page only; see `paginate` and `iterate`.
+
+    Raises:
+        DSSResponseError: The service refused or failed. Its usual codes: ``Forbidden``,
+            ``OAuthResponseProblem``, ``Unauthorized``, ``not_found``, ``unhandled_exception``.
+        DSSConnectionError, DSSTimeout: The service could not be reached in time.
+    """
 
     __slots__ = ()
 
@@ -29,21 +46,7 @@ class GetCollections(Operation):
     ) -> GetCollectionsResponse:
         """List your collections.
 
-        List the caller's collection versions of both replicas, by uuid and version, descending. 206
-        means that a further page follows: request the URL in `Link`. Original deployments leave out
-        versions that were made by `patch_collection`; ask `get_collection` for the latest.
-
-        Args:
-            start_at: Number of collections to skip. 0 when not given.
-            per_page: Largest number of collections on one page: 10 to 500, 500 when not given.
-
-        Returns:
-            The body of the answer. The first page only; see `paginate` and `iterate`.
-
-        Raises:
-            DSSResponseError: The service refused or failed. Its usual codes: ``Forbidden``,
-                ``OAuthResponseProblem``, ``Unauthorized``, ``not_found``, ``unhandled_exception``.
-            DSSConnectionError, DSSTimeout: The service could not be reached in time.
+        The class describes the arguments, the result and the errors.
         """
         request = self.endpoint.request(
             start_at=start_at,

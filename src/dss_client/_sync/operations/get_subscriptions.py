@@ -7,7 +7,6 @@ from ..._decode import decode_json
 from ..._endpoints import GET_SUBSCRIPTIONS
 from ..._response import RawResponse
 from ...models import GetSubscriptionsResponse
-from ...types import Replica
 from ..operation import Operation
 
 __all__ = ["GetSubscriptions"]
@@ -16,7 +15,26 @@ _decode = decode_json(GetSubscriptionsResponse)
 
 
 class GetSubscriptions(Operation):
-    """List your subscriptions."""
+    """List your subscriptions.
+
+    List the caller's subscriptions of one kind in one replica, all in one answer. Signing secrets
+    are left out. The kinds are kept apart: ask once with `jmespath` and once with `elasticsearch`
+    to see all.
+
+    Args:
+        replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data reaches
+            the other replica after a delay.
+        subscription_type: Kind of subscription. The two kinds are kept apart: one of the other kind
+            is not found. `jmespath` when not given.
+
+    Returns:
+        The body of the answer.
+
+    Raises:
+        DSSResponseError: The service refused or failed. Its usual codes: ``Forbidden``,
+            ``OAuthResponseProblem``, ``Unauthorized``, ``unhandled_exception``.
+        DSSConnectionError, DSSTimeout: The service could not be reached in time.
+    """
 
     __slots__ = ()
 
@@ -25,28 +43,12 @@ class GetSubscriptions(Operation):
     def __call__(
         self,
         *,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         subscription_type: Literal["elasticsearch", "jmespath"] | None = None,
     ) -> GetSubscriptionsResponse:
         """List your subscriptions.
 
-        List the caller's subscriptions of one kind in one replica, all in one answer. Signing
-        secrets are left out. The kinds are kept apart: ask once with `jmespath` and once with
-        `elasticsearch` to see all.
-
-        Args:
-            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
-                reaches the other replica after a delay.
-            subscription_type: Kind of subscription. The two kinds are kept apart: one of the other
-                kind is not found. `jmespath` when not given.
-
-        Returns:
-            The body of the answer.
-
-        Raises:
-            DSSResponseError: The service refused or failed. Its usual codes: ``Forbidden``,
-                ``OAuthResponseProblem``, ``Unauthorized``, ``unhandled_exception``.
-            DSSConnectionError, DSSTimeout: The service could not be reached in time.
+        The class describes the arguments, the result and the errors.
         """
         request = self.endpoint.request(
             replica=replica,
@@ -57,7 +59,7 @@ class GetSubscriptions(Operation):
     def raw(
         self,
         *,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         subscription_type: Literal["elasticsearch", "jmespath"] | None = None,
     ) -> RawResponse[GetSubscriptionsResponse]:
         """Like the plain call, but return status, headers and body beside the parsed result."""

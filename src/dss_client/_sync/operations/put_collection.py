@@ -2,13 +2,14 @@
 """Store a collection: ``PUT /collections``."""
 
 from collections.abc import Sequence
+from typing import Literal
 from uuid import UUID
 
 from ..._decode import decode_json
 from ..._endpoints import PUT_COLLECTION
 from ..._response import RawResponse
 from ...models import CollectionItem, CollectionItemDict, PutCollectionResponse
-from ...types import JSONMapping, Replica
+from ...types import JSONMapping
 from ..operation import Operation
 
 __all__ = ["PutCollection"]
@@ -17,7 +18,37 @@ _decode = decode_json(PutCollectionResponse)
 
 
 class PutCollection(Operation):
-    """Store a collection."""
+    """Store a collection.
+
+    Store a named list of links to files, bundles, other collections and JSON fragments; the caller
+    becomes its owner. Every link must resolve in the given replica, else 422 `invalid_link` and
+    nothing is stored. Equal links are stored once.
+
+    * Collections are private: only the owner can read, change or delete them.
+    * Original deployments overwrite an existing id and version without warning. Use a new random
+      UUID and the time of now.
+    * A deleted collection stays hidden, also when it is put again.
+
+    Args:
+        replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data reaches
+            the other replica after a delay.
+        uuid: Id of the collection; choose a new random UUID for a new collection.
+        version: Version to give it: a DSS_VERSION, UTC with six digits of the second's fraction,
+            such as 2019-01-01T000000.000000Z. The greatest version of an id is its latest.
+        name: Short name, for people.
+        description: What the collection is for.
+        details: Any further JSON the owner wishes to keep with it. The service does not read it.
+        contents: The links. Equal ones are stored once, at the first position.
+
+    Returns:
+        The body of the answer.
+
+    Raises:
+        DSSResponseError: The service refused or failed. Its usual codes: ``Forbidden``,
+            ``OAuthResponseProblem``, ``Unauthorized``, ``invalid_link``, ``not_found``,
+            ``read_only``, ``unhandled_exception``.
+        DSSConnectionError, DSSTimeout: The service could not be reached in time.
+    """
 
     __slots__ = ()
 
@@ -26,7 +57,7 @@ class PutCollection(Operation):
     def __call__(
         self,
         *,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         uuid: str | UUID,
         version: str,
         name: str,
@@ -36,36 +67,7 @@ class PutCollection(Operation):
     ) -> PutCollectionResponse:
         """Store a collection.
 
-        Store a named list of links to files, bundles, other collections and JSON fragments; the
-        caller becomes its owner. Every link must resolve in the given replica, else 422
-        `invalid_link` and nothing is stored. Equal links are stored once.
-
-        * Collections are private: only the owner can read, change or delete them.
-        * Original deployments overwrite an existing id and version without warning. Use a new
-          random UUID and the time of now.
-        * A deleted collection stays hidden, also when it is put again.
-
-        Args:
-            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
-                reaches the other replica after a delay.
-            uuid: Id of the collection; choose a new random UUID for a new collection.
-            version: Version to give it: a DSS_VERSION, UTC with six digits of the second's
-                fraction, such as 2019-01-01T000000.000000Z. The greatest version of an id is its
-                latest.
-            name: Short name, for people.
-            description: What the collection is for.
-            details: Any further JSON the owner wishes to keep with it. The service does not read
-                it.
-            contents: The links. Equal ones are stored once, at the first position.
-
-        Returns:
-            The body of the answer.
-
-        Raises:
-            DSSResponseError: The service refused or failed. Its usual codes: ``Forbidden``,
-                ``OAuthResponseProblem``, ``Unauthorized``, ``invalid_link``, ``not_found``,
-                ``read_only``, ``unhandled_exception``.
-            DSSConnectionError, DSSTimeout: The service could not be reached in time.
+        The class describes the arguments, the result and the errors.
         """
         request = self.endpoint.request(
             replica=replica,
@@ -81,7 +83,7 @@ class PutCollection(Operation):
     def raw(
         self,
         *,
-        replica: Replica,
+        replica: Literal["aws", "gcp"],
         uuid: str | UUID,
         version: str,
         name: str,

@@ -19,7 +19,19 @@ _metadata = decode_headers(FileHeaders)
 
 
 class AsyncGetFile(AsyncOperation):
-    """Get a file."""
+    """Get a file.
+
+    Args:
+        uuid: Its id.
+        direct: See the service.
+
+    Returns:
+        The content, as bytes.
+
+    Raises:
+        DSSResponseError: The service refused or failed.
+        DSSConnectionError, DSSTimeout: The service could not be reached in time.
+    """
 
     __slots__ = ()
 
@@ -57,16 +69,7 @@ class AsyncGetFile(AsyncOperation):
     ) -> bytes | str:
         """Get a file.
 
-        Args:
-            uuid: Its id.
-            direct: See the service.
-
-        Returns:
-            The content, as bytes.
-
-        Raises:
-            DSSResponseError: The service refused or failed.
-            DSSConnectionError, DSSTimeout: The service could not be reached in time.
+        The class describes the arguments, the result and the errors.
         """
         request = self.endpoint.request(
             uuid=uuid,

@@ -16,7 +16,18 @@ _decode = decode_json(GetHitsResponse)
 
 
 class AsyncGetHits(AsyncOperation):
-    """List hits."""
+    """List hits.
+
+    Args:
+        per_page: See the service.
+
+    Returns:
+        The body of the answer. The first page only; see `paginate` and `iterate`.
+
+    Raises:
+        DSSResponseError: The service refused or failed.
+        DSSConnectionError, DSSTimeout: The service could not be reached in time.
+    """
 
     __slots__ = ()
 
@@ -29,15 +40,7 @@ class AsyncGetHits(AsyncOperation):
     ) -> GetHitsResponse:
         """List hits.
 
-        Args:
-            per_page: See the service.
-
-        Returns:
-            The body of the answer. The first page only; see `paginate` and `iterate`.
-
-        Raises:
-            DSSResponseError: The service refused or failed.
-            DSSConnectionError, DSSTimeout: The service could not be reached in time.
+        The class describes the arguments, the result and the errors.
         """
         request = self.endpoint.request(
             per_page=per_page,

@@ -16,7 +16,18 @@ _decode = decode_headers(FileHeaders)
 
 
 class AsyncHeadFile(AsyncOperation):
-    """Describe a file."""
+    """Describe a file.
+
+    Args:
+        uuid: Its id.
+
+    Returns:
+        The metadata.
+
+    Raises:
+        DSSResponseError: The service refused or failed.
+        DSSConnectionError, DSSTimeout: The service could not be reached in time.
+    """
 
     __slots__ = ()
 
@@ -29,15 +40,7 @@ class AsyncHeadFile(AsyncOperation):
     ) -> FileHeaders:
         """Describe a file.
 
-        Args:
-            uuid: Its id.
-
-        Returns:
-            The metadata.
-
-        Raises:
-            DSSResponseError: The service refused or failed.
-            DSSConnectionError, DSSTimeout: The service could not be reached in time.
+        The class describes the arguments, the result and the errors.
         """
         request = self.endpoint.request(
             uuid=uuid,

@@ -18,7 +18,23 @@ _decode = decode_json(PutOrderResponse)
 
 
 class AsyncPutOrder(AsyncOperation):
-    """Place an order."""
+    """Place an order.
+
+    Args:
+        mode: See the service.
+        lines: See the service.
+        address: See the service.
+        labels: See the service.
+        extra: See the service.
+        note: See the service.
+
+    Returns:
+        The body of the answer.
+
+    Raises:
+        DSSResponseError: The service refused or failed.
+        DSSConnectionError, DSSTimeout: The service could not be reached in time.
+    """
 
     __slots__ = ()
 
@@ -36,20 +52,7 @@ class AsyncPutOrder(AsyncOperation):
     ) -> PutOrderResponse:
         """Place an order.
 
-        Args:
-            mode: See the service.
-            lines: See the service.
-            address: See the service.
-            labels: See the service.
-            extra: See the service.
-            note: See the service.
-
-        Returns:
-            The body of the answer.
-
-        Raises:
-            DSSResponseError: The service refused or failed.
-            DSSConnectionError, DSSTimeout: The service could not be reached in time.
+        The class describes the arguments, the result and the errors.
         """
         request = self.endpoint.request(
             mode=mode,
