@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import pydoc
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 import jedi  # type: ignore[import-untyped]
 import pytest
 
+from dss_client import AsyncDSSClient, DSSClient
 from dss_client._endpoints import ENDPOINTS
 from dss_client.models import FileVersion
 
@@ -39,6 +41,16 @@ def test_jedi_shows_the_whole_documentation_of_a_call() -> None:
     text = signature.docstring(raw=True)
     assert "List the files of a bundle." in text
     assert "per_page: Largest number of files on one page" in text
+
+
+@pytest.mark.parametrize("kind", [DSSClient, AsyncDSSClient])
+def test_help_shows_the_whole_documentation_of_an_operation(kind: Any) -> None:
+    client = kind("http://h/v1")
+    for name, endpoint in ENDPOINTS.items():
+        text = pydoc.render_doc(getattr(client, name), renderer=pydoc.plaintext)
+        assert f"{endpoint.summary}." in text
+        for parameter in endpoint.parameters:
+            assert f" {parameter.name}: " in text, (name, parameter.name)
 
 
 @pytest.mark.parametrize("what", ["get_bundle", "get_bundle.iterate", "get_file.stream"])

@@ -13,7 +13,7 @@ from dss_client import _LAZY
 LATER = [
     "asyncio",
     "click",
-    "dss_client.checkout",
+    "dss_client._checkout",
     "dss_client.cli",
     "dss_client.download",
     "dss_client.events",

@@ -137,16 +137,14 @@ class TestLogs:
             redirecting(storage), redirecting(storage), Reply(body=b'{"collections": []}')
         )
         client = drive(url=api.url, options={"token": TOKEN})
-        with caplog.at_level(logging.DEBUG, "dss_client"), caplog.at_level(logging.DEBUG, "httpx"):
+        with caplog.at_level(logging.DEBUG):
             client.call("get_file", **GET_FILE)
             client.call("get_file.stream", **GET_FILE)
             client.call("get_collections")
-        records = [r for r in caplog.records if r.name in {"dss_client", "httpx"}]
-        assert {r.name for r in records} == {"dss_client", "httpx"}
-        text = "\n".join(r.getMessage() for r in records)
-        assert f"{storage.url}/blobs/x?<redacted>" in text
-        assert SECRET not in text
-        assert TOKEN not in text
+        assert {r.name for r in caplog.records} >= {"dss_client", "httpx", "httpcore.http11"}
+        assert f"{storage.url}/blobs/x?<redacted>" in caplog.text
+        assert SECRET not in caplog.text
+        assert TOKEN not in caplog.text
 
     @pytest.mark.parametrize(
         ("line", "args", "text"),

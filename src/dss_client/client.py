@@ -1,6 +1,0 @@
-"""The clients of both colours."""
-
-from ._async.client import AsyncDSSClient
-from ._sync.client import DSSClient
-
-__all__ = ["AsyncDSSClient", "DSSClient"]
