@@ -36,11 +36,22 @@ def test_jedi_completes_all_operations_with_their_docs(code: str) -> None:
         assert found[name].docstring(raw=True).strip(), name
 
 
-def test_jedi_shows_the_whole_documentation_of_a_call() -> None:
-    (signature,) = jedi.Script(f"{CLIENTS['sync']}dss.get_bundle(").get_signatures()
-    text = signature.docstring(raw=True)
+def assert_whole(text: str) -> None:
     assert "List the files of a bundle." in text
     assert "per_page: Largest number of files on one page" in text
+    assert "replica: Replica to use: `aws`" in text
+
+
+def test_jedi_shows_the_whole_documentation_of_a_call() -> None:
+    (signature,) = jedi.Script(f"{CLIENTS['sync']}dss.get_bundle(").get_signatures()
+    assert_whole(signature.docstring(raw=True))
+
+
+@pytest.mark.parametrize("what", ["get_bundle", "get_bundle.iterate", "get_file.stream"])
+def test_jedi_shows_the_replicas(what: str) -> None:
+    (signature,) = jedi.Script(f"{CLIENTS['sync']}dss.{what}(replica=").get_signatures()
+    (replica,) = (each for each in signature.params if each.name == "replica")
+    assert 'Literal["aws", "gcp"]' in replica.description
 
 
 @pytest.mark.parametrize("kind", [DSSClient, AsyncDSSClient])
@@ -51,13 +62,6 @@ def test_help_shows_the_whole_documentation_of_an_operation(kind: Any) -> None:
         assert f"{endpoint.summary}." in text
         for parameter in endpoint.parameters:
             assert f" {parameter.name}: " in text, (name, parameter.name)
-
-
-@pytest.mark.parametrize("what", ["get_bundle", "get_bundle.iterate", "get_file.stream"])
-def test_jedi_shows_the_replicas(what: str) -> None:
-    (signature,) = jedi.Script(f"{CLIENTS['sync']}dss.{what}(replica=").get_signatures()
-    (replica,) = (each for each in signature.params if each.name == "replica")
-    assert 'Literal["aws", "gcp"]' in replica.description
 
 
 @pytest.mark.parametrize(
@@ -89,15 +93,19 @@ class LanguageServer:
 
     def complete(self, code: str) -> set[str]:
         """Return what is offered at the bar (``|``) in `code`."""
+        found = self.at_bar("completion", code)
+        items = found["items"] if isinstance(found, dict) else found or []
+        return {item["label"].strip("\"'") for item in items}
+
+    def at_bar(self, request: str, code: str) -> Any:
+        """Return what is answered to a request about the bar (``|``) in `code`."""
         before, _, after = code.partition("|")
         uri = (self._root / f"test_{next(self._ids)}.py").as_uri()
         document = {"uri": uri, "languageId": "python", "version": 1, "text": before + after}
         self._send({"method": "textDocument/didOpen", "params": {"textDocument": document}})
         place = {"line": before.count("\n"), "character": len(before.rpartition("\n")[2])}
         asked = {"textDocument": {"uri": uri}, "position": place}
-        found = self.ask("textDocument/completion", asked)
-        items = found["items"] if isinstance(found, dict) else found or []
-        return {item["label"].strip("\"'") for item in items}
+        return self.ask(f"textDocument/{request}", asked)
 
     def ask(self, method: str, params: object) -> Any:
         """Send a request and return its result."""
@@ -163,6 +171,14 @@ def test_pyright_completes_all_operations(code: str, server: LanguageServer) -> 
 def test_pyright_completes_the_replicas(what: str, server: LanguageServer) -> None:
     offered = server.complete(f'{CLIENTS["sync"]}dss.{what}(replica="|")')
     assert offered == {"aws", "gcp"}
+
+
+@pytest.mark.parametrize("code", CLIENTS.values(), ids=list(CLIENTS))
+def test_pyright_shows_the_whole_documentation_of_a_call(code: str, server: LanguageServer) -> None:
+    hovered = server.at_bar("hover", f"{code}dss.get_bun|dle")
+    assert "List the files of a bundle." in hovered["contents"]["value"]
+    (signature,) = server.at_bar("signatureHelp", f"{code}dss.get_bundle(|)")["signatures"]
+    assert_whole(signature["documentation"]["value"])
 
 
 def test_pyright_completes_the_keys_of_an_argument(server: LanguageServer) -> None:

@@ -56,7 +56,26 @@ class AsyncGetBundlesAll(AsyncOperation):
     ) -> BundleEnumerationResult:
         """List all bundles.
 
-        The class describes the arguments, the result and the errors.
+        List the living bundle versions of a replica, by uuid, then version. Deleted ones are left
+        out. 206 means that a further page follows: request the URL in `Link`, or send both `token`
+        and `search_after`. The last page may be empty. Original deployments can miss versions of
+        one bundle that a page ends in; a large `per_page` makes that rarer.
+
+        Args:
+            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
+                reaches the other replica after a delay.
+            prefix: List only bundles whose id starts so: letters, digits and dashes, in any letter
+                case, not starting with a dash.
+            token: Opaque mark of the page before; send `search_after` with it.
+            search_after: Opaque mark of the page before; send `token` with it.
+            per_page: Largest number of bundle versions on one page: 10 to 500, 100 when not given.
+
+        Returns:
+            The body of the answer. The first page only; see `paginate` and `iterate`.
+
+        Raises:
+            DSSResponseError: The service refused or failed.
+            DSSConnectionError, DSSTimeout: The service could not be reached in time.
         """
         request = self.endpoint.request(
             replica=replica,

@@ -50,7 +50,24 @@ class AsyncGetBundlesCheckout(AsyncOperation):
     ) -> GetBundlesCheckoutResponse:
         """Ask how a checkout is getting on.
 
-        The class describes the arguments, the result and the errors.
+        Answer the state of a job that `post_bundles_checkout` started. `RUNNING`: ask again after
+        some seconds; large bundles take minutes. `SUCCEEDED`: the files are in the bucket.
+        `FAILED`: `cause` says why; start a new job when that is dealt with. Jobs are known to the
+        replica they were started in only: an unknown job answers 404, not `UNKNOWN_JOB_ID`.
+
+        Args:
+            checkout_job_id: Id of the job, as `post_bundles_checkout` answered it.
+            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
+                reaches the other replica after a delay.
+
+        Returns:
+            The body of the answer.
+
+        Raises:
+            NotFound: ``not_found``.
+            DSSResponseError: The service refused or failed. Its usual codes: ``illegal_arguments``,
+                ``unhandled_exception``.
+            DSSConnectionError, DSSTimeout: The service could not be reached in time.
         """
         request = self.endpoint.request(
             checkout_job_id=checkout_job_id,

@@ -51,7 +51,24 @@ class AsyncGetCollection(AsyncOperation):
     ) -> Collection:
         """Show one collection.
 
-        The class describes the arguments, the result and the errors.
+        Answer a collection of the caller with all its links, in one piece. 404 when it does not
+        exist or was deleted, 403 when it belongs to someone else (original deployments answer 500
+        then).
+
+        Args:
+            uuid: Id of the collection.
+            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
+                reaches the other replica after a delay.
+            version: Version of the collection, such as 2019-01-01T000000.000000Z. The latest when
+                not given. The format is not checked: an unknown version answers 404.
+
+        Returns:
+            The body of the answer.
+
+        Raises:
+            DSSResponseError: The service refused or failed. Its usual codes: ``Forbidden``,
+                ``OAuthResponseProblem``, ``Unauthorized``, ``not_found``, ``unhandled_exception``.
+            DSSConnectionError, DSSTimeout: The service could not be reached in time.
         """
         request = self.endpoint.request(
             uuid=uuid,

@@ -47,7 +47,21 @@ class AsyncGetCollections(AsyncOperation):
     ) -> GetCollectionsResponse:
         """List your collections.
 
-        The class describes the arguments, the result and the errors.
+        List the caller's collection versions of both replicas, by uuid and version, descending. 206
+        means that a further page follows: request the URL in `Link`. Original deployments leave out
+        versions that were made by `patch_collection`; ask `get_collection` for the latest.
+
+        Args:
+            start_at: Number of collections to skip. 0 when not given.
+            per_page: Largest number of collections on one page: 10 to 500, 500 when not given.
+
+        Returns:
+            The body of the answer. The first page only; see `paginate` and `iterate`.
+
+        Raises:
+            DSSResponseError: The service refused or failed. Its usual codes: ``Forbidden``,
+                ``OAuthResponseProblem``, ``Unauthorized``, ``not_found``, ``unhandled_exception``.
+            DSSConnectionError, DSSTimeout: The service could not be reached in time.
         """
         request = self.endpoint.request(
             start_at=start_at,

@@ -51,7 +51,23 @@ class AsyncGetEvent(AsyncOperation):
     ) -> JSONObject:
         """Show the metadata document of a bundle.
 
-        The class describes the arguments, the result and the errors.
+        Answer the metadata document of a bundle version: what subscriptions and event journals
+        hold. Its keys are `event_type`, `bundle_info`, `manifest`, and `files` with the parsed JSON
+        files of the bundle. 404 when the bundle version does not exist or was deleted.
+
+        Args:
+            uuid: Id of the bundle, in lower case.
+            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
+                reaches the other replica after a delay.
+            version: Version of the bundle, such as 2019-01-01T000000.000000Z. There is no default.
+
+        Returns:
+            The body of the answer.
+
+        Raises:
+            DSSResponseError: The service refused or failed. Its usual codes: ``illegal_arguments``,
+                ``not_found``, ``unhandled_exception``.
+            DSSConnectionError, DSSTimeout: The service could not be reached in time.
         """
         request = self.endpoint.request(
             uuid=uuid,

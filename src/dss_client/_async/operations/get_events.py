@@ -62,7 +62,32 @@ class AsyncGetEvents(AsyncOperation):
     ) -> EventStreams:
         """List journals of bundle events.
 
-        The class describes the arguments, the result and the errors.
+        List the journals that hold the metadata documents of bundles stored between two dates, to
+        replay them without one request per bundle. Each journal is one storage object; `offset` and
+        `size` say which bytes of it are one event. 206 means that a further page follows: request
+        the URL in `Link`. A journal is listed whole when it overlaps the range: look at each
+        event's `timestamp`, and expect that a journal can come twice. 400 `bad_request` when
+        `from_date` is later than `to_date`; equal dates give nothing. Events of deleted bundles may
+        still be listed for a while.
+
+        Args:
+            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
+                reaches the other replica after a delay.
+            from_date: Earliest time, inclusive: a DSS_VERSION such as 2019-01-01T000000.000000Z.
+                The beginning when not given.
+            to_date: Latest time, exclusive: a DSS_VERSION such as 2019-01-01T000000.000000Z. No end
+                when not given.
+            token: Opaque mark of the page before, taken from its `Link` header. It takes the place
+                of `from_date`.
+            per_page: Largest number of journals on one page: 1 to 10, 1 when not given.
+
+        Returns:
+            The body of the answer. The first page only; see `paginate` and `iterate`.
+
+        Raises:
+            DSSResponseError: The service refused or failed. Its usual codes: ``bad_request``,
+                ``illegal_arguments``, ``unhandled_exception``.
+            DSSConnectionError, DSSTimeout: The service could not be reached in time.
         """
         request = self.endpoint.request(
             replica=replica,

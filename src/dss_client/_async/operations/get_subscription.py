@@ -52,7 +52,24 @@ class AsyncGetSubscription(AsyncOperation):
     ) -> Subscription:
         """Show one subscription.
 
-        The class describes the arguments, the result and the errors.
+        Answer a subscription of the caller as it was made, without its signing secret. 404 when it
+        does not exist, is of the other kind or in the other replica, or belongs to someone else
+        (for the `elasticsearch` kind that is 403).
+
+        Args:
+            uuid: Id of the subscription, in the letter case it was given in.
+            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
+                reaches the other replica after a delay.
+            subscription_type: Kind of subscription. The two kinds are kept apart: one of the other
+                kind is not found. `jmespath` when not given.
+
+        Returns:
+            The body of the answer.
+
+        Raises:
+            DSSResponseError: The service refused or failed. Its usual codes: ``Forbidden``,
+                ``OAuthResponseProblem``, ``Unauthorized``, ``not_found``, ``unhandled_exception``.
+            DSSConnectionError, DSSTimeout: The service could not be reached in time.
         """
         request = self.endpoint.request(
             uuid=uuid,

@@ -49,7 +49,23 @@ class AsyncGetSubscriptions(AsyncOperation):
     ) -> GetSubscriptionsResponse:
         """List your subscriptions.
 
-        The class describes the arguments, the result and the errors.
+        List the caller's subscriptions of one kind in one replica, all in one answer. Signing
+        secrets are left out. The kinds are kept apart: ask once with `jmespath` and once with
+        `elasticsearch` to see all.
+
+        Args:
+            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
+                reaches the other replica after a delay.
+            subscription_type: Kind of subscription. The two kinds are kept apart: one of the other
+                kind is not found. `jmespath` when not given.
+
+        Returns:
+            The body of the answer.
+
+        Raises:
+            DSSResponseError: The service refused or failed. Its usual codes: ``Forbidden``,
+                ``OAuthResponseProblem``, ``Unauthorized``, ``unhandled_exception``.
+            DSSConnectionError, DSSTimeout: The service could not be reached in time.
         """
         request = self.endpoint.request(
             replica=replica,

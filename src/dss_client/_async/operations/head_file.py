@@ -55,7 +55,27 @@ class AsyncHeadFile(AsyncOperation):
     ) -> FileHeaders:
         """Look up size, type and checksums of a file.
 
-        The class describes the arguments, the result and the errors.
+        Answer the metadata of a file version in headers, with no body. Nothing is copied or
+        started, so this is the cheap way to ask whether a file exists.
+
+        * 404 when there is no such file or version, also for an id that is not a UUID.
+        * 404 while a large file that was accepted with 202 is still being copied: ask again until
+          it is there.
+        * 422 when that copy failed its checksum and the version is named. No failure has a body.
+
+        Args:
+            uuid: Id of the file, in lower case.
+            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
+                reaches the other replica after a delay.
+            version: Version of the file, such as 2019-01-01T000000.000000Z. The latest when not
+                given. The format is not checked: an unknown version answers 404.
+
+        Returns:
+            The metadata.
+
+        Raises:
+            DSSResponseError: The service refused or failed.
+            DSSConnectionError, DSSTimeout: The service could not be reached in time.
         """
         request = self.endpoint.request(
             uuid=uuid,

@@ -69,7 +69,39 @@ class AsyncPostSearch(AsyncOperation):
     ) -> SearchResult:
         """Find bundles by their metadata.
 
-        The class describes the arguments, the result and the errors.
+        Run an Elasticsearch query (DSL of version 5.5) over the metadata documents of all bundles
+        of a replica. `{}` as `es_query` matches everything. Fields are named by file:
+        `files.donor_organism_json.biomaterial_core.ncbi_taxon_id` looks into every
+        `donor_organism_<n>.json`.
+
+        * A 206 answer has a next page: POST the same body to the URL of its `Link` header. 200 is
+          the last page.
+        * A string matches only as a whole, in any letter case; append `.text` to a field to match
+          words in it.
+        * Deleted bundles stay in the index. Leave them out with `must_not` and `{"term":
+          {"admin_deleted": true}}`.
+        * The order is fixed (bundle uuid, then version, descending): a `sort` in the query is
+          replaced.
+        * A query that the engine refuses answers 400 `elasticsearch_bad_request`.
+
+        Args:
+            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
+                reaches the other replica after a delay.
+            es_query: Elasticsearch query, such as `{"query": {"match": {"uuid": "..."}}}`; `{}`
+                matches all bundles.
+            output_format: `summary` (the default) gives the identifiers of each match, `raw` adds
+                its whole metadata document.
+            per_page: Largest number of results on one page: 10 to 500, 100 when not given. `raw`
+                always gives 10.
+            search_after: Where the page starts: an opaque mark taken from the `Link` header of the
+                page before.
+
+        Returns:
+            The body of the answer. The first page only; see `paginate` and `iterate`.
+
+        Raises:
+            DSSResponseError: The service refused or failed.
+            DSSConnectionError, DSSTimeout: The service could not be reached in time.
         """
         request = self.endpoint.request(
             replica=replica,

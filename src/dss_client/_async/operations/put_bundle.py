@@ -67,7 +67,37 @@ class AsyncPutBundle(AsyncOperation):
     ) -> PutBundleResponse:
         """Store a new version of a bundle.
 
-        The class describes the arguments, the result and the errors.
+        Group stored file versions under names. Put the files first, then the bundle; the service
+        waits some 15 seconds for files that are still on their way. The bundle is then indexed for
+        search and subscribers are notified.
+
+        * 201: stored. 200: the identical bundle was there already, so repeating a request is safe.
+        * 400 `file_missing`: a file version is not in this replica. 400 `duplicate_filename`: two
+          files have the same name.
+        * 409: this id and version hold another bundle; the same files in another order count as
+          another.
+
+        Putting over a deleted version succeeds, but it stays hidden.
+
+        Args:
+            uuid: Id of the bundle; choose a new random UUID for a new bundle.
+            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
+                reaches the other replica after a delay.
+            version: Version to give it: a DSS_VERSION, UTC with six digits of the second's
+                fraction, such as 2019-01-01T000000.000000Z. The greatest version of an id is its
+                latest.
+            files: Files of the bundle, in the order to keep. May be empty.
+            creator_uid: Numeric id of the user who puts the bundle.
+
+        Returns:
+            The body of the answer.
+
+        Raises:
+            BadRequest: ``duplicate_filename``, ``file_missing``, ``illegal_version``.
+            Conflict: ``bundle_already_exists``.
+            DSSResponseError: The service refused or failed. Its usual codes: ``Forbidden``,
+                ``Unauthorized``, ``illegal_arguments``, ``read_only``, ``unhandled_exception``.
+            DSSConnectionError, DSSTimeout: The service could not be reached in time.
         """
         request = self.endpoint.request(
             uuid=uuid,

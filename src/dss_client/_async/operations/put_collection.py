@@ -68,7 +68,36 @@ class AsyncPutCollection(AsyncOperation):
     ) -> PutCollectionResponse:
         """Store a collection.
 
-        The class describes the arguments, the result and the errors.
+        Store a named list of links to files, bundles, other collections and JSON fragments; the
+        caller becomes its owner. Every link must resolve in the given replica, else 422
+        `invalid_link` and nothing is stored. Equal links are stored once.
+
+        * Collections are private: only the owner can read, change or delete them.
+        * Original deployments overwrite an existing id and version without warning. Use a new
+          random UUID and the time of now.
+        * A deleted collection stays hidden, also when it is put again.
+
+        Args:
+            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
+                reaches the other replica after a delay.
+            uuid: Id of the collection; choose a new random UUID for a new collection.
+            version: Version to give it: a DSS_VERSION, UTC with six digits of the second's
+                fraction, such as 2019-01-01T000000.000000Z. The greatest version of an id is its
+                latest.
+            name: Short name, for people.
+            description: What the collection is for.
+            details: Any further JSON the owner wishes to keep with it. The service does not read
+                it.
+            contents: The links. Equal ones are stored once, at the first position.
+
+        Returns:
+            The body of the answer.
+
+        Raises:
+            DSSResponseError: The service refused or failed. Its usual codes: ``Forbidden``,
+                ``OAuthResponseProblem``, ``Unauthorized``, ``invalid_link``, ``not_found``,
+                ``read_only``, ``unhandled_exception``.
+            DSSConnectionError, DSSTimeout: The service could not be reached in time.
         """
         request = self.endpoint.request(
             replica=replica,

@@ -64,7 +64,38 @@ class AsyncPutFile(AsyncOperation):
     ) -> PutFileResponse:
         """Store a new version of a file.
 
-        The class describes the arguments, the result and the errors.
+        Copy an object from a cloud bucket into the DSS. The scheme of `source_url` chooses the
+        replica: `s3` writes `aws`, `gs` writes `gcp`. The source must carry its checksums as user
+        metadata (on S3 also as tags): `hca-dss-sha256`, `hca-dss-sha1`, `hca-dss-s3_etag` and
+        `hca-dss-crc32c`.
+
+        * 201: stored. 200: the same file was there already, so repeating a request is safe.
+        * 202: more than 64 MiB are being copied. Wait until `head_file` finds the version; 422
+          there means that the copy failed.
+        * 409: this id and version hold other content, or another `creator_uid`. Use a new version.
+        * 422: a checksum is missing or malformed.
+
+        Files are never changed or deleted. Put a bundle afterwards to make them findable.
+
+        Args:
+            uuid: Id of the file; choose a new random UUID for a new file.
+            version: Version to give it: a DSS_VERSION, UTC with six digits of the second's
+                fraction, such as 2019-01-01T000000.000000Z. The greatest version of an id is its
+                latest.
+            source_url: URL of the object to copy, `s3://<bucket>/<key>` or `gs://<bucket>/<key>`.
+                The service must be able to read it. `wasb` is refused.
+            creator_uid: Numeric id of the user who puts the file.
+
+        Returns:
+            The body of the answer.
+
+        Raises:
+            BadRequest: ``illegal_version``, ``unknown_source_schema``.
+            Conflict: ``file_already_exists``.
+            Unprocessable: ``invalid_checksum``, ``missing_checksum``.
+            DSSResponseError: The service refused or failed. Its usual codes: ``Forbidden``,
+                ``Unauthorized``, ``illegal_arguments``, ``read_only``, ``unhandled_exception``.
+            DSSConnectionError, DSSTimeout: The service could not be reached in time.
         """
         request = self.endpoint.request(
             uuid=uuid,

@@ -59,7 +59,31 @@ class DeleteBundle(Operation):
     ) -> JSONObject:
         """Delete a bundle or one version of it.
 
-        The class describes the arguments, the result and the errors.
+        Hide a bundle from readers by writing a tombstone; nothing is removed from storage, and it
+        cannot be undone. Only administrators of the deployment may do this. Without `version`, all
+        versions are deleted, present and future. Repeating a request with the same reason answers
+        200; another reason or user answers 409. The search index then holds the tombstone under the
+        bundle's id, with `admin_deleted` true, and the other replica follows after a delay.
+
+        Args:
+            uuid: Id of the bundle.
+            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
+                reaches the other replica after a delay.
+            reason: Reason, kept in the tombstone for everyone to read.
+            version: Version to delete, such as 2019-01-01T000000.000000Z. All versions when not
+                given. Send a whole version: the original service takes any beginning of one for it,
+                yet deletes nothing then.
+
+        Returns:
+            The body of the answer.
+
+        Raises:
+            Unauthorized: ``Unauthorized``.
+            Forbidden: ``Forbidden``.
+            Conflict: ``bundle_tombstone_already_exists``.
+            DSSResponseError: The service refused or failed. Its usual codes: ``illegal_arguments``,
+                ``not_found``, ``read_only``, ``unhandled_exception``.
+            DSSConnectionError, DSSTimeout: The service could not be reached in time.
         """
         request = self.endpoint.request(
             uuid=uuid,

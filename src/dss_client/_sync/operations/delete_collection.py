@@ -48,7 +48,23 @@ class DeleteCollection(Operation):
     ) -> None:
         """Delete a collection.
 
-        The class describes the arguments, the result and the errors.
+        Delete all versions of a collection of the caller for good; what it links to stays. 404 when
+        it does not exist or was deleted before, 403 when it belongs to someone else (original
+        deployments answer 500 then).
+
+        Args:
+            uuid: Id of the collection.
+            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
+                reaches the other replica after a delay.
+
+        Returns:
+            Nothing; the call returns when the service has done it.
+
+        Raises:
+            DSSResponseError: The service refused or failed. Its usual codes: ``Forbidden``,
+                ``OAuthResponseProblem``, ``Unauthorized``, ``not_found``, ``read_only``,
+                ``unhandled_exception``.
+            DSSConnectionError, DSSTimeout: The service could not be reached in time.
         """
         request = self.endpoint.request(
             uuid=uuid,

@@ -72,7 +72,40 @@ class GetBundle(Operation):
     ) -> GetBundleResponse:
         """List the files of a bundle.
 
-        The class describes the arguments, the result and the errors.
+        Answer a version of a bundle: its files with names, sizes and checksums. 404 when it does
+        not exist or was deleted.
+
+        * 206 means that more files follow: request the URL in `Link`, which pins the version. 200
+          is the last page.
+        * `presignedurls` or `directurls` (not both) add a `url` to each file. The bundle must then
+          be checked out first: 301 answers say that this is under way. Wait `Retry-After` seconds
+          and request `Location`, which carries a `token`.
+        * Presigned URLs expire, on S3 after one hour: ask again for fresh ones.
+        * Names that differ only in letter case are allowed here, though not every file system can
+          hold them.
+
+        Args:
+            uuid: Id of the bundle.
+            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
+                reaches the other replica after a delay.
+            version: Version of the bundle, such as 2019-01-01T000000.000000Z. The latest that is
+                not deleted when not given. The format is not checked: an unknown version answers
+                404.
+            directurls: `true` to add a storage URL (`s3://`, `gs://`) to each file. `false` when
+                not given.
+            presignedurls: `true` to add a presigned https URL to each file. `false` when not given.
+            token: Opaque mark of a checkout under way, taken from the `Location` of a 301 answer.
+                Do not make one up.
+            start_at: Number of files to skip. 0 when not given.
+            per_page: Largest number of files on one page: 10 to 500, 500 when not given.
+
+        Returns:
+            The body of the answer. The first page only; see `paginate` and `iterate`.
+
+        Raises:
+            BadRequest: ``illegal_arguments``, ``illegal_token``, ``only_one_urltype``.
+            DSSResponseError: The service refused or failed.
+            DSSConnectionError, DSSTimeout: The service could not be reached in time.
         """
         request = self.endpoint.request(
             uuid=uuid,

@@ -107,7 +107,39 @@ class GetFile(Operation):
     ) -> bytes | str:
         """Download a file.
 
-        The class describes the arguments, the result and the errors.
+        Answer with a redirect to the content of a file version. The content must first be in the
+        checkout storage, where it stays for 14 days.
+
+        * 302: it is there. `Location` is a presigned URL, valid for an hour or more, and the
+          headers hold the metadata. The storage serves byte ranges and must not be sent the
+          `Authorization` header.
+        * 301: a copy is being made. Wait `Retry-After` seconds and request `Location`, which
+          carries a `token`, until a 302 comes.
+        * With `directurl`, `Location` is an `s3://` or `gs://` URL for the tools of that cloud.
+
+        Without `version` the latest is sent: name the version to get the same bytes each time.
+
+        Args:
+            uuid: Id of the file, in lower case.
+            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
+                reaches the other replica after a delay.
+            version: Version of the file, such as 2019-01-01T000000.000000Z. The latest when not
+                given. The format is not checked: an unknown version answers 404.
+            token: Opaque mark of a copy under way, taken from the `Location` of a 301 answer. Do
+                not make one up.
+            directurl: `true` to be redirected to the storage's own URL (`s3://`, `gs://`) and not
+                to a presigned one. `false` when not given.
+            content_disposition: Value of the `Content-Disposition` header that the storage is to
+                send, such as `attachment; filename=data.json`. Ignored with `directurl`.
+
+        Returns:
+            The content, as bytes.
+
+        Raises:
+            BadRequest: ``illegal_token``.
+            DSSResponseError: The service refused or failed. Its usual codes: ``illegal_arguments``,
+                ``not_found``, ``unhandled_exception``.
+            DSSConnectionError, DSSTimeout: The service could not be reached in time.
         """
         request = self.endpoint.request(
             uuid=uuid,

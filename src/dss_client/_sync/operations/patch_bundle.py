@@ -68,7 +68,38 @@ class PatchBundle(Operation):
     ) -> PatchBundleResponse:
         """Make a new version of a bundle from an existing one.
 
-        The class describes the arguments, the result and the errors.
+        Take the named version, remove files, add files and store the result as a new version, which
+        the service names by its own clock. The named version itself stays as it is.
+
+        * Files to remove are found by name, uuid and version; `indexed` is not compared, and
+          unknown ones are passed over.
+        * Removal comes first: a file can be replaced under its name in one request.
+        * 404 when the named version does not exist or was deleted.
+        * Each request makes a version, also an empty one and a repeated one. Two patches of one
+          version do not see each other.
+        * An added file that is not in this replica is refused: 400 `file_missing`, which original
+          deployments answer as a 500.
+
+        Args:
+            uuid: Id of the bundle.
+            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
+                reaches the other replica after a delay.
+            version: Version to start from: a DSS_VERSION such as 2019-01-01T000000.000000Z. It need
+                not be the latest.
+            add_files: Files to add after those kept; at most 1000.
+            remove_files: Files to remove; at most 1000.
+
+        Returns:
+            The body of the answer.
+
+        Raises:
+            BadRequest: ``duplicate_filename``, ``illegal_version``.
+            Forbidden: ``Forbidden``, ``OAuthResponseProblem``.
+            NotFound: ``not_found``.
+            Unprocessable: ``invalid_link``.
+            DSSResponseError: The service refused or failed. Its usual codes: ``illegal_arguments``,
+                ``unhandled_exception``.
+            DSSConnectionError, DSSTimeout: The service could not be reached in time.
         """
         request = self.endpoint.request(
             uuid=uuid,

@@ -73,7 +73,39 @@ class PatchCollection(Operation):
     ) -> PatchCollectionResponse:
         """Make a new version of a collection from an existing one.
 
-        The class describes the arguments, the result and the errors.
+        Take the named version, change it and store the result as a new version, which the service
+        names by its own clock. The named version itself stays as it is.
+
+        * `name`, `description` and `details` replace what was there; leave them out to keep it.
+        * Links to remove must equal the stored ones in every property; unknown ones are passed
+          over. Removal comes first, then links are added at the end.
+        * Only added links are checked: 422 `invalid_link` when one does not resolve.
+        * 404 when the collection does not exist or was deleted. Each request makes a version, also
+          a repeated one.
+
+        Args:
+            uuid: Id of the collection.
+            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
+                reaches the other replica after a delay.
+            version: Version to start from: a DSS_VERSION such as 2019-01-01T000000.000000Z. It need
+                not be the latest.
+            name: New name.
+            description: New description.
+            details: New details; they replace the old ones as a whole.
+            add_contents: Links to add; at most 1000.
+            remove_contents: Links to remove; at most 1000.
+
+        Returns:
+            The body of the answer.
+
+        Raises:
+            BadRequest: ``illegal_version``.
+            Forbidden: ``Forbidden``, ``OAuthResponseProblem``.
+            NotFound: ``not_found``.
+            Unprocessable: ``invalid_link``.
+            DSSResponseError: The service refused or failed. Its usual codes: ``illegal_arguments``,
+                ``unhandled_exception``.
+            DSSConnectionError, DSSTimeout: The service could not be reached in time.
         """
         request = self.endpoint.request(
             uuid=uuid,

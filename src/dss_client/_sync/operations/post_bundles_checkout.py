@@ -59,7 +59,31 @@ class PostBundlesCheckout(Operation):
     ) -> PostBundlesCheckoutResponse:
         """Start copying a bundle to a bucket.
 
-        The class describes the arguments, the result and the errors.
+        Start a job that copies all files of a bundle to a bucket, under
+        `bundles/<uuid>.<version>/<name>`. The answer holds the id of the job: poll
+        `get_bundles_checkout` with it and the same `replica`. 404 when the bundle does not exist or
+        was deleted. Whether the bucket exists and can be written is found out by the job, which
+        then fails. Copies in the service's own bucket last 14 days. A body is always needed: send
+        `{}` when there is nothing to say.
+
+        Args:
+            uuid: Id of the bundle.
+            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
+                reaches the other replica after a delay.
+            version: Version of the bundle, such as 2019-01-01T000000.000000Z. The latest that is
+                not deleted when not given. The format is not checked: an unknown version answers
+                404.
+            destination: Name of a bucket that the service may write, with no scheme and no slash.
+                The service's own checkout bucket when not given.
+            email: Address to which a mail goes when the job ends. No mail when not given.
+
+        Returns:
+            The body of the answer.
+
+        Raises:
+            DSSResponseError: The service refused or failed. Its usual codes: ``illegal_arguments``,
+                ``not_found``, ``unhandled_exception``.
+            DSSConnectionError, DSSTimeout: The service could not be reached in time.
         """
         request = self.endpoint.request(
             uuid=uuid,

@@ -88,7 +88,51 @@ class PutSubscription(Operation):
     ) -> PutSubscriptionResponse:
         """Subscribe to bundle events.
 
-        The class describes the arguments, the result and the errors.
+        Have a URL called when a bundle is stored or deleted in a replica. `jmespath_query` selects
+        among events by the bundle's metadata document; without a query every event notifies. A
+        non-empty `es_query` makes a subscription of the older `elasticsearch` kind.
+
+        * Any 2xx answer of the URL counts as received; else the notification is repeated over days.
+          Redirects are not followed.
+        * With `hmac_secret_key` each notification carries an HTTP signature (HMAC-SHA256 over
+          `date` and `digest`), which the receiver should verify.
+        * A caller may have about 100 subscriptions; more answer 406 `not_acceptable`.
+        * Each request makes a new subscription; there is no way to change one. Unknown properties
+          are refused.
+
+        Args:
+            replica: Replica to use: `aws` (Amazon S3) or `gcp` (Google Cloud Storage). New data
+                reaches the other replica after a delay.
+            callback_url: URL that receives the notifications; http or https.
+            method: HTTP method of the notifications. `POST` when not given.
+            encoding: Media type of the notifications' body: the payload as JSON, or a form with the
+                payload as one field. `application/json` when not given.
+            form_fields: Further fields of a `multipart/form-data` notification, by name. None when
+                not given.
+            payload_form_field: Name of the form field that holds the payload as JSON text in a
+                `multipart/form-data` notification. `payload` when not given.
+            jmespath_query: JMESPath expression on the bundle's metadata document; a notification is
+                sent when its result is true. Without one every event notifies. An empty string is
+                refused.
+            es_query: Elasticsearch query (DSL of version 5.5) that a new index document must match.
+                A non-empty one makes this an `elasticsearch` subscription.
+            hmac_secret_key: Secret to sign notifications with, used as UTF-8 bytes. Notifications
+                are not signed without it.
+            hmac_key_id: Name of the signing key, quoted in the signature. `hca-dss:` and the
+                subscription's uuid when not given.
+            attachments: Values to add to each notification, by name. A name must not start with an
+                underscore. All values of one notification may take 131072 bytes of JSON.
+
+        Returns:
+            The body of the answer.
+
+        Raises:
+            DSSResponseError: The service refused or failed. Its usual codes: ``Forbidden``,
+                ``OAuthResponseProblem``, ``Unauthorized``, ``elasticsearch_error``,
+                ``invalid_attachment_expression``, ``invalid_attachment_name``,
+                ``invalid_jmespath``, ``invalid_query_type``, ``not_acceptable``, ``read_only``,
+                ``unhandled_exception``, ``unprocessable``.
+            DSSConnectionError, DSSTimeout: The service could not be reached in time.
         """
         request = self.endpoint.request(
             replica=replica,

@@ -69,7 +69,16 @@ class AsyncGetFile(AsyncOperation):
     ) -> bytes | str:
         """Get a file.
 
-        The class describes the arguments, the result and the errors.
+        Args:
+            uuid: Its id.
+            direct: See the service.
+
+        Returns:
+            The content, as bytes.
+
+        Raises:
+            DSSResponseError: The service refused or failed.
+            DSSConnectionError, DSSTimeout: The service could not be reached in time.
         """
         request = self.endpoint.request(
             uuid=uuid,

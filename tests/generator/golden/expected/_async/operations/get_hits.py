@@ -40,7 +40,15 @@ class AsyncGetHits(AsyncOperation):
     ) -> GetHitsResponse:
         """List hits.
 
-        The class describes the arguments, the result and the errors.
+        Args:
+            per_page: See the service.
+
+        Returns:
+            The body of the answer. The first page only; see `paginate` and `iterate`.
+
+        Raises:
+            DSSResponseError: The service refused or failed.
+            DSSConnectionError, DSSTimeout: The service could not be reached in time.
         """
         request = self.endpoint.request(
             per_page=per_page,

@@ -40,7 +40,15 @@ class AsyncHeadFile(AsyncOperation):
     ) -> FileHeaders:
         """Describe a file.
 
-        The class describes the arguments, the result and the errors.
+        Args:
+            uuid: Its id.
+
+        Returns:
+            The metadata.
+
+        Raises:
+            DSSResponseError: The service refused or failed.
+            DSSConnectionError, DSSTimeout: The service could not be reached in time.
         """
         request = self.endpoint.request(
             uuid=uuid,

@@ -52,7 +52,20 @@ class AsyncPutOrder(AsyncOperation):
     ) -> PutOrderResponse:
         """Place an order.
 
-        The class describes the arguments, the result and the errors.
+        Args:
+            mode: See the service.
+            lines: See the service.
+            address: See the service.
+            labels: See the service.
+            extra: See the service.
+            note: See the service.
+
+        Returns:
+            The body of the answer.
+
+        Raises:
+            DSSResponseError: The service refused or failed.
+            DSSConnectionError, DSSTimeout: The service could not be reached in time.
         """
         request = self.endpoint.request(
             mode=mode,
