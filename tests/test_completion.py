@@ -58,7 +58,7 @@ def test_jedi_shows_the_replicas(what: str) -> None:
 def test_help_shows_the_whole_documentation_of_an_operation(kind: Any) -> None:
     client = kind("http://h/v1")
     for name, endpoint in ENDPOINTS.items():
-        text = pydoc.render_doc(getattr(client, name), renderer=pydoc.plaintext)
+        text = pydoc.plain(pydoc.render_doc(getattr(client, name)))
         assert f"{endpoint.summary}." in text
         for parameter in endpoint.parameters:
             assert f" {parameter.name}: " in text, (name, parameter.name)
