@@ -6,7 +6,7 @@ operations hold it to the whole specification.
 
 from pydantic import Field
 
-from dss_client._decode import decode_headers, decode_json
+from dss_client._decode import Decoder, decode_headers, decode_json
 from dss_client._model import HeaderModel, Model
 from dss_client.models import CollectionItem
 
@@ -81,7 +81,7 @@ class ContentHeaders(HeaderModel, frozen=True):
     sha256: str = Field(validation_alias="X-DSS-SHA256")
 
 
-decode_page = decode_json(BundlePage)
-decode_hits = decode_json(Hits)
-decode_contents = decode_json(Contents, unwrap="collection")
-decode_facts = decode_headers(ContentHeaders)
+decode_page: Decoder[BundlePage] = decode_json(BundlePage)
+decode_hits: Decoder[Hits] = decode_json(Hits)
+decode_contents: Decoder[Contents] = decode_json(Contents, unwrap="collection")
+decode_facts: Decoder[ContentHeaders] = decode_headers(ContentHeaders)

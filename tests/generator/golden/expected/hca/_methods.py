@@ -110,7 +110,7 @@ class Methods:
     A program can put a function of its own in the place of one.
     """
 
-    get_file = MethodDescriptor(GetFile)
-    get_hits = MethodDescriptor(GetHits)
-    head_file = MethodDescriptor(HeadFile)
-    put_order = MethodDescriptor(PutOrder)
+    get_file: MethodDescriptor[GetFile] = MethodDescriptor(GetFile)
+    get_hits: MethodDescriptor[GetHits] = MethodDescriptor(GetHits)
+    head_file: MethodDescriptor[HeadFile] = MethodDescriptor(HeadFile)
+    put_order: MethodDescriptor[PutOrder] = MethodDescriptor(PutOrder)
