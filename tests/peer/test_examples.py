@@ -1,6 +1,7 @@
 """What the examples for the facade print, the reference client prints: only the import differs."""
 
 import json
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -9,8 +10,7 @@ import pytest
 
 from dss_client.local import LocalDSS
 from tests.peer.peer_client import PYTHON
-from tests.test_examples import ROOT, environment
-from tests.test_examples_hca import HCA, LEFT
+from tests.test_docs import EXAMPLES, HCA, LEFT, environment, left_in
 
 OURS_ALONE = {"refresh_swagger"}
 STARTED = """
@@ -28,7 +28,7 @@ def test_an_example_is_one_of_the_reference_client(
 ) -> None:
     folder = tmp_path / "here"
     folder.mkdir()
-    text = (ROOT / "hca" / f"{name}.py").read_text(encoding="utf-8")
+    text = (EXAMPLES / "hca" / f"{name}.py").read_text(encoding="utf-8")
     environ = environment(service, tmp_path / "home", hca=True)
     secrets = {"client_id": "peer", "client_secret": "peer", "token_uri": "https://x"}
     config = tmp_path / "home" / "hca" / "config.json"
@@ -40,7 +40,7 @@ def test_an_example_is_one_of_the_reference_client(
         [PYTHON, "-W", "ignore", "-c", STARTED],
         input=text.replace("dss_client.hca", "hca"),
         cwd=folder,
-        env={**environ, "NO_PROXY": "*", "OAUTHLIB_INSECURE_TRANSPORT": "1"},
+        env={**os.environ, **environ, "NO_PROXY": "*", "OAUTHLIB_INSECURE_TRANSPORT": "1"},
         capture_output=True,
         text=True,
         timeout=100,
@@ -48,5 +48,4 @@ def test_an_example_is_one_of_the_reference_client(
     )
     assert done.returncode == 0, done.stderr
     assert re.fullmatch(HCA[name], done.stdout), done.stdout
-    made = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    assert {each for each in made if "/.hca/" not in f"/{each}"} == LEFT.get(name, set())
+    assert left_in(folder) == LEFT.get(name, set())

@@ -1,0 +1,79 @@
+"""What the pages list is what there is: operations, faults, tests, and places of other pages."""
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+from dss_client._endpoints import ENDPOINTS
+from dss_client.hca.dss import DSSClient
+from generator.corrections import CORRECTIONS
+from tests.hca.test_signatures import HAND_WRITTEN
+
+ROOT = Path(__file__).parent.parent
+PAGES = {path.name: path.read_text(encoding="utf-8") for path in ROOT.glob("docs/*.md")}
+MIGRATING = PAGES["migrating-from-hca.md"]
+BEHAVIOUR = PAGES["behaviour.md"]
+PLACES = {
+    *re.findall(r"^#{2,3} (\d+(?:\.\d+)?)", BEHAVIOUR, re.MULTILINE),
+    *re.findall(r"^\| ([SC]\d+) \|", BEHAVIOUR, re.MULTILINE),
+}
+PLACE = r"(?:\d+(?:\.\d+)?|[SC]\d+)"
+QUOTATION = re.compile(rf"docs/behaviour\.md ({PLACE}(?:(?:, |,? and |-){PLACE})*)")
+
+
+def test_each_link_leads_somewhere() -> None:
+    pages = {ROOT / "docs" / name: text for name, text in PAGES.items()}
+    pages[ROOT / "README.md"] = (ROOT / "README.md").read_text(encoding="utf-8")
+    for page, text in pages.items():
+        for link in re.findall(r"\]\(((?!https?:)[^)#\s]+)[)#]", text):
+            assert (page.parent / link).exists(), (page, link)
+
+
+@pytest.mark.parametrize("folder", ["src", "tests", "generator", "benchmarks"])
+def test_every_quotation_of_the_behaviour_resolves(folder: str) -> None:
+    for file in sorted((ROOT / folder).rglob("*.py")):
+        for quotation in QUOTATION.findall(file.read_text(encoding="utf-8")):
+            for place in re.findall(PLACE, quotation):
+                assert place in PLACES, f"{file}: docs/behaviour.md {place}"
+
+
+def test_every_correction_of_the_specification_names_its_proof() -> None:
+    for correction in CORRECTIONS:
+        assert set(correction.places.split(", ")) <= PLACES, correction.pointer
+
+
+def test_the_behaviour_refers_to_places_of_its_own() -> None:
+    assert set(re.findall(r"\(([SC]\d+)\)", BEHAVIOUR)) <= PLACES
+
+
+def test_what_proves_the_fidelity_is_there() -> None:
+    named = set(re.findall(r"`(?:tests/)?([\w/]*test_\w+\.py)`", PAGES["fidelity.md"]))
+    here = {path.relative_to(ROOT / "tests").as_posix() for path in ROOT.glob("tests/**/test_*.py")}
+    assert len(named) > 20
+    assert {name if name in here else f"local/{name}" for name in named} <= here
+
+
+def test_each_operation_of_the_facade_is_there_with_its_arguments() -> None:
+    for name, endpoint in ENDPOINTS.items():
+        (row,) = re.findall(rf"^\| `{name}`( P)? \| (.*?) \| .* \|$", MIGRATING, re.MULTILINE)
+        paged, arguments = row
+        assert bool(paged) == bool(endpoint.item_path), name
+        assert arguments == ", ".join(
+            f"`{each.name}`" if each.required else f"[`{each.name}`]"
+            for each in endpoint.parameters
+        )
+
+
+def test_each_other_method_of_the_facade_is_there_with_its_arguments() -> None:
+    section = MIGRATING.partition("## Beyond operations")[2].partition("## Command line")[0]
+    for name in HAND_WRITTEN.keys() - {"__init__"}:
+        assert f"`{name}(" in section
+        for argument in inspect.signature(getattr(DSSClient, name)).parameters:
+            assert argument == "self" or re.search(rf"\b{argument}\b", section), argument
+
+
+def test_each_known_fault_of_the_reference_client_is_there_once() -> None:
+    table = MIGRATING.partition("## Known faults")[2]
+    assert re.findall(r"^\| (C\d+) \|", table, re.MULTILINE) == [f"C{n}" for n in range(1, 26)]
