@@ -215,7 +215,7 @@ def test_what_was_read_can_be_removed(place: Place, document: dict[str, Any]) ->
     assert place.items(changed.version) == []
 
 
-def test_s22_what_is_no_text_is_refused(drive: Driver) -> None:
+def test_s22_what_is_not_a_text_is_refused(drive: Driver) -> None:
     item: Any = {"type": "file", "uuid": UUID, "version": [VERSION]}
     with pytest.raises(InvalidArgument, match="version of a collection's item must be a text"):
         drive(url="http://h/v1").call(

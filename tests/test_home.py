@@ -84,7 +84,7 @@ def test_the_facades_configuration_has_no_file_of_the_user(
     assert (here / "named.json").exists()
 
 
-def test_commands_say_that_there_is_none(run: Run, local_dss: LocalDSS, here: Path) -> None:
+def test_commands_say_that_no_login_is_there(run: Run, local_dss: LocalDSS, here: Path) -> None:
     shown = run("--json", "config", "show")
     assert shown.status == 0, shown.err
     assert shown.document == {

@@ -127,6 +127,6 @@ class TestHeaders:
         assert headers.model_extra == {}
 
     @pytest.mark.parametrize("value", ["", "x", "1.5"])
-    def test_a_size_that_is_no_number_is_refused(self, value: str) -> None:
+    def test_a_size_that_is_not_a_number_is_refused(self, value: str) -> None:
         with pytest.raises(ValidationError, match="X-DSS-SIZE"):
             FileHeaders.from_headers({**FILE_HEADERS, "X-DSS-SIZE": value})

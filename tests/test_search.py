@@ -156,7 +156,7 @@ def second_page_fails(seen: Seen) -> Reply:
     return reply
 
 
-def test_a_search_that_fails_is_no_bundle_that_is_gone(origins: Origins) -> None:
+def test_a_search_that_fails_is_not_taken_for_a_deleted_bundle(origins: Origins) -> None:
     with DSSClient(f"{origins(script=second_page_fails).url}/v1") as dss:
         found = dss.search_bundles(es_query={}, replica="aws")
         with pytest.raises(NotFound):
@@ -198,8 +198,8 @@ async def test_nor_with_asyncio(origins: Origins) -> None:
     assert len(bundles) <= 33
 
 
-def test_another_policy_is_none(drive: Driver) -> None:
-    with pytest.raises(InvalidArgument, match="choose 'skip' or 'raise'"):
+def test_another_policy_is_refused(drive: Driver) -> None:
+    with pytest.raises(InvalidArgument, match="expected 'skip' or 'raise'"):
         drive(url="http://h/v1").call(
             "search_bundles", es_query={}, replica="aws", on_missing="ignore"
         )

@@ -463,7 +463,7 @@ class TestFaults:
     @pytest.mark.parametrize(
         "sent", [b"", b"HTTP/1.1 200", b"HTTP/1.1 200 OK\r\nA: b\r\n", b"?\r\n"]
     )
-    def test_heads_that_are_none(
+    def test_invalid_heads(
         self, pool: ConnectionPool, storages: Storages, sent: bytes, end: End
     ) -> None:
         storage = storages(sends(sent, end))

@@ -377,7 +377,7 @@ def test_a_large_body_is_refused_before_all_else() -> None:
         check(signed(large), large)
 
 
-def test_a_signed_body_that_is_no_notification() -> None:
+def test_a_signed_body_that_is_not_a_notification() -> None:
     with pytest.raises(webhooks.BodyMalformed):
         check(signed(b"{}"), b"{}")
 

@@ -96,7 +96,7 @@ def authorization_header(token: str) -> str:
     """Return the header that carries a token.
 
     Raises:
-        InvalidArgument: A header cannot.
+        InvalidArgument: The token has characters that a header cannot have.
     """
     if not (token and token.isascii() and token.isprintable()) or " " in token:
         raise InvalidArgument(
@@ -121,7 +121,7 @@ def raise_for_status(attempt: Attempt, response: HTTPResponse) -> None:
 
 
 def log_attempt(attempt: Attempt, response: HTTPResponse, started: float) -> None:
-    """Say one line about a response; never a token or a presigned query."""
+    """Log one line about a response, without token or presigned query."""
     if logger.isEnabledFor(logging.DEBUG):  # redacting costs more than all the rest
         elapsed = (time.monotonic() - started) * 1000
         logger.debug("%s -> %d in %.0f ms", attempt.info, response.status_code, elapsed)
@@ -161,16 +161,16 @@ def to_response(state: "CallState", response: HTTPResponse) -> Response:
 
 
 class CallState:
-    """Where one call stands, from its first request to its final answer or error.
+    """The state of one call, from its first request to its final answer or error.
 
     Args:
-        request: What the operation wants.
+        request: The request of the operation.
         base_url: Where the API is, without a slash at its end.
         policy: The retry policy.
         headers: Sent with each request to the API.
         follow: Follow a redirect to storage; else that redirect is the final answer.
         hint: Added to the error when the service cannot be reached.
-        clock: Seconds that only ever grow.
+        clock: A monotonic clock, in seconds.
 
     Attributes:
         attempt: The HTTP request to make next.
@@ -205,14 +205,14 @@ class CallState:
     def refused_token(self, response: HTTPResponse) -> str | None:
         """Return the token that an answer refuses; None if it does not, or for the second time.
 
-        A refusal proves that nothing was done, so any request can be sent again.
+        A refused request had no effect, so it can be sent again.
         """
         if response.status_code != 401 or self.attempt.storage or self._renewed:
             return None
         return self.attempt.token
 
     def authorize(self, token: str) -> None:
-        """Have the request sent again with another token."""
+        """Send the request again with another token."""
         self._renewed = True
         header = authorization_header(token)
         self.attempt = evolve(
@@ -220,10 +220,10 @@ class CallState:
         )
 
     def failed(self, error: Exception, proxy: Proxy | None = None) -> float:
-        """Take note of a fault; return the seconds to wait before `attempt` is tried again.
+        """Record a fault; return the seconds to wait before `attempt` is tried again.
 
         Raises:
-            DSSConnectionError, DSSTimeout: The policy allows no further try.
+            DSSConnectionError, DSSTimeout: The policy allows no further attempt.
         """
         harmless = self._is_repeatable or isinstance(error, UNSENT_ERRORS)
         delay = self._next_delay(None) if harmless and not is_permanent(error) else None
@@ -232,7 +232,7 @@ class CallState:
         return delay
 
     def answered(self, response: HTTPResponse, proxy: Proxy | None = None) -> float | None:
-        """Take note of an answer; return None if it is the final one.
+        """Record an answer; return None if it is the final one.
 
         Otherwise return the seconds to wait before `attempt`, which may have changed, is sent.
 

@@ -1,4 +1,4 @@
-"""What the checkouts of both clients share: states, errors, and how often to ask."""
+"""The common parts of the checkouts of both clients: states, errors and polling."""
 
 import time
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ class CheckoutFailed(DSSError):
 
 
 class CheckoutTimeout(DSSError, TimeoutError):
-    """The job still runs when the time to wait for it is over.
+    """The job still runs, and the time to wait is over.
 
     Attributes:
         job_id: Id of the job; ``CheckoutJob.attach`` goes on with it.

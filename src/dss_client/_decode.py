@@ -84,7 +84,7 @@ def decode_object(response: Response) -> JSONObject:
 
 
 def decode_nothing(_response: Response) -> None:
-    """Decode an answer whose body says nothing."""
+    """Decode an answer without a body."""
 
 
 def decode_content(response: Response) -> bytes:

@@ -1,4 +1,4 @@
-"""What the environment says of the way to a service: proxies and trusted certificates.
+"""Proxies and trusted certificates, as the environment names them.
 
 Nothing is read before it is needed, so that a broken setting disturbs only those who need it.
 """
@@ -93,12 +93,12 @@ def _variable(name: str) -> str:
 
 
 def ca_setting() -> tuple[str, str] | None:
-    """Return the variable that names the certificates to trust, and its value; None for the usual.
+    """Return the variable that names trusted certificates, and its value; None for the defaults.
 
-    ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` come first, then what the reference client took.
+    ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` come first, then those of the reference client.
 
     Raises:
-        UnusableSetting: There is nothing at that place.
+        UnusableSetting: The path does not exist.
     """
     for variable in ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         value = os.environ.get(variable)

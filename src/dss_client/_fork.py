@@ -1,4 +1,4 @@
-"""What a forked process must not inherit: connections, which the parent uses, and held locks."""
+"""Keeps forked processes from using the parent's connections and locks."""
 
 import os
 from typing import Protocol

@@ -1,6 +1,6 @@
-"""The one door to httpx: its clients, its faults and its log.
+"""The only module that imports httpx: its clients, its errors and its logs.
 
-Nothing else imports httpx, so that a change of the library is a change of this file.
+A change of the library is a change of this file.
 """
 
 import logging
@@ -42,7 +42,7 @@ HTTPRequest = httpx.Request
 HTTPResponse = httpx.Response
 
 NETWORK_ERRORS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnusableSetting)
-"""What is raised while it talks."""
+"""What a request raises, from its URL to the end of its answer."""
 
 UNSENT_ERRORS = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 """Errors that prove that no byte of the request reached the service."""
@@ -89,7 +89,7 @@ for _library in ("httpcore", "httpcore2"):
 
 @frozen
 class Route:
-    """The way to a service: what one HTTP client is made for.
+    """The way to a service; each has an HTTP client of its own.
 
     Attributes:
         tls: It is reached by https.
@@ -101,7 +101,7 @@ class Route:
 
     @classmethod
     def to(cls, url: str) -> "Route":
-        """Return the way to a URL, as the environment says it.
+        """Return the way to a URL that the environment asks for.
 
         Raises:
             httpx.InvalidURL: It is not a URL.
@@ -143,7 +143,7 @@ def _tls_context(setting: tuple[str, str] | None) -> ssl.SSLContext:
 
 
 def _trusted(route: Route) -> ssl.SSLContext:
-    """Return whom to trust on a route; nobody where no certificate will be seen."""
+    """Return the certificates to trust on a route; none if it has no TLS."""
     if route.tls or (route.proxy is not None and route.proxy.parts.scheme == "https"):
         return tls_context()
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -221,7 +221,7 @@ def to_dss_error(
         error: The fault.
         request: What was asked for.
         proxy: The proxy that was asked to pass it on.
-        hint: What to tell the user beside it.
+        hint: Further text for the user.
     """
     way = f" (through {proxy})" if proxy is not None else ""
     suffix = f". {hint}" if hint else ""

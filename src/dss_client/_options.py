@@ -1,4 +1,4 @@
-"""The settings of a client: where to, with which limits, and as whom."""
+"""The settings of a client: base URL, limits and credentials."""
 
 from collections.abc import Awaitable, Callable
 from typing import Protocol
@@ -18,7 +18,7 @@ class TokenProvider(Protocol):
         ...
 
     def renew(self, refused: str) -> str | None:
-        """Return another token than one that was refused; None where there is none."""
+        """Return a token to replace one that was refused; None if there is no other."""
         ...
 
 
@@ -31,15 +31,15 @@ AsyncToken = Token | Callable[[], Awaitable[str]]
 
 @frozen
 class Timeout:
-    """Time limits of one try, in seconds.
+    """Time limits of one attempt, in seconds.
 
     The defaults are those of the reference client; the service itself gives up after 30 s.
 
     Attributes:
-        connect: For a connection to come about.
+        connect: To open a connection.
         read: Between two pieces of an answer.
         write: Between two pieces of a request.
-        pool: For a connection of the pool to become free.
+        pool: To wait for a free connection of the pool.
     """
 
     connect: float | None = 20.0
@@ -61,7 +61,7 @@ class Options:
 
     Attributes:
         base_url: Where the API is, without a slash at its end.
-        timeout: Limits of one try; None leaves them to the given HTTP client.
+        timeout: Limits of one attempt; None leaves them to the given HTTP client.
         retries: The retry policy.
         token: The bearer token, or a function that returns one for each request.
         find_tokens: Finds what provides tokens for a base URL where none was given.

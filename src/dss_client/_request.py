@@ -45,7 +45,7 @@ class Endpoint:
         method: The HTTP method.
         path: Path below the base URL, with names in braces.
         summary: What it does, in a few words.
-        description: What it does, in Markdown.
+        description: The whole text, in Markdown.
         parameters: Its arguments, those that are required first.
         result: Name of the type it returns.
         item_path: The names on the wire that lead to the list that its pages continue; empty where

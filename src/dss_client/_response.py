@@ -1,4 +1,4 @@
-"""Final answers of the API, and what is made of them."""
+"""Final answers of the API, and the results that users get."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -38,7 +38,7 @@ class Response:
 
 @frozen
 class RawResponse(Generic[T]):
-    """An answer with everything that HTTP says beside the parsed body.
+    """An answer with its status and headers, and the parsed body.
 
     Attributes:
         status_code: The HTTP status, such as 201 or 202.
@@ -54,14 +54,14 @@ class RawResponse(Generic[T]):
 
     @property
     def request_id(self) -> str | None:
-        """The service's id of this exchange, to be quoted in bug reports."""
+        """The service's id of this request, to be quoted in bug reports."""
         request_id: str | None = self.headers.get("x-aws-request-id")
         return request_id
 
 
 @frozen
 class ContentLocation(Generic[HeadersT]):
-    """Where a file's content lies.
+    """Where a file's content is.
 
     Attributes:
         url: A URL that needs no credential. A presigned one gives access to whoever holds it, and

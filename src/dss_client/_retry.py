@@ -1,4 +1,4 @@
-"""The one retry policy: how often, how long between, and when to give up."""
+"""The retry policy: how often, with which delays, and when to give up."""
 
 import random
 import time
@@ -18,16 +18,16 @@ class RetryPolicy:
 
     Idempotent requests (GET, HEAD, PUT, DELETE and POST /search) are repeated after connection
     errors, timeouts, 429 and 5xx; PATCH and the other POSTs only where the request cannot have
-    reached the service. The service asks for 10 s between tries, or 600 s in read-only mode.
+    reached the service. The service asks for 10 s between attempts, or 600 s in read-only mode.
 
     Attributes:
-        attempts: Tries in all, the first included; 1 means never again.
+        attempts: Attempts in all, including the first; 1 means no retries.
         initial_delay: Upper bound of the first wait, in seconds; it doubles with each failure and
             the wait is drawn from between 0 and the bound (full jitter).
         max_delay: Where the doubling stops, in seconds.
         max_retry_after: A ``Retry-After`` of the service is honoured up to this, in seconds.
-        deadline: Seconds that one call may take with all its tries and waits; None for no bound.
-            It is looked at before each wait; a running request is bounded by the timeout.
+        deadline: Seconds that one call may take with all attempts and waits; None for no limit.
+            It is checked before each wait; a running request is limited by the timeout.
         ready_timeout: Seconds to wait for content that the service is still checking out (301).
     """
 
@@ -40,7 +40,7 @@ class RetryPolicy:
 
     @classmethod
     def of(cls, retries: "RetryPolicy | int") -> "RetryPolicy":
-        """Accept a policy, or the number of tries after the first."""
+        """Accept a policy, or the number of retries."""
         if isinstance(retries, RetryPolicy):
             return retries
         return cls(attempts=retries + 1)
@@ -55,7 +55,7 @@ class RetryPolicy:
         """Return the seconds to wait after the given number of failures (1 or more).
 
         Args:
-            failures: How many tries have failed so far.
+            failures: Number of attempts that have failed.
             retry_after: What the service asked for, in seconds; replaces the backoff.
             draw: Source of randomness in [0, 1).
         """

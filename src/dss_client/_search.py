@@ -1,4 +1,4 @@
-"""What the searches of both clients share: bundles that were found."""
+"""The common parts of the searches of both clients: bundles that were found."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""The token of a client that was given none, looked for when it is first needed."""
+"""The token of a client without the argument ``token``, looked for when it is first needed."""
 
 import threading
 

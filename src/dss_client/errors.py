@@ -131,7 +131,7 @@ class ResponseInfo:
 
     @property
     def request_id(self) -> str | None:
-        """The service's id of this exchange, to be quoted in bug reports."""
+        """The service's id of this request, to be quoted in bug reports."""
         return self.headers.get("x-aws-request-id")
 
 
@@ -202,7 +202,7 @@ class DSSResponseError(DSSRequestError):
         status_code: Its HTTP status.
         code: The service's name for the fault, such as ``not_found``, if any.
         title: Its human sentence, if any.
-        request_id: Its id of this exchange, if any.
+        request_id: Its id of this request, if any.
     """
 
     def __init__(self, *, request: RequestInfo, response: ResponseInfo, hint: str = "") -> None:

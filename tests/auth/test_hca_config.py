@@ -114,7 +114,7 @@ def test_keys_of_no_value_say_nothing(
         *[(time, 1.5e9) for time in (1.5e9, "1500000000", 1_500_000_000)],
     ],
 )
-def test_c12_an_end_that_is_no_time_is_not_known(config: Path, given: object, read: object) -> None:
+def test_c12_an_invalid_end_is_not_known(config: Path, given: object, read: object) -> None:
     write(config, oauth2_token={**TOKEN, "expires_at": given})
     login = read_hca_config().login
     assert login is not None

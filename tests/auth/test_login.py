@@ -277,7 +277,7 @@ class TestRenewal:
         with pytest.raises(LoginError, match=r"http://oauth\.example/token is not https"):
             listed(drive, logged_in)
 
-    def test_an_answer_without_a_token_is_none(self, logged_in: Place, drive: Driver) -> None:
+    def test_an_answer_without_a_token_is_refused(self, logged_in: Place, drive: Driver) -> None:
         logged_in.oauth.mint = str
         self.spoil(logged_in, access_token="refused")
         with pytest.raises(LoginError, match="holds no access_token"):
@@ -494,7 +494,7 @@ class TestStore:
         assert list(path.parent.iterdir()) == [path]
 
     @pytest.mark.parametrize("text", ["", "{", "[]", '{"access_token": ""}', "\udcff"])
-    def test_what_is_no_login_counts_as_none(self, text: str) -> None:
+    def test_what_is_not_a_login_is_left_out(self, text: str) -> None:
         store = LoginStore()
         path = store.path("http://h/v1")
         path.parent.mkdir()
@@ -592,7 +592,7 @@ class TestKeyring:
         keyring.locked = False
         assert store.read("http://h/v1") == TestStore.LOGIN
 
-    def test_one_that_keeps_nothing_is_none(self, keyring: Keyring) -> None:
+    def test_one_that_keeps_nothing_is_not_used(self, keyring: Keyring) -> None:
         keyring.priority = 0
         assert Path(LoginStore().write("http://h/v1", TestStore.LOGIN)).exists()
 

@@ -119,7 +119,7 @@ def test_one_that_is_not_there_is_told(file: Path, drive: Driver) -> None:
         drive(url="http://127.0.0.1:1/v1").call("get_collections")
 
 
-def test_so_is_a_key_that_is_none(file: Path) -> None:
+def test_so_is_an_invalid_key(file: Path) -> None:
     document = json.loads(file.read_text())
     file.write_text(json.dumps({**document, "private_key": "s3cret"}))
     with pytest.raises(LoginError, match="is not a valid RSA key") as caught:

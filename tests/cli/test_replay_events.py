@@ -37,7 +37,7 @@ def test_it_goes_on_behind_a_cursor(run: Run, local_dss: LocalDSS) -> None:
     assert run("replay-events", "--url", local_dss.url, "--to-date", first).out == ""
 
 
-def test_a_date_that_is_none(run: Run, local_dss: LocalDSS) -> None:
+def test_an_invalid_date(run: Run, local_dss: LocalDSS) -> None:
     outcome = run("replay-events", "--url", local_dss.url, "--from-date", "yesterday")
     assert outcome.status != 0
     assert "from_date='yesterday' is not a valid DSS_VERSION" in outcome.err

@@ -49,7 +49,7 @@ class TestHost:
         assert dss.host == local_dss.url
         assert uuid_of_first(dss) == BUNDLES[0].uuid
 
-    def test_one_that_is_no_url_changes_nothing(self) -> None:
+    def test_an_invalid_url_changes_nothing(self) -> None:
         dss = DSSClient(swagger_url="https://h.example/v1/swagger.json")
         with pytest.raises(InvalidArgument, match="not a valid URL of a DSS"):
             dss.host = "nonsense"

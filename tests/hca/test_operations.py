@@ -77,7 +77,7 @@ def test_an_answer_that_breaks_the_specification_is_still_an_answer(origins: Ori
     assert answer == {"bundle": 7}
 
 
-def test_an_empty_answer_is_no_json(origins: Origins) -> None:
+def test_an_empty_answer_is_not_json(origins: Origins) -> None:
     origin = origins(Reply(200, {"content-type": "application/json"}))
     with client(origin.url) as dss:
         answer: Any = dss.get_bundle(uuid=BUNDLE.uuid, replica="aws")
@@ -183,7 +183,7 @@ def test_booleans_may_be_words(dss: DSSClient, yes: Any) -> None:
     assert content == sample_files(BUNDLE)[file["name"]]
 
 
-def test_another_word_is_no_boolean(dss: DSSClient) -> None:
+def test_another_word_is_not_a_boolean(dss: DSSClient) -> None:
     word: Any = "yes"
     with pytest.raises(InvalidArgument, match="'yes' is not a valid boolean: expected True, False"):
         dss.get_bundle(uuid=BUNDLE.uuid, replica="aws", presignedurls=word)

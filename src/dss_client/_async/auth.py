@@ -1,4 +1,4 @@
-"""Logging in and out, and what is known of the credential in use."""
+"""Logging in and out, and a description of the credential in use."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -24,13 +24,13 @@ class AsyncAuth(AsyncOperations):
     ) -> str:
         """Log in to the deployment, and keep the login for this user's later programs.
 
-        With `access_token` that token is stored as it is. Otherwise a browser asks the person
+        With `access_token` that token is stored as it is. Otherwise a browser asks the user
         (OAuth 2.0 with PKCE), and the login can be renewed.
 
         Args:
-            access_token: A token that is there already.
+            access_token: A token that you have already.
             remote: There is no browser on this machine: the URL is printed, and the code asked for.
-            timeout: Seconds that the person gets in the browser.
+            timeout: Seconds to wait for the user in the browser.
             browse: Opens a URL; tells whether it could. The system's browser when not given.
 
         Returns:
@@ -53,7 +53,7 @@ class AsyncAuth(AsyncOperations):
         A token that was given to the client, or stands in the environment, is not touched.
 
         Returns:
-            The places that it was removed from; none where nobody was logged in.
+            The places that it was removed from; empty if nobody was logged in.
 
         Raises:
             LoginError: The keyring refuses, so that a login may be left there.
@@ -64,10 +64,10 @@ class AsyncAuth(AsyncOperations):
         return await run_blocking(log_out, self._transport.options, self._transport.tokens)
 
     async def credential(self) -> "Credential | None":
-        """Return what the token of this client says of itself, never the token.
+        """Describe the credential in use, without showing the token.
 
         Returns:
-            None where there is no token.
+            None if the client has no token.
 
         Raises:
             LoginError: There is a credential that cannot be used.

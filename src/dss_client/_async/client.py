@@ -52,8 +52,8 @@ class AsyncDSSClient(
             that returns it, plain or awaited. When not given: ``DSS_TOKEN``, then the service
             account that ``GOOGLE_APPLICATION_CREDENTIALS`` names, then the login of `login`, then
             that of the reference client.
-        timeout: Limits of one try, in seconds; one number holds for all phases.
-        retries: The retry policy, or the number of tries after the first.
+        timeout: Limits of one attempt, in seconds; one number holds for all phases.
+        retries: The retry policy, or the number of retries.
         http_client: The httpx client for the API, with its own proxies, certificates or transport.
             It stays yours to close.
         storage_client: The same for storage. It must hold no credential.
@@ -95,8 +95,8 @@ class AsyncDSSClient(
         """Return a client with other limits over the same connections.
 
         Args:
-            timeout: Limits of one try, in seconds; those of this client when not given.
-            retries: The retry policy, or the number of tries after the first.
+            timeout: Limits of one attempt, in seconds; those of this client when not given.
+            retries: The retry policy, or the number of retries.
         """
         from .._configure import changed_options
 
@@ -115,17 +115,17 @@ class AsyncDSSClient(
         destination: str | None = None,
         email: str | None = None,
     ) -> "AsyncCheckoutJob":
-        """Have a bundle copied to a bucket; see `AsyncCheckoutJob.wait`.
+        """Start a checkout, which copies a bundle to a bucket; see `AsyncCheckoutJob.wait`.
 
         Args:
             uuid: Id of the bundle.
             replica: Replica the bundle is in.
             version: Its version; the latest when not given.
             destination: Name of the bucket; the service's own checkout bucket when not given.
-            email: Address of a mail when the copy is done.
+            email: Address to mail to when the copy is done.
 
         Raises:
-            NotFound: There is no such bundle.
+            NotFound: The bundle does not exist.
         """
         from .checkout import AsyncCheckoutJob
 

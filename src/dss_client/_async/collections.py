@@ -1,4 +1,4 @@
-"""Collections of any number of items, though what the service takes in one request is bounded."""
+"""Collections of any number of items, in requests of the size that the service takes."""
 
 from typing import TYPE_CHECKING
 
@@ -49,7 +49,7 @@ class AsyncCollections(AsyncOperations):
 
         Raises:
             InvalidArgument: A property of an item is not a text.
-            Unprocessable: An item leads to nothing.
+            Unprocessable: An item refers to something that does not exist.
             CollectionIncomplete: A later request failed; it says where to go on.
         """
         from uuid import uuid4
@@ -85,7 +85,7 @@ class AsyncCollections(AsyncOperations):
 
         What is removed goes first, 1,000 items at a time; each request makes a new version, and the
         next one starts from that. An item to remove must equal the stored one in every property,
-        but for the name of its pointer, of which all forms are removed.
+        except for the name of its pointer, of which all forms are removed.
 
         Args:
             uuid: Its id.
@@ -104,7 +104,7 @@ class AsyncCollections(AsyncOperations):
         Raises:
             NotFound: There is no such collection.
             InvalidArgument: A property of an item is not a text.
-            Unprocessable: An item leads to nothing.
+            Unprocessable: An item refers to something that does not exist.
             CollectionIncomplete: A later request failed; it says where to go on.
         """
         from ..collection import CollectionChange, CollectionVersion, split_changes

@@ -1,4 +1,4 @@
-"""What the client knows of the specification of its deployment."""
+"""The specification of the client's deployment."""
 
 from typing import TYPE_CHECKING
 
@@ -20,8 +20,8 @@ class AsyncDeployment(AsyncOperations):
         generated beforehand, and goes on with whatever the deployment has added.
 
         Raises:
-            SpecificationError: The deployment's document is none; the message names the place.
-            DSSError: It cannot be had.
+            SpecificationError: The deployment's document is not valid; the message names the place.
+            DSSError: It cannot be fetched.
         """
         from .._backend.asynchronous import run_blocking
         from ..deployment.fetch import SWAGGER, report_of

@@ -24,7 +24,7 @@ class AsyncFoundBundles(AsyncIterator[FoundBundle]):
         on_missing: What to do about bundles that were deleted after they were indexed.
 
     Attributes:
-        skipped: How many were passed over since they are gone.
+        skipped: Number of bundles that were skipped because they were deleted.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class AsyncFoundBundles(AsyncIterator[FoundBundle]):
         """Return the next bundle.
 
         Raises:
-            NotFound: It is gone, and that is to be an error.
+            NotFound: It was deleted, and `on_missing` is ``raise``.
             DSSError: The service failed.
         """
         try:
@@ -66,7 +66,7 @@ class AsyncFoundBundles(AsyncIterator[FoundBundle]):
         raise StopAsyncIteration
 
     async def _ask_ahead(self) -> bool:
-        """Ask for bundles as far as they may be asked for ahead; say whether there is one."""
+        """Ask for a few bundles ahead; tell whether at least one is left."""
         while self._hits is not None and len(self._ahead) < AHEAD:
             try:
                 hit = await anext(self._hits)
@@ -81,7 +81,7 @@ class AsyncFoundBundles(AsyncIterator[FoundBundle]):
         return join_pages(hit, [page.bundle async for page in pages])
 
     async def aclose(self) -> None:
-        """Ask for no more, and wait for what is under way to end."""
+        """Stop asking, and wait for the requests under way."""
         self._hits = None
         await self._ahead.aclose()
 

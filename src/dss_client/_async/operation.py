@@ -1,4 +1,4 @@
-"""What the generated operations stand on: calls, pages and streams.
+"""The base of the generated operations: calls, pages and streams.
 
 A generated operation is a small object that holds a transport. Its written-out methods make a
 request of its `Endpoint`, and hand it to one of the methods here.
@@ -57,7 +57,7 @@ class AsyncOperation:
     """Base of the generated operations.
 
     Attributes:
-        endpoint: What is known of the operation.
+        endpoint: The operation as a value.
     """
 
     __slots__ = ("_transport",)

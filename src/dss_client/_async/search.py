@@ -34,8 +34,8 @@ class AsyncSearches(AsyncOperations):
         Pages and bundles are asked for as they are taken, a few bundles ahead.
 
         Args:
-            es_query: The query, as for `post_search`; ``{}`` finds all. Also what turns itself
-                into one by ``to_dict()``.
+            es_query: The query, as for `post_search`; ``{}`` finds all. Also an object
+                with ``to_dict()``.
             replica: Which copy.
             on_missing: What to do about a bundle that was deleted after it was indexed: ``skip``
                 counts it in `AsyncFoundBundles.skipped`, ``raise`` raises `NotFound`.
@@ -44,12 +44,14 @@ class AsyncSearches(AsyncOperations):
             directurls: Have a storage URL for each file instead.
 
         Raises:
-            InvalidArgument: `on_missing` is neither.
+            InvalidArgument: `on_missing` is not valid.
         """
         from .found_bundles import AsyncFoundBundles
 
         if on_missing not in {"skip", "raise"}:
-            raise InvalidArgument(f"on_missing={on_missing!r} is unknown: choose 'skip' or 'raise'")
+            raise InvalidArgument(
+                f"on_missing={on_missing!r} is not valid: expected 'skip' or 'raise'"
+            )
         hits = self.post_search.iterate(
             replica=replica, es_query=es_query, output_format=output_format
         )

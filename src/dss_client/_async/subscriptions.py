@@ -32,9 +32,9 @@ class AsyncSubscriptions(AsyncOperations):
         hmac_key_id: str | None = None,
         attachments: "Mapping[str, Attachment] | None" = None,
     ) -> "Subscribed":
-        """Have a URL called when a bundle is stored or deleted.
+        """Subscribe a URL: the service calls it when a bundle is stored or deleted.
 
-        Like `put_subscription`, but what the service would do otherwise than it says is refused
+        Like `put_subscription`, but arguments that the service would misunderstand are refused
         first, and a form has all that it needs. Without a query every event notifies.
 
         Args:
@@ -53,7 +53,7 @@ class AsyncSubscriptions(AsyncOperations):
 
         Raises:
             InvalidArgument: It would be refused, or become another subscription than asked for.
-            NotAcceptable: There are too many already.
+            NotAcceptable: You have too many subscriptions.
         """
         from ..subscriptions import Subscribed, subscription_arguments
 

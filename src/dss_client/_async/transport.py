@@ -48,7 +48,7 @@ from ..errors import DSSError
 __all__ = ["AsyncStorageResponse", "AsyncTransport"]
 
 _BLOCK = 1 << 20
-_PIECE = 1 << 17  # what a broken connection may take with it
+_PIECE = 1 << 17  # bytes that a broken connection may lose
 
 
 class AsyncStorageResponse:
@@ -221,7 +221,7 @@ class AsyncTransport:
         return token if isinstance(token, str) else await call_token_function(token)
 
     async def _another_token(self, refused: str | None) -> str | None:
-        """Return another token than the one that was refused, if one was and there is another."""
+        """Return a token to replace the one that was refused, if there is one."""
         given = self.options.token
         if refused is None or isinstance(given, str):
             return None
@@ -300,7 +300,7 @@ class _AsyncClients:
         """Return the client for an attempt, and the proxy that it uses, as far as it is known.
 
         Raises:
-            DSSError: There is none any more; says why.
+            DSSError: The client cannot be used any more; the message says why.
         """
         if self._is_closed:
             raise DSSError("the client is closed: make a new one")

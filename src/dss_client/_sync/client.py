@@ -53,8 +53,8 @@ class DSSClient(
             that returns it. When not given: ``DSS_TOKEN``, then the service
             account that ``GOOGLE_APPLICATION_CREDENTIALS`` names, then the login of `login`, then
             that of the reference client.
-        timeout: Limits of one try, in seconds; one number holds for all phases.
-        retries: The retry policy, or the number of tries after the first.
+        timeout: Limits of one attempt, in seconds; one number holds for all phases.
+        retries: The retry policy, or the number of retries.
         http_client: The httpx client for the API, with its own proxies, certificates or transport.
             It stays yours to close.
         storage_client: The same for storage. It must hold no credential.
@@ -94,8 +94,8 @@ class DSSClient(
         """Return a client with other limits over the same connections.
 
         Args:
-            timeout: Limits of one try, in seconds; those of this client when not given.
-            retries: The retry policy, or the number of tries after the first.
+            timeout: Limits of one attempt, in seconds; those of this client when not given.
+            retries: The retry policy, or the number of retries.
         """
         from .._configure import changed_options
 
@@ -114,17 +114,17 @@ class DSSClient(
         destination: str | None = None,
         email: str | None = None,
     ) -> "CheckoutJob":
-        """Have a bundle copied to a bucket; see `CheckoutJob.wait`.
+        """Start a checkout, which copies a bundle to a bucket; see `CheckoutJob.wait`.
 
         Args:
             uuid: Id of the bundle.
             replica: Replica the bundle is in.
             version: Its version; the latest when not given.
             destination: Name of the bucket; the service's own checkout bucket when not given.
-            email: Address of a mail when the copy is done.
+            email: Address to mail to when the copy is done.
 
         Raises:
-            NotFound: There is no such bundle.
+            NotFound: The bundle does not exist.
         """
         from .checkout import CheckoutJob
 

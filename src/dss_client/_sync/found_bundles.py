@@ -25,7 +25,7 @@ class FoundBundles(Iterator[FoundBundle]):
         on_missing: What to do about bundles that were deleted after they were indexed.
 
     Attributes:
-        skipped: How many were passed over since they are gone.
+        skipped: Number of bundles that were skipped because they were deleted.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class FoundBundles(Iterator[FoundBundle]):
         """Return the next bundle.
 
         Raises:
-            NotFound: It is gone, and that is to be an error.
+            NotFound: It was deleted, and `on_missing` is ``raise``.
             DSSError: The service failed.
         """
         try:
@@ -67,7 +67,7 @@ class FoundBundles(Iterator[FoundBundle]):
         raise StopIteration
 
     def _ask_ahead(self) -> bool:
-        """Ask for bundles as far as they may be asked for ahead; say whether there is one."""
+        """Ask for a few bundles ahead; tell whether at least one is left."""
         while self._hits is not None and len(self._ahead) < AHEAD:
             try:
                 hit = next(self._hits)
@@ -82,7 +82,7 @@ class FoundBundles(Iterator[FoundBundle]):
         return join_pages(hit, [page.bundle for page in pages])
 
     def close(self) -> None:
-        """Ask for no more, and wait for what is under way to end."""
+        """Stop asking, and wait for the requests under way."""
         self._hits = None
         self._ahead.close()
 

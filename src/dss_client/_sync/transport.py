@@ -49,7 +49,7 @@ from ..errors import DSSError
 __all__ = ["StorageResponse", "Transport"]
 
 _BLOCK = 1 << 20
-_PIECE = 1 << 17  # what a broken connection may take with it
+_PIECE = 1 << 17  # bytes that a broken connection may lose
 
 
 class StorageResponse:
@@ -222,7 +222,7 @@ class Transport:
         return token if isinstance(token, str) else call_token_function(token)
 
     def _another_token(self, refused: str | None) -> str | None:
-        """Return another token than the one that was refused, if one was and there is another."""
+        """Return a token to replace the one that was refused, if there is one."""
         given = self.options.token
         if refused is None or isinstance(given, str):
             return None
@@ -301,7 +301,7 @@ class _Clients:
         """Return the client for an attempt, and the proxy that it uses, as far as it is known.
 
         Raises:
-            DSSError: There is none any more; says why.
+            DSSError: The client cannot be used any more; the message says why.
         """
         if self._is_closed:
             raise DSSError("the client is closed: make a new one")

@@ -1,4 +1,4 @@
-"""What logging in and out does, for both clients."""
+"""Logging in and out, for both clients."""
 
 import sys
 from collections.abc import Callable
@@ -48,7 +48,7 @@ def log_out(options: Options, tokens: Tokens) -> list[str]:
 def credential_of(
     tokens: Tokens, token: str | None = None, origin: Origin = "token argument"
 ) -> Credential | None:
-    """Return what a token says of itself; without one, what is found for the deployment.
+    """Describe a token; if none is given, the one that is found for the deployment.
 
     Raises:
         LoginError: There is a credential that cannot be used.

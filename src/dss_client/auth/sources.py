@@ -187,7 +187,7 @@ def token_fields(answer: Mapping[str, object]) -> dict[str, object]:
 def find_token_source(
     deployment: str, environ: Mapping[str, str] = os.environ
 ) -> TokenSource | None:
-    """Return the source of tokens for a client that was given none; None if there is none.
+    """Return the source of tokens for a client without the argument ``token``, or None.
 
     Args:
         deployment: Base URL of the deployment.

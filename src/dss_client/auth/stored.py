@@ -81,7 +81,7 @@ class LoginStore:
         """Return the file of a deployment's login if there is no keyring.
 
         Raises:
-            NoHome: It would be nowhere.
+            NoHome: There is no home directory for it.
         """
         name = f"{hashlib.sha256(deployment.encode()).hexdigest()[:32]}.json"
         return config_path(self._environ).parent / "logins" / name

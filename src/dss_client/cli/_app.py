@@ -26,7 +26,7 @@ class CliContext:
     Attributes:
         url: The deployment; None leaves it to ``DSS_URL`` and the config file.
         as_json: Whether standard output is to be one JSON document.
-        retries: Tries after the first of each request; None for the client's own policy.
+        retries: Retries of each request; None for the client's own policy.
         debug: Whether to log requests, and to show where errors come from.
     """
 
@@ -88,7 +88,7 @@ _COMMON = (
         "--retries",
         type=click.IntRange(min=0),
         metavar="N",
-        help="Tries after the first one fails.",
+        help="Attempts after the first one fails.",
     ),
     _option(
         "--debug",

@@ -30,7 +30,7 @@ def cache_path(base_url: str) -> Path:
     """Return the path of the copy of a deployment's specification, which may not exist.
 
     Raises:
-        NoHome: It would be nowhere.
+        NoHome: There is no home directory for it.
     """
     name = hashlib.sha256(base_url.encode()).hexdigest()[:32]
     return user_directory("cache") / "specifications" / f"{name}.json"

@@ -1,4 +1,4 @@
-"""What the operations of the facade stand on: JSON as it was sent, errors as scripts catch."""
+"""The base of the facade's operations: JSON as it was sent, errors as scripts expect them."""
 
 import warnings
 from collections.abc import Generator, Iterator, Mapping
@@ -31,13 +31,13 @@ class Owner(Protocol):
 
 
 class Method(Generic[ResultT]):
-    """An operation over the client's own transport; only answers and errors are others.
+    """An operation over the client's own transport, with plain answers and errors as in `hca`.
 
     Args:
         owner: Its client, which closes the connections: not before this operation is done.
 
     Attributes:
-        endpoint: What is known of the operation.
+        endpoint: The operation as a value.
         earlier: Arguments of earlier versions of the API, which are not sent any more.
     """
 

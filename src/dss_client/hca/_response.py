@@ -1,6 +1,6 @@
 """A response as scripts for `hca` use it, and the exception that is made of a bad one.
 
-The library that they had both from is not needed.
+Neither needs the library `requests`.
 """
 
 import io
