@@ -14,7 +14,7 @@ from attrs import evolve, field, frozen
 from ._environment import Proxy
 from ._http import UNSENT_ERRORS, Headers, HTTPResponse, is_permanent, to_dss_error
 from ._options import Options
-from ._redact import redact_url, secrets_in
+from ._redact import redact_url, secret_values_in, secrets_in
 from ._request import Request, range_header
 from ._response import Response, check_content_encoding
 from ._retry import RetryPolicy, parse_retry_after
@@ -43,7 +43,6 @@ logger = logging.getLogger("dss_client")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 20
 _NEVER_TRANSIENT = frozenset({501, 505})
-_PROXY_LOGIN = 407
 _DSS_HEADERS = "x-dss-"
 _BEARER = "Bearer "
 
@@ -73,11 +72,23 @@ class Attempt:
         header = self.headers.get("authorization")
         return None if header is None else header.removeprefix(_BEARER)
 
-    def response_info(self, response: HTTPResponse) -> ResponseInfo:
-        """Return what errors keep of an answer whose body was read, or is not wanted."""
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What is sent that no error may show."""
+        if self.storage:
+            return secrets_in(self.url)
+        return (*secret_values_in(self.url), *((self.token,) if self.token else ()))
+
+    def response_info(self, response: HTTPResponse, secrets: tuple[str, ...] = ()) -> ResponseInfo:
+        """Return what errors keep of an answer whose body was read, or is not wanted.
+
+        Args:
+            response: The answer.
+            secrets: What was sent before that no error may show.
+        """
         content = response.content if response.is_stream_consumed or response.is_closed else b""
-        secrets = (*secrets_in(self.url), *((self.token,) if self.token else ()))
-        return ResponseInfo.masked(response.status_code, response.headers, content, secrets)
+        known = (*self.secrets, *secrets)
+        return ResponseInfo.masked(response.status_code, response.headers, content, known)
 
 
 def storage_attempt(url: str, *, first: int = 0, last: int | None = None) -> Attempt:
@@ -117,7 +128,7 @@ def raise_for_status(attempt: Attempt, response: HTTPResponse) -> None:
         raise DSSResponseError.for_response(
             request=attempt.info, response=attempt.response_info(response)
         )
-    check_content_encoding(response.status_code, response.headers, attempt.info)
+    check_content_encoding(response.status_code, response.headers, attempt.info, attempt.secrets)
 
 
 def log_attempt(attempt: Attempt, response: HTTPResponse, started: float) -> None:
@@ -157,6 +168,7 @@ def to_response(state: "CallState", response: HTTPResponse) -> Response:
         state.final_headers(response),
         response.content,
         None if location is None else urljoin(state.attempt.url, location),
+        state.secrets,
     )
 
 
@@ -201,6 +213,12 @@ class CallState:
         self._api_headers: dict[str, str] = {}
         endpoint = request.endpoint
         self.attempt = Attempt(endpoint.method, request.url(base_url), headers, request.body)
+        self._sent: tuple[str, ...] = ()
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What was sent in this call that no error may show."""
+        return (*self._sent, *self.attempt.secrets)
 
     def refused_token(self, response: HTTPResponse) -> str | None:
         """Return the token that an answer refuses; None if it does not, or for the second time.
@@ -214,6 +232,7 @@ class CallState:
     def authorize(self, token: str) -> None:
         """Send the request again with another token."""
         self._renewed = True
+        self._sent = self.secrets
         header = authorization_header(token)
         self.attempt = evolve(
             self.attempt, headers={**self.attempt.headers, "authorization": header}
@@ -228,7 +247,9 @@ class CallState:
         harmless = self._is_repeatable or isinstance(error, UNSENT_ERRORS)
         delay = self._next_delay(None) if harmless and not is_permanent(error) else None
         if delay is None:
-            raise to_dss_error(error, self.attempt.info, proxy=proxy, hint=self._hint) from error
+            raise to_dss_error(
+                error, self.attempt.info, proxy=proxy, hint=self._hint, secrets=self.secrets
+            ) from error
         return delay
 
     def answered(self, response: HTTPResponse, proxy: Proxy | None = None) -> float | None:
@@ -244,18 +265,17 @@ class CallState:
         status = response.status_code
         if response.is_success:
             if self.attempt.storage:
-                check_content_encoding(status, response.headers, self.attempt.info)
+                check_content_encoding(status, response.headers, self.attempt.info, self.secrets)
             return None
         if status in _REDIRECTS:
             return self._redirected(response)
-        if status == _PROXY_LOGIN and proxy is not None:
-            raise self._refusal(response, f"It was {proxy} that refused: it wants a login")
         transient = status == 429 or (status >= 500 and status not in _NEVER_TRANSIENT)
         if transient and self._is_repeatable:
             delay = self._next_delay(parse_retry_after(response.headers.get("retry-after")))
             if delay is not None:
                 return delay
-        raise self._refusal(response, self._refusal_hint(status))
+        hint = proxy.refusal(status) if proxy is not None else ""
+        raise self._refusal(response, hint or self._refusal_hint(status))
 
     def final_headers(self, response: HTTPResponse) -> Headers:
         """Return the answer's headers; the service's own replace what storage says in their place.
@@ -336,6 +356,7 @@ class CallState:
                 if name.startswith(_DSS_HEADERS) or name == "x-aws-request-id"
             }
         self._failures = 0
+        self._sent = self.secrets
         self.attempt = evolve(storage_attempt(target), method=self._request.endpoint.method)
         return 0.0
 
@@ -354,8 +375,12 @@ class CallState:
         return ""
 
     def _refusal(self, response: HTTPResponse, hint: str = "") -> DSSResponseError:
+        # Where it redirects to may be presigned, and its body may say so in other words.
+        secrets = (*self._sent, *secrets_in(response.headers.get("location", "")))
         return DSSResponseError.for_response(
-            request=self.attempt.info, response=self.attempt.response_info(response), hint=hint
+            request=self.attempt.info,
+            response=self.attempt.response_info(response, secrets),
+            hint=hint,
         )
 
 

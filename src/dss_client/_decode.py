@@ -113,7 +113,7 @@ def decode_headers(model: type[HeadersT]) -> Decoder[HeadersT]:
 
 def _info(response: Response) -> ResponseInfo:
     headers: Mapping[str, str] = response.headers
-    return ResponseInfo.masked(response.status_code, headers, response.content)
+    return ResponseInfo.masked(response.status_code, headers, response.content, response.secrets)
 
 
 def _unreadable(response: Response, message: str) -> DSSDecodeError:

@@ -6,18 +6,22 @@ Nothing is read before it is needed, so that a broken setting disturbs only thos
 import ipaddress
 import os
 import re
-from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from attrs import field, frozen
 
-from ._redact import redact_url
+__all__ = ["UNTRUSTED", "Proxy", "UnusableSetting", "ca_setting", "is_loopback", "proxy_for"]
 
-__all__ = ["Proxy", "UnusableSetting", "ca_setting", "is_loopback", "proxy_for"]
+UNTRUSTED = (
+    "the certificate is not trusted: if it is your organisation's own, name the file of its"
+    " authority in SSL_CERT_FILE (or REQUESTS_CA_BUNDLE)"
+)
+"""What to tell a user who meets a certificate that nobody vouches for."""
 
+_LOGIN_WANTED = 407
 _SCHEMES = frozenset({"http", "https", "socks5", "socks5h"})
-_USER = re.compile(r"//[^/@]*@")
+_USER = re.compile(r"(?:(?<=//)|^(?!.*//)).*@")  # a password may hold what else ends it
 
 
 class UnusableSetting(OSError):
@@ -42,7 +46,11 @@ class Proxy:
         return urlsplit(self.url)
 
     def __str__(self) -> str:
-        return f"the proxy {redact_url(self.url)} of {self.variable}"
+        return f"the proxy {_shown(self.url)} of {self.variable}"
+
+    def refusal(self, status: int) -> str:
+        """Return what to say of an answer that the proxy itself gave; empty if it did not."""
+        return f"It was {self} that refused: it wants a login" if status == _LOGIN_WANTED else ""
 
 
 def is_loopback(host: str) -> bool:
@@ -70,10 +78,15 @@ def proxy_for(scheme: str, host: str) -> Proxy | None:
     url = value if "://" in value else f"http://{value}"
     if _scheme_of(url) not in _SCHEMES:
         raise UnusableSetting(
-            f"{variable}={_USER.sub('//', value)!r} is not a valid proxy: expected http://HOST:PORT;"
+            f"{variable}={_shown(value)!r} is not a valid proxy: expected http://HOST:PORT;"
             f" correct it, or name {host} in NO_PROXY"
         )
     return Proxy(url, variable)
+
+
+def _shown(value: str) -> str:
+    """Return a proxy without user and password."""
+    return _USER.sub("", value)
 
 
 def _scheme_of(url: str) -> str:
@@ -103,10 +116,10 @@ def ca_setting() -> tuple[str, str] | None:
     for variable in ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         value = os.environ.get(variable)
         if value:
-            if not Path(value).exists():
+            if not any(map(os.path.exists, value.split(os.pathsep))):
                 raise UnusableSetting(
-                    f"{variable}={value!r} does not exist: name the file of your certificate"
-                    " authority, or unset it"
+                    f"{variable}={value!r} does not exist or cannot be read: name the file of your"
+                    " certificate authority, or unset it"
                 )
             return variable, value
     return None

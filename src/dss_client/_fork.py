@@ -4,7 +4,9 @@ import os
 from typing import Protocol
 from weakref import WeakSet
 
-__all__ = ["reset_after_fork"]
+from .errors import DSSError
+
+__all__ = ["need_process", "reset_after_fork"]
 
 
 class _Resettable(Protocol):
@@ -17,6 +19,19 @@ _resettables: "WeakSet[_Resettable]" = WeakSet()
 def reset_after_fork(target: _Resettable) -> None:
     """Have ``target.after_fork()`` called in every process that is forked from this one."""
     _resettables.add(target)
+
+
+def need_process(process: int) -> None:
+    """Refuse to go on with what the process of that id began, such as a half-read answer.
+
+    Raises:
+        DSSError: This is another process.
+    """
+    if process != os.getpid():
+        raise DSSError(
+            "a stream or search that was begun before the process was forked is the parent's:"
+            " begin a new one here"
+        )
 
 
 def _reset() -> None:

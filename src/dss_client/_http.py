@@ -4,6 +4,7 @@ A change of the library is a change of this file.
 """
 
 import logging
+import os
 import re
 import ssl
 from functools import cache
@@ -13,9 +14,9 @@ from pathlib import Path
 import httpx
 from attrs import frozen
 
-from ._environment import Proxy, UnusableSetting, ca_setting, proxy_for
+from ._environment import UNTRUSTED, Proxy, UnusableSetting, ca_setting, proxy_for
 from ._options import Timeout
-from ._redact import REDACTED, mask, redact_url
+from ._redact import REDACTED, mask, mask_error, redact_url
 from .errors import DSSConnectionError, DSSError, DSSTimeout, RequestInfo
 
 __all__ = [
@@ -55,35 +56,45 @@ _PERMANENT_ERRORS = (
     UnusableSetting,
 )
 _QUERY = re.compile(r"(https?://[^\s?]+\?)\S+", re.IGNORECASE)
-_UNTRUSTED = (
-    "the certificate is not trusted: if it is your organisation's own, name the file of its"
-    " authority in SSL_CERT_FILE (or REQUESTS_CA_BUNDLE)"
+# What the library below says of an answer: its status is plain, its words and headers may hold what
+# was sent to get it.
+_ANSWER = re.compile(
+    r"(response_headers\.(?:complete|failed) (?:return_value=\((?:b'[^']*', )?\d*)?).*", re.DOTALL
 )
 
 
 class _RedactURLs(logging.Filter):
-    """Takes presigned queries out of httpx's own log, which holds the URLs as sent."""
+    """Takes secrets out of httpx's own log: URLs as sent, and the words of an answer's status."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple):
             record.args = tuple(
                 redact_url(str(arg)) if isinstance(arg, httpx.URL) else arg for arg in record.args
             )
+            if str(record.msg).startswith("HTTP Request"):
+                record.args = (*record.args[:-1], "")
         return True
 
 
 class _RedactHeaders(logging.Filter):
-    """Takes secrets out of what the library below logs: the headers of answers, as they came."""
+    """Takes out of what the library below logs how answers begin: it may hold secrets."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = mask(_QUERY.sub(rf"\1{REDACTED}", record.getMessage())), ()
+        text = _QUERY.sub(rf"\1{REDACTED}", record.getMessage())
+        record.msg, record.args = mask(_ANSWER.sub(rf"\1 {REDACTED}", text)), ()
         return True
 
 
 for _library in ("httpx", "httpx2"):
     logging.getLogger(_library).addFilter(_RedactURLs())
 for _library in ("httpcore", "httpcore2"):
-    for _name in ("connection", "http11", "http2", "proxy"):  # a filter holds for one logger only
+    for _name in (
+        "connection",
+        "http11",
+        "http2",
+        "proxy",
+        "socks",
+    ):  # a filter holds for one logger only
         logging.getLogger(f"{_library}.{_name}").addFilter(_RedactHeaders())
 
 
@@ -132,7 +143,7 @@ def _tls_context(setting: tuple[str, str] | None) -> ssl.SSLContext:
         return httpx.create_ssl_context(trust_env=False)
     variable, place = setting
     try:
-        if Path(place).is_dir():
+        if any(Path(part).is_dir() for part in place.split(os.pathsep)):
             return ssl.create_default_context(capath=place)
         return ssl.create_default_context(cafile=place)
     except OSError as error:
@@ -153,7 +164,10 @@ def _proxy(route: Route, context: ssl.SSLContext) -> httpx.Proxy | None:
     if route.proxy is None:
         return None
     secure = route.proxy.parts.scheme == "https"
-    return httpx.Proxy(route.proxy.url, ssl_context=context if secure else None)
+    try:
+        return httpx.Proxy(route.proxy.url, ssl_context=context if secure else None)
+    except (ValueError, httpx.InvalidURL) as error:
+        raise UnusableSetting(f"{route.proxy} cannot be used ({error})") from None
 
 
 def new_client(route: Route) -> httpx.Client:
@@ -213,7 +227,12 @@ def _chain(error: Exception) -> tuple[BaseException | None, ...]:
 
 
 def to_dss_error(
-    error: Exception, request: RequestInfo, *, proxy: Proxy | None = None, hint: str = ""
+    error: Exception,
+    request: RequestInfo,
+    *,
+    proxy: Proxy | None = None,
+    hint: str = "",
+    secrets: tuple[str, ...] = (),
 ) -> DSSError:
     """Turn a fault of the library into one of ours.
 
@@ -222,13 +241,14 @@ def to_dss_error(
         request: What was asked for.
         proxy: The proxy that was asked to pass it on.
         hint: Further text for the user.
+        secrets: What was sent that no error may show.
     """
+    said = mask_error(error, secrets)
     way = f" (through {proxy})" if proxy is not None else ""
     suffix = f". {hint}" if hint else ""
     if isinstance(error, httpx.TimeoutException):
         text = f"no answer in time ({type(error).__name__}){way}{suffix}"
         return DSSTimeout(text, request=request)
     if any(isinstance(each, ssl.SSLCertVerificationError) for each in _chain(error)):
-        suffix = f". {_UNTRUSTED}"
-    text = mask(str(error)) or type(error).__name__
-    return DSSConnectionError(f"{text}{way}{suffix}", request=request)
+        suffix = f". {UNTRUSTED}"
+    return DSSConnectionError(f"{said}{way}{suffix}", request=request)

@@ -3,9 +3,10 @@
 import html
 import re
 from collections.abc import Iterable
-from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
+from functools import lru_cache
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
-__all__ = ["REDACTED", "mask", "redact_url", "secrets_in"]
+__all__ = ["REDACTED", "mask", "mask_error", "redact_url", "secret_values_in", "secrets_in"]
 
 REDACTED = "<redacted>"
 
@@ -15,9 +16,14 @@ _SECRET_KEYS = frozenset(
     | {"x-amz-security-token"}
 )
 _SHORTEST = 4  # shorter texts are not secrets, and would be found everywhere
-_BEARER = re.compile(r"(\bbearer\s+)[^\s\"'\\<>,;]+", re.IGNORECASE)
+_QUOTED = 16  # characters of a secret by which it is known where it was cut off
+_LETTER = r"[^\s\"'<>\\,;&)]"  # of a word in whatever text
+_BEARER = re.compile(rf"(\bbearer(?:\s|\+|%20)+){_LETTER}+", re.IGNORECASE)
+_TOKEN = re.compile(r"\b(?:eyJ[\w-]{8,}(?:\.[\w-]*){0,4}|ya29\.[\w.-]+)")  # JWT; Google's
 _PARAMETER = re.compile(
-    rf"([?&;](?:{'|'.join(sorted(_SECRET_KEYS))})(?:=|%3D))[^&\s\"'<>\\]+", re.IGNORECASE
+    rf"((?:(?<![\w-])|(?<=\\u0026)|(?<=%26))(?:{'|'.join(sorted(_SECRET_KEYS))})"
+    rf"(?:=|%3D|\\u003D)){_LETTER}+",
+    re.IGNORECASE,
 )
 
 
@@ -43,11 +49,18 @@ def redact_url(url: str, *, presigned: bool = False) -> str:
 def secrets_in(url: str) -> tuple[str, ...]:
     """Return what gives access in a presigned URL: its query, and the secret values in it."""
     try:
-        query = urlsplit(url).query
+        return urlsplit(url).query, *secret_values_in(url)
     except ValueError:
         return ()
-    pairs = parse_qsl(query, keep_blank_values=True)
-    return (query, *(value for name, value in pairs if name.lower() in _SECRET_KEYS))
+
+
+def secret_values_in(url: str) -> tuple[str, ...]:
+    """Return the secret values in the query of a URL that may be a plain one."""
+    try:
+        pairs = parse_qsl(urlsplit(url).query, keep_blank_values=True)
+    except ValueError:
+        return ()
+    return tuple(value for name, value in pairs if name.lower() in _SECRET_KEYS)
 
 
 def mask(text: str, secrets: Iterable[str] = ()) -> str:
@@ -59,6 +72,41 @@ def mask(text: str, secrets: Iterable[str] = ()) -> str:
     """
     for secret in secrets:
         if len(secret) >= _SHORTEST:
-            for form in {secret, quote(secret, safe=""), html.escape(secret)}:
-                text = text.replace(form, REDACTED).replace(form.replace("/", r"\/"), REDACTED)
-    return _PARAMETER.sub(rf"\1{REDACTED}", _BEARER.sub(rf"\1{REDACTED}", text))
+            text = _pattern(secret).sub(REDACTED, text)
+    for looks_secret in (_BEARER, _PARAMETER):
+        text = looks_secret.sub(rf"\1{REDACTED}", text)
+    return _TOKEN.sub(REDACTED, text)
+
+
+def mask_error(error: BaseException, secrets: Iterable[str] = ()) -> str:
+    """Return the text of a library's error without secrets, and take them out of it and its causes.
+
+    Such an error may quote what came. It is kept as the cause of ours, which a traceback shows.
+    """
+    known = tuple(secrets)
+    each: BaseException | None = error
+    while each is not None:
+        each.args = tuple(mask(arg, known) if isinstance(arg, str) else arg for arg in each.args)
+        each = each.__cause__  # not its context: that may be the caller's
+    return mask(str(error), known) or type(error).__name__
+
+
+@lru_cache(maxsize=64)
+def _pattern(secret: str) -> re.Pattern[str]:
+    """Return what finds a secret, whole or cut off, as it is or escaped for JSON, HTML or a URL."""
+    forms = [_forms(letter) for letter in secret]
+    found = "".join(forms)
+    if len(secret) > _QUOTED:
+        found += f"|{''.join(forms[:_QUOTED])}{_LETTER}*"
+    return re.compile(found, re.IGNORECASE)
+
+
+def _forms(letter: str) -> str:
+    if letter.isalnum():
+        return letter
+    code = ord(letter)
+    named = html.escape(letter)[1:] if letter in "&<>\"'" else f"#{code};"
+    return (
+        rf"(?:\\*(?:{re.escape(letter)}|u00{code:02x})|%(?:25)*{code:02x}"
+        rf"|&(?:amp;)*(?:{named}|#0*{code};|#x0*{code:x};))"
+    )

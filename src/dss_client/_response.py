@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from attrs import field, frozen
 
 from ._http import Headers
+from ._redact import mask
 from .errors import DSSDecodeError, RequestInfo, ResponseInfo
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Response:
         headers: The headers; those of the service take precedence over those of storage.
         content: The body.
         location: Where it points to, if it is a redirect that was not to be followed.
+        secrets: What was sent that no error may show.
     """
 
     request: RequestInfo
@@ -34,6 +36,7 @@ class Response:
     headers: Headers = field(repr=False)
     content: bytes = field(repr=False)
     location: str | None = field(default=None, repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 @frozen
@@ -74,7 +77,10 @@ class ContentLocation(Generic[HeadersT]):
 
 
 def check_content_encoding(
-    status_code: int, headers: Mapping[str, str], request: RequestInfo
+    status_code: int,
+    headers: Mapping[str, str],
+    request: RequestInfo,
+    secrets: tuple[str, ...] = (),
 ) -> None:
     """Refuse encoded content: its bytes are not the stored ones, which the checksums are of.
 
@@ -82,6 +88,7 @@ def check_content_encoding(
         status_code: The HTTP status.
         headers: The headers, names in lower case.
         request: What was asked for.
+        secrets: What was sent that no error may show.
 
     Raises:
         DSSDecodeError: Names the encoding.
@@ -89,8 +96,8 @@ def check_content_encoding(
     encoding = headers.get("content-encoding", "identity")
     if encoding.lower() != "identity":
         raise DSSDecodeError(
-            f"storage sent the content encoded as {encoding!r} though identity was asked for;"
-            " its checksum could not be verified",
+            f"storage sent the content encoded as {mask(encoding, secrets)!r} though identity was"
+            " asked for; its checksum could not be verified",
             request=request,
-            response=ResponseInfo.masked(status_code, headers),
+            response=ResponseInfo.masked(status_code, headers, secrets=secrets),
         )

@@ -8,6 +8,7 @@ caller's buffer, and nothing is ever sent along: no credential, no cookie, no de
 import http.client
 import io
 import logging
+import os
 import re
 import select
 import socket
@@ -22,10 +23,10 @@ from urllib.parse import quote, unquote, urlsplit
 
 from attrs import frozen
 
-from ._environment import Proxy, UnusableSetting, proxy_for
-from ._fork import reset_after_fork
+from ._environment import UNTRUSTED, Proxy, UnusableSetting, proxy_for
+from ._fork import need_process, reset_after_fork
 from ._options import Timeout
-from ._redact import mask, redact_url, secrets_in
+from ._redact import mask_error, redact_url, secrets_in
 from ._request import range_header
 from ._response import check_content_encoding
 from ._version import USER_AGENT
@@ -145,10 +146,13 @@ def storage_request(url: str) -> RequestInfo:
 def storage_error(error: Exception, url: str) -> DSSError:
     """Turn a fault of a connection into one of ours."""
     fault: DSSError
+    text = mask_error(error, secrets_in(url))
     if isinstance(error, TimeoutError):
-        fault = DSSTimeout("no answer in time", request=storage_request(url))
+        text = f"no answer in time ({text})"
+        fault = DSSTimeout(text, request=storage_request(url))
     else:
-        text = mask(str(error)) or type(error).__name__
+        if isinstance(error, ssl.SSLCertVerificationError):
+            text = f"{text}. {UNTRUSTED}"
         fault = DSSConnectionError(text, request=storage_request(url))
     fault.__cause__ = error
     return fault
@@ -168,12 +172,12 @@ class Connection:
 
     Attributes:
         http: The connection as the standard library has it.
-        absolute: It leads to a proxy that wants whole URLs.
+        proxy: The proxy that it leads to, which wants whole URLs.
         extra: Header lines for that proxy.
     """
 
     http: http.client.HTTPConnection
-    absolute: bool = False
+    proxy: Proxy | None = None
     extra: str = ""
 
     @property
@@ -185,7 +189,7 @@ class Connection:
     def head(self, address: ParsedURL, byte_range: str | None = None) -> bytes:
         """Return the request for a content as it is sent over this connection."""
         target = address.target
-        if self.absolute:
+        if self.proxy is not None:
             target = f"{address.scheme}://{address.authority}{target}"
         range_line = f"Range: {byte_range}\r\n" if byte_range is not None else ""
         return request_head(address, target, self.extra + range_line)
@@ -228,6 +232,7 @@ class StorageContent:
         self._read: Callable[[memoryview], int] = response.fp.readinto1
         self._url = url
         self._fault: Exception | None = None
+        self._process = os.getpid()
         self._in_pieces = url.startswith("https:")
         self.status_code: int = response.status
         self.headers: Mapping[str, str] = {
@@ -240,6 +245,7 @@ class StorageContent:
         Raises:
             DSSConnectionError, DSSTimeout: The connection broke or stalled.
         """
+        need_process(self._process)
         if self._fault is not None:
             raise storage_error(self._fault, self._url) from self._fault
         response = self._response
@@ -342,17 +348,23 @@ class ConnectionPool:
             kind = http.client.HTTPConnection(host, port, timeout=self._timeout.connect)
         try:
             kind.connect()
+        except ssl.SSLError:
+            raise
         except OSError as error:
-            if proxy is None or isinstance(error, ssl.SSLError):
+            if proxy is None:
                 raise
             raise type(error)(f"{error} (through {proxy})") from error
+        except (ValueError, http.client.HTTPException) as error:
+            if proxy is None:
+                raise
+            raise UnusableSetting(f"{proxy} cannot be used ({error})") from error
         kind.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         kind.sock.settimeout(self._timeout.read)
         if proxy is None or address.scheme == "https":
             return Connection(kind)
         lines = _proxy_authorization(proxy).items()
         extra = "".join(f"{name}: {value}\r\n" for name, value in lines)
-        return Connection(kind, absolute=True, extra=extra)
+        return Connection(kind, proxy, extra)
 
     @contextmanager
     def open(
@@ -374,9 +386,11 @@ class ConnectionPool:
             milliseconds = (time.monotonic() - started) * 1000
             logger.debug("%s -> %d in %.0f ms", storage_request(url), response.status, milliseconds)
             with response:
-                _refuse_failure(response, url)
+                _refuse_failure(response, url, connection.proxy)
                 content = StorageContent(response, url, connection)
-                check_content_encoding(response.status, content.headers, storage_request(url))
+                check_content_encoding(
+                    response.status, content.headers, storage_request(url), secrets_in(url)
+                )
                 yield content
                 whole = response.length == 0 and not response.will_close
         finally:
@@ -441,7 +455,7 @@ class ConnectionPool:
                 connection.close()
 
 
-def _refuse_failure(response: http.client.HTTPResponse, url: str) -> None:
+def _refuse_failure(response: http.client.HTTPResponse, url: str, proxy: Proxy | None) -> None:
     if 200 <= response.status < 300:
         return
     try:
@@ -452,6 +466,7 @@ def _refuse_failure(response: http.client.HTTPResponse, url: str) -> None:
     raise DSSResponseError.for_response(
         request=storage_request(url),
         response=ResponseInfo.masked(response.status, headers, body, secrets_in(url)),
+        hint=proxy.refusal(response.status) if proxy is not None else "",
     )
 
 

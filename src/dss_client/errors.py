@@ -99,7 +99,7 @@ class ResponseInfo:
     Attributes:
         status_code: The HTTP status.
         headers: All headers, names in lower case.
-        content: The body as it came.
+        content: The body, without secrets.
     """
 
     status_code: int
@@ -126,13 +126,22 @@ class ResponseInfo:
         return cls(
             status_code,
             {name.lower(): mask(value, known) for name, value in headers.items()},
-            mask(content.decode("latin-1"), known).encode("latin-1"),
+            mask(_in_ascii_bytes(content).decode("latin-1"), known).encode("latin-1"),
         )
 
     @property
     def request_id(self) -> str | None:
         """The service's id of this request, to be quoted in bug reports."""
         return self.headers.get("x-aws-request-id")
+
+
+def _in_ascii_bytes(content: bytes) -> bytes:
+    """Return a body in UTF-8 if it is in UTF-16 or 32, where no secret would be found."""
+    encoding = json.detect_encoding(content)
+    try:
+        return content if encoding.startswith("utf-8") else content.decode(encoding).encode()
+    except UnicodeError:
+        return content
 
 
 def _rebuild(cls: type["DSSError"], args: tuple[Any, ...], state: dict[str, Any]) -> "DSSError":

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 import attrs
 
+from ._fork import reset_after_fork
 from .errors import DSSError
 
 if TYPE_CHECKING:
@@ -69,6 +70,11 @@ class _Clock:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._last = datetime.min.replace(tzinfo=UTC)
+        reset_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Forget who held the lock: that thread is not in this process."""
+        self._lock = threading.Lock()
 
     def next(self, now: datetime) -> datetime:
         with self._lock:

@@ -109,5 +109,6 @@ class AsyncOperation:
                 response.status_code,
                 Headers(dict(response.headers)),
                 b"",
+                secrets=response.secrets,
             )
             yield AsyncContentStream(response, headers(head))

@@ -4,6 +4,7 @@ HTTP clients for the API and for storage are kept apart: the latter never hold a
 cookie or a default header.
 """
 
+import os
 import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
@@ -26,7 +27,7 @@ from .._call import (
     to_response,
 )
 from .._environment import Proxy
-from .._fork import reset_after_fork
+from .._fork import need_process, reset_after_fork
 from .._http import (
     NETWORK_ERRORS,
     AsyncClient,
@@ -57,17 +58,24 @@ class AsyncStorageResponse:
     Attributes:
         status_code: 200, or 206 for a range.
         headers: The headers of storage.
+        secrets: What was sent that no error may show.
     """
 
     def __init__(
-        self, response: HTTPResponse, attempt: Attempt, headers: Mapping[str, str]
+        self,
+        response: HTTPResponse,
+        attempt: Attempt,
+        headers: Mapping[str, str],
+        secrets: tuple[str, ...],
     ) -> None:
         self._response = response
         self._attempt = attempt
+        self.secrets = secrets
         self.status_code: int = response.status_code
         self.headers = headers
         self._pieces: AsyncIterator[bytes] | None = None
         self._rest = b""
+        self._process = os.getpid()
 
     async def readinto(self, buffer: memoryview) -> int:
         """Read into `buffer`; return the number of bytes, 0 at the end.
@@ -90,10 +98,12 @@ class AsyncStorageResponse:
             DSSConnectionError, DSSTimeout: The connection broke or stalled.
         """
         try:
+            need_process(self._process)
             async for chunk in self._response.aiter_bytes(chunk_size):
                 yield chunk
+                need_process(self._process)
         except NETWORK_ERRORS as error:
-            raise to_dss_error(error, self._attempt.info) from error
+            raise to_dss_error(error, self._attempt.info, secrets=self.secrets) from error
 
 
 class AsyncTransport:
@@ -173,7 +183,8 @@ class AsyncTransport:
         """Send `request` and yield its content unread."""
         state = await self._start(request)
         async with self._final(state, read=False) as response:
-            yield AsyncStorageResponse(response, state.attempt, state.final_headers(response))
+            headers = state.final_headers(response)
+            yield AsyncStorageResponse(response, state.attempt, headers, state.secrets)
 
     @asynccontextmanager
     async def open_storage(
@@ -195,18 +206,21 @@ class AsyncTransport:
             request = self._request(client, attempt)
             response = await client.send(request, stream=True, follow_redirects=False)
         except NETWORK_ERRORS as error:
-            raise to_dss_error(error, attempt.info, proxy=proxy) from error
+            raise self._fault(error, attempt, proxy) from error
         try:
             log_attempt(attempt, response, started)
             if not response.is_success:
                 try:
                     await response.aread()
                 except NETWORK_ERRORS as error:
-                    raise to_dss_error(error, attempt.info, proxy=proxy) from error
+                    raise self._fault(error, attempt, proxy) from error
             raise_for_status(attempt, response)
-            yield AsyncStorageResponse(response, attempt, response.headers)
+            yield AsyncStorageResponse(response, attempt, response.headers, attempt.secrets)
         finally:
             await response.aclose()
+
+    def _fault(self, error: Exception, attempt: Attempt, proxy: Proxy | None) -> DSSError:
+        return to_dss_error(error, attempt.info, proxy=proxy, secrets=attempt.secrets)
 
     async def _start(self, request: Request, *, follow: bool = True) -> CallState:
         token = await self._token() if request.endpoint.secured else None
@@ -294,6 +308,7 @@ class _AsyncClients:
         """Leave the connections to the parent process, which uses them."""
         self._lock = threading.Lock()
         self._own = {}
+        self._loop = LoopGuard()
         self._is_forked = True
 
     def of(self, attempt: Attempt) -> tuple[AsyncClient, Proxy | None]:

@@ -1,5 +1,6 @@
 """What the blocking client waits with; the twin of `asynchronous`."""
 
+import os
 import threading
 import time
 from collections import deque
@@ -7,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Generic, ParamSpec, TypeVar
 
+from .._fork import need_process
 from ..errors import InvalidArgument
 
 __all__ = [
@@ -81,16 +83,19 @@ class Prefetcher(Generic[T]):
     def __init__(self) -> None:
         self._asked: deque[Future[T]] = deque()
         self._pool = ThreadPoolExecutor(thread_name_prefix="dss-prefetch")
+        self._process = os.getpid()
 
     def __len__(self) -> int:
         return len(self._asked)
 
     def start(self, function: Callable[[ItemT], T], item: ItemT) -> None:
         """Begin to ask for one more."""
+        need_process(self._process)  # the threads are not in another one
         self._asked.append(self._pool.submit(function, item))
 
     def take(self) -> T:
         """Wait for the oldest."""
+        need_process(self._process)
         return self._asked.popleft().result()
 
     def close(self) -> None:

@@ -108,5 +108,6 @@ class Operation:
                 response.status_code,
                 Headers(dict(response.headers)),
                 b"",
+                secrets=response.secrets,
             )
             yield ContentStream(response, headers(head))

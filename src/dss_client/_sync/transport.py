@@ -5,6 +5,7 @@ HTTP clients for the API and for storage are kept apart: the latter never hold a
 cookie or a default header.
 """
 
+import os
 import threading
 import time
 from collections.abc import Generator, Iterator, Mapping
@@ -27,7 +28,7 @@ from .._call import (
     to_response,
 )
 from .._environment import Proxy
-from .._fork import reset_after_fork
+from .._fork import need_process, reset_after_fork
 from .._http import (
     NETWORK_ERRORS,
     Client,
@@ -58,17 +59,24 @@ class StorageResponse:
     Attributes:
         status_code: 200, or 206 for a range.
         headers: The headers of storage.
+        secrets: What was sent that no error may show.
     """
 
     def __init__(
-        self, response: HTTPResponse, attempt: Attempt, headers: Mapping[str, str]
+        self,
+        response: HTTPResponse,
+        attempt: Attempt,
+        headers: Mapping[str, str],
+        secrets: tuple[str, ...],
     ) -> None:
         self._response = response
         self._attempt = attempt
+        self.secrets = secrets
         self.status_code: int = response.status_code
         self.headers = headers
         self._pieces: Iterator[bytes] | None = None
         self._rest = b""
+        self._process = os.getpid()
 
     def readinto(self, buffer: memoryview) -> int:
         """Read into `buffer`; return the number of bytes, 0 at the end.
@@ -91,10 +99,12 @@ class StorageResponse:
             DSSConnectionError, DSSTimeout: The connection broke or stalled.
         """
         try:
+            need_process(self._process)
             for chunk in self._response.iter_bytes(chunk_size):
                 yield chunk
+                need_process(self._process)
         except NETWORK_ERRORS as error:
-            raise to_dss_error(error, self._attempt.info) from error
+            raise to_dss_error(error, self._attempt.info, secrets=self.secrets) from error
 
 
 class Transport:
@@ -174,7 +184,8 @@ class Transport:
         """Send `request` and yield its content unread."""
         state = self._start(request)
         with self._final(state, read=False) as response:
-            yield StorageResponse(response, state.attempt, state.final_headers(response))
+            headers = state.final_headers(response)
+            yield StorageResponse(response, state.attempt, headers, state.secrets)
 
     @contextmanager
     def open_storage(
@@ -196,18 +207,21 @@ class Transport:
             request = self._request(client, attempt)
             response = client.send(request, stream=True, follow_redirects=False)
         except NETWORK_ERRORS as error:
-            raise to_dss_error(error, attempt.info, proxy=proxy) from error
+            raise self._fault(error, attempt, proxy) from error
         try:
             log_attempt(attempt, response, started)
             if not response.is_success:
                 try:
                     response.read()
                 except NETWORK_ERRORS as error:
-                    raise to_dss_error(error, attempt.info, proxy=proxy) from error
+                    raise self._fault(error, attempt, proxy) from error
             raise_for_status(attempt, response)
-            yield StorageResponse(response, attempt, response.headers)
+            yield StorageResponse(response, attempt, response.headers, attempt.secrets)
         finally:
             response.close()
+
+    def _fault(self, error: Exception, attempt: Attempt, proxy: Proxy | None) -> DSSError:
+        return to_dss_error(error, attempt.info, proxy=proxy, secrets=attempt.secrets)
 
     def _start(self, request: Request, *, follow: bool = True) -> CallState:
         token = self._token() if request.endpoint.secured else None
@@ -295,6 +309,7 @@ class _Clients:
         """Leave the connections to the parent process, which uses them."""
         self._lock = threading.Lock()
         self._own = {}
+        self._loop = LoopGuard()
         self._is_forked = True
 
     def of(self, attempt: Attempt) -> tuple[Client, Proxy | None]:

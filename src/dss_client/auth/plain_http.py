@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from dss_client._environment import is_loopback
 from dss_client._http import NETWORK_ERRORS, Route, new_client
-from dss_client._redact import mask, redact_url
+from dss_client._redact import mask, mask_error, redact_url
 
 from .errors import LoginError
 
@@ -52,11 +52,12 @@ def post_form(url: str, fields: Mapping[str, str]) -> dict[str, Any]:
 
 def _object(method: str, url: str, fields: Mapping[str, str] | None) -> dict[str, Any]:
     place = f"{method} {redact_url(url, presigned=True)}"
+    sent = tuple(fields.values()) if fields else ()
     try:
         with new_client(Route.to(url)) as client:
             response = client.request(method, url, data=fields, timeout=_TIMEOUT)
     except NETWORK_ERRORS as error:
-        raise LoginError(f"{place}: {mask(str(error)) or type(error).__name__}") from error
+        raise LoginError(f"{place}: {mask_error(error, sent)}") from error
     try:
         document: object = json.loads(response.content[:_MAX_BODY])
     except ValueError:
@@ -64,7 +65,7 @@ def _object(method: str, url: str, fields: Mapping[str, str] | None) -> dict[str
     answer = cast("dict[str, Any]", document) if isinstance(document, dict) else {}
     if response.status_code != 200:
         said = ": ".join(str(answer[name]) for name in _PUBLIC if answer.get(name))
-        reason = mask(said, fields.values() if fields else ())  # some say back what they got
+        reason = mask(said, sent)  # some say back what they got
         raise LoginError(f"{place}: {response.status_code} {reason}".rstrip())
     if not answer:
         raise LoginError(f"{place}: the answer is not a JSON object")

@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from dss_client._fork import reset_after_fork
+
 from .errors import LoginError
 
 __all__ = ["AUDIENCE", "ServiceAccount"]
@@ -57,6 +59,11 @@ class ServiceAccount:
                 f"{path}, which GOOGLE_APPLICATION_CREDENTIALS names, is not a valid"
                 f" service account key: {where}: {first['msg']}"
             ) from None
+        reset_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Forget who held the lock: that thread is not in this process."""
+        self._lock = threading.Lock()
 
     @property
     def email(self) -> str:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Protocol, runtime_checkable
 
+from dss_client._fork import reset_after_fork
 from dss_client._options import TokenProvider
 
 from .credential import Credential, Origin, describe
@@ -97,6 +98,11 @@ class LoginToken:
         self._place = place
         self._lock = threading.Lock()
         self._login: StoredLogin | None = None
+        reset_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Forget who held the lock: that thread is not in this process."""
+        self._lock = threading.Lock()
 
     def token(self) -> str:
         """Return the token, renewed if it is known to have expired."""

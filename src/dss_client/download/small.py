@@ -434,9 +434,11 @@ def _fault(job: Job, head: bytes, line: _Line) -> Exception | None:
     if not 200 <= status < 300:
         body = bytes(line.view[line.body : line.filled])
         info = ResponseInfo.masked(status, headers, body, secrets_in(job.url))
-        return DSSResponseError.for_response(request=request, response=info)
+        proxy = line.connection.proxy
+        hint = proxy.refusal(status) if proxy is not None else ""
+        return DSSResponseError.for_response(request=request, response=info, hint=hint)
     try:
-        check_content_encoding(status, headers, request)
+        check_content_encoding(status, headers, request, secrets_in(job.url))
     except DSSError as error:
         return error
     length = headers.get("content-length", "")

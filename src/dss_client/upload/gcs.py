@@ -12,6 +12,8 @@ from uuid import uuid4
 
 from attrs import field, frozen
 
+from dss_client._redact import mask
+
 from .checksums import Checksums
 from .errors import LostUpload, StagingError
 from .extra import load
@@ -161,12 +163,13 @@ def _translated(place: str) -> Generator[None]:
     try:
         yield
     except not_found as error:
-        raise LostUpload(place, f"Google Cloud Storage says: {error}") from error
+        raise LostUpload(place, f"Google Cloud Storage says: {mask(str(error))}") from error
     except no_credentials as error:
         raise StagingError(
             place,
-            f"{error}; Google Cloud Storage needs credentials where its own tools look for them,"
-            " such as GOOGLE_APPLICATION_CREDENTIALS, or gcloud auth application-default login",
+            f"{mask(str(error))}; Google Cloud Storage needs credentials where its own tools look"
+            " for them, such as GOOGLE_APPLICATION_CREDENTIALS, or gcloud auth application-default"
+            " login",
         ) from error
     except failures as error:
-        raise StagingError(place, f"Google Cloud Storage says: {error}") from error
+        raise StagingError(place, f"Google Cloud Storage says: {mask(str(error))}") from error

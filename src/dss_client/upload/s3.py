@@ -8,6 +8,8 @@ from urllib.parse import urlencode
 
 from attrs import field, frozen
 
+from dss_client._redact import mask
+
 from .checksums import Checksums, joined_etag
 from .errors import LostUpload, StagingError
 from .extra import load
@@ -159,8 +161,8 @@ def _translated(place: str) -> Generator[None]:
             problem = getattr(error, "response", {}).get("Error", {})
             code, text = str(problem.get("Code", "")), str(problem.get("Message", ""))
             kind = LostUpload if code == _LOST else StagingError
-            raise kind(place, f"S3 says {code}: {text}") from error
-        raise StagingError(place, f"{error}{_remedy(error)}") from error
+            raise kind(place, mask(f"S3 says {code}: {text}")) from error
+        raise StagingError(place, f"{mask(str(error))}{_remedy(error)}") from error
 
 
 def _remedy(error: Exception) -> str:
