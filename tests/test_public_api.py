@@ -88,3 +88,13 @@ def test_an_operation_loads_only_itself() -> None:
     modules = loaded_after("from dss_client import DSSClient\nDSSClient('http://h').get_bundle")
     operations = {name for name in modules if name.startswith("dss_client._sync.operations.")}
     assert operations == {"dss_client._sync.operations.get_bundle"}
+
+
+def test_the_modules_that_programs_import_stay() -> None:
+    from dss_client import checkout, client, search
+
+    assert checkout.CheckoutJob is dss_client.CheckoutJob
+    assert checkout.AsyncCheckoutJob is dss_client.AsyncCheckoutJob
+    assert client.DSSClient is dss_client.DSSClient
+    assert client.AsyncDSSClient is dss_client.AsyncDSSClient
+    assert {"AsyncFoundBundles", "FoundBundle", "FoundBundles"} <= set(search.__all__)

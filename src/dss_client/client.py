@@ -1,0 +1,6 @@
+"""The clients of both colours."""
+
+from ._async.client import AsyncDSSClient
+from ._sync.client import DSSClient
+
+__all__ = ["AsyncDSSClient", "DSSClient"]
