@@ -49,30 +49,31 @@ class Drive:
             return asyncio.run(self._call_async(path, arguments, options))
         if self.http is None:
             with DSSClient(self.url, **options) as dss:
-                return _finish(attrgetter(path)(dss)(**arguments))
+                return finish(attrgetter(path)(dss)(**arguments))
         with (
             httpx.Client(**self.http) as client,
             DSSClient(self.url, http_client=client, **options) as dss,
         ):
-            return _finish(attrgetter(path)(dss)(**arguments))
+            return finish(attrgetter(path)(dss)(**arguments))
 
     async def _call_async(
         self, path: str, arguments: Mapping[str, Any], options: Mapping[str, Any]
     ) -> Any:
         if self.http is None:
             async with AsyncDSSClient(self.url, **options) as dss:
-                return await _finish_async(attrgetter(path)(dss)(**arguments))
+                return await finish_async(attrgetter(path)(dss)(**arguments))
         async with (
             httpx.AsyncClient(**self.http) as client,
             AsyncDSSClient(self.url, http_client=client, **options) as dss,
         ):
-            return await _finish_async(attrgetter(path)(dss)(**arguments))
+            return await finish_async(attrgetter(path)(dss)(**arguments))
 
 
 Driver = Callable[..., Drive]
 
 
-def _finish(result: Any) -> Any:
+def finish(result: Any) -> Any:
+    """Read what can be iterated or streamed to its end."""
     if isinstance(result, Iterator):
         return list(result)
     if isinstance(result, AbstractContextManager):
@@ -81,7 +82,8 @@ def _finish(result: Any) -> Any:
     return result
 
 
-async def _finish_async(result: Any) -> Any:
+async def finish_async(result: Any) -> Any:
+    """Await a result; read what can be iterated or streamed to its end."""
     if isinstance(result, AsyncIterator):
         return [item async for item in result]
     if isinstance(result, AbstractAsyncContextManager):

@@ -1,6 +1,7 @@
 """A scripted HTTP origin on a real socket, which remembers what it was asked."""
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -37,19 +38,24 @@ Script = Callable[[Seen], Reply]
 class Origin:
     """Answers with `replies` in turn, the last one for ever, or as a function says."""
 
-    def __init__(self, *replies: Reply, script: Script | None = None) -> None:
+    def __init__(
+        self, *replies: Reply, script: Script | None = None, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.seen: list[Seen] = []
         self.connections = 0
         self._replies = replies
         self._script = script
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._scheme = "http" if tls is None else "https"
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.005,))
 
     @property
     def url(self) -> str:
         """The origin, without a slash at its end."""
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_port}"
 
     def answer(self, seen: Seen) -> Reply:
         """Remember a request and return its reply."""

@@ -11,7 +11,14 @@ from typing import Any
 import pytest
 from elasticsearch.dsl import Search
 
-from dss_client import AsyncDSSClient, BadRequest, DSSClient, InvalidArgument, NotFound
+from dss_client import (
+    AsyncDSSClient,
+    BadRequest,
+    DSSClient,
+    DSSDecodeError,
+    InvalidArgument,
+    NotFound,
+)
 from dss_client.local import LocalDSS, LocalSettings
 from dss_client.search import FoundBundle
 from tests.conftest import Origins
@@ -237,3 +244,15 @@ class TestQueries:
         )
         found = drive(url=local_dss.url).call("post_search", es_query=search, replica="aws")
         assert found.total_hits > 0
+
+
+@pytest.mark.parametrize("fqid", ["", "odd", UUID.format(1), f"{UUID.format(1)}.x"])
+def test_a_hit_that_names_no_bundle_breaks_the_specification(
+    fqid: str, drive: Driver, origins: Origins
+) -> None:
+    hit = {"bundle_fqid": fqid, "bundle_url": "http://x/", "search_score": None}
+    body = json.dumps({"es_query": {}, "results": [hit], "total_hits": 1}).encode()
+    api = origins(Reply(body=body))
+    with pytest.raises(DSSDecodeError, match=f"the search found {fqid!r}") as caught:
+        drive(url=api.url).call("search_bundles", es_query={}, replica="aws")
+    assert caught.value.field == "bundle_fqid"
