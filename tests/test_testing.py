@@ -5,6 +5,7 @@ import subprocess
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -70,49 +71,54 @@ TESTS = {
         def test_no_fault(local_dss):
             assert local_dss.faults.counts == ()
         """,
+    "bad": """
+        import pytest
+
+        @pytest.mark.dss_faults({"statsu": 1})
+        def test_it(local_dss):
+            pass
+        """,
 }
 
 
 def run(tmp_path: Path, name: str, *options: str) -> "subprocess.CompletedProcess[str]":
-    """Run a file of tests by pytest, in a process and a directory of its own."""
-    file = tmp_path / f"test_{name}.py"
+    """Run tests by pytest, in a process and a directory of its own, with no plugin but ours."""
     # A configuration of its own, wherever the directory lies: below this project, perhaps.
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    lines = TESTS[name].splitlines()
-    file.write_text("\n".join(line.removeprefix(" " * 8) for line in lines))
-    bare = ["-p", "no:cacheprovider", "-p", "no:asyncio"]  # the latter warns when not configured
-    command = [sys.executable, "-m", "pytest", "-q", *bare, *options, str(file)]
+    (tmp_path / f"test_{name}.py").write_text(dedent(TESTS[name]))
+    bare = ["-p", "no:cacheprovider", "-p", "dss_client.testing"]
     environ = {key: text for key, text in os.environ.items() if key != "PYTEST_ADDOPTS"}
     return subprocess.run(
-        command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=110, check=False
+        [sys.executable, "-m", "pytest", "-q", *bare, *options, f"test_{name}.py"],
+        cwd=tmp_path,
+        env={**environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
     )
 
 
-def plugin() -> tuple[str, ...]:
-    """Return the options that load the plugin where the installed package does not name it yet."""
-    named = entry_points(group="pytest11")
-    installed = any(each.value == "dss_client.testing" for each in named)
-    return () if installed else ("-p", "dss_client.testing")
+def test_the_plugin_is_named() -> None:
+    (found,) = (each for each in entry_points(group="pytest11") if each.name == "dss_client")
+    assert found.value == "dss_client.testing"
 
 
 @pytest.mark.parametrize(("name", "passed"), [("fixtures", 6), ("faults", 2)])
 def test_the_fixtures(tmp_path: Path, name: str, passed: int) -> None:
-    outcome = run(tmp_path, name, *plugin(), "--strict-markers", "-W", "error")
+    outcome = run(tmp_path, name, "--strict-markers", "-W", "error")
     assert outcome.returncode == 0, outcome.stdout
     assert f"{passed} passed" in outcome.stdout
 
 
 def test_a_bad_scenario_is_told(tmp_path: Path) -> None:
-    (tmp_path / "test_bad.py").write_text(
-        "import pytest\n@pytest.mark.dss_faults({'statsu': 1})\ndef test_it(local_dss): pass\n"
-    )
-    outcome = run(tmp_path, "faults", *plugin(), str(tmp_path / "test_bad.py"))
+    outcome = run(tmp_path, "bad")
     assert "rules[0].statsu: no such field; did you mean 'status'?" in outcome.stdout
 
 
 def test_without_the_extra_the_fixtures_say_what_to_install(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text("import sys\nsys.modules['starlette'] = None\n")
-    outcome = run(tmp_path, "fixtures", *plugin(), "-k", "sample")
+    outcome = run(tmp_path, "fixtures", "-k", "sample")
     assert outcome.returncode == 1
     assert "pip install 'dss-client[local]'" in outcome.stdout
 
