@@ -10,6 +10,7 @@ import ssl
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 from attrs import frozen
@@ -32,6 +33,7 @@ __all__ = [
     "is_permanent",
     "new_async_client",
     "new_client",
+    "origin_of",
     "tls_context",
     "to_dss_error",
 ]
@@ -126,6 +128,19 @@ class Route:
                 " in NO_PROXY"
             )
         return cls(parts.scheme == "https", proxy)
+
+
+def origin_of(url: str) -> str:
+    """Return the scheme, host and port of a URL, which decide on its route.
+
+    Raises:
+        httpx.InvalidURL: It is not a URL.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise httpx.InvalidURL(str(error)) from None
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def tls_context() -> ssl.SSLContext:

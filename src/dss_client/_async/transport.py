@@ -36,6 +36,7 @@ from .._http import (
     Route,
     build_request,
     new_async_client,
+    origin_of,
     tls_context,
     to_dss_error,
 )
@@ -297,6 +298,7 @@ class _AsyncClients:
         self._api = api
         self._storage = storage
         self._own: dict[tuple[bool, Route], AsyncClient] = {}
+        self._routes: dict[str, Route] = {}
         self._lock = threading.Lock()
         self._loop = LoopGuard()
         self._is_closed = False
@@ -323,8 +325,11 @@ class _AsyncClients:
         if given is not None:
             self._check(given)
             return given, None
-        route = Route.to(attempt.url)
+        origin = origin_of(attempt.url)
         with self._lock:
+            route = self._routes.get(origin)
+            if route is None:  # the environment is read once for each origin
+                route = self._routes[origin] = Route.to(origin)
             if self._loop.has_moved():
                 self._own = {}  # the loop that could close them is gone
             key = attempt.storage, route

@@ -37,6 +37,7 @@ from .._http import (
     Route,
     build_request,
     new_client,
+    origin_of,
     tls_context,
     to_dss_error,
 )
@@ -298,6 +299,7 @@ class _Clients:
         self._api = api
         self._storage = storage
         self._own: dict[tuple[bool, Route], Client] = {}
+        self._routes: dict[str, Route] = {}
         self._lock = threading.Lock()
         self._loop = LoopGuard()
         self._is_closed = False
@@ -324,8 +326,11 @@ class _Clients:
         if given is not None:
             self._check(given)
             return given, None
-        route = Route.to(attempt.url)
+        origin = origin_of(attempt.url)
         with self._lock:
+            route = self._routes.get(origin)
+            if route is None:  # the environment is read once for each origin
+                route = self._routes[origin] = Route.to(origin)
             if self._loop.has_moved():
                 self._own = {}  # the loop that could close them is gone
             key = attempt.storage, route
