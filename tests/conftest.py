@@ -81,3 +81,27 @@ def local_dss() -> "Iterator[LocalDSS]":
 
     with LocalDSS(sample=True, settings=LocalSettings(retry_after=0)) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def _running_dss() -> "Iterator[LocalDSS]":
+    from dss_client.local import LocalDSS, LocalSettings
+
+    with LocalDSS(settings=LocalSettings(retry_after=0)) as server:
+        yield server
+
+
+@pytest.fixture
+def empty_dss(_running_dss: "LocalDSS") -> "LocalDSS":
+    """Return an embedded DSS without bundles, which a test may write to."""
+    _running_dss.reset()
+    return _running_dss
+
+
+@pytest.fixture
+def own_dss(empty_dss: "LocalDSS") -> "LocalDSS":
+    """Return an embedded DSS with the sample, which a test may write to."""
+    from dss_client.local import load_sample
+
+    load_sample(empty_dss)
+    return empty_dss

@@ -4,7 +4,6 @@ import asyncio
 import json
 import shutil
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +42,8 @@ ALL = Query({"match_all": {}})
 
 
 @pytest.fixture
-def dss(tmp_path: Path) -> Iterator[LocalDSS]:
-    with LocalDSS(tmp_path / "root", sample=True, settings=LocalSettings(retry_after=0)) as dss:
-        yield dss
+def dss(own_dss: LocalDSS) -> LocalDSS:
+    return own_dss
 
 
 def test_found_bundles_come_whole_and_in_order(local_dss: LocalDSS, drive: Driver) -> None:

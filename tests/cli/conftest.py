@@ -13,7 +13,7 @@ import pytest
 from attrs import frozen
 
 from dss_client.cli import main
-from dss_client.local import LocalDSS, LocalSettings
+from dss_client.local import LocalDSS, LocalSettings, load_sample
 
 ANSI = "\x1b"
 
@@ -87,16 +87,15 @@ def spawn() -> Iterator[Spawn]:
             process.kill()
 
 
-@pytest.fixture
-def slow_dss() -> Iterator[LocalDSS]:
-    """An embedded DSS of this test, with the sample, whose checkout jobs run for one poll."""
-    settings = LocalSettings(checkout_polls=1, retry_after=0)
-    with LocalDSS(sample=True, settings=settings) as server:
+@pytest.fixture(scope="session")
+def _slow_dss() -> Iterator[LocalDSS]:
+    with LocalDSS(settings=LocalSettings(checkout_polls=1, retry_after=0)) as server:
         yield server
 
 
 @pytest.fixture
-def empty_dss(tmp_path: Path) -> Iterator[LocalDSS]:
-    """An embedded DSS of this test, without bundles."""
-    with LocalDSS(tmp_path / "root") as server:
-        yield server
+def slow_dss(_slow_dss: LocalDSS) -> LocalDSS:
+    """An embedded DSS with the sample, whose checkout jobs run for one poll."""
+    _slow_dss.reset()
+    load_sample(_slow_dss)
+    return _slow_dss

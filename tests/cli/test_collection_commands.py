@@ -1,7 +1,6 @@
 """``dss create-collection``, ``update-collection`` and ``clear-cache``."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,11 +12,10 @@ from .conftest import Run
 
 
 @pytest.fixture
-def dss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalDSS]:
-    with LocalDSS(tmp_path / "root", sample=True) as dss:
-        monkeypatch.setenv("DSS_URL", dss.url)
-        monkeypatch.setenv("DSS_TOKEN", dss.mint_token())
-        yield dss
+def dss(own_dss: LocalDSS, monkeypatch: pytest.MonkeyPatch) -> LocalDSS:
+    monkeypatch.setenv("DSS_URL", own_dss.url)
+    monkeypatch.setenv("DSS_TOKEN", own_dss.mint_token())
+    return own_dss
 
 
 @pytest.fixture
