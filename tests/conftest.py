@@ -33,6 +33,20 @@ def _interrupts() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+SETTINGS = (
+    "DSS_URL",
+    "DSS_TOKEN",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "HCA_CONFIG_FILE",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    *(f"{kind}_proxy" for kind in ("http", "https", "all", "no")),
+    *(f"{kind}_PROXY" for kind in ("HTTP", "HTTPS", "ALL", "NO")),
+)
+
+
 @pytest.fixture(scope="session")
 def empty_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a config file that says nothing."""
@@ -44,7 +58,7 @@ def empty_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch, empty_config: Path) -> None:
     """Keep the settings of whoever runs the tests out of them."""
-    for name in ("DSS_URL", "DSS_TOKEN", "GOOGLE_APPLICATION_CREDENTIALS", "HCA_CONFIG_FILE"):
+    for name in SETTINGS:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(empty_config.parent))
     monkeypatch.setenv("DSS_CONFIG_FILE", str(empty_config))

@@ -43,7 +43,7 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class TestWhatIsNotNeeded:
-    @pytest.fixture(params=[*({name} for name in BROKEN), set(BROKEN)], ids=str)
+    @pytest.fixture(params=[*((name,) for name in BROKEN), tuple(BROKEN)], ids="-".join)
     def _broken(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in request.param:
             monkeypatch.setenv(name, BROKEN[name])
@@ -207,3 +207,31 @@ class TestRedirects:
         assert f"{api.url}/v1 redirected here, and no token is sent" in str(caught.value)
         assert "c0ffee" not in str(caught.value)
         assert "authorization" not in other.seen[0].headers
+
+
+class TestNames:
+    """Hosts that no name server can be asked for."""
+
+    @pytest.mark.parametrize("host", ["a..example", f"{'x' * 70}.example"])
+    def test_of_a_deployment(self, host: str, drive: Driver) -> None:
+        with pytest.raises(DSSConnectionError, match=rf"GET http://{host}/v1/bundles/"):
+            drive(url=f"http://{host}/v1", options={"retries": 0}).call("get_bundle", **ID)
+
+    def test_of_a_redirect(self, drive: Driver, origins: Origins) -> None:
+        api = origins(Reply(302, {"Location": "http://a..example/x"}))
+        with pytest.raises(DSSConnectionError, match=r"GET http://a\.\.example/x"):
+            drive(url=api.url, options={"retries": 0}).call("get_file", **ID)
+
+    def test_of_a_proxy(self, drive: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("http_proxy", "http://a..example:3128")
+        with pytest.raises(DSSConnectionError, match=r"a\.\.example:3128 of http_proxy"):
+            drive(url="http://dss.example/v1", options={"retries": 0}).call("get_bundle", **ID)
+
+    def test_no_proxy_may_name_a_port(self, drive: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("http_proxy", "http://proxy..example:3128")
+        monkeypatch.setenv("no_proxy", "dss..example:8010")
+        with pytest.raises(DSSConnectionError) as caught:
+            drive(url="http://dss..example:8010/v1", options={"retries": 0}).call(
+                "get_bundle", **ID
+            )
+        assert "proxy" not in str(caught.value)

@@ -144,9 +144,9 @@ class TestForks:
         ):
             pieces = stream.iter_bytes(1000)
             first = next(pieces)
-            with pytest.raises(DSSError, match="before the process was forked"):
+            with pytest.raises(DSSError, match="open when the process was forked"):
                 in_child(lambda: next(pieces))
-            with pytest.raises(DSSError, match="before the process was forked"):
+            with pytest.raises(DSSError, match="open when the process was forked"):
                 in_child(stream.read)
             assert first + b"".join(pieces) == CONTENT
 
@@ -156,7 +156,7 @@ class TestForks:
             dss.search_bundles(es_query={}, replica="aws") as found,
         ):
             next(found)
-            with pytest.raises(DSSError, match="before the process was forked"):
+            with pytest.raises(DSSError, match="open when the process was forked"):
                 in_child(lambda: next(found) is None)
             assert list(found)
 

@@ -266,3 +266,11 @@ def test_words_without_a_secret_stay(drive: Driver, origins: Origins) -> None:
     with pytest.raises(DSSResponseError) as caught:
         drive(url=api.url).call("get_bundle", **REPLICA)
     assert caught.value.title == title.replace("Bearer tokens", "Bearer <redacted>")
+
+
+def test_a_long_body_is_masked_in_time(drive: Driver, origins: Origins) -> None:
+    body = b"\\" * 200_000 + TOKEN.encode()
+    api = origins(Reply(403, body=body))
+    with pytest.raises(DSSResponseError) as caught:
+        drive(url=api.url, options={"token": "%/\"&'" + TOKEN}).call("get_collections")
+    assert len(caught.value.response.content) <= 1 << 16

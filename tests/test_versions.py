@@ -177,7 +177,7 @@ def test_fqid_is_a_value() -> None:
 
 @pytest.mark.parametrize("text", ["", UUID, f"{UUID}.", f"{UUID}.latest", f"{UUID}.{VERSION}.dead"])
 def test_fqid_needs_a_version(text: str) -> None:
-    with pytest.raises(ValueError, match="is not a DSS"):
+    with pytest.raises(ValueError, match="is not a valid DSS"):
         FQID.parse(text)
 
 

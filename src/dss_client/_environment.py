@@ -61,7 +61,7 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def proxy_for(scheme: str, host: str) -> Proxy | None:
+def proxy_for(scheme: str, host: str, port: int) -> Proxy | None:
     """Return the proxy that leads to a host, if the environment names one.
 
     Raises:
@@ -72,7 +72,7 @@ def proxy_for(scheme: str, host: str) -> Proxy | None:
     known = getproxies()
     kind = scheme if known.get(scheme) else "all"
     value = known.get(kind)
-    if not value or proxy_bypass(host):
+    if not value or proxy_bypass(host) or proxy_bypass(f"{host}:{port}"):
         return None
     variable = _variable(f"{kind}_proxy")
     url = value if "://" in value else f"http://{value}"

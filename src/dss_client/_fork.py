@@ -29,8 +29,8 @@ def need_process(process: int) -> None:
     """
     if process != os.getpid():
         raise DSSError(
-            "a stream or search that was begun before the process was forked is the parent's:"
-            " begin a new one here"
+            "a stream or search that was open when the process was forked is the parent's:"
+            " open a new one here"
         )
 
 

@@ -44,7 +44,13 @@ Headers = httpx.Headers
 HTTPRequest = httpx.Request
 HTTPResponse = httpx.Response
 
-NETWORK_ERRORS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnusableSetting)
+NETWORK_ERRORS = (
+    httpx.HTTPError,
+    httpx.InvalidURL,
+    httpx.StreamError,
+    UnicodeError,  # of a host whose name cannot be looked up
+    UnusableSetting,
+)
 """What a request raises, from its URL to the end of its answer."""
 
 UNSENT_ERRORS = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
@@ -55,6 +61,7 @@ _PERMANENT_ERRORS = (
     httpx.LocalProtocolError,
     httpx.UnsupportedProtocol,
     ssl.SSLCertVerificationError,
+    UnicodeError,
     UnusableSetting,
 )
 _QUERY = re.compile(r"(https?://[^\s?]+\?)\S+", re.IGNORECASE)
@@ -121,7 +128,8 @@ class Route:
             UnusableSetting: The environment names a proxy that cannot be used.
         """
         parts = httpx.URL(url)
-        proxy = proxy_for(parts.scheme, parts.host)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        proxy = proxy_for(parts.scheme, parts.host, port)
         if proxy and proxy.parts.scheme.startswith("socks") and find_spec("socksio") is None:
             raise UnusableSetting(
                 f"{proxy} needs support of SOCKS: pip install 'httpx[socks]', or name {parts.host}"

@@ -107,6 +107,6 @@ def _forms(letter: str) -> str:
     code = ord(letter)
     named = html.escape(letter)[1:] if letter in "&<>\"'" else f"#{code};"
     return (
-        rf"(?:\\*(?:{re.escape(letter)}|u00{code:02x})|%(?:25)*{code:02x}"
-        rf"|&(?:amp;)*(?:{named}|#0*{code};|#x0*{code:x};))"
+        rf"(?:\\{{0,8}}(?:{re.escape(letter)}|u00{code:02x})|%(?:25){{0,4}}{code:02x}"
+        rf"|&(?:amp;){{0,4}}(?:{named}|#0{{0,4}}{code};|#x0{{0,4}}{code:x};))"
     )

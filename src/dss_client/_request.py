@@ -77,6 +77,8 @@ class Endpoint:
         Raises:
             InvalidArgument: A value cannot be part of the path, or has no JSON form.
         """
+        for name in arguments.keys() - {each.name for each in self.parameters}:
+            raise TypeError(f"{self.name} has no argument {name!r}")
         given = [(each, arguments.get(each.name)) for each in self.parameters]
         values = {
             place: {each.wire_name: value for each, value in given if each.place == place}
@@ -120,7 +122,7 @@ def range_header(first: int, last: int | None) -> str | None:
 
 
 def _path(template: str, values: Mapping[str, object]) -> str:
-    texts = {name: str(value) for name, value in values.items()}
+    texts = {name: "" if value is None else str(value) for name, value in values.items()}
     for name, text in texts.items():
         if text in {"", ".", ".."}:  # it would name another resource
             raise InvalidArgument(f"{name} must not be {text!r}: it is part of the path {template}")

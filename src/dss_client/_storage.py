@@ -353,7 +353,9 @@ class ConnectionPool:
         except OSError as error:
             if proxy is None:
                 raise
-            raise type(error)(f"{error} (through {proxy})") from error
+            text = f"{error.strerror or error} (through {proxy})"
+            numbered = (error.errno, text) if error.errno else (text,)
+            raise type(error)(*numbered) from error
         except (ValueError, http.client.HTTPException) as error:
             if proxy is None:
                 raise
@@ -409,16 +411,16 @@ class ConnectionPool:
                 if not kept.is_stale:
                     kept.socket.settimeout(self._timeout.read)
                     with suppress(ConnectionError):  # the other side closed it just now
-                        return kept, self._exchange(kept, address, byte_range)
+                        return kept, self._send_over(kept, address, byte_range)
                 self._discard(kept)
             opened = self.connect(address)
             with self._shared.lock:
                 self._shared.all.add(opened)
-            return opened, self._exchange(opened, address, byte_range)
+            return opened, self._send_over(opened, address, byte_range)
         except NETWORK_ERRORS as error:
             raise storage_error(error, url) from error
 
-    def _exchange(
+    def _send_over(
         self, connection: Connection, address: ParsedURL, byte_range: str | None
     ) -> http.client.HTTPResponse:
         response = http.client.HTTPResponse(connection.socket, method="GET")
@@ -471,7 +473,7 @@ def _refuse_failure(response: http.client.HTTPResponse, url: str, proxy: Proxy |
 
 
 def _proxy(address: ParsedURL) -> Proxy | None:
-    proxy = proxy_for(address.scheme, address.host)
+    proxy = proxy_for(address.scheme, address.host, address.port)
     if proxy is not None and proxy.parts.scheme != "http":
         raise UnusableSetting(
             f"{proxy} cannot be used for contents, only one of http can: give a storage_client="

@@ -1,4 +1,4 @@
-"""The clients of both colours."""
+"""The two clients."""
 
 from ._async.client import AsyncDSSClient
 from ._sync.client import DSSClient

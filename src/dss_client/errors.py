@@ -37,6 +37,7 @@ __all__ = [
 ]
 
 _BODY_EXCERPT = 200
+_MOST_KEPT = 1 << 16  # bytes of the body of an answer that an error keeps
 
 
 @frozen
@@ -119,14 +120,14 @@ class ResponseInfo:
         Args:
             status_code: The HTTP status.
             headers: All headers.
-            content: The body.
+            content: The body, of which the first 64 KiB are kept.
             secrets: What was sent, such as the token.
         """
         known = tuple(secrets)
         return cls(
             status_code,
             {name.lower(): mask(value, known) for name, value in headers.items()},
-            mask(_in_ascii_bytes(content).decode("latin-1"), known).encode("latin-1"),
+            mask(_in_ascii_bytes(content[:_MOST_KEPT]).decode("latin-1"), known).encode("latin-1"),
         )
 
     @property

@@ -117,7 +117,7 @@ def _sha256(text: str) -> str:
 def _size(value: object) -> object:
     if isinstance(value, str):
         if _SIZE.fullmatch(value) is None:
-            raise ValueError(f"{value!r} is not a size: expected a number of bytes")
+            raise ValueError(f"{value!r} is not a valid size: expected a number of bytes")
         return int(value)
     return value
 
@@ -128,9 +128,9 @@ def _no_size(_value: object) -> int:
 
 def _in_bounds(size: int) -> int:
     if size < 0:
-        raise ValueError(f"{size} is not a size: it is negative")
+        raise ValueError(f"{size} is not a valid size: expected 0 or more")
     if size > MAX_SIZE:
-        raise ValueError(f"{size} is not a size: no file is as large")
+        raise ValueError(f"{size} is not a valid size: no file is as large")
     return size
 
 

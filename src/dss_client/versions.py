@@ -43,7 +43,7 @@ class InvalidVersion(DSSError, ValueError):
 
     def __str__(self) -> str:
         why = f" ({self.reason})" if self.reason else ""
-        return f"{self.value!r} is not a DSS version{why}: expected {_FORM}"
+        return f"{self.value!r} is not a valid DSS version{why}: expected {_FORM}"
 
 
 class InvalidUUID(DSSError, ValueError):
@@ -59,7 +59,7 @@ class InvalidUUID(DSSError, ValueError):
 
     def __str__(self) -> str:
         return (
-            f"{self.value!r} is not a DSS uuid: expected 32 letters or digits in groups of "
+            f"{self.value!r} is not a valid DSS uuid: expected 32 letters or digits in groups of "
             "8-4-4-4-12, joined by dashes"
         )
 

@@ -362,6 +362,10 @@ class TestWordsOfTheReferenceClient:
                 "download <U> --metadata-filter A B",
                 "download <U> --metadata-filter A --metadata-filter B",
             ),
+            (
+                "download --metadata-filter A B",
+                "download UUID --metadata-filter A --metadata-filter B",
+            ),
             ("download --data-filter A B <U>", "download --data-filter A --data-filter B <U>"),
             ("dss download --bundle-uuid <U> --min-delay-seconds 1 -v", "download <U> -v"),
             ("download <U> --min-delay-seconds=1", "download <U>"),

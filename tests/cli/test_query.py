@@ -111,9 +111,9 @@ def test_a_bundle_can_be_named_with_its_version(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["nonsense"], "'nonsense' is not a DSS uuid"),
-        ([f"{UNKNOWN}.yesterday"], "'yesterday' is not a DSS version"),
-        ([UNKNOWN, "--version", "today"], "'today' is not a DSS version"),
+        (["nonsense"], "'nonsense' is not a valid DSS uuid"),
+        ([f"{UNKNOWN}.yesterday"], "'yesterday' is not a valid DSS version"),
+        ([UNKNOWN, "--version", "today"], "'today' is not a valid DSS version"),
         (
             [f"{UNKNOWN}.2019-01-01T000000.000000Z", "--version", "2020-01-01T000000.000000Z"],
             "contradicts",

@@ -149,7 +149,7 @@ def test_load_with_id_and_version(run: Run, tmp_path: Path) -> None:
     assert f"{uuid}.{version} exists in replica gcp" in again.err
     wrong = run(*words, "--version", "yesterday")
     assert wrong.status == 2
-    assert "'yesterday' is not a DSS version" in wrong.err
+    assert "'yesterday' is not a valid DSS version" in wrong.err
 
 
 def test_load_refuses_what_is_no_bundle(run: Run, tmp_path: Path) -> None:

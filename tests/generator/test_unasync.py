@@ -1,5 +1,6 @@
 """The blocking client is made from the asynchronous one."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -63,6 +64,11 @@ def test_a_method_that_is_written_once_is_on_both_clients(tmp_path: Path) -> Non
 
 
 def test_every_file_of_the_blocking_client_says_what_it_was_made_from() -> None:
+    both = [
+        {path.relative_to(PACKAGE / side).as_posix() for path in (PACKAGE / side).rglob("*.py")}
+        for side in ("_async", "_sync")
+    ]
+    assert both[0] == both[1]
     for path in sorted((PACKAGE / "_sync").rglob("*.py")):
         twin = path.relative_to(PACKAGE / "_sync").as_posix()
         first = path.read_text(encoding="utf-8").splitlines()[0]
@@ -73,3 +79,12 @@ def test_a_rule_that_nothing_uses_is_an_error(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(unasync, "RULES", ((r"\bawait ", ""), (r"\bnever_written\b", "")))
     with pytest.raises(GeneratorError, match=r"no module uses the rule .*never_written.*remove it"):
         unasync.unasync({"a.py": "await x"})
+
+
+def test_nothing_of_the_blocking_client_speaks_of_waiting() -> None:
+    words = re.compile(r"\b(async|await|awaited|asynchronous|asyncio|event loop)\b")
+    for path in (PACKAGE / "_sync").rglob("*.py"):
+        found = [
+            line for line in path.read_text(encoding="utf-8").splitlines()[1:] if words.search(line)
+        ]
+        assert found == [], path

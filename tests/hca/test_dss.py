@@ -110,7 +110,7 @@ class TestDeployment:
     def test_a_url_that_is_not_a_text_is_refused(self) -> None:
         config = HCAConfig()
         config.DSSClient.swagger_url = 7
-        with pytest.raises(InvalidArgument, match="7 is not the URL of a specification"):
+        with pytest.raises(InvalidArgument, match="7 is not a valid URL of a specification"):
             DSSClient(config)
 
     def test_a_subclass_has_a_section_of_its_own(
@@ -289,7 +289,7 @@ class TestDownloads:
         error = caught.value
         assert (error.code, error.reason, error.response.status_code) == (404, "not_found", 404)
         assert str(error).startswith("not_found: ")
-        assert "is not a DSS" in str(error)
+        assert "is not a valid DSS" in str(error)
         assert list(here.iterdir()) == []
 
     def test_uuids_may_be_objects(self, dss: DSSClient, here: Path) -> None:

@@ -1,5 +1,7 @@
 """What programs do with operations of `hca`: replaced, given objects, and arguments of before."""
 
+import copy
+import pickle
 import uuid
 from typing import Any
 from unittest import mock
@@ -185,3 +187,22 @@ class TestResponses:
         assert dss.head_file(uuid=file, replica="aws").url == asked
         with dss.get_file.stream(uuid=file, replica="aws") as response:
             assert response.url == asked
+
+
+def test_a_client_with_one_replaced_travels_without_it(dss: DSSClient) -> None:
+    dss.get_file = lambda **_: "mine"  # type: ignore[assignment]
+    twin = pickle.loads(pickle.dumps(dss))
+    assert hasattr(twin.get_file, "stream")
+
+
+def test_a_client_stays_with_its_deployment(
+    origins: Origins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (origins(Reply(200, JSON, b"{}")).url for _ in range(2))
+    monkeypatch.setenv("DSS_URL", first)
+    dss = DSSClient()
+    monkeypatch.setenv("DSS_URL", second)
+    dss.timeout_policy = (1, 2)
+    for each in (dss, copy.deepcopy(dss), pickle.loads(pickle.dumps(dss))):
+        assert each.host.startswith(first)
+        assert each.swagger_url.startswith(first)

@@ -191,3 +191,12 @@ def test_a_root_that_is_a_url(load: Load) -> None:
 def test_only_a_running_service() -> None:
     with pytest.raises(RuntimeError, match="not running"):
         LocalDSS().reset()
+
+
+def test_a_file_in_the_place_of_a_bucket_goes(tmp_path: Path) -> None:
+    with LocalDSS(tmp_path) as dss:
+        (tmp_path / "aws" / "checkout").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "aws" / "checkout").rmdir()
+        (tmp_path / "aws" / "checkout").write_text("", encoding="utf-8")
+        dss.reset()
+        assert not (tmp_path / "aws" / "checkout").exists()

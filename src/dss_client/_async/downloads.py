@@ -23,7 +23,7 @@ __all__ = ["AsyncDownloads"]
 
 
 class AsyncDownloads(AsyncOperations):
-    """Downloads of an asynchronous client; the same engine, run beside the event loop."""
+    """Downloads, as methods of the client."""
 
     async def download(
         self,

@@ -1,4 +1,4 @@
-"""What a download asks of the client. It runs in threads of its own, beside the event loop."""
+"""What a download asks of the client. It asks from threads of its own."""
 
 from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager

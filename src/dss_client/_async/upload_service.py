@@ -1,4 +1,4 @@
-"""What an upload asks of the client. It runs in threads of its own, beside the event loop."""
+"""What an upload asks of the client. It asks from threads of its own."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING

@@ -122,6 +122,18 @@ class LoopGuard:
             )
         return True
 
+    def need_same(self) -> None:
+        """Refuse another loop, for an HTTP client that was given and cannot be made anew.
+
+        Raises:
+            DSSError: Another loop runs now than the last time.
+        """
+        if self.has_moved():
+            raise DSSError(
+                "the HTTP client that was given belongs to an event loop that has ended: make both"
+                " anew"
+            )
+
 
 class Prefetcher(Generic[T]):
     """Asks for things ahead, and gives them back in order."""

@@ -76,6 +76,9 @@ class LoopGuard:
         """Return False."""
         return False
 
+    def need_same(self) -> None:
+        """Do nothing: any thread can use an HTTP client that was given."""
+
 
 class Prefetcher(Generic[T]):
     """Asks for things ahead, and gives them back in order."""

@@ -24,7 +24,7 @@ __all__ = ["Downloads"]
 
 
 class Downloads(Operations):
-    """Downloads of a blocking client; the same engine, run beside the event loop."""
+    """Downloads, as methods of the client."""
 
     def download(
         self,

@@ -109,12 +109,13 @@ class StorageResponse:
 
 
 class Transport:
-    """Sends requests and awaits their answers. Everything that the client is made of shares it.
+    """Sends requests and returns their answers. Everything that the client is made of shares it.
 
     Args:
         options: The settings.
         http_client: The client for the API, instead of one made here; its owner closes it.
         storage_client: The same for storage. It must hold no credential.
+        parent: The transport whose connections and token to share.
 
     Attributes:
         options: The settings.
@@ -128,14 +129,22 @@ class Transport:
         *,
         http_client: Client | None = None,
         storage_client: Client | None = None,
+        parent: "Transport | None" = None,
     ) -> None:
         self.options = options
-        self.tokens: Tokens = Tokens(options)
+        self._parent = parent
+        timeout = options.timeout or Timeout()
         self.connections: ConnectionPool | None = None
-        if storage_client is None:
-            self.connections = ConnectionPool(options.timeout or Timeout(), tls_context)
-        self._clients = _Clients(http_client, storage_client)
-        self._is_sibling = False
+        if parent is None:
+            self.tokens: Tokens = Tokens(options)
+            self._clients = _Clients(http_client, storage_client)
+            if storage_client is None:
+                self.connections = ConnectionPool(timeout, tls_context)
+        else:
+            self.tokens = parent.tokens
+            self._clients = parent._clients
+            if parent.connections is not None:
+                self.connections = parent.connections.with_timeout(timeout)
 
     @property
     def has_custom_clients(self) -> bool:
@@ -144,14 +153,7 @@ class Transport:
 
     def with_options(self, options: Options) -> "Transport":
         """Return a transport with other settings over the same connections."""
-        sibling = Transport(options)
-        sibling.tokens = self.tokens
-        sibling.connections = None
-        if self.connections is not None:
-            sibling.connections = self.connections.with_timeout(options.timeout or Timeout())
-        sibling._clients = self._clients
-        sibling._is_sibling = True
-        return sibling
+        return Transport(options, parent=self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.has_custom_clients:
@@ -162,8 +164,8 @@ class Transport:
         return type(self), (self.options,)
 
     def close(self) -> None:
-        """Close the connections, unless they belong to the transport that this is a sibling of."""
-        if not self._is_sibling:
+        """Close the connections, unless they belong to a parent."""
+        if self._parent is None:
             if self.connections is not None:
                 self.connections.close()
             self._clients.close()
@@ -341,6 +343,7 @@ class _Clients:
     def _check(self, given: Client) -> None:
         if given.is_closed:
             raise DSSError("the HTTP client that was given is closed: make both anew")
+        self._loop.need_same()
         if self._is_forked:
             raise DSSError(
                 "an HTTP client that was given to a client cannot be used in a forked process:"

@@ -171,7 +171,8 @@ class _Root(App):
                 raise
             is_about_value = isinstance(error, click.BadParameter)
             text = error.format_message() if is_about_value else error.message
-            raise click.UsageError(f"{text} Use: dss {form}", error.ctx) from error
+            sentence = text if text.endswith((".", "?", "!")) else f"{text}."
+            raise click.UsageError(f"{sentence} Use: dss {form}", error.ctx) from error
 
 
 def _show_trace(error: Exception) -> None:

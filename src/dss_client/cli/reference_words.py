@@ -21,6 +21,7 @@ _ARGUMENTS = {
 }
 _COMMANDS = {"clear-hca-cache": "clear-cache"}
 _FILTERS = frozenset({"--data-filter", "--metadata-filter"})
+_NEED_BUNDLE = frozenset({"download", "get-bundle"})
 _LEFT_OUT = "--min-delay-seconds"  # there is nothing like it here
 _GET_BUNDLE = frozenset({"--uuid", "--version", "--replica"})
 _SECRETS = frozenset({"--access-token", "--hmac-secret-key"})
@@ -80,6 +81,8 @@ def _rewritten(name: str, words: list[str]) -> list[str]:
             option = ""
     if name == "upload" and not any(word.startswith("--staging-bucket") for word in others):
         others += ["--staging-bucket", "BUCKET"]
+    if name in _NEED_BUNDLE and others != words and not (arguments or any(map(_is_bundle, others))):
+        arguments.append("UUID")
     return [*arguments, *others]
 
 

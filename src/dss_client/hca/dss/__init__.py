@@ -13,12 +13,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, cast
 from uuid import UUID
 
+from ..._endpoints import ENDPOINTS
 from ..._sync import client
 from ..._sync.transport import Transport
 from ...errors import InvalidArgument
 from ...types import Replica
 from ...versions import InvalidUUID, InvalidVersion
-from .._method import Method
 from .._methods import Methods
 from .._swagger_client import SwaggerClient, policies
 from .._translate import translate_errors
@@ -105,6 +105,7 @@ class DSSClient(SwaggerClient, Methods):
         token = self._configured_token()
         arguments: dict[str, Any] = {"token": token} | policies(self) | self._session_kwargs
         self._client = _Client(self._url, **arguments)
+        self._url = self._client.url  # where it came from may change meanwhile
         self._close = weakref.finalize(self, self._client.close)
 
     def _reconnect(self) -> None:
@@ -133,7 +134,7 @@ class DSSClient(SwaggerClient, Methods):
         return {
             name: value
             for name, value in self.__dict__.items()
-            if name not in made and not isinstance(value, Method)
+            if name not in made and name not in ENDPOINTS
         }
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
@@ -151,7 +152,9 @@ class DSSClient(SwaggerClient, Methods):
             ):
                 continue
             if not isinstance(url, str):
-                raise InvalidArgument(f"{url!r} is not the URL of a specification: expected a text")
+                raise InvalidArgument(
+                    f"{url!r} is not a valid URL of a specification: expected a text"
+                )
             return url
         return None
 

@@ -171,8 +171,10 @@ class DirectoryBucket:
 
     def clear(self) -> None:
         """Delete all objects."""
-        if self.path.exists():
+        if self.path.is_dir():
             shutil.rmtree(self.path)
+        else:
+            self.path.unlink(missing_ok=True)
 
     def _file(self, key: str) -> Path:
         check_key(key)

@@ -53,6 +53,6 @@ if not TYPE_CHECKING:
         plain = name.removeprefix("Async")
         if plain not in _MODULES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        colour = "_sync" if name == plain else "_async"
-        module = import_module(f"dss_client.{colour}.operations{_MODULES[plain]}")
+        package = "_sync" if name == plain else "_async"
+        module = import_module(f"dss_client.{package}.operations{_MODULES[plain]}")
         return getattr(module, name)
