@@ -189,6 +189,26 @@ def test_siblings_share_connections_and_do_not_close_them(origins: Origins) -> N
     assert api.connections == 1
 
 
+def test_siblings_share_the_connections_of_downloads(origins: Origins) -> None:
+    storage = origins(Reply(body=CONTENT))
+
+    def read(dss: DSSClient) -> bytes:
+        buffer = bytearray(len(CONTENT))
+        with dss.as_source().open(storage.url) as content:
+            assert content.readinto(memoryview(buffer)) == len(CONTENT)
+        return bytes(buffer)
+
+    with DSSClient("http://h") as dss:
+        with dss.with_options(timeout=1) as sibling:
+            assert read(sibling) == read(dss) == CONTENT
+        assert read(dss) == CONTENT
+        assert storage.connections == 1
+    assert read(sibling) == CONTENT
+    assert storage.connections == 2  # the first was closed with the parent
+    sibling.close()
+    dss.close()
+
+
 def test_a_given_http_client_stays_open(origins: Origins) -> None:
     storage = origins(Reply(body=CONTENT))
     api = origins(Reply(302, {**FILE_HEADERS, "Location": storage.url}))

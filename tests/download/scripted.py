@@ -4,7 +4,6 @@ import hashlib
 import io
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from typing import Literal
 
 from attrs import Factory, define, field, frozen
 
@@ -21,7 +20,7 @@ from dss_client.errors import (
     ResponseInfo,
 )
 from dss_client.models import CollectionItem, FileVersion, GetBundleResponse
-from dss_client.types import JSONMapping
+from dss_client.types import JSONMapping, Replica
 from dss_client.versions import FQID
 
 BUNDLE = "aaaaaaaa-0000-4000-8000-000000000001"
@@ -29,8 +28,6 @@ VERSION = "2019-01-01T000000.000000Z"
 LATER = "2020-02-02T000000.000000Z"
 FQ = FQID(BUNDLE, VERSION)
 INFO = RequestInfo("GET", "http://storage/blob")
-
-Replica = Literal["aws", "gcp"]
 
 
 def sha256(content: bytes) -> str:

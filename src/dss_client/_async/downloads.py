@@ -49,8 +49,8 @@ class AsyncDownloads(AsyncOperations):
         """Download the files of a bundle to ``<download_dir>/<uuid>.<version>/``.
 
         Each file is verified, kept once in ``<download_dir>/.hca/v2/files_2_4`` under its sha256
-        and linked from there; ``bundle.json`` describes the bundle. The next run continues one that
-        was broken off.
+        and linked from there; ``bundle.json`` describes the bundle. The next run continues an
+        interrupted one.
 
         Args:
             bundle_uuid: Id of the bundle.
@@ -81,7 +81,7 @@ class AsyncDownloads(AsyncOperations):
             What became of each file.
 
         Raises:
-            DSSError: The bundle itself cannot be had.
+            DSSError: The bundle itself cannot be read.
             NameClash: Two of its names clash, and `clash` is ``error``.
             DiskFull: There is no room for it; nothing was written.
             DownloadError: Some files failed; it holds every failure, and the report.
@@ -138,7 +138,7 @@ class AsyncDownloads(AsyncOperations):
     ) -> "DownloadReport":
         """Download several bundles, each to its directory, as `download` does.
 
-        A bundle that cannot be had fails by itself; the others go on.
+        A bundle that cannot be read fails by itself; the others go on.
 
         Args:
             bundles: Their fully qualified ids, as `FQID` or as ``<uuid>.<version>``.
@@ -333,7 +333,7 @@ class AsyncDownloads(AsyncOperations):
             What became of each file.
 
         Raises:
-            DSSError: The collection itself cannot be had.
+            DSSError: The collection itself cannot be read.
             DownloadError: Some files failed; it holds every failure, and the report.
             ValueError: Options that exclude each other.
         """

@@ -42,7 +42,7 @@ class AsyncUploads(AsyncOperations):
         below `src_dir`, and are checked before any byte is sent. All files and the bundle get the
         same version. The client needs a token.
 
-        An upload that was broken off is continued by the next call with the same directory,
+        The next call continues an interrupted upload, if it has the same directory,
         deployment, replica and bucket: neither files nor parts of files are sent twice, unless they
         changed. After a fault that leaves it open whether the service did its part, the service is
         asked, and nothing is made twice.

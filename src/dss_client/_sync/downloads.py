@@ -50,8 +50,8 @@ class Downloads(Operations):
         """Download the files of a bundle to ``<download_dir>/<uuid>.<version>/``.
 
         Each file is verified, kept once in ``<download_dir>/.hca/v2/files_2_4`` under its sha256
-        and linked from there; ``bundle.json`` describes the bundle. The next run continues one that
-        was broken off.
+        and linked from there; ``bundle.json`` describes the bundle. The next run continues an
+        interrupted one.
 
         Args:
             bundle_uuid: Id of the bundle.
@@ -82,7 +82,7 @@ class Downloads(Operations):
             What became of each file.
 
         Raises:
-            DSSError: The bundle itself cannot be had.
+            DSSError: The bundle itself cannot be read.
             NameClash: Two of its names clash, and `clash` is ``error``.
             DiskFull: There is no room for it; nothing was written.
             DownloadError: Some files failed; it holds every failure, and the report.
@@ -139,7 +139,7 @@ class Downloads(Operations):
     ) -> "DownloadReport":
         """Download several bundles, each to its directory, as `download` does.
 
-        A bundle that cannot be had fails by itself; the others go on.
+        A bundle that cannot be read fails by itself; the others go on.
 
         Args:
             bundles: Their fully qualified ids, as `FQID` or as ``<uuid>.<version>``.
@@ -334,7 +334,7 @@ class Downloads(Operations):
             What became of each file.
 
         Raises:
-            DSSError: The collection itself cannot be had.
+            DSSError: The collection itself cannot be read.
             DownloadError: Some files failed; it holds every failure, and the report.
             ValueError: Options that exclude each other.
         """

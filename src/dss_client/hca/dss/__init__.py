@@ -275,7 +275,7 @@ class DSSClient(SwaggerClient, Methods):
 
         Raises:
             DownloadFailed: A `RuntimeError`: some files failed; it holds the report.
-            SwaggerAPIException: The bundle itself cannot be had; 404 also where its id or version
+            SwaggerAPIException: The bundle itself cannot be read; 404 also where its id or version
                 is malformed.
             ValueError: Options that exclude each other, or names that clash.
         """
@@ -370,7 +370,7 @@ class DSSClient(SwaggerClient, Methods):
 
         Raises:
             DownloadFailed: A `RuntimeError`: some files failed; it holds the report.
-            SwaggerAPIException: The collection itself cannot be had; 404 also where its id or
+            SwaggerAPIException: The collection itself cannot be read; 404 also where its id or
                 version is malformed.
         """
         with _downloading():
