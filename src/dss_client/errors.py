@@ -100,7 +100,7 @@ class ResponseInfo:
     Attributes:
         status_code: The HTTP status.
         headers: All headers, names in lower case.
-        content: The body, without secrets.
+        content: The body, without secrets; of a long one its first 64 KiB.
     """
 
     status_code: int
