@@ -157,6 +157,7 @@ class TestAnswersThatBreakTheSpecification:
         with pytest.raises(DSSDecodeError) as caught:
             drive(url=api.url, options={"token": TOKEN}).call("get_collections")
         assert_unseen(*texts_of(caught.value))
+        assert caught.value.__cause__ is caught.value.__context__ is None  # pydantic's has the body
 
     @pytest.mark.parametrize("name", ["get_file.stream", "get_file.locate", "head_file"])
     def test_in_headers(self, name: str, drive: Driver, origins: Origins) -> None:

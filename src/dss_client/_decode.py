@@ -48,13 +48,14 @@ def decode_json(model: type[ModelT], *, unwrap: str | None = None) -> Decoder[Mo
         try:
             return model.model_validate_json(response.content)
         except ValidationError as error:
-            inner = _unwrapped(response.content, unwrap)
-            if inner is None:
-                raise _decode_error(response, error) from error
+            fault = _decode_error(response, error)
+        inner = _unwrapped(response.content, unwrap)
+        if inner is not None:
             try:
                 return model.model_validate(inner)
-            except ValidationError as inner_error:
-                raise _decode_error(response, inner_error) from inner_error
+            except ValidationError as error:
+                fault = _decode_error(response, error)
+        raise fault  # without pydantic's error: that keeps the body, which may hold a token
 
     return decode
 
@@ -74,12 +75,14 @@ def decode_object(response: Response) -> JSONObject:
     """Decode a JSON object that the specification leaves open; an empty body is an empty object."""
     if not response.content:
         return {}
+    document: object = None
     try:
-        document: object = json.loads(response.content)
-    except (ValueError, RecursionError) as error:
-        raise _unreadable(response, "the answer is not JSON") from error
+        document = json.loads(response.content)
+        problem = "the answer is not a JSON object"
+    except (ValueError, RecursionError):  # not kept as the cause: it holds the body
+        problem = "the answer is not JSON"
     if not isinstance(document, dict):
-        raise _unreadable(response, "the answer is not a JSON object")
+        raise _unreadable(response, problem)
     return cast("JSONObject", document)
 
 
@@ -106,7 +109,8 @@ def decode_headers(model: type[HeadersT]) -> Decoder[HeadersT]:
         try:
             return model.from_headers(response.headers)
         except ValidationError as error:
-            raise _decode_error(response, error) from error
+            fault = _decode_error(response, error)
+        raise fault
 
     return decode
 
