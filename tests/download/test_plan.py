@@ -16,6 +16,7 @@ from dss_client.download.resolve import Extent
 from dss_client.download.want import FILES_OF_A_BUNDLE, BundleRule, Expanded
 from dss_client.errors import DSSError, InvalidArgument, NotFound
 from dss_client.models import FileVersion
+from dss_client.types import Replica
 from dss_client.versions import InvalidVersion
 
 from .scripted import (
@@ -23,7 +24,6 @@ from .scripted import (
     FQ,
     LATER,
     VERSION,
-    Replica,
     ScriptedSource,
     broken,
     page_of,

@@ -14,8 +14,9 @@ from dss_client.download.resolve import worth_a_bundle_call as worth
 from dss_client.download.task import FileTask
 from dss_client.errors import DSSError, NotFound
 from dss_client.models import FileVersion
+from dss_client.types import Replica
 
-from .scripted import BUNDLE, FQ, VERSION, Replica, ScriptedSource, broken, refusal, task_of
+from .scripted import BUNDLE, FQ, VERSION, ScriptedSource, broken, refusal, task_of
 
 LARGE = SMALL_BUNDLE + 16
 
