@@ -9,10 +9,10 @@ from dss_client.download import journal
 from dss_client.download.errors import FileDownloadError
 from dss_client.download.fetch import Fetch, How
 from dss_client.download.filestore import FileStore
-from dss_client.download.progress import Progress, ProgressEvent
 from dss_client.download.report import State
 from dss_client.download.resolve import BundleUrls
 from dss_client.download.task import FileResult, FileTask
+from dss_client.transfer.progress import Progress, ProgressEvent
 
 from .scripted import FQ, ScriptedSource, Try, task_of
 

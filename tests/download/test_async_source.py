@@ -13,11 +13,11 @@ import pytest
 from dss_client import AsyncDSSClient, DSSClient, ProgressEvent
 from dss_client._backend.asynchronous import run_transfer
 from dss_client.download import DownloadError
-from dss_client.download.errors import Stopped
 from dss_client.download.lanes import Limits
 from dss_client.errors import InvalidArgument, NotFound
 from dss_client.local import LoadedBundle, LocalDSS
 from dss_client.manifest import manifest_rows
+from dss_client.transfer.cancel import Stopped
 from tests.drive import run_with_two_threads
 
 LARGE = bytes(range(256)) * 8192

@@ -21,12 +21,12 @@ from dss_client.download import (
     inspect_files,
     verify_tree,
 )
-from dss_client.download.errors import Stopped
 from dss_client.download.filestore import FileStore, sha256_of
-from dss_client.download.progress import Progress
 from dss_client.errors import InvalidArgument
 from dss_client.local import LocalDSS
 from dss_client.manifest import ManifestError, write_manifest
+from dss_client.transfer.cancel import Stopped
+from dss_client.transfer.progress import Progress
 
 from .sample import sample_rows, write_sample
 from .scripted import BUNDLE, FQ, ScriptedSource

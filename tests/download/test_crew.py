@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from dss_client.download import ChecksumMismatch
 from dss_client.download.crew import Crew
 from dss_client.download.fetch import Fetch
-from dss_client.download.progress import Progress
 from dss_client.download.resolve import BundleUrls
 from dss_client.download.task import FileResult, FileTask
+from dss_client.transfer.progress import Progress
 
 from .fetching import how_to
 from .scripted import FQ, ScriptedSource, Try, broken, refusal, sha256, task_of

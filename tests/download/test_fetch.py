@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 
 from dss_client.download import ChecksumMismatch, SizeMismatch
 from dss_client.download import journal as journals
-from dss_client.download.errors import ShortBody, Stopped, WrongRange
+from dss_client.download.errors import ShortBody, WrongRange
 from dss_client.download.fetch import Fetch
-from dss_client.download.progress import Progress
 from dss_client.download.resolve import BundleUrls
 from dss_client.errors import (
     DSSConnectionError,
@@ -27,6 +26,8 @@ from dss_client.errors import (
     ServerError,
     TooManyRequests,
 )
+from dss_client.transfer.cancel import Stopped
+from dss_client.transfer.progress import Progress
 
 from .fetching import CONTENT, Clock, fetch, how_to, run
 from .scripted import (

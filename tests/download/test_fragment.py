@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dss_client.download.fragment import FragmentOrder, InvalidPointer, fragment_name, resolve
-from dss_client.download.paths import settle_names
 from dss_client.download.want import BundleRule, Expanded
+from dss_client.transfer.names import settle_names
 
 from .scripted import ScriptedSource, Try
 

@@ -27,10 +27,10 @@ from dss_client.download import (
     run_job,
     shard_of_environment,
 )
-from dss_client.download.errors import Stopped
 from dss_client.errors import InvalidArgument
 from dss_client.local import LocalDSS
 from dss_client.manifest import COLUMNS, ManifestError, manifest_rows
+from dss_client.transfer.cancel import Stopped
 
 from .sample import ROWS, sample_rows, table, tree, write_sample
 from .scripted import ScriptedSource, Try, page_of, refusal

@@ -16,7 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dss_client.download import FileDownloadError, NameClash, UnsafeName
-from dss_client.download.paths import (
+from dss_client.transfer.names import (
     ClashPolicy,
     SafeDirectory,
     check_clashes,

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from dss_client.download import ProgressEvent
-from dss_client.download.progress import Progress
+from dss_client.transfer.progress import Progress
 
 from .scripted import FQ
 

@@ -9,8 +9,8 @@ import pytest
 from attrs import define, field
 
 from dss_client import Conflict, DSSConnectionError, NotFound, ServerError
-from dss_client.download.errors import Stopped
 from dss_client.local.faults.scenario import ScenarioLike
+from dss_client.transfer.cancel import Stopped
 from dss_client.upload import UploadError
 from dss_client.upload.commit import Pace
 from tests.drive import Driver

@@ -10,7 +10,8 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dss_client.download.journal import line, owner
+from dss_client.transfer.checked_lines import line
+from dss_client.transfer.owner import owner
 from dss_client.upload.checksums import Checksums
 from dss_client.upload.journal import Bundle, Journal, SentPart, journal_folder
 from dss_client.upload.walk import SourceFile

@@ -10,7 +10,7 @@ import pytest
 
 from dss_client import FQID, AsyncDSSClient, DSSClient, InvalidArgument
 from dss_client.download import ProgressEvent, UnsafeName
-from dss_client.download.errors import Stopped
+from dss_client.transfer.cancel import Stopped
 from dss_client.upload import DirectoryStaging, StagingError, UploadError, UploadReport
 from dss_client.versions import InvalidUUID, InvalidVersion
 from tests.drive import Driver, run_with_two_threads

@@ -4,6 +4,8 @@ The methods of `DSSClient` call these functions; `Source` is the part of a clien
 """
 
 from dss_client.manifest import ManifestError, ManifestSource
+from dss_client.transfer.names import resolve_under, safe_relative_path
+from dss_client.transfer.progress import ProgressCallback, ProgressEvent
 
 from .check import Fault, VerifyReport, verify_tree
 from .collection import download_collection, download_search
@@ -21,8 +23,6 @@ from .garbage import DownloadUnderWay, Garbage, GarbageReport, collect_garbage
 from .job_plan import JobError, JobPlan, JobSettings
 from .job_report import MergeReport, MissingShards, ShardResult
 from .jobs import JobOptions, merge_jobs, plan_jobs, run_job, shard_of_environment
-from .paths import resolve_under, safe_relative_path
-from .progress import ProgressCallback, ProgressEvent
 from .report import DownloadError, DownloadReport, FileReport
 from .run import download_bundle, download_bundles, download_manifest
 from .settings import DownloadOptions, Settings

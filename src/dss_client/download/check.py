@@ -8,11 +8,11 @@ import os
 from pathlib import Path
 
 from dss_client.errors import InvalidArgument
+from dss_client.transfer.progress import ProgressCallback
 
 from .check_report import Fault, VerifyReport
 from .check_tree import Checker
 from .contents import bundle_directories
-from .progress import ProgressCallback
 from .run import Layout
 
 __all__ = ["Fault", "VerifyReport", "verify_tree"]

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import cast
 
 from dss_client.manifest import USED, ManifestReader, RawRow
+from dss_client.transfer.names import BUNDLE_JSON, safe_relative_path
+from dss_client.transfer.progress import Progress, ProgressCallback
 from dss_client.versions import FQID
 
 from .check_report import Fault, FaultKind, VerifyReport
@@ -23,8 +25,6 @@ from .contents import (
 from .errors import InvalidChecksum, UnsafeName
 from .filestore import FileStore
 from .inspect_files import FileCheck, Finding, inspect_all
-from .paths import BUNDLE_JSON, safe_relative_path
-from .progress import Progress, ProgressCallback
 from .run import Layout
 
 __all__ = ["Checker"]

@@ -11,10 +11,10 @@ from typing import Any, cast
 
 from attrs import frozen
 
+from dss_client.transfer.names import BUNDLE_JSON, settle_names
 from dss_client.versions import FQID, InvalidUUID, InvalidVersion, is_uuid
 
 from .filestore import sha256_of
-from .paths import BUNDLE_JSON, settle_names
 
 __all__ = [
     "BadDescription",

@@ -8,7 +8,8 @@ from collections import deque
 from collections.abc import Callable
 from itertools import count
 
-from .errors import Stopped
+from dss_client.transfer.cancel import Stopped
+
 from .fetch import Fetch
 from .task import FileResult
 

@@ -11,16 +11,17 @@ from collections.abc import Iterable, Sequence
 from queue import Empty, SimpleQueue
 
 from dss_client.errors import DSSError
+from dss_client.transfer.cancel import Stopped
+from dss_client.transfer.progress import Progress
 
 from . import journal
-from .errors import FileDownloadError, SizeMismatch, Stopped
+from .errors import FileDownloadError, SizeMismatch
 from .fetch import How
 from .filestore import FileStore, Verify
 from .lanes import Lanes, Limits, News, room_for
 from .layout import Placer
 from .ledger import Ledger, LedgerExport
 from .outcome import Finisher, failed
-from .progress import Progress
 from .resolve import BundleUrls
 from .source import Source
 from .task import FileResult, FileTask

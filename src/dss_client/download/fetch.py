@@ -22,18 +22,18 @@ from dss_client.errors import (
     Forbidden,
     RangeNotSatisfiable,
 )
+from dss_client.transfer.cancel import Stopped
+from dss_client.transfer.progress import FileProgress
 
 from .errors import (
     ChecksumMismatch,
     ShortBody,
     SizeMismatch,
-    Stopped,
     WrongRange,
     file_error,
 )
 from .filestore import FileStore
 from .partial import Partial, Writer
-from .progress import FileProgress
 from .ranges import Asked, check_answer, short_content
 from .source import Content, Source
 from .task import FileResult, FileTask

@@ -11,8 +11,8 @@ from typing import Literal
 
 from attrs import frozen
 
-from .errors import Stopped
-from .progress import FileProgress, Progress
+from dss_client.transfer.cancel import Stopped
+from dss_client.transfer.progress import FileProgress, Progress
 
 __all__ = ["FileCheck", "Finding", "Problem", "inspect_all"]
 

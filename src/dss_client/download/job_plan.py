@@ -11,10 +11,10 @@ from attrs import asdict, fields_dict, frozen
 
 from dss_client._files import replacing
 from dss_client.errors import DSSError, InvalidArgument
+from dss_client.transfer.names import ClashPolicy
 from dss_client.types import Replica
 
 from .filestore import Verify
-from .paths import ClashPolicy
 from .run import LAYOUTS, Layout
 from .settings import DownloadOptions, Settings
 

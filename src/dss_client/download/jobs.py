@@ -15,6 +15,8 @@ from attrs import evolve
 
 from dss_client.errors import InvalidArgument
 from dss_client.manifest import USED, ManifestReader, ManifestSource
+from dss_client.transfer.names import ClashPolicy
+from dss_client.transfer.progress import ProgressCallback
 from dss_client.types import Replica
 
 from .filestore import FileStore, Verify
@@ -23,8 +25,6 @@ from .job_plan import JobError, JobPlan, JobSettings, write_whole
 from .job_report import MergeReport, MissingShards, ShardResult, ShardState
 from .job_split import Splitter
 from .lines import head_of, report_lines
-from .paths import ClashPolicy
-from .progress import ProgressCallback
 from .report import DownloadError, DownloadReport
 from .run import Layout, download_manifest
 from .source import HasSource, Source

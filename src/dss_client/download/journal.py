@@ -10,18 +10,18 @@ dead (same machine, no such process); from any other owner it copies the verifie
 """
 
 import hashlib
-import json
 import os
-import platform
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from attrs import field, frozen
+
+from dss_client.transfer.checked_lines import line, records
+from dss_client.transfer.owner import is_alive, may_run, owner, tag
 
 __all__ = [
     "Digest",
@@ -32,6 +32,7 @@ __all__ = [
     "header",
     "is_alive",
     "leftovers",
+    "line",
     "owner",
     "proven",
     "read_at",
@@ -46,7 +47,6 @@ _FORMAT = 1
 _BLOCK = 1 << 20
 _NAME = re.compile(r"([0-9a-f]{64})\.[0-9a-z-]+\.journal")
 _TAGGED = re.compile(r"(?:([0-9a-f]{64})\.)?([0-9a-f]{8})-([0-9]+)-([0-9]*)-[0-9a-z-]+\.[a-z]+")
-_LINE = re.compile(rb"([0-9a-f]{8}) (.*)", re.DOTALL)
 
 
 class Digest(Protocol):
@@ -139,29 +139,6 @@ def entry(range_: Range) -> bytes:
     return line(proof)
 
 
-def line(record: dict[str, object]) -> bytes:
-    """Return a record as a line with its own checksum."""
-    text = json.dumps(record, separators=(",", ":")).encode()
-    return b"%08x %s\n" % (zlib.crc32(text), text)
-
-
-def records(text: bytes) -> Iterator[dict[str, Any]]:
-    """Yield the records of a journal's text, up to the first line that is torn."""
-    *lines, torn = text.split(b"\n")
-    for each in lines:
-        match = _LINE.fullmatch(each)
-        if match is None or zlib.crc32(match[2]) != int(match[1], 16):
-            return
-        try:
-            record: object = json.loads(match[2])
-        except ValueError:  # the checksum of nothing is 0
-            return
-        if not isinstance(record, dict):
-            return
-        yield cast("dict[str, Any]", record)
-    del torn  # a line without its end says nothing
-
-
 def _range(record: dict[str, Any]) -> Range:
     start, end = int(record["from"]), int(record["to"])
     if not 0 <= start < end:
@@ -194,7 +171,7 @@ def tidy(partials: Path, place: Callable[[str], str]) -> None:
         names.update(os.listdir(partials))
     for name in names:
         match = _TAGGED.fullmatch(name)
-        if match is None or _may_run(*match.groups()[1:]):
+        if match is None or may_run(*match.groups()[1:]):
             continue
         journal, part = ((partials / name).with_suffix(end) for end in (".journal", ".part"))
         stored = match[1] is None or os.path.exists(place(match[1]))
@@ -306,68 +283,3 @@ def delete(journal: Path) -> None:
     """Remove a journal and its partial file."""
     for path in (journal.with_suffix(".part"), journal):
         path.unlink(missing_ok=True)
-
-
-@cache
-def _machine() -> str:
-    """Return the scope of process ids: this boot of this machine, this container."""
-    parts = [platform.node()]
-    with suppress(OSError):
-        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip())
-        parts.append(str(os.stat("/proc/self/ns/pid").st_ino))
-    return "/".join(parts)
-
-
-def owner() -> str:
-    """Return the identity of this process, so that others can tell whether it is alive."""
-    return f"{_machine()}#{os.getpid()}#{_started(os.getpid())}"
-
-
-def is_alive(name: str) -> bool:
-    """Tell whether an owner may still be at work."""
-    machine, _, rest = name.partition("#")
-    pid, _, started = rest.partition("#")
-    return machine != _machine() or not pid.isdecimal() or _runs(pid, started)
-
-
-def tag() -> str:
-    """Return the identity of this process, for file names."""
-    return f"{_machine_tag()}-{os.getpid()}-{_started(os.getpid())}"
-
-
-def _may_run(machine: str, pid: str, started: str) -> bool:
-    return machine != _machine_tag() or _runs(pid, started)
-
-
-@cache
-def _machine_tag() -> str:
-    return f"{zlib.crc32(_machine().encode()):08x}"
-
-
-def _runs(pid: str, started: str) -> bool:
-    if os.name != "posix":
-        return True
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True
-    if _facts(int(pid))[:1] in (["Z"], ["X"]):
-        return False  # it has ended, and only its parent has not taken note
-    return not started or started == _started(int(pid))
-
-
-def _started(pid: int) -> str:
-    """Return when a process was started, in the system's own ticks; empty where it is not told."""
-    facts = _facts(pid)
-    return facts[19] if facts else ""
-
-
-def _facts(pid: int) -> list[str]:
-    """Return what the system tells of a process, from its state on; empty where it tells none."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
-    except OSError:
-        return []
-    return text.rpartition(")")[2].split()

@@ -13,6 +13,7 @@ from queue import SimpleQueue
 from attrs import frozen
 
 from dss_client.errors import DSSError
+from dss_client.transfer.progress import FileProgress, Progress
 
 from . import journal
 from .crew import Crew
@@ -21,7 +22,6 @@ from .fetch import Fetch, How, Urls
 from .filestore import Found
 from .load import Load
 from .outcome import Finisher, failed, verified
-from .progress import FileProgress, Progress
 from .resolve import BundleUrls
 from .small import SMALL, Job, SmallFiles
 from .task import FileResult, FileTask

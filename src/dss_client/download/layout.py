@@ -11,9 +11,10 @@ import shutil
 import sys
 from pathlib import Path
 
+from dss_client.transfer.names import SafeDirectory
+
 from .errors import FileDownloadError
 from .filestore import close_synced, is_regular, sha256_of, temporary_beside
-from .paths import SafeDirectory
 from .report import Link
 
 __all__ = ["Placer"]

@@ -9,13 +9,13 @@ from attrs import frozen
 
 from dss_client.errors import DSSError, DSSResponseError, DSSTimeout, InvalidArgument, NotFound
 from dss_client.manifest import MAX_SIZE
+from dss_client.transfer.names import BUNDLE_JSON, settle_names
 from dss_client.types import JSONObject, Replica
 from dss_client.versions import FQID
 
 from .errors import FileDownloadError, ManifestMismatch, NameClash, UnsafeName
 from .indented import indented
 from .ledger import ManifestEntry
-from .paths import BUNDLE_JSON, settle_names
 from .resolve import Extent
 from .source import Source
 from .task import FileResult, FileTask

@@ -9,13 +9,13 @@ from typing import Required, TypedDict
 from attrs import field, frozen
 
 from dss_client.errors import InvalidArgument
+from dss_client.transfer.names import ClashPolicy
+from dss_client.transfer.progress import Progress, ProgressCallback
 from dss_client.types import Replica
 
 from .engine import Engine
 from .filestore import Verify
 from .lanes import Limits
-from .paths import ClashPolicy
-from .progress import Progress, ProgressCallback
 from .source import HasSource, Source, as_source
 from .want import BundleRule
 

@@ -13,9 +13,9 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from attrs import evolve, frozen
 
 from dss_client.errors import DSSError
+from dss_client.transfer.cancel import Stopped
 
 from .engine import Engine
-from .errors import Stopped
 from .ledger import LedgerExport
 from .orders import KnownFiles
 from .settings import Settings

@@ -6,10 +6,10 @@ from typing import Protocol
 
 from attrs import field, frozen
 
+from dss_client.transfer.names import ClashPolicy
 from dss_client.types import Replica
 from dss_client.versions import FQID
 
-from .paths import ClashPolicy
 from .resolve import Extent
 from .source import Source
 from .task import FileResult, FileTask

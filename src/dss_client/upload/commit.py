@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from dss_client.download.errors import Stopped
 from dss_client.errors import (
     Conflict,
     DSSConnectionError,
@@ -16,6 +15,7 @@ from dss_client.errors import (
     NotFound,
     ServerError,
 )
+from dss_client.transfer.cancel import Stopped
 from dss_client.types import Replica
 
 from .checksums import Checksums

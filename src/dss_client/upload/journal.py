@@ -19,8 +19,9 @@ from uuid import uuid4
 
 from attrs import asdict, define, evolve, field, frozen
 
-from dss_client.download.journal import is_alive, line, owner, records, tag
 from dss_client.settings import user_directory
+from dss_client.transfer.checked_lines import line, records
+from dss_client.transfer.owner import is_alive, owner, tag
 
 from .checksums import Checksums
 from .errors import UploadError

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
-from dss_client.download.errors import Stopped
-from dss_client.download.progress import FileProgress, Progress, ProgressCallback
 from dss_client.errors import DSSError, InvalidArgument, NotFound, ServerError
+from dss_client.transfer.cancel import Stopped
+from dss_client.transfer.progress import FileProgress, Progress, ProgressCallback
 from dss_client.types import Replica
 from dss_client.versions import FQID, normal_uuid, parse_version
 

@@ -9,8 +9,8 @@ from typing import BinaryIO
 
 from attrs import field, frozen
 
-from dss_client.download.errors import Stopped
-from dss_client.download.progress import FileProgress
+from dss_client.transfer.cancel import Stopped
+from dss_client.transfer.progress import FileProgress
 
 from .checksums import Hasher, part_size
 from .errors import LostUpload

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from attrs import frozen
 
-from dss_client.download.errors import UnsafeName
-from dss_client.download.paths import check_clashes, safe_relative_path
+from dss_client.transfer.errors import UnsafeName
+from dss_client.transfer.names import check_clashes, safe_relative_path
 
 from .errors import UploadError
 

@@ -1,0 +1,1 @@
+"""What downloads and uploads share."""
