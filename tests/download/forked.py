@@ -1,0 +1,244 @@
+"""Runs functions in processes of their own, where the system can be made to fail.
+
+``python -m tests.download.forked`` imports what a download needs once and then forks for each
+function, so that a download in a process of its own takes milliseconds. What it calls of module
+`os` goes through `Break`s: that is set up before the client is imported.
+"""
+
+import builtins
+import errno
+import io
+import os
+import pickle
+import signal
+import sqlite3
+import sys
+import threading
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from functools import wraps
+from importlib import import_module
+from pathlib import Path
+from typing import IO, Any
+
+from attrs import frozen
+
+CALLS = (
+    *("open", "read", "pread", "write", "pwrite", "writev", "pwritev", "sendfile"),
+    *("copy_file_range", "posix_fallocate", "ftruncate", "truncate", "fsync", "fdatasync"),
+    *("stat", "lstat", "fstat", "scandir", "listdir", "mkdir", "rmdir", "unlink", "remove"),
+    *("rename", "replace", "link", "symlink", "utime", "chmod"),
+)
+"""What can fail of module `os`; ``open``, ``read`` and ``write`` are also those of file objects."""
+
+
+@frozen
+class Break:
+    """A call of the system that fails.
+
+    Attributes:
+        call: Its name in module `os`.
+        error: Name of the error.
+        below: Only for paths that hold this text.
+        first: The first use that fails, from 1.
+        last: The last one; None: all from the first on.
+    """
+
+    call: str
+    error: str
+    below: str = ""
+    first: int = 1
+    last: int | None = None
+
+
+class Breaks:
+    """The breaks in force, and the calls counted."""
+
+    def __init__(self) -> None:
+        self.all: list[Break] = []
+        self.below: str | None = None
+        self.counts: Counter[str] = Counter()
+        self._hits: Counter[int] = Counter()
+        self._lock = threading.Lock()
+
+    def met(self, call: str, arguments: tuple[object, ...], folder: object = None) -> None:
+        """Fail a call where it is to fail."""
+        if self.below is None:
+            return
+        paths = [path_of(argument, folder) for argument in arguments[:2]]
+        if not any(self.below in path for path in paths):
+            return
+        with self._lock:
+            self.counts[call] += 1
+            for number, each in enumerate(self.all):
+                if each.call != call or not any(each.below in path for path in paths):
+                    continue
+                self._hits[number] += 1
+                if each.first <= self._hits[number] <= (each.last or sys.maxsize):
+                    code = getattr(errno, each.error)
+                    raise OSError(code, os.strerror(code), paths[0])
+
+
+BREAKS = Breaks()
+
+
+def path_of(argument: object, folder: object) -> str:
+    """Return the path that an argument stands for; empty where it is not one."""
+    if isinstance(argument, int):
+        try:
+            return os.readlink(f"/proc/self/fd/{argument}")
+        except OSError:
+            return ""
+    if not isinstance(argument, str | bytes | os.PathLike):
+        return ""
+    path = os.fsdecode(argument)
+    return os.path.join(path_of(folder, None) if isinstance(folder, int) else os.getcwd(), path)
+
+
+def breakable(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that fails where `BREAKS` says so."""
+
+    @wraps(function)
+    def wrapper(*arguments: Any, **options: Any) -> Any:
+        folder = options.get("dir_fd", options.get("dst_dir_fd"))
+        BREAKS.met(name, arguments, folder)
+        return function(*arguments, **options)
+
+    for group in (os.supports_fd, os.supports_dir_fd, os.supports_follow_symlinks):
+        if function in group:
+            group.add(wrapper)
+    return wrapper
+
+
+class Raw(io.FileIO):
+    """A file that `open` has opened."""
+
+    def write(self, data: Any, /) -> int | None:  # type: ignore[override]  # any buffer
+        """Write."""
+        BREAKS.met("write", (self.fileno(),))
+        return super().write(data)
+
+    def readinto(self, buffer: Any, /) -> int | None:
+        """Read."""
+        BREAKS.met("read", (self.fileno(),))
+        return super().readinto(buffer)
+
+
+def set_up() -> None:
+    """Have calls of the system fail where `BREAKS` says so, also those of ``open``."""
+    for name in CALLS:
+        if hasattr(os, name):
+            setattr(os, name, breakable(name, getattr(os, name)))
+    plain = io.open
+
+    def opened(
+        file: Any, mode: str = "r", buffering: int = -1, *rest: Any, **named: Any
+    ) -> IO[Any]:
+        if isinstance(file, int) or "opener" in named or len(rest) > 4:
+            return plain(file, mode, buffering, *rest, **named)
+        BREAKS.met("open", (file,))
+        if "b" not in mode:
+            return plain(file, mode, buffering, *rest, **named)
+        raw = Raw(file, mode.replace("b", ""))
+        if not buffering:
+            return raw
+        if "+" in mode:
+            return io.BufferedRandom(raw)
+        return io.BufferedReader(raw) if "r" in mode else io.BufferedWriter(raw)
+
+    io.open = builtins.open = opened  # type: ignore[assignment]
+
+
+def break_calls(below: Path, *breaks: Break) -> None:
+    """Have calls fail, of those for paths below a directory."""
+    BREAKS.below, BREAKS.all = str(below), list(breaks)
+
+
+def limit_threads(most: int) -> None:
+    """Let no more threads run than so many, as ``ulimit -u`` does."""
+    start = threading.Thread.start
+
+    def limited(self: threading.Thread) -> None:
+        if threading.active_count() >= most:
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    threading.Thread.start = limited  # type: ignore[method-assign]
+
+
+def limit_databases(below: Path, pages: int) -> None:
+    """Let databases outside a directory have no more pages: the temporary directory is full."""
+    connect = sqlite3.connect
+
+    def limited(database: Any, *arguments: Any, **options: Any) -> sqlite3.Connection:
+        connection: sqlite3.Connection = connect(database, *arguments, **options)
+        if not os.path.abspath(os.fsdecode(database) or "/").startswith(str(below)):
+            connection.execute(f"PRAGMA max_page_count = {pages}")
+        return connection
+
+    sqlite3.connect = limited  # type: ignore[assignment]  # an overloaded function
+
+
+def limit_room(free: int) -> None:
+    """Let the disk have only so many free bytes."""
+    plain = os.statvfs
+
+    def limited(path: Any) -> Any:
+        found = list(plain(path))
+        found[3] = found[4] = free // found[1]
+        return os.statvfs_result(found)
+
+    os.statvfs = limited
+
+
+def serve() -> None:
+    """Fork for each function that comes, until there are no more."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody has to wait for them
+    commands, answers = sys.stdin.buffer, sys.stdout.buffer
+    while length := commands.read(8):
+        job = commands.read(int.from_bytes(length))
+        pid = os.fork()
+        if not pid:
+            work(job)
+        answers.write(pid.to_bytes(8))
+        answers.flush()
+
+
+def work(job: bytes) -> None:
+    """Call a function, leave its result in a file, and end."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    out, function, arguments, options = pickle.loads(job)
+    for number, suffix in ((1, "stdout"), (2, "stderr")):
+        os.dup2(os.open(f"{out}.{suffix}", os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600), number)
+    try:
+        result = pickle.dumps((True, function(*arguments, **options)))
+    except BaseException as error:  # noqa: BLE001 - the test is told of it
+        traceback.print_exc()
+        try:
+            result = pickle.dumps((False, error))
+            pickle.loads(result)
+        except Exception:  # noqa: BLE001 - so that there is a result
+            result = pickle.dumps((False, RuntimeError(repr(error))))
+    BREAKS.below = None
+    with open(f"{out}.new", "wb") as file:
+        file.write(result)
+    os.rename(f"{out}.new", out)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def import_all() -> None:
+    """Import what a download needs, so that no fork has to."""
+    for name in ("pytest", "rich.progress", "dss_client.cli._app", "tests.download.apart"):
+        import_module(name)
+    commands = import_module("dss_client.cli.commands")
+    commands.load_commands()
+
+
+if __name__ == "__main__":
+    sys.modules["tests.download.forked"] = sys.modules["__main__"]  # what tests refer to is this
+    set_up()
+    import_all()
+    serve()
