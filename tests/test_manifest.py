@@ -1,8 +1,12 @@
 """Manifests: docs/behaviour.md 14.11, C14, C25."""
 
+import bz2
 import csv
+import gzip
 import io
+import lzma
 import pickle
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +25,6 @@ from dss_client.manifest import (
     manifest_rows,
     read_manifest,
     row_text,
-    write_cells,
     write_manifest,
     write_texts,
 )
@@ -69,20 +72,17 @@ def test_c14_sizes_are_numbers() -> None:
 def test_columns_come_in_any_order_and_others_are_kept() -> None:
     cells = {"species": "Homo sapiens", **dict(reversed(CELLS.items()))}
     lines = text_of("\t".join(cells), "\t".join(cells.values()))
-    with ManifestReader(lines) as reader:
-        (line,) = reader
-    assert reader.columns == tuple(cells)
-    assert line.cells == cells
-    assert line.row.model_extra == {"species": "Homo sapiens"}
+    (row,) = read_manifest(lines)
+    assert row.model_dump() == {**cells, "file_size": 12}
+    assert row.model_extra == {"species": "Homo sapiens"}
 
 
 def test_paths_are_opened_and_closed(tmp_path: Path) -> None:
     path = tmp_path / "m.tsv"
     path.write_bytes(b"\xef\xbb\xbf" + f"{HEADER}\r\n\r\n{LINE}\r\n".encode())
     with ManifestReader(path) as reader:
-        lines = list(reader)
-    assert [line.number for line in lines] == [3]
-    assert (reader.path, reader.name) == (path, str(path))
+        assert (reader.path, reader.name) == (path, str(path))
+        assert reader.columns == COLUMNS
     assert [row.file_size for row in read_manifest(str(path))] == [12]
 
 
@@ -90,7 +90,7 @@ def test_standard_input_is_no_path() -> None:
     text = io.StringIO("\t".join(COLUMNS) + "\n")
     text.name = "<stdin>"  # as the interpreter's own has it
     with ManifestReader(text) as reader:
-        assert (reader.path, reader.name) == (None, "manifest")
+        assert (reader.path, reader.name) == (None, "standard input")
 
 
 def test_open_files_tell_where_they_are(tmp_path: Path) -> None:
@@ -106,12 +106,11 @@ def test_mappings(tmp_path: Path) -> None:
         {**CELLS, "file_size": 12, "note": None},
         {**CELLS, "file_name": "c", "file_size": 3},
     ]
-    with ManifestReader(iter(rows)) as reader:
-        lines = list(reader)
-    assert [line.row.file_size for line in lines] == [12, 3]
-    assert [line.cells["note"] for line in lines] == ["", ""]
+    listed = list(read_manifest(iter(rows)))
+    assert [row.file_size for row in listed] == [12, 3]
+    assert [row.model_extra for row in listed] == [{"note": ""}] * 2
     assert ManifestReader([]).columns == COLUMNS
-    assert list(ManifestReader([])) == []
+    assert list(read_manifest([])) == []
 
 
 def test_c25_missing_columns_are_all_named_before_any_row() -> None:
@@ -126,12 +125,12 @@ def test_c25_mappings_too() -> None:
         ManifestReader([{"file_name": "x"}])
     short = {key: value for key, value in CELLS.items() if key != "file_uuid"}
     with pytest.raises(ManifestError, match="line 2: lacks the columns file_uuid"):
-        list(ManifestReader([CELLS, short]))
+        list(read_manifest([CELLS, short]))
 
 
 def test_mappings_have_the_columns_of_the_first() -> None:
     with pytest.raises(ManifestError, match="line 2: has columns that the first row has not: new"):
-        list(ManifestReader([CELLS, {**CELLS, "new": "x"}]))
+        list(read_manifest([CELLS, {**CELLS, "new": "x"}]))
 
 
 @pytest.mark.parametrize(
@@ -143,12 +142,14 @@ def test_mappings_have_the_columns_of_the_first() -> None:
         (f"{HEADER}\tnote\tnote", "has columns twice: note"),
         (f"{HEADER}\n{LINE}\tmore", "line 2: has 8 cells, the header 7"),
         (f"{HEADER}\n{LINE}\n\nshort", "line 4: has 1 cells, the header 7"),
-        (f'{HEADER}\n{LINE}\n"a"b\tc', "line 3: is not tab-separated"),
+        (f'{HEADER}\n{LINE}\nx\t"a"b\tc', "line 3: bundle_version: text follows its closing"),
+        (f'{HEADER}\n{LINE}\nx\t"a\tb\nc\n', "line 3: bundle_version: its quote is not closed"),
+        (f'{HEADER}\t"note', "line 1: cell 8: its quote is not closed"),
     ],
 )
 def test_what_is_no_manifest(text: str, message: str) -> None:
     with pytest.raises(ManifestError, match=message):
-        list(ManifestReader(io.StringIO(text, newline="")))
+        list(read_manifest(io.StringIO(text, newline="")))
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
@@ -156,11 +157,102 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         ManifestReader(tmp_path / "nowhere.tsv")
 
 
-def test_other_encodings_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("source", ["path", "text file", "gzip"])
+@pytest.mark.parametrize("odd", ["", '"'])
+@pytest.mark.parametrize("line", [1, 2, 900, 20_000])
+def test_a_bad_byte_is_named_by_its_line(
+    tmp_path: Path, end: str, source: str, odd: str, line: int
+) -> None:
+    lines = [HEADER, LINE.replace("a/b", f"a/b{odd}"), *[LINE] * 20_000]
+    content = [each.encode() for each in lines]
+    content[line - 1] = content[line - 1].replace(b"e", b"\xff", 1)
+    path = tmp_path / ("m.tsv.gz" if source == "gzip" else "m.tsv")
+    whole = end.encode().join(content)
+    path.write_bytes(gzip.compress(whole, 1) if source == "gzip" else whole)
+    message = rf"line {line}: byte 0xff is not UTF-8 text \(.*\): save the manifest as UTF-8"
+    with (
+        path.open(encoding="utf-8", newline="") as file,
+        pytest.raises(ManifestError, match=message) as caught,
+    ):
+        list(read_manifest(file if source == "text file" else path))
+    assert caught.value.line == line
+
+
+@pytest.mark.parametrize("quoted", [False, True])
+@pytest.mark.parametrize("name", ["file_name", "note"])
+def test_one_limit_for_all_cells(name: str, quoted: bool) -> None:
+    def read(length: int, breaks: int = 0) -> list[ManifestRow]:
+        text = "x" * (length - breaks) + "\n" * breaks
+        cells = {**CELLS, "note": "", name: f'"{text}"' if quoted else text}
+        lines = ["\t".join(cells), f"{LINE}\t", "\t".join(cells.values())]
+        return list(read_manifest(text_of(*lines)))
+
+    assert len(read(131_072)) == 2
+    message = f"line 3: {name}: (131,073 characters long, expected at most|longer than) 131,072"
+    with pytest.raises(ManifestError, match=message) as caught:
+        read(131_073)
+    assert caught.value.columns == (name,)
+    if quoted:
+        assert len(read(131_072, breaks=5)) == 2
+        with pytest.raises(ManifestError, match=message):
+            read(131_073, breaks=5)
+
+
+def test_a_forgotten_quote_does_not_swallow_the_rest() -> None:
+    lines = [LINE.replace("a/b", '"a/b'), *[LINE] * 2_000]
+    with pytest.raises(ManifestError, match=r"line 2: file_name: .* is its quote closed\?"):
+        list(read_manifest(text_of(HEADER, *lines)))
+
+
+@pytest.mark.parametrize("name", ["a\udcff", "\ud800"])
+def test_what_no_file_can_hold_is_refused(name: str) -> None:
+    cells = {**CELLS, "file_name": name}
+    for source in (text_of(HEADER, LINE, "\t".join(cells.values())), [CELLS, cells]):
+        with pytest.raises(ManifestError, match=r"file_name: '\\ud.*' cannot be written in UTF-8"):
+            list(read_manifest(source))
+
+
+def zipped(content: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("m.tsv", content)
+    return file.getvalue()
+
+
+TEXT = f"{HEADER}\n{LINE}\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (TEXT.encode("utf-16"), "is UTF-16 text: save it as UTF-8"),
+        (TEXT.encode("utf-16-be"), "is UTF-16 text or no text at all: save it as UTF-8"),
+        (TEXT.encode("utf-16-le"), "is UTF-16 text or no text at all: save it as UTF-8"),
+        (b"\xfe\xff" + TEXT.encode("utf-16-be"), "is UTF-16 text: save it as UTF-8"),
+        (TEXT.encode("utf-32"), "is UTF-16 text"),
+        (zipped(TEXT.encode()), "is a zip archive, as workbooks of Excel are: unpack it"),
+        (bz2.compress(TEXT.encode()), r"compressed with bzip2: decompress it first \(bunzip2\)"),
+        (lzma.compress(TEXT.encode()), r"compressed with xz: decompress it first \(unxz\)"),
+        (b"\x28\xb5\x2f\xfd\x24", r"compressed with zstd: decompress it first \(unzstd\)"),
+        (gzip.compress(TEXT.encode())[:-20], "cannot be read: Compressed file ended"),
+        (gzip.compress(TEXT.encode())[:-8] + b"x" * 8, "cannot be read: CRC check failed"),
+        (gzip.compress(b"")[:10] + b"x" * 50, "cannot be read: Error -3 while decompressing"),
+    ],
+)
+def test_other_formats_are_recognised(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "m.tsv"
-    path.write_bytes(f"{HEADER}\n{LINE}".encode("utf-16"))
-    with pytest.raises(ManifestError, match="UTF-8"):
-        ManifestReader(path)
+    path.write_bytes(content)
+    with pytest.raises(ManifestError, match=rf"m\.tsv.*: .*{message}"):
+        list(read_manifest(path))
+
+
+def test_gzip_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "m.tsv.gz"
+    path.write_bytes(gzip.compress(b"\xef\xbb\xbf" + TEXT.encode()))
+    assert [row.file_size for row in read_manifest(path)] == [12]
+    with ManifestReader(path) as reader:
+        assert (reader.path, reader.output_name) == (path, "m.tsv")
 
 
 @pytest.mark.parametrize(
@@ -189,17 +281,13 @@ def test_other_encodings_are_refused(tmp_path: Path) -> None:
 def test_bad_cells_name_line_and_column(column: str, value: str) -> None:
     line = "\t".join({**CELLS, column: value}.values())
     with pytest.raises(ManifestError, match=f"line 3: {column}") as caught:
-        list(ManifestReader(text_of(HEADER, LINE, line)))
+        list(read_manifest(text_of(HEADER, LINE, line)))
     assert (caught.value.line, caught.value.columns) == (3, (column,))
-    with pytest.raises(ManifestError) as again:
-        list(ManifestReader(text_of(HEADER, LINE, line)).batches())
-    assert str(again.value) == str(caught.value)
-    assert (again.value.line, again.value.columns) == (3, (column,))
 
 
 def test_all_bad_cells_of_a_row_are_named() -> None:
     with pytest.raises(ManifestError) as caught:
-        list(ManifestReader([{**CELLS, "file_uuid": "x", "file_size": "y"}]))
+        list(read_manifest([{**CELLS, "file_uuid": "x", "file_size": "y"}]))
     assert caught.value.columns == ("file_uuid", "file_size")
     assert "'y' is not a valid size: expected a number of bytes" in str(caught.value)
 
@@ -213,17 +301,18 @@ def test_unnamed_rows_stand_for_their_bundle() -> None:
 
 
 def test_rows_made_by_hand_are_checked() -> None:
-    with pytest.raises(ValidationError, match="expected 0 or more"):
+    with pytest.raises(ValidationError, match="greater than or equal to 0"):
         ManifestRow.model_validate({**CELLS, "file_size": -1})
-    with pytest.raises(ValidationError, match="no file is as large"):
+    with pytest.raises(ValidationError, match="less than or equal to"):
         ManifestRow.model_validate({**CELLS, "file_size": 1 << 60})
 
 
 def test_lines_are_counted_across_quoted_line_ends() -> None:
     odd = LINE.replace("a/b.fastq.gz", '"two\nlines"')
-    lines = list(ManifestReader(text_of(HEADER, odd, LINE)))
-    assert [line.number for line in lines] == [2, 4]
-    assert lines[0].row.file_name == "two\nlines"
+    first, _ = read_manifest(text_of(HEADER, odd, LINE))
+    assert first.file_name == "two\nlines"
+    with pytest.raises(ManifestError, match="line 4: has 1 cells"):
+        list(read_manifest(text_of(HEADER, odd, "short")))
 
 
 def batched(text: io.StringIO | list[dict[str, str]], *, bare: bool = False) -> list[RawRow]:
@@ -295,16 +384,6 @@ class TestBatches:
             batched(text)
         assert caught.value.line == line + len(before)
 
-    def test_a_text_that_is_none_is_named_by_its_line(self, tmp_path: Path) -> None:
-        path = tmp_path / "m.tsv"
-        lines = [HEADER, *[LINE] * 20_000]
-        path.write_bytes("\n".join(lines).encode() + b"\n\xff\n")
-        with (
-            ManifestReader(path) as reader,
-            pytest.raises(ManifestError, match=r"line \d+: is not tab-separated UTF-8"),
-        ):
-            list(reader.batches())
-
     def test_cells_can_be_had_of_a_text(self) -> None:
         cells = {"note": 'a\t"note"', **dict(reversed(CELLS.items()))}
         with ManifestReader([cells]) as reader:
@@ -368,11 +447,11 @@ def test_an_empty_manifest_has_a_header(tmp_path: Path) -> None:
     assert (tmp_path / "m.tsv").read_text() == f"{HEADER}\n"
 
 
-def test_a_failed_write_leaves_the_old_one(tmp_path: Path) -> None:
+def test_a_row_with_more_columns_leaves_the_old_one(tmp_path: Path) -> None:
     path = tmp_path / "m.tsv"
     path.write_text("old")
     with pytest.raises(ValueError, match="not in fieldnames"):
-        write_cells(path, ["a"], [{"a": "1"}, {"b": "2"}])
+        write_manifest(path, map(ManifestRow.model_validate, [CELLS, {**CELLS, "note": "more"}]))
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 

@@ -1,19 +1,30 @@
 """Manifests: tab-separated lists of files to download."""
 
 import csv
+import gzip
 import io
 import os
 import re
+import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from itertools import chain, islice
+from itertools import islice
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TextIO, TypeVar, cast
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    BinaryIO,
+    ClassVar,
+    Final,
+    Self,
+    TextIO,
+    cast,
+)
 
-from attrs import frozen
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from ._files import replacing
 from .errors import DSSError
@@ -25,11 +36,11 @@ if TYPE_CHECKING:
 __all__ = [
     "COLUMNS",
     "ManifestError",
-    "ManifestLine",
     "ManifestReader",
     "ManifestRow",
     "ManifestSource",
     "manifest_rows",
+    "manifest_text",
     "read_manifest",
     "write_manifest",
 ]
@@ -53,24 +64,36 @@ USED = {
 ManifestSource = str | os.PathLike[str] | TextIO | Iterable[Mapping[str, object]]
 """The path of a manifest, an open text file, or the rows themselves."""
 
-_SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
-_SIZE = re.compile(r"[0-9]+")
-_QUOTED = re.compile(r'["\r\n]')
-_HEX = "0123456789abcdefABCDEF"
-_BATCH = 1000
-# A row as nearly all are. What it takes for a version is still to be looked at.
-_ROW = re.compile(
-    r"({uuid})\t({version})\t([^\t\"]+)\t({uuid})\t({version})\t({hexes}{{64}})\t([0-9]{{1,15}})".format(
-        uuid=UUID_FORM,
-        version="[0-9TZ.-]{25}",
-        hexes="[0-9A-Fa-f]",
-    )
-)
 MAX_SIZE = 1 << 50
 """Bytes; no object of any storage is as large."""
+MAX_CELL = 131_072
+"""Characters of a cell: the limit of Python's ``csv``, and so of the reference client."""
 
 RawRow = tuple[str, str, str, str, str, str, str, str]
 """The cells of `COLUMNS`, empty where there is no such column, and the text of the whole row."""
+
+_BATCH = 1000
+_SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
+_HEX = "0123456789abcdefABCDEF"
+_LINE_END = re.compile(rb"\r\n?|\n")
+_SPECIAL = re.compile(r'["\r\n]')
+# A row as nearly all are. What it takes for a version is still to be looked at.
+_ROW = re.compile(
+    r"({uuid})\t({version})\t([^\t\"\ud800-\udfff]{{1,1000}})\t({uuid})\t({version})"
+    r"\t([0-9A-Fa-f]{{64}})\t([0-9]{{1,15}})".format(uuid=UUID_FORM, version="[0-9TZ.-]{25}")
+)
+_CELL = r'(?:"(?:[^"]++|"")*+"|[^"\t][^\t]*+|)'
+_CELLS = re.compile(rf"{_CELL}(?:\t{_CELL})*+")
+_EACH_CELL = re.compile(rf"(?:\A|\t)({_CELL})")
+_GZIP = b"\x1f\x8b"
+_OTHER_FORMATS = {
+    b"PK\x03\x04": "a zip archive, as workbooks of Excel are: unpack it, or save it as text",
+    b"BZh": "compressed with bzip2: decompress it first (bunzip2)",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd: decompress it first (unzstd)",
+    b"\xfd7zXZ": "compressed with xz: decompress it first (unxz)",
+    b"\xff\xfe": "UTF-16 text: save it as UTF-8",
+    b"\xfe\xff": "UTF-16 text: save it as UTF-8",
+}
 
 
 class ManifestError(DSSError, ValueError):
@@ -98,49 +121,31 @@ class ManifestError(DSSError, ValueError):
         self.columns: tuple[str, ...] = tuple(columns)
 
 
-def _uuid(text: str) -> str:
-    normal_uuid(text)
-    return text
-
-
-def _version(text: str) -> str:
-    parse_version(text)
-    return text
-
-
-def _sha256(text: str) -> str:
+def _check_sha256(text: str) -> None:
     if _SHA256.fullmatch(text) is None:
         raise ValueError(f"{text!r} is not a sha256: expected 64 hexadecimal digits")
-    return text
 
 
-def _size(value: object) -> object:
-    if isinstance(value, str):
-        if _SIZE.fullmatch(value) is None:
-            raise ValueError(f"{value!r} is not a valid size: expected a number of bytes")
-        return int(value)
-    return value
+def _check_size(text: str) -> None:
+    if not (text.isascii() and text.isdecimal()):
+        raise ValueError(f"{text!r} is not a valid size: expected a number of bytes")
+    if len(text) > 16 or int(text) > MAX_SIZE:
+        raise ValueError(f"{text} is not a valid size: no file is as large")
 
 
-def _no_size(_value: object) -> int:
-    return 0
-
-
-def _in_bounds(size: int) -> int:
-    if size < 0:
-        raise ValueError(f"{size} is not a valid size: expected 0 or more")
-    if size > MAX_SIZE:
-        raise ValueError(f"{size} is not a valid size: no file is as large")
-    return size
+_CHECKS: Final[Mapping[str, Callable[[str], object]]] = {
+    "bundle_uuid": normal_uuid,
+    "bundle_version": parse_version,
+    "file_uuid": normal_uuid,
+    "file_version": parse_version,
+    "file_sha256": _check_sha256,
+    "file_size": _check_size,
+}
 
 
 @lru_cache(maxsize=4096)
 def _is_version(text: str) -> bool:
     return is_version(text)
-
-
-_Uuid = Annotated[str, AfterValidator(_uuid)]
-_Version = Annotated[str, AfterValidator(_version)]
 
 
 class ManifestRow(BaseModel):
@@ -158,62 +163,34 @@ class ManifestRow(BaseModel):
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow", frozen=True)
 
-    bundle_uuid: _Uuid
-    bundle_version: _Version
+    bundle_uuid: str
+    bundle_version: str
     file_name: str
-    file_uuid: _Uuid
-    file_version: _Version
-    file_sha256: Annotated[str, AfterValidator(_sha256)]
-    file_size: Annotated[int, BeforeValidator(_size), AfterValidator(_in_bounds)]
-
-
-class _StatedRow(BaseModel):
-    """What a row may say, if not all columns are needed."""
-
-    bundle_uuid: _Uuid = ""
-    bundle_version: _Version = ""
-    file_name: str = ""
-    file_uuid: _Uuid = ""
-    file_version: _Version = ""
-    file_sha256: Annotated[str, AfterValidator(_sha256)] = ""
-    file_size: Annotated[int, BeforeValidator(_size), AfterValidator(_in_bounds)] = 0
-
-
-class _BundleRow(ManifestRow):
-    """A row that names a whole bundle; its other cells are ignored."""
-
     file_uuid: str
     file_version: str
     file_sha256: str
-    file_size: Annotated[int, BeforeValidator(_no_size)]
+    file_size: Annotated[int, Field(ge=0, le=MAX_SIZE)]
+
+    @field_validator(*_CHECKS, mode="before")
+    @classmethod
+    def _valid(cls, value: object, info: ValidationInfo) -> object:
+        if isinstance(value, str):
+            _CHECKS[str(info.field_name)](value)
+        return value
 
 
-@frozen
-class ManifestLine:
-    """A row with its place and its cells.
-
-    Attributes:
-        number: Number of its line, from 1, or of the mapping among mappings.
-        cells: The cells by column, as they are.
-        row: The same, checked.
-    """
-
-    number: int
-    cells: Mapping[str, str]
-    row: ManifestRow
-
-
-_Model = TypeVar("_Model", bound=BaseModel)
-_Lists = Iterator[tuple[int, list[str]]]
+_Pick = Callable[[list[str]], tuple[str, ...]]
+_Record = tuple[int, list[str], str]
+"""A row before its cells are checked: the number of its first line, its cells, its text."""
 
 
 class ManifestReader:
-    """Reads a manifest row by row, each checked as it comes. Use it in a ``with`` statement.
+    """Reads a manifest in batches of rows, each checked. Use it in a ``with`` statement.
 
     Args:
-        source: The manifest.
+        source: The manifest. A file may be compressed with gzip.
         allow_unnamed: Accept rows without a file name; they stand for the whole bundle.
-        needed: The columns that it must have. Only `batches` reads a manifest that lacks others.
+        needed: The columns that it must have.
 
     Attributes:
         name: Name of the manifest, for messages.
@@ -226,7 +203,7 @@ class ManifestReader:
 
     name: str
     path: Path | None
-    columns: tuple[str, ...]
+    columns: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -237,19 +214,23 @@ class ManifestReader:
     ) -> None:
         self._allow_unnamed = allow_unnamed
         self._needed = needed
-        self._next = 1  # number of the line that is read next
-        self._plain: Iterator[str] = iter(())
-        self._lists: _Lists = iter(())
-        self._own: TextIO | None = None
+        self._lines: Iterator[str] = iter(())
+        self._read = 0  # lines
+        self._mappings: Iterator[_Record] = iter(())
+        self._own: BinaryIO | None = None
         self.path = _path_of(source)
-        self.name = str(self.path or "manifest")
-        if isinstance(source, str | os.PathLike):
-            source = self._own = self._open(Path(source))
+        piped = getattr(source, "name", None) == "<stdin>"
+        self.name = str(self.path or ("standard input" if piped else "manifest"))
         try:
+            if isinstance(source, str | os.PathLike):
+                self._own = self._open(Path(source))
+                source = manifest_text(self._own, self.name)
             if hasattr(source, "read"):
                 self._begin_text(cast("TextIO", source))
             else:
                 self._begin_mappings(cast("Iterable[Any]", source))
+            places = {name: place for place, name in enumerate(self.columns)}
+            self._pick: _Pick = itemgetter(*(places.get(name, len(places)) for name in COLUMNS))
         except BaseException:
             self.close()
             raise
@@ -265,43 +246,80 @@ class ManifestReader:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def __iter__(self) -> Generator[ManifestLine]:
-        """Yield the rows.
-
-        Raises:
-            ManifestError: A row is bad; it names the line and the columns.
-        """
-        for number, texts in self._lists:
-            cells = dict(zip(self.columns, texts, strict=True))
-            yield ManifestLine(number, cells, self._row(number, cells))
+    @property
+    def output_name(self) -> str:
+        """The name for a copy of it that is plain text."""
+        name = self.path.name if self.path else "manifest.tsv"
+        return name.removesuffix(".gz")
 
     def batches(self) -> Generator[list[RawRow]]:
-        """Yield the rows in batches, as texts, each checked: the fast way for a million of them.
+        """Yield the rows in batches, as texts, each checked.
 
         Raises:
             ManifestError: A row is bad; it names the line and the columns.
         """
-        while lines := list(islice(self._plain, _BATCH)):
-            texts = [line.rstrip("\r\n") for line in lines]
-            usual = self._usual(texts)
-            if usual is not None:
-                yield usual
-                self._next += len(lines)
-            elif all(texts) and '"' not in "".join(texts):
-                rows = [text.split("\t") for text in texts]
-                yield self._checked(rows, texts, range(self._next, self._next + len(rows)))
-                self._next += len(rows)
-            else:
-                self._lists = self._of_table(self._table(chain(lines, self._plain), self._next))
-                break
-        while numbered := list(islice(self._lists, _BATCH)):
-            rows = [row for _, row in numbered]
-            yield self._checked(rows, map(row_text, rows), [number for number, _ in numbered])
+        while lines := self._take(_BATCH):
+            if rows := self._usual(lines) or self._checked(self._records(lines)):
+                yield rows
+        while records := list(islice(self._mappings, _BATCH)):
+            yield self._checked(records)
 
-    def _usual(self, texts: list[str]) -> list[RawRow] | None:
+    def fields(self, text: str) -> list[str]:
+        """Return the cells of `COLUMNS` of a row's text, and of texts that go on after it."""
+        return list(self._pick([*_cells(text)[: len(self.columns)], ""]))
+
+    # Texts
+
+    def _open(self, path: Path) -> BinaryIO:
+        try:
+            return path.open("rb")
+        except OSError as error:
+            raise ManifestError(self.name, f"cannot be read: {error.strerror}") from error
+
+    def _begin_text(self, text: TextIO) -> None:
+        self._lines = iter(text)
+        header: list[_Record] = []
+        while not header:
+            lines = self._take(1)
+            if not lines:
+                raise ManifestError(self.name, "is empty: expected a header line")
+            header = self._records(lines)
+        number, columns, _ = header[0]
+        repeated = sorted({column for column in columns if columns.count(column) > 1})
+        if repeated:
+            reason = f"has columns twice: {', '.join(repeated)}"
+            raise ManifestError(self.name, reason, line=number, columns=repeated)
+        hint = "" if len(columns) > 1 else "; it has only one column: is it separated by tabs?"
+        self._need_columns(number, columns, hint)
+        self.columns = tuple(columns)
+        self._check_cells(header[0])
+
+    def _take(self, count: int) -> list[str]:
+        """Read lines."""
+        lines: list[str] = []
+        try:
+            for line in islice(self._lines, count):
+                lines.append(line)  # noqa: PERF402 - these count where the next one is bad
+        except UnicodeDecodeError as error:
+            # Raised for a block of bytes, all lines before which have come.
+            before = error.object[: error.start]
+            number = self._read + len(lines) + len(_LINE_END.findall(before)) + 1
+            reason = (
+                f"byte 0x{error.object[error.start]:02x} is not {error.encoding.upper()} text"
+                f" ({error.reason}): save the manifest as UTF-8"
+            )
+            raise ManifestError(self.name, reason, line=number) from error
+        except (OSError, EOFError, zlib.error) as error:
+            reason = f"cannot be read: {getattr(error, 'strerror', None) or error}"
+            raise ManifestError(self.name, reason, line=self._read + len(lines) + 1) from error
+        self._read += len(lines)
+        return lines
+
+    def _usual(self, lines: list[str]) -> list[RawRow] | None:
         """Return rows that hold the usual columns and no fault, None if that cannot be said."""
         if self.columns != COLUMNS:
             return None
+        texts = [line.rstrip("\r\n") for line in lines]
         found = list(map(_ROW.fullmatch, texts))
         if None in found:
             return None
@@ -313,17 +331,83 @@ class ManifestReader:
         versions = {row[1] for row in rows} | {row[4] for row in rows}
         return rows if all(map(_is_version, versions)) else None
 
-    def _checked(
-        self, rows: list[list[str]], texts: Iterable[str], numbers: Sequence[int]
-    ) -> list[RawRow]:
-        pick = self._picker()
+    def _records(self, lines: list[str]) -> list[_Record]:
+        """Split lines that were just read, and those on which the last row goes on."""
+        number = self._read - len(lines)
+        records: list[_Record] = []
+        waiting = iter(lines)
+        for line in waiting:
+            number += 1
+            text = line.rstrip("\r\n")
+            if '"' not in text:
+                if text:
+                    records.append((number, text.split("\t"), text))
+                continue
+            first, whole = number, line
+            while (end := next(_CELLS.finditer(text)).end()) < len(text):
+                column = len(_cells(text[:end])) - 1
+                if text[end] != '"':
+                    raise self._bad_cell(first, column, "text follows its closing quote")
+                if len(text) - end > MAX_CELL:
+                    reason = f"longer than {MAX_CELL:,} characters: is its quote closed?"
+                    raise self._bad_cell(first, column, reason)
+                more = next(waiting, None) or "".join(self._take(1))
+                if not more:
+                    raise self._bad_cell(first, column, "its quote is not closed")
+                number += 1
+                whole += more
+                text = whole.rstrip("\r\n")
+            records.append((first, _cells(text), text))
+        return records
+
+    def _bad_cell(self, number: int, index: int, reason: str) -> ManifestError:
+        known = self.columns[index : index + 1]
+        name = known[0] if known else f"cell {index + 1}"
+        return ManifestError(self.name, f"{name}: {reason}", line=number, columns=known)
+
+    # Mappings
+
+    def _begin_mappings(self, mappings: Iterable[Mapping[str, object]]) -> None:
+        rows = iter(mappings)
+        first = next(rows, None)
+        self.columns = COLUMNS if first is None else tuple(first)
+        self._need_columns(1, self.columns)
+        if first is not None:
+            self._mappings = self._of_mappings(first, rows)
+
+    def _of_mappings(
+        self, first: Mapping[str, object], others: Iterator[Mapping[str, object]]
+    ) -> Iterator[_Record]:
+        row: Mapping[str, object] | None = first
+        number = 1
+        while row is not None:
+            self._need_columns(number, row)
+            unknown = [column for column in row if column not in self.columns]
+            if unknown:
+                reason = f"has columns that the first row has not: {', '.join(unknown)}"
+                raise ManifestError(self.name, reason, line=number, columns=unknown)
+            cells = [_cell(row.get(column)) for column in self.columns]
+            yield number, cells, row_text(cells)
+            row, number = next(others, None), number + 1
+
+    # Checks
+
+    def _need_columns(self, number: int, columns: Iterable[str], hint: str = "") -> None:
+        given = set(columns)
+        missing = [column for column in self._needed if column not in given]
+        if missing:
+            reason = f"lacks the columns {', '.join(missing)}{hint}"
+            raise ManifestError(self.name, reason, line=number, columns=missing)
+
+    def _checked(self, records: list[_Record]) -> list[RawRow]:
         width = len(self.columns)
         checked: list[RawRow] = []
         bundle = version = ""
-        for index, (row, text) in enumerate(zip(rows, texts, strict=True)):
-            if len(row) != width:
-                raise self._wrong_width(numbers[index], row)
-            picked = pick(row)
+        for record in records:
+            _, cells, text = record
+            if len(cells) != width or len(text) > MAX_CELL or not text.isascii():
+                self._check_cells(record)
+            picked = self._pick([*cells, ""])
             uuid, bundle_version, name, file, file_version, sha256, size = picked
             if not (
                 name
@@ -337,154 +421,89 @@ class ManifestReader:
                 and size.isascii()
                 and len(size) < 16
             ):
-                self._check(numbers[index], dict(zip(self.columns, row, strict=True)))
+                self._check_values(record)
             bundle, version = uuid, bundle_version
             checked.append(cast("RawRow", (*picked, text)))
         return checked
 
-    def fields(self, text: str) -> list[str]:
-        """Return the cells of `COLUMNS` of a row's text, and of texts that go on after it."""
-        cells = text.split("\t") if '"' not in text else next(csv.reader([text], "excel-tab"))
-        return list(self._picker()(cells))
+    def _check_cells(self, record: _Record) -> None:
+        """Make sure that a row has the right number of cells, and that they are texts."""
+        number, cells, _ = record
+        if len(cells) != len(self.columns):
+            reason = f"has {len(cells)} cells, the header {len(self.columns)}"
+            raise ManifestError(self.name, reason, line=number)
+        for index, cell in enumerate(cells):
+            if len(cell) > MAX_CELL:
+                reason = f"{len(cell):,} characters long, expected at most {MAX_CELL:,}"
+                raise self._bad_cell(number, index, reason)
+            try:
+                cell.encode()
+            except UnicodeEncodeError as error:
+                reason = f"{cell[error.start]!r} cannot be written in UTF-8"
+                raise self._bad_cell(number, index, reason) from None
 
-    def _picker(self) -> Callable[[Sequence[str]], tuple[str, ...]]:
-        """Return what picks the cells of `COLUMNS` from those of a row."""
-        if set(COLUMNS) <= set(self.columns):
-            return itemgetter(*map(self.columns.index, COLUMNS))
-        places = [self.columns.index(name) if name in self.columns else None for name in COLUMNS]
-        return lambda cells: tuple("" if place is None else cells[place] for place in places)
-
-    def _open(self, path: Path) -> TextIO:
-        try:
-            return path.open(encoding="utf-8-sig", newline="")
-        except OSError as error:
-            raise ManifestError(self.name, f"cannot be read: {error.strerror}") from error
-
-    def _begin_text(self, text: TextIO) -> None:
-        table = self._table(text)
-        first = next(table, None)
-        if first is None:
-            raise ManifestError(self.name, "is empty: expected a header line")
-        _, header = first
-        repeated = sorted({column for column in header if header.count(column) > 1})
-        if repeated:
-            names = ", ".join(repeated)
-            raise ManifestError(self.name, f"has columns twice: {names}", line=1, columns=repeated)
-        self.columns = tuple(header)
-        hint = "" if len(header) > 1 else "; it has only one column: is it separated by tabs?"
-        self._need_columns(1, header, hint)
-        self._lists = self._of_table(table)
-        self._plain = self._lines_of(text)
-
-    def _lines_of(self, text: Iterable[str]) -> Iterator[str]:
-        """Yield the lines of a text."""
-        try:
-            yield from text
-        except UnicodeDecodeError as error:
-            raise ManifestError(
-                self.name, f"is not tab-separated UTF-8 text: {error}", line=self._next
-            ) from error
-
-    def _table(self, text: Iterable[str], first: int = 1) -> Iterator[tuple[int, list[str]]]:
-        """Yield the number of its first line and the cells of each record that is not empty."""
-        reader = csv.reader(text, dialect="excel-tab", strict=True)
-        start = first
-        try:
-            for cells in reader:
-                self._next = reader.line_num + first
-                if cells:
-                    yield start, cells
-                start = reader.line_num + first
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise ManifestError(
-                self.name, f"is not tab-separated UTF-8 text: {error}", line=start
-            ) from error
-
-    def _of_table(self, table: Iterator[tuple[int, list[str]]]) -> _Lists:
-        for number, cells in table:
-            if len(cells) != len(self.columns):
-                raise self._wrong_width(number, cells)
-            yield number, cells
-
-    def _wrong_width(self, number: int, cells: Sequence[str]) -> ManifestError:
-        reason = f"has {len(cells)} cells, the header {len(self.columns)}"
-        return ManifestError(self.name, reason, line=number)
-
-    def _begin_mappings(self, mappings: Iterable[Mapping[str, object]]) -> None:
-        rows = iter(mappings)
-        first = next(rows, None)
-        self.columns = COLUMNS if first is None else tuple(first)
-        if first is not None:
-            self._need_columns(1, first)
-        self._lists = self._of_mappings(first, rows)
-
-    def _of_mappings(
-        self, first: Mapping[str, object] | None, others: Iterator[Mapping[str, object]]
-    ) -> _Lists:
-        row, number = first, 1
-        while row is not None:
-            self._need_columns(number, row)
-            unknown = [column for column in row if column not in self.columns]
-            if unknown:
-                names = ", ".join(unknown)
-                raise ManifestError(
-                    self.name,
-                    f"has columns that the first row has not: {names}",
-                    line=number,
-                    columns=unknown,
-                )
-            yield number, [_cell(row.get(column)) for column in self.columns]
-            row, number = next(others, None), number + 1
-
-    def _need_columns(self, number: int, columns: Iterable[str], hint: str = "") -> None:
-        given = set(columns)
-        missing = [column for column in self._needed if column not in given]
-        if missing:
-            names = ", ".join(missing)
-            raise ManifestError(
-                self.name, f"lacks the columns {names}{hint}", line=number, columns=missing
-            )
-
-    def _row(self, number: int, cells: dict[str, str]) -> ManifestRow:
-        model: type[ManifestRow] = ManifestRow
-        if not cells["file_name"]:
-            if not self._allow_unnamed:
-                raise self._no_name(number)
-            model = _BundleRow
-        return self._valid(model, number, cells)
-
-    def _check(self, number: int, cells: dict[str, str]) -> None:
+    def _check_values(self, record: _Record) -> None:
         """Make sure that a row is good, of whatever columns."""
+        number, texts, _ = record
+        cells = dict(zip(self.columns, texts, strict=True))
         named = bool(cells.get("file_name"))
         if not named and not self._allow_unnamed:
-            raise self._no_name(number)
-        stated = {
-            name: text
-            for name, text in cells.items()
-            if (text or name in self._needed) and (named or name.startswith("bundle_"))
-        }
-        self._valid(_StatedRow, number, stated)
-
-    def _no_name(self, number: int) -> ManifestError:
-        return ManifestError(self.name, "file_name is empty", line=number, columns=["file_name"])
-
-    def _valid(self, model: type[_Model], number: int, cells: dict[str, str]) -> _Model:
-        try:
-            return model.model_validate(cells)
-        except ValidationError as error:
-            faults = error.errors(include_url=False, include_context=False, include_input=False)
-            columns = [str(fault["loc"][0]) for fault in faults]
-            texts = [fault["msg"].removeprefix("Value error, ") for fault in faults]
-            reason = "; ".join(
-                f"{column}: {text}" for column, text in zip(columns, texts, strict=True)
+            reason = "file_name is empty"
+            raise ManifestError(self.name, reason, line=number, columns=["file_name"])
+        faults: dict[str, str] = {}
+        for column, check in _CHECKS.items():
+            text = cells.get(column, "")
+            if (text or column in self._needed) and (named or column.startswith("bundle_")):
+                try:
+                    check(text)
+                except ValueError as error:
+                    faults[column] = f"{column}: {error}"
+        if faults:
+            raise ManifestError(
+                self.name, "; ".join(faults.values()), line=number, columns=tuple(faults)
             )
-            raise ManifestError(self.name, reason, line=number, columns=columns) from None
+
+
+def manifest_text(file: BinaryIO, name: str = "manifest") -> TextIO:
+    """Return the text of a manifest that is read as bytes, decompressed if it is in gzip's format.
+
+    Args:
+        file: The manifest.
+        name: Its name, for messages.
+
+    Raises:
+        ManifestError: It is in another format; the message says what to do.
+    """
+    buffered = io.BufferedReader(cast("io.RawIOBase", file))
+    try:
+        head = buffered.peek(64)[:64]
+    except OSError as error:
+        raise ManifestError(name, f"cannot be read: {error.strerror}") from error
+    for magic, what in _OTHER_FORMATS.items():
+        if head.startswith(magic):
+            raise ManifestError(name, f"is {what}")
+    content: BinaryIO = buffered
+    if head.startswith(_GZIP):
+        content = cast("BinaryIO", gzip.GzipFile(fileobj=buffered))
+    elif b"\0" in head:
+        raise ManifestError(name, "is UTF-16 text or no text at all: save it as UTF-8")
+    return io.TextIOWrapper(content, encoding="utf-8-sig", newline="")
+
+
+def _cells(text: str) -> list[str]:
+    """Return the cells of a row's text."""
+    if '"' not in text:
+        return text.split("\t")
+    return [
+        cell[1:-1].replace('""', '"') if cell.startswith('"') else cell
+        for cell in _EACH_CELL.findall(text)
+    ]
 
 
 def row_text(cells: Sequence[str]) -> str:
     """Return cells as a row of a manifest is written, without its end."""
     text = "\t".join(cells)
-    if text and len(cells) == text.count("\t") + 1 and not _QUOTED.search(text):
+    if text and len(cells) == text.count("\t") + 1 and not _SPECIAL.search(text):
         return text
     out = io.StringIO()
     csv.writer(out, dialect="excel-tab").writerow(cells)  # quotes what is in its line end
@@ -502,8 +521,11 @@ def read_manifest(source: ManifestSource, *, allow_unnamed: bool = False) -> Gen
         ManifestError: The header lacks columns, or a row is bad.
     """
     with ManifestReader(source, allow_unnamed=allow_unnamed) as reader:
-        for line in reader:
-            yield line.row
+        for batch in reader.batches():
+            for row in batch:
+                cells: dict[str, Any] = dict(zip(reader.columns, _cells(row[7]), strict=True))
+                cells["file_size"] = int(row[6]) if row[2] else 0
+                yield ManifestRow.model_construct(**cells)
 
 
 def manifest_rows(bundle: "BundleVersion") -> Generator[ManifestRow]:
@@ -531,18 +553,12 @@ def write_manifest(path: str | os.PathLike[str], rows: Iterable[ManifestRow]) ->
         ValueError: A row has an extra column that the first has not.
     """
     every = [{column: _cell(value) for column, value in row.model_dump().items()} for row in rows]
-    write_cells(path, tuple(every[0]) if every else COLUMNS, every)
-    return len(every)
-
-
-def write_cells(
-    path: str | os.PathLike[str], columns: Sequence[str], rows: Iterable[Mapping[str, str]]
-) -> None:
-    """Write a tab-separated file with CRLF line ends, all or nothing."""
     with _written(path) as file:
+        columns = tuple(every[0]) if every else COLUMNS
         writer = csv.DictWriter(file, columns, dialect="excel-tab", restval="")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(every)
+    return len(every)
 
 
 def write_texts(path: str | os.PathLike[str], batches: Iterable[Sequence[str]]) -> None:
@@ -575,7 +591,7 @@ def _path_of(source: ManifestSource) -> Path | None:
     if isinstance(source, str | os.PathLike):
         return Path(source)
     name = getattr(source, "name", None)  # "<stdin>" is not the name of a file
-    return Path(name) if isinstance(name, str) and not name.startswith("<") else None
+    return Path(name) if isinstance(name, str) and name and not name.startswith("<") else None
 
 
 def _cell(value: object) -> str:

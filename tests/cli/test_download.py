@@ -1,7 +1,9 @@
 """``dss download``, ``dss download-manifest`` and their siblings."""
 
 import csv
+import gzip
 import hashlib
+import io
 import json
 import re
 import signal
@@ -52,6 +54,49 @@ def spoil(server: LocalDSS, sha256: str) -> None:
     content = bytearray(blob.read_bytes())
     content[0] ^= 1
     blob.write_bytes(content)
+
+
+@pytest.mark.parametrize("way", ["gzip", "standard input", "gzip on standard input"])
+def test_a_manifest_may_be_piped_or_compressed(
+    run: Run,
+    local_dss: LocalDSS,
+    manifest: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    way: str,
+) -> None:
+    content = manifest.read_bytes()
+    source = "-"
+    if "gzip" in way:
+        content = gzip.compress(content)
+    if way == "gzip":
+        (tmp_path / "m.tsv.gz").write_bytes(content)
+        source = str(tmp_path / "m.tsv.gz")
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
+    outcome = run(
+        *("download-manifest", "--manifest", source, "--url", local_dss.url),
+        *("--download-dir", tmp_path / "data"),
+    )
+    assert outcome.status == 0, outcome.err
+    written = tmp_path / "data" / ("m.tsv" if way == "gzip" else "manifest.tsv")
+    with written.open(newline="") as file:
+        rows = list(csv.DictReader(file, dialect="excel-tab"))
+    assert len(rows) == len(manifest.read_text().splitlines()) - 1
+    assert all(Path(row["file_path"]).is_file() for row in rows)
+
+
+def test_a_bad_manifest_on_standard_input_is_named(
+    run: Run, local_dss: LocalDSS, manifest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("download-manifest", "--manifest", "-", "--url", local_dss.url)
+    for content, reason in [
+        (manifest.read_text().encode("utf-16"), "standard input: is UTF-16 text: save it as UTF-8"),
+        (manifest.read_bytes() + b"\xe9\n", "byte 0xe9 is not UTF-8 text"),
+    ]:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
+        outcome = run(*words)
+        assert outcome.status == 1
+        assert reason in outcome.err
 
 
 def test_download_makes_a_directory(

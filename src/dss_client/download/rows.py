@@ -48,7 +48,7 @@ class _Listed(ABC):
     def write(self, directory: Path) -> Path:
         """Write the manifest with the paths of the files that exist, and return its own path."""
         source = self._reader.path
-        path = directory / (source.name if source else "manifest.tsv")
+        path = directory / self._reader.output_name
         if source and path.exists() and path.samefile(source):
             path = path.with_name(f"{path.stem}.downloaded.tsv")
         write_texts(path, self._texts())

@@ -1,5 +1,6 @@
 """``dss download`` and the like: bundles, manifests, collections, search results."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -99,10 +100,10 @@ def _pinned(client: "DSSClient", bundle: BundleId, transfer: TransferOptions) ->
 @app.command("download-manifest")
 @click.option(
     "--manifest",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
     required=True,
     metavar="TSV",
-    help="The manifest: a tab-separated list of files.",
+    help="The manifest: a tab-separated list of files, also as .gz; - reads standard input.",
 )
 @layout_option
 @transfer_options
@@ -124,15 +125,19 @@ def download_manifest(
     Every file is verified. A copy of the manifest with the paths of the files is written to DIR.
     """
     from dss_client.download import download_manifest
+    from dss_client.manifest import manifest_text
 
     if layout == "none" and (no_metadata or no_data):
         raise click.UsageError("--no-metadata and --no-data need --layout bundle")
+    source = (
+        manifest_text(sys.stdin.buffer, "standard input") if manifest == Path("-") else manifest
+    )
     with cli.client() as client:
         report = run.download(
             transfer,
             lambda options: download_manifest(
                 client,
-                manifest=manifest,
+                manifest=source,
                 layout=layout,
                 no_metadata=no_metadata,
                 no_data=no_data,
