@@ -9,18 +9,18 @@ import unicodedata
 import uuid
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from types import SimpleNamespace
-from typing import Self, cast
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from dss_client import DSSClient
 from dss_client.download import FileDownloadError, NameClash, UnsafeName
+from dss_client.local import LocalDSS
 from dss_client.transfer.names import (
     ClashPolicy,
     SafeDirectory,
     check_clashes,
-    resolve_under,
     safe_relative_path,
     settle_names,
 )
@@ -93,7 +93,35 @@ BAD = {
     "a/": "empty part",
     "\N{ZERO WIDTH JOINER}": "empty part",
     ".\N{ZERO WIDTH JOINER}.": "the part",
-    # Windows: separators, drives, streams, patterns, pipes.
+    # What a terminal obeys.
+    "a\x00b": "control",
+    "a\nb": "control",
+    "a\n": "control",
+    "a\x1b[2J": "control",
+    "a\x7fb": "control",
+    "a\x85b": "control",
+    "a\u2028b": "control",
+    "a\u2029b": "control",
+    # What nobody sees.
+    "invoice\N{RIGHT-TO-LEFT OVERRIDE}fdp.exe": "invisible",
+    "a\N{RIGHT-TO-LEFT ISOLATE}b": "invisible",
+    "a\N{RIGHT-TO-LEFT MARK}b": "invisible",
+    "a\N{ZERO WIDTH SPACE}b": "invisible",
+    "a\N{WORD JOINER}b": "invisible",
+    "a\N{SOFT HYPHEN}b": "invisible",
+    "\N{ZERO WIDTH NO-BREAK SPACE}a": "invisible",
+    "a\N{TAG LATIN SMALL LETTER A}b": "invisible",
+    # What some system cannot store, or shows as another.
+    "a\ud800b": "UTF-8",
+    # Too long.
+    "x" * 256: "length 256",
+    "a/" + "x" * 256 + "/b": "length 256",
+    "é" * 128: "length 256",
+    "한" * 86: "length 258",
+    "😀" * 64: "length 256",
+}
+
+NOT_PORTABLE = {
     "a\\b": "backslash",
     "..\\x": "backslash",
     "\\\\host\\share": "backslash",
@@ -134,37 +162,12 @@ BAD = {
     "CONIN$": "device",
     "conout$.txt": "device",
     "CON\N{ZERO WIDTH JOINER}": "device",
-    # What a terminal obeys.
-    "a\x00b": "control",
-    "a\nb": "control",
-    "a\n": "control",
-    "a\x1b[2J": "control",
-    "a\x7fb": "control",
-    "a\x85b": "control",
-    "a\u2028b": "control",
-    "a\u2029b": "control",
-    # What nobody sees.
-    "invoice\N{RIGHT-TO-LEFT OVERRIDE}fdp.exe": "invisible",
-    "a\N{RIGHT-TO-LEFT ISOLATE}b": "invisible",
-    "a\N{RIGHT-TO-LEFT MARK}b": "invisible",
-    "a\N{ZERO WIDTH SPACE}b": "invisible",
-    "a\N{WORD JOINER}b": "invisible",
-    "a\N{SOFT HYPHEN}b": "invisible",
-    "\N{ZERO WIDTH NO-BREAK SPACE}a": "invisible",
-    "a\N{TAG LATIN SMALL LETTER A}b": "invisible",
-    # What some system cannot store, or shows as another.
-    "a\ud800b": "UTF-8",
     "a\uf05cb": "stands for another",
     "a\uffffb": "which macOS does not accept",
     "a\ufdd0b": "which macOS does not accept",
     "a\U0010fffeb": "which macOS does not accept",
-    # Too long.
-    "x" * 256: "256 bytes",
-    "a/" + "x" * 256 + "/b": "256 bytes",
-    "é" * 128: "256 bytes",
-    "한" * 86: "258 bytes",
-    "😀" * 64: "256 bytes",
-    "\N{GREEK SMALL LETTER IOTA WITH DIALYTIKA AND TONOS}" * 86: "258 UTF-16 units",
+    "\N{GREEK SMALL LETTER IOTA WITH DIALYTIKA AND TONOS}" * 86: "length 258",
+    LONGEST + "z": "961 bytes long, over 960",
 }
 
 # Format characters with a shape of their own, and the two joiners.
@@ -176,9 +179,9 @@ ACCEPTED_FORMATS = {
 }
 
 
-def is_safe(name: str) -> bool:
+def is_safe(name: str, *, portable: bool = True) -> bool:
     try:
-        safe_relative_path(name)
+        safe_relative_path(name, portable=portable)
     except UnsafeName:
         return False
     return True
@@ -207,33 +210,63 @@ plain_parts = st.one_of(
 any_name = st.lists(parts, max_size=6).map("/".join)
 
 
+posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has rules of its own")
+
+
+@pytest.mark.parametrize("portable", [True, False])
 @pytest.mark.parametrize("name", GOOD)
-def test_good_names_stay_as_they_are(name: str, tmp_path: Path) -> None:
-    assert safe_relative_path(name) == PurePosixPath(name)
-    assert resolve_under(tmp_path, name) == tmp_path / name
-    assert SafeDirectory(tmp_path).path(name) == tmp_path / name
+def test_good_names_stay_as_they_are(name: str, portable: bool, tmp_path: Path) -> None:
+    assert safe_relative_path(name, portable=portable) == PurePosixPath(name)
+    assert SafeDirectory(tmp_path, portable=portable).path(name) == tmp_path / name
+    (settled,) = settle_names([name], "error", portable=portable)
+    assert settled.target == name
 
 
+@pytest.mark.parametrize("portable", [True, False])
 @pytest.mark.parametrize("name", BAD)
-def test_c5_unsafe_names_are_refused(name: str, tmp_path: Path) -> None:
+def test_c5_unsafe_names_are_refused(name: str, portable: bool, tmp_path: Path) -> None:
     with pytest.raises(UnsafeName, match=BAD[name]) as caught:
-        safe_relative_path(name)
+        safe_relative_path(name, portable=portable)
     assert repr(name) in str(caught.value)
     assert isinstance(caught.value, ValueError)
-    for refuse in (SafeDirectory(tmp_path).path, SafeDirectory(tmp_path).prepare):
-        with pytest.raises(UnsafeName, match=BAD[name]):
+    directory = SafeDirectory(tmp_path, portable=portable)
+    for refuse in (directory.path, directory.prepare):
+        with pytest.raises(UnsafeName, match=rf"{BAD[name]}.*; get this file alone by its uuid"):
             refuse(name)
+    (settled,) = settle_names([name], "error", portable=portable)
+    assert (settled.target, settled.unsafe) == (None, True)
+    assert "; get this file alone by its uuid" in str(settled.reason)
 
 
-@pytest.mark.parametrize("name", [LONGEST + "z", "é/" * 319 + "wxyz"])
-def test_names_that_are_too_long_as_a_whole(name: str, tmp_path: Path) -> None:
-    with pytest.raises(UnsafeName, match="961 bytes long, over 960"):
-        safe_relative_path(name)
-    directory = SafeDirectory(tmp_path)
+@posix
+@pytest.mark.parametrize("name", NOT_PORTABLE)
+def test_names_that_not_every_system_can_store(name: str, tmp_path: Path) -> None:
+    assert safe_relative_path(name) == PurePosixPath(name)
+    (settled,) = settle_names([name], "error")
+    assert settled.target == name
+    with pytest.raises(UnsafeName, match=NOT_PORTABLE[name]):
+        safe_relative_path(name, portable=True)
+    (settled,) = settle_names([name], "error", portable=True)
+    assert settled.unsafe
+    assert "; download without portable, or get this file alone" in str(settled.reason)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other file systems have other rules")
+@pytest.mark.parametrize("name", NOT_PORTABLE)
+def test_what_is_taken_can_be_stored(name: str, tmp_path: Path) -> None:
+    SafeDirectory(tmp_path).prepare(name).write_text("x")
+    (path,) = (path for path in tmp_path.rglob("*") if path.is_file())
+    assert path.relative_to(tmp_path).as_posix() == name
+
+
+def test_there_is_room_for_the_directory_of_a_bundle(tmp_path: Path) -> None:
     bundle = f"{uuid.uuid4()}.2019-01-01T000000.000000Z"
-    assert directory.path(f"{bundle}/{name[:-1]}") == tmp_path / bundle / name[:-1]
+    portable = SafeDirectory(tmp_path, portable=True)
+    assert portable.path(f"{bundle}/{LONGEST}") == tmp_path / bundle / LONGEST
     with pytest.raises(UnsafeName, match="1024 bytes long, over 1023"):
-        directory.path(f"{bundle}/{name}")
+        portable.path(f"{bundle}/{LONGEST}z")
+    with pytest.raises(UnsafeName, match="4033 bytes long, over 4032"):
+        safe_relative_path("é/" * 1344 + "y")
 
 
 def test_every_control_and_format_character_is_decided_on() -> None:
@@ -249,20 +282,20 @@ def test_every_control_and_format_character_is_decided_on() -> None:
 @given(st.text(st.characters(categories=("L", "M", "N", "S"), exclude_characters="<>|")))
 def test_letters_marks_numbers_and_symbols_of_any_script_are_accepted(text: str) -> None:
     name = f"x{text[:20]}"
-    assert safe_relative_path(name) == PurePosixPath(name)
+    assert safe_relative_path(name, portable=True) == PurePosixPath(name)
 
 
 @given(any_name)
 @example("CONOUT$")
 def test_c5_a_path_always_stays_below_its_root(name: str) -> None:
-    try:
-        relative = str(safe_relative_path(name))
-    except UnsafeName:
+    if not is_safe(name, portable=False):
+        assert not is_safe(name), "what is taken everywhere is taken here"
         return
-    assert relative == name
     posix = PurePosixPath("/data/root") / name
     assert PurePosixPath(posixpath.normpath(posix)) == posix
     assert posix.relative_to("/data/root") == PurePosixPath(name) != PurePosixPath()
+    if not is_safe(name):
+        return
     windows = PureWindowsPath(r"C:\data\root") / name
     assert ntpath.normpath(rf"C:\data\root\{name}") == str(windows)
     assert windows.relative_to(r"C:\data\root").parts == tuple(name.split("/"))
@@ -290,9 +323,6 @@ def test_c5_planted_links_are_not_followed(tmp_path: Path) -> None:
     root = tmp_path / "root"
     (root / "a").mkdir(parents=True)
     (root / "a" / "link").symlink_to(outside)
-    with pytest.raises(UnsafeName, match="symbolic link"):
-        resolve_under(root, "a/link/x")
-    assert resolve_under(root, "a/x") == root / "a" / "x"
     with pytest.raises(UnsafeName, match="symbolic link"):
         SafeDirectory(root).prepare("a/link/b/x")
     assert not list(outside.iterdir())
@@ -341,22 +371,13 @@ def test_a_file_in_the_place_of_a_directory(tmp_path: Path) -> None:
     (tmp_path / "a").touch()
     with pytest.raises(FileDownloadError, match="another file is at"):
         SafeDirectory(tmp_path).prepare("a/b/x")
-    assert resolve_under(tmp_path, "a/b/c/x") == tmp_path / "a" / "b" / "c" / "x"
 
 
-class Junction:
-    """A path as Windows describes a junction: a directory, but for its tag."""
-
-    def __truediv__(self, _: str) -> Self:
-        return self
-
-    def lstat(self) -> SimpleNamespace:
-        return SimpleNamespace(st_mode=stat.S_IFDIR, st_reparse_tag=0xA0000003)
-
-
-def test_a_junction_of_windows_is_a_link() -> None:
+def test_a_junction_of_windows_is_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    junction = SimpleNamespace(st_mode=stat.S_IFDIR, st_reparse_tag=0xA0000003)
+    monkeypatch.setattr(Path, "lstat", lambda _: junction)
     with pytest.raises(UnsafeName, match="symbolic link"):
-        resolve_under(cast("Path", Junction()), "a/x")
+        SafeDirectory(tmp_path).prepare("a/x")
 
 
 def test_names_that_do_not_clash() -> None:
@@ -450,7 +471,7 @@ def test_clashing_names_are_renamed(given_names: list[str], targets: list[str] |
 
 def test_unsafe_names_fail_alone_and_clash_with_none() -> None:
     for policy in POLICIES:
-        bad, kept, other = settle_names(["a:b", "a/x", "A:B"], policy)
+        bad, kept, other = settle_names(["a:b", "a/x", "A:B"], policy, portable=True)
         assert (bad.target, bad.unsafe) == (None, True)
         assert "colon" in str(bad.reason)
         assert (kept.target, kept.unsafe) == ("a/x", False)
@@ -459,7 +480,7 @@ def test_unsafe_names_fail_alone_and_clash_with_none() -> None:
 
 def test_a_name_too_long_for_a_number_fails_alone() -> None:
     folder = "/".join(["x" * 239] * 3) + "/" + "x" * 238
-    kept, failed = settle_names([f"{folder}/a", f"{folder}/A"], "rename")
+    kept, failed = settle_names([f"{folder}/a", f"{folder}/A"], "rename", portable=True)
     assert kept.target == kept.name
     assert (failed.target, failed.unsafe) == (None, True)
     assert "clashes with" in str(failed.reason)
@@ -532,3 +553,20 @@ def test_errors_pickle() -> None:
     error = NameClash("a", "A", "why")
     again = pickle.loads(pickle.dumps(error))
     assert (str(again), again.other) == (str(error), "A")
+
+
+@posix
+def test_names_of_posix_are_downloaded(empty_dss: LocalDSS, tmp_path: Path) -> None:
+    names = ["a:1.fastq", "aux.bam", "a?b", "x ", "end.", "*"]
+    for name in names:
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    bundle = empty_dss.load_bundle(tmp_path / "in")
+    with DSSClient(empty_dss.url) as dss:
+        report = dss.download(
+            bundle_uuid=bundle.uuid, replica="aws", download_dir=tmp_path / "out", durable=False
+        )
+    assert report.ok
+    folder = tmp_path / "out" / bundle.fqid
+    assert {name: (folder / name).read_text() for name in names} == {name: name for name in names}

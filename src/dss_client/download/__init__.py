@@ -4,7 +4,7 @@ The methods of `DSSClient` call these functions; `Source` is the part of a clien
 """
 
 from dss_client.manifest import ManifestError, ManifestSource
-from dss_client.transfer.names import resolve_under, safe_relative_path
+from dss_client.transfer.names import safe_relative_path
 from dss_client.transfer.progress import ProgressCallback, ProgressEvent
 
 from .check import Fault, VerifyReport, verify_tree
@@ -67,7 +67,6 @@ __all__ = [
     "download_search",
     "merge_jobs",
     "plan_jobs",
-    "resolve_under",
     "run_job",
     "safe_relative_path",
     "shard_of_environment",

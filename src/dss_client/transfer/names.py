@@ -3,16 +3,19 @@
 The service's own rule for names (docs/behaviour.md 4.3) is not enough: older bundles do not follow
 it, and it does not cover Windows, other people's files, or links planted in the directory.
 
-A name is used as it is, or refused, by what Linux, macOS and Windows can all store, so that a
-directory can be moved between them: the result is the same everywhere. Not judged are the length of
-the root (the system says so itself), Windows' limit of 260 characters (it can be lifted) and its
-8.3 aliases. ``~``, a leading dash and a leading dot mean nothing below a root, and are taken.
+A name is used as it is, or refused. No name may lead out of its directory, deceive the eye or the
+terminal, or be longer than file systems take. Beyond that, POSIX systems take any name, and Windows
+does not; with ``portable`` its rules and those of macOS hold everywhere, so that a directory can be
+moved between them. A file system may have rules of its own (a FAT stick on Linux): it says so
+itself. Windows' limit of 260 characters and its 8.3 aliases are not judged. ``~``, a leading dash
+and a leading dot mean nothing below a root, and are taken.
 """
 
+import os
 import re
 import stat
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, count
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -25,9 +28,14 @@ BUNDLE_JSON = "bundle.json"
 
 ClashPolicy = Literal["error", "rename", "skip"]
 
-_MAX_PART = 255
-_MAX_PATH = 1024 - 1  # PATH_MAX of macOS with its NUL; Linux has 4096
-_MAX_NAME = _MAX_PATH - 63  # as it is below `<uuid>.<version>/`
+_MAX_PART = 255  # bytes
+_MAX_PATH = 4096 - 1  # bytes: PATH_MAX of Linux with its NUL
+_MAX_PORTABLE_PATH = 1024 - 1  # that of macOS
+_BUNDLE = 63  # bytes of `<uuid>.<version>/`, which may be in front
+_WINDOWS = os.name == "nt"
+_INSTEAD = (
+    "get this file alone by its uuid (dss api get-file, with --output), or leave it out by a filter"
+)
 _JUNCTION = 0xA0000003
 
 _NONCHARACTERS = "".join(rf"\U{plane:04x}fffe\U{plane:04x}ffff" for plane in range(17))
@@ -37,17 +45,31 @@ _INVISIBLE = (
     r"\xad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0001\U000e0020-\U000e007f"
 )
-_FORBIDDEN = {
-    "a backslash": re.compile(r"\\"),
-    "a colon: a drive or a stream on Windows": re.compile(":"),
-    "which Windows forbids": re.compile(r'[<>"|?*]'),
-    "a control character": re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]"),
-    "which cannot be written in UTF-8": re.compile(r"[\ud800-\udfff]"),
-    "an invisible character, which can make names look alike": re.compile(f"[{_INVISIBLE}]"),
-    "which stands for another one on macOS and WSL": re.compile(r"[\uf000-\uf07f]"),
-    "which macOS does not accept": re.compile(rf"[\ufdd0-\ufdef{_NONCHARACTERS}]"),
+_HERE = r"(?:\A|(?<=/))"  # a part begins
+_ENDS = r"(?=/|\Z)"
+_DEVICE = r"(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9¹²³])"
+_Rules = dict[str, re.Pattern[str]]
+_UNSAFE: _Rules = {
+    "is absolute": re.compile(r"\A/"),
+    "has an empty part": re.compile(rf"{_HERE}{_ENDS}"),
+    "has the part {!r}": re.compile(rf"{_HERE}\.\.?{_ENDS}"),
+    "has {!r}, a control character": re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]"),
+    "has {!r}, which cannot be written in UTF-8": re.compile(r"[\ud800-\udfff]"),
+    "has {!r}, an invisible character, which can make names look alike": re.compile(
+        f"[{_INVISIBLE}]"
+    ),
 }
-_DEVICE = re.compile(r"(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9¹²³])", re.IGNORECASE)
+_NOT_PORTABLE: _Rules = {
+    "has a backslash": re.compile(r"\\"),
+    "has a colon: a drive or a stream on Windows": re.compile(":"),
+    "has {!r}, which Windows forbids": re.compile(r'[<>"|?*]'),
+    "has {!r}, which stands for another one on macOS and WSL": re.compile(r"[\uf000-\uf07f]"),
+    "has {!r}, which macOS does not accept": re.compile(rf"[\ufdd0-\ufdef{_NONCHARACTERS}]"),
+    "has the part {!r}, which ends with a dot or a blank": re.compile(rf"{_HERE}[^/]*[. ]{_ENDS}"),
+    "has the part {!r}, the name of a device on Windows": re.compile(
+        rf"(?i){_HERE}{_DEVICE} *(?:\.[^/]*)?{_ENDS}"
+    ),
+}
 
 # Takes most names there are at a glance; what it does not match is looked at in full.
 _PLAIN_PART = (
@@ -61,30 +83,21 @@ _STEM_AND_EXTENSIONS = re.compile(r"(.+?)((?:\.[A-Za-z][A-Za-z0-9]{0,9}){0,2})\Z
 _ROOM_FOR_NUMBER = "~9999999"
 
 
-def safe_relative_path(name: str) -> PurePosixPath:
+def safe_relative_path(name: str, *, portable: bool = False) -> PurePosixPath:
     """Return a name from the service as a path that stays below any directory it is joined to.
+
+    Args:
+        name: The name.
+        portable: Take only names that Linux, macOS and Windows can all store.
 
     Raises:
         UnsafeName: It is empty, absolute or too long; has an empty part, ``.`` or ``..``; has a
-            character that Windows forbids, a control character, or one that cannot be seen; or a
-            part that some system cannot store.
+            control character, or one that cannot be seen; or this system cannot store it.
     """
-    _refuse_unsafe(name, _MAX_NAME)
+    fault = _fault(name, _BUNDLE, portable=portable)
+    if fault is not None:
+        raise UnsafeName(name, fault)
     return PurePosixPath(name)
-
-
-def resolve_under(root: Path, name: str) -> Path:
-    """Return the path of a name below `root`.
-
-    Raises:
-        UnsafeName: As `safe_relative_path` says, or a directory on the way is a symbolic link.
-    """
-    relative = safe_relative_path(name)
-    path = root
-    for part in relative.parts[:-1]:
-        path /= part
-        _refuse_link(path, name)
-    return path / relative.name
 
 
 class SafeDirectory:
@@ -95,12 +108,14 @@ class SafeDirectory:
     make files there by ways that follow none, such as `os.link`, `os.replace` or mode ``x``. The
     root may be a link: it is the user's. Threads may share an instance.
 
-    Attributes:
+    Args:
         root: The directory, which need not be there yet.
+        portable: Take only names that Linux, macOS and Windows can all store.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, portable: bool = False) -> None:
         self.root = root
+        self._portable = portable
         self._ready: set[str] = set()
 
     def path(self, name: str) -> Path:
@@ -111,7 +126,9 @@ class SafeDirectory:
         Raises:
             UnsafeName: As `safe_relative_path` says.
         """
-        _refuse_unsafe(name, _MAX_PATH)
+        fault = _fault(name, 0, portable=self._portable)
+        if fault is not None:
+            raise UnsafeName(name, _with_remedy(fault, name, portable=self._portable))
         return self.root / name
 
     def prepare(self, name: str) -> Path:
@@ -178,7 +195,9 @@ class Settled:
     unsafe: bool = False
 
 
-def settle_names(names: Sequence[str], policy: ClashPolicy) -> list[Settled]:
+def settle_names(
+    names: Sequence[str], policy: ClashPolicy, *, portable: bool = False
+) -> list[Settled]:
     """Settle which files the names of a bundle become, where some clash as in `check_clashes`.
 
     A name that clashes with none before it is kept. A later one is an error, is left out, or gets
@@ -188,6 +207,7 @@ def settle_names(names: Sequence[str], policy: ClashPolicy) -> list[Settled]:
     Args:
         names: All names of the bundle, in its order.
         policy: What to do with a name that clashes.
+        portable: Take only names that Linux, macOS and Windows can all store.
 
     Raises:
         NameClash: The policy is ``error``, and two names clash.
@@ -196,8 +216,9 @@ def settle_names(names: Sequence[str], policy: ClashPolicy) -> list[Settled]:
     settled: list[Settled] = []
     clashing: list[int] = []
     for index, name in enumerate(names):
-        reason = _fault(name, _MAX_NAME)
-        if reason is not None:
+        fault = _fault(name, _BUNDLE, portable=portable)
+        if fault is not None:
+            reason = _with_remedy(fault, name, portable=portable)
             settled.append(Settled(name, None, reason, unsafe=True))
         elif (clash := claims.claim(name)) is None:
             settled.append(Settled(name, name))
@@ -209,15 +230,15 @@ def settle_names(names: Sequence[str], policy: ClashPolicy) -> list[Settled]:
     if policy == "rename":
         # Last, so that no new name is one that another file of the bundle has by right.
         for index in clashing:
-            settled[index] = _renamed(settled[index], claims)
+            settled[index] = _renamed(settled[index], claims, portable=portable)
     return settled
 
 
-def _renamed(skipped: Settled, claims: "_Claims") -> Settled:
+def _renamed(skipped: Settled, claims: "_Claims", *, portable: bool) -> Settled:
     target = claims.free_name(skipped.name)
-    fault = _fault(target, _MAX_NAME)
+    fault = _fault(target, _BUNDLE, portable=portable)
     if fault is not None:
-        reason = f"{skipped.reason}; as {target!r} {fault}"
+        reason = f"{skipped.reason}; as {target!r} {fault}; {_INSTEAD}"
         return Settled(skipped.name, None, reason, unsafe=True)
     claims.claim(target)
     return Settled(skipped.name, target, skipped.reason)
@@ -274,7 +295,7 @@ class _Claims:
     def _numbered(self, path: str) -> str:
         folder, slash, part = path.rpartition("/")
         stem, extensions = _STEM_AND_EXTENSIONS.findall(part)[0]
-        while _fault_of_length(stem + _ROOM_FOR_NUMBER + extensions):
+        while _length(stem + _ROOM_FOR_NUMBER + extensions) > _MAX_PART:
             stem = stem[:-1]
         # Counted on from the last: a real bundle has 250 files of one name.
         numbers = self._numbers.setdefault(_key(folder + slash + stem + extensions), count(2))
@@ -312,55 +333,44 @@ def _refuse_link(path: Path, name: str) -> None:
         raise UnsafeName(name, f"refused: {path} is a symbolic link; remove it and run again")
 
 
-def _refuse_unsafe(name: str, longest: int) -> None:
-    reason = _fault(name, longest)
-    if reason is not None:
-        raise UnsafeName(name, reason)
+def _with_remedy(fault: str, name: str, *, portable: bool) -> str:
+    here = portable and _fault(name, _BUNDLE, portable=False) is None
+    return f"{fault}; {'download without portable, or ' if here else ''}{_INSTEAD}"
 
 
-def _fault(name: str, longest: int) -> str | None:
+def _fault(name: str, before: int, *, portable: bool) -> str | None:
+    """Return why a name is refused, None if it is not.
+
+    Args:
+        name: The name.
+        before: Bytes that may come before it.
+        portable: Whether every system has to be able to store it.
+    """
+    strict = portable or _WINDOWS
+    longest = (_MAX_PORTABLE_PATH if strict else _MAX_PATH) - before
     if len(name) <= longest and _PLAIN.fullmatch(name):
         return None
-    fault = _fault_of_name(name, longest)
-    return None if fault is None else f"refused as a file name: {fault}"
+    fault = next(_faults(name, longest, strict=strict), None)
+    return None if fault is None else f"refused as a file name: it {fault}"
 
 
-def _fault_of_name(name: str, longest: int) -> str | None:
+def _faults(name: str, longest: int, *, strict: bool) -> Iterator[str]:
     if not name:
-        return "it is empty"
-    if name.startswith("/"):
-        return "it is absolute"
-    for why, characters in _FORBIDDEN.items():
-        found = characters.search(name)
+        yield "is empty"
+    bare = _without_joiners(name)
+    for why, pattern in (_UNSAFE | _NOT_PORTABLE if strict else _UNSAFE).items():
+        found = pattern.search(bare)
         if found is not None:
-            return f"it has {found[0]!r}, {why}"
-    for part in name.split("/"):
-        fault = _fault_of_part(part)
-        if fault is not None:
-            return fault
-    length = len(name.encode())
-    return f"it is {length} bytes long, over {longest}" if length > longest else None
-
-
-def _fault_of_part(part: str) -> str | None:
-    bare = _without_joiners(part)
-    if not bare:
-        return "it has an empty part"
-    if bare in {".", ".."}:
-        return f"it has the part {part!r}"
-    if bare[-1] in ". ":
-        return f"its part {part!r} ends with a dot or a blank"
-    if _DEVICE.fullmatch(bare.partition(".")[0].rstrip(" ")):
-        return f"its part {part!r} is the name of a device on Windows"
-    return _fault_of_length(part)
-
-
-def _fault_of_length(part: str) -> str | None:
-    # No name has more UTF-16 units, which NTFS counts, than bytes; decomposed as on HFS+, it may.
-    length = len(part.encode())
+            yield why.format(found[0])
+    length = max(_length(part, strict=strict) for part in name.split("/"))
     if length > _MAX_PART:
-        return f"a part is {length} bytes long, over {_MAX_PART}"
-    units = len(unicodedata.normalize("NFD", part).encode("utf-16-le")) // 2
-    if units > _MAX_PART:
-        return f"a part is {units} UTF-16 units long on macOS, over {_MAX_PART}"
-    return None
+        yield f"has a part of length {length}, over {_MAX_PART}"
+    length = len(name.encode())
+    if length > longest:
+        yield f"is {length} bytes long, over {longest}"
+
+
+def _length(part: str, *, strict: bool = True) -> int:
+    """Return the bytes of a part, or the UTF-16 units as decomposed by HFS+ if these are more."""
+    units = len(unicodedata.normalize("NFD", part).encode("utf-16-le")) // 2 if strict else 0
+    return max(len(part.encode()), units)

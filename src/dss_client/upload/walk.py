@@ -119,7 +119,10 @@ def _source(top: Path, path: Path) -> SourceFile:
 
 
 def _refuse_name(name: str) -> None:
-    safe_relative_path(name)
+    try:
+        safe_relative_path(name, portable=True)
+    except UnsafeName as error:
+        raise UnsafeName(name, f"{error.reason}; rename it") from None
     found = _REFUSED.match(name)
     if found is not None:
         raise UnsafeName(
