@@ -1,12 +1,14 @@
 """A scripted HTTP origin on a real socket, which remembers what it was asked."""
 
+import os
 import socket
 import ssl
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from attrs import field, frozen
 
@@ -46,10 +48,12 @@ class Origin:
         self._replies = replies
         self._script = script
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
         self._scheme = "http" if tls is None else "https"
         if tls is not None:
-            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+            self._server.socket = tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.005,))
 
     @property
@@ -84,6 +88,20 @@ class Origin:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """Shake hands; if that fails, let the client read why before the connection is closed."""
+        if isinstance(request, ssl.SSLSocket):
+            try:
+                request.do_handshake()
+            except OSError:
+                with suppress(OSError), socket.socket(fileno=os.dup(request.fileno())) as raw:
+                    while raw.recv(1 << 16):
+                        pass
+                return
+        super().finish_request(request, client_address)
 
 
 def _handler(origin: Origin) -> type[BaseHTTPRequestHandler]:

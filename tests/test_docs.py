@@ -61,7 +61,7 @@ PAGES: dict[str, list[str | None]] = {
     ],
     "docs/collections.md": [r"2\n"],
     "docs/command-line.md": [r"(?s)\{.+\}\n", r"(?s).+complete.+"],
-    "docs/deployments.md": [r"True True\n", None],
+    "docs/deployments.md": [r"True True\n", None, ""],
     "docs/downloads.md": [
         r"\d+ files, \d+ bytes downloaded\n",
         "",

@@ -66,13 +66,17 @@ class TestWhatIsNotNeeded:
         assert ended.value.code == 0
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a certificate of 127.0.0.1 that vouches for itself, with its key."""
+def make_certificate(path: Path) -> Path:
+    """Write a certificate of 127.0.0.1 and example hosts that vouches for itself, with its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "dss.example")])
     now = dt.datetime.now(dt.UTC)
-    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    names = x509.SubjectAlternativeName(
+        [
+            x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
+            *map(x509.DNSName, ("dss.example", "storage.example")),
+        ]
+    )
     certificate = (
         x509.CertificateBuilder(name, name, key.public_key(), 1)
         .not_valid_before(now - dt.timedelta(days=1))
@@ -82,9 +86,14 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     pem = serialization.Encoding.PEM
     kind, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    path = tmp_path_factory.mktemp("tls") / "both.pem"
     path.write_bytes(certificate.public_bytes(pem) + key.private_bytes(pem, kind, plain))
     return path
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a certificate that vouches for itself, with its key."""
+    return make_certificate(tmp_path_factory.mktemp("tls") / "both.pem")
 
 
 @pytest.fixture

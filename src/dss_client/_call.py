@@ -96,7 +96,7 @@ def storage_attempt(url: str, *, first: int = 0, last: int | None = None) -> Att
 
     ``identity`` because a checksum is one of the stored bytes, not of a decoded form of them.
     """
-    headers = {"accept-encoding": "identity"}
+    headers = {"accept-encoding": "identity", "user-agent": USER_AGENT}
     byte_range = range_header(first, last)
     if byte_range is not None:
         headers["range"] = byte_range

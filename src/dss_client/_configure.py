@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from attrs import evolve
 
 from ._endpoints import DEFAULT_URL
+from ._environment import CertificateFiles, FilePath, Network
 from ._options import AsyncToken, Options, Timeout, TokenProvider
 from ._redact import redact_url
 from ._retry import RetryPolicy
@@ -59,12 +60,15 @@ def options_of(
     timeout: Timeout | float | None,
     retries: RetryPolicy | int | None,
     *,
+    proxy: str | None,
+    ca_file: FilePath | None,
+    client_certificate: CertificateFiles | None,
     custom_client: bool,
 ) -> Options:
     """Return the settings of a client, from its arguments and whatever is configured.
 
     Raises:
-        InvalidArgument: The URL is not one of a deployment.
+        InvalidArgument: The URL is not one of a deployment, or the proxy's is not one of a proxy.
         ConfigError: A config file cannot be used.
     """
     base_url = _base_url(url)
@@ -77,6 +81,7 @@ def options_of(
         base_url=base_url,
         timeout=limits,
         retries=RetryPolicy() if retries is None else RetryPolicy.of(retries),
+        network=Network.of(proxy, ca_file, client_certificate),
         token=token,
         find_tokens=_find_tokens,
         unreachable_hint=_RETIRED if base_url == DEFAULT_URL else "",

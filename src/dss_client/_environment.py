@@ -1,4 +1,4 @@
-"""Proxies and trusted certificates, as the environment names them.
+"""Proxies and certificates: as they were given to a client, else as the environment names them.
 
 Nothing is read before it is needed, so that a broken setting disturbs only those who need it.
 """
@@ -6,35 +6,103 @@ Nothing is read before it is needed, so that a broken setting disturbs only thos
 import ipaddress
 import os
 import re
+import ssl
+from os import PathLike
+from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from attrs import field, frozen
 
-__all__ = ["UNTRUSTED", "Proxy", "UnusableSetting", "ca_setting", "is_loopback", "proxy_for"]
+from .errors import InvalidArgument
 
-UNTRUSTED = (
+__all__ = [
+    "CertificateFiles",
+    "FilePath",
+    "Network",
+    "Proxy",
+    "UnusableSetting",
+    "ca_setting",
+    "is_certificate_fault",
+    "is_loopback",
+    "proxy_for",
+    "tls_hint",
+]
+
+FilePath = str | PathLike[str]
+"""The path of a file."""
+
+CertificateFiles = FilePath | tuple[FilePath, FilePath]
+"""A PEM file with a certificate and its key, or one file for each."""
+
+_UNTRUSTED = (
     "the certificate is not trusted: if it is your organisation's own, name the file of its"
-    " authority in SSL_CERT_FILE (or REQUESTS_CA_BUNDLE)"
+    " authority in SSL_CERT_FILE (or REQUESTS_CA_BUNDLE), or give it to the client as ca_file="
 )
-"""What to tell a user who meets a certificate that nobody vouches for."""
-
+_UNWELCOME = (
+    "the server wants a certificate from its clients, or refuses the one that it got: give the"
+    " client one that the server accepts, with its key, as client_certificate="
+)
+# What servers say of a client's certificate; of one that is missing, before TLS 1.3, the last.
+_ALERT = re.compile(r"ALERT_(\w*CERTIFICATE|UNKNOWN_CA|HANDSHAKE_FAILURE)")
 _LOGIN_WANTED = 407
 _SCHEMES = frozenset({"http", "https", "socks5", "socks5h"})
 _USER = re.compile(r"(?:(?<=//)|^(?!.*//)).*@")  # a password may hold what else ends it
 
 
 class UnusableSetting(OSError):
-    """A setting of the environment is needed, and cannot be used."""
+    """A setting is needed, and cannot be used."""
+
+
+@frozen
+class Network:
+    """How a client gets to the API and to storage; what is None is left to the environment.
+
+    Attributes:
+        proxy: URL of the proxy for all hosts, this machine included. It may hold a password.
+        ca_file: PEM file of the authorities to trust, and no others.
+        client_certificate: PEM files of the certificate to show to servers that ask for one, and
+            of its key; they may be the same.
+    """
+
+    proxy: str | None = field(default=None, repr=False)
+    ca_file: str | None = None
+    client_certificate: tuple[str, str] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        proxy: str | None,
+        ca_file: FilePath | None,
+        client_certificate: CertificateFiles | None,
+    ) -> "Network":
+        """Accept what is given to a client. Paths become absolute, as they may travel.
+
+        Raises:
+            InvalidArgument: The proxy is not a URL that leads to one.
+        """
+        if proxy is not None:
+            url = _with_scheme(proxy)
+            if _scheme_of(url) not in _SCHEMES:
+                raise InvalidArgument(
+                    f"proxy={_shown(proxy)!r} is not a valid proxy: expected http://HOST:PORT"
+                )
+            proxy = url
+        pair: tuple[str, str] | None = None
+        if client_certificate is not None:
+            both = client_certificate
+            certificate, key = both if isinstance(both, tuple) else (both, both)
+            pair = _absolute(certificate), _absolute(key)
+        return cls(proxy, None if ca_file is None else _absolute(ca_file), pair)
 
 
 @frozen
 class Proxy:
-    """A proxy that the environment names.
+    """A proxy that leads to a host.
 
     Attributes:
         url: Its URL, which may hold a password.
-        variable: Which variable names it.
+        variable: Which variable or argument names it.
     """
 
     url: str = field(repr=False)
@@ -61,12 +129,14 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def proxy_for(scheme: str, host: str, port: int) -> Proxy | None:
-    """Return the proxy that leads to a host, if the environment names one.
+def proxy_for(scheme: str, host: str, port: int, network: Network) -> Proxy | None:
+    """Return the proxy that leads to a host: the one that was given, else the environment's.
 
     Raises:
         UnusableSetting: It is needed, and cannot be used.
     """
+    if network.proxy is not None:
+        return Proxy(network.proxy, "the argument proxy=")
     if is_loopback(host):
         return None
     known = getproxies()
@@ -75,13 +145,21 @@ def proxy_for(scheme: str, host: str, port: int) -> Proxy | None:
     if not value or proxy_bypass(host) or proxy_bypass(f"{host}:{port}"):
         return None
     variable = _variable(f"{kind}_proxy")
-    url = value if "://" in value else f"http://{value}"
+    url = _with_scheme(value)
     if _scheme_of(url) not in _SCHEMES:
         raise UnusableSetting(
             f"{variable}={_shown(value)!r} is not a valid proxy: expected http://HOST:PORT;"
             f" correct it, or name {host} in NO_PROXY"
         )
     return Proxy(url, variable)
+
+
+def _absolute(path: FilePath) -> str:
+    return str(Path(path).absolute())
+
+
+def _with_scheme(value: str) -> str:
+    return value if "://" in value else f"http://{value}"
 
 
 def _shown(value: str) -> str:
@@ -103,6 +181,20 @@ def _variable(name: str) -> str:
     if os.environ.get(name):
         return name
     return name.upper() if os.environ.get(name.upper()) else "the system's settings"
+
+
+def is_certificate_fault(error: BaseException | None) -> bool:
+    """Tell whether one side of a connection refused the other's certificate."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return True
+    return isinstance(error, ssl.SSLError) and bool(_ALERT.search(str(error.reason)))
+
+
+def tls_hint(error: BaseException | None) -> str:
+    """Return what to do about a certificate that was refused; empty for any other error."""
+    if not is_certificate_fault(error):
+        return ""
+    return _UNTRUSTED if isinstance(error, ssl.SSLCertVerificationError) else _UNWELCOME
 
 
 def ca_setting() -> tuple[str, str] | None:

@@ -15,7 +15,15 @@ from urllib.parse import urlsplit
 import httpx
 from attrs import frozen
 
-from ._environment import UNTRUSTED, Proxy, UnusableSetting, ca_setting, proxy_for
+from ._environment import (
+    Network,
+    Proxy,
+    UnusableSetting,
+    ca_setting,
+    is_certificate_fault,
+    proxy_for,
+    tls_hint,
+)
 from ._options import Timeout
 from ._redact import REDACTED, mask, mask_error, redact_url
 from .errors import DSSConnectionError, DSSError, DSSTimeout, RequestInfo
@@ -48,6 +56,7 @@ NETWORK_ERRORS = (
     httpx.HTTPError,
     httpx.InvalidURL,
     httpx.StreamError,
+    ssl.SSLError,  # of a server that refuses what it was sent; only sometimes one of httpx
     UnicodeError,  # of a host whose name cannot be looked up
     UnusableSetting,
 )
@@ -60,7 +69,6 @@ _PERMANENT_ERRORS = (
     httpx.InvalidURL,
     httpx.LocalProtocolError,
     httpx.UnsupportedProtocol,
-    ssl.SSLCertVerificationError,
     UnicodeError,
     UnusableSetting,
 )
@@ -107,6 +115,9 @@ for _library in ("httpcore", "httpcore2"):
         logging.getLogger(f"{_library}.{_name}").addFilter(_RedactHeaders())
 
 
+_ENVIRONMENT = Network()
+
+
 @frozen
 class Route:
     """The way to a service; each has an HTTP client of its own.
@@ -114,28 +125,30 @@ class Route:
     Attributes:
         tls: It is reached by https.
         proxy: The proxy that leads there.
+        network: The settings that it follows.
     """
 
     tls: bool
     proxy: Proxy | None
+    network: Network
 
     @classmethod
-    def to(cls, url: str) -> "Route":
-        """Return the way to a URL that the environment asks for.
+    def to(cls, url: str, network: Network = _ENVIRONMENT) -> "Route":
+        """Return the way to a URL: as it was given, else as the environment asks for.
 
         Raises:
             httpx.InvalidURL: It is not a URL.
-            UnusableSetting: The environment names a proxy that cannot be used.
+            UnusableSetting: The proxy cannot be used.
         """
         parts = httpx.URL(url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        proxy = proxy_for(parts.scheme, parts.host, port)
+        proxy = proxy_for(parts.scheme, parts.host, port, network)
         if proxy and proxy.parts.scheme.startswith("socks") and find_spec("socksio") is None:
+            way_round = "" if network.proxy else f", or name {parts.host} in NO_PROXY"
             raise UnusableSetting(
-                f"{proxy} needs support of SOCKS: pip install 'httpx[socks]', or name {parts.host}"
-                " in NO_PROXY"
+                f"{proxy} needs support of SOCKS: pip install 'httpx[socks]'{way_round}"
             )
-        return cls(parts.scheme == "https", proxy)
+        return cls(parts.scheme == "https", proxy, network)
 
 
 def origin_of(url: str) -> str:
@@ -151,35 +164,56 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def tls_context() -> ssl.SSLContext:
-    """Return what connections of this process trust; made once.
+def tls_context(network: Network = _ENVIRONMENT) -> ssl.SSLContext:
+    """Return what connections trust and show; made once for the same settings. Threads share it.
 
     Raises:
-        UnusableSetting: The environment names certificates that cannot be read.
+        UnusableSetting: Certificates are named that cannot be read.
     """
-    return _tls_context(ca_setting())
+    given = None if network.ca_file is None else ("ca_file", network.ca_file)
+    return _tls_context(given or ca_setting(), network.client_certificate)
 
 
 @cache
-def _tls_context(setting: tuple[str, str] | None) -> ssl.SSLContext:
-    if setting is None:
+def _tls_context(
+    authorities: tuple[str, str] | None, certificate: tuple[str, str] | None
+) -> ssl.SSLContext:
+    context = _context_that_trusts(authorities)
+    if certificate is not None:
+        try:
+            context.load_cert_chain(*certificate, password=_no_password)
+        except OSError as error:
+            raise UnusableSetting(
+                f"client_certificate={certificate!r} cannot be used ({error}): name a PEM file with"
+                " the certificate and its key, or a pair of files, the certificate's first"
+            ) from error
+    return context
+
+
+def _no_password() -> str:
+    """Refuse to open a key, instead of having the library ask for its password at the terminal."""
+    raise UnusableSetting("the key is encrypted")
+
+
+def _context_that_trusts(authorities: tuple[str, str] | None) -> ssl.SSLContext:
+    if authorities is None:
         return httpx.create_ssl_context(trust_env=False)
-    variable, place = setting
+    variable, place = authorities
     try:
-        if any(Path(part).is_dir() for part in place.split(os.pathsep)):
+        if variable != "ca_file" and any(Path(part).is_dir() for part in place.split(os.pathsep)):
             return ssl.create_default_context(capath=place)
         return ssl.create_default_context(cafile=place)
     except OSError as error:
         raise UnusableSetting(
             f"{variable}={place!r} cannot be read as certificates ({error}): name a file in PEM"
-            " format, or unset it"
+            f" format{'' if variable == 'ca_file' else ', or unset it'}"
         ) from error
 
 
 def _trusted(route: Route) -> ssl.SSLContext:
     """Return the certificates to trust on a route; none if it has no TLS."""
     if route.tls or (route.proxy is not None and route.proxy.parts.scheme == "https"):
-        return tls_context()
+        return tls_context(route.network)
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
@@ -197,7 +231,7 @@ def new_client(route: Route) -> httpx.Client:
     """Make a client for a route; it sends no credential and no cookie of its own.
 
     Raises:
-        UnusableSetting: The environment names certificates that cannot be read.
+        UnusableSetting: Certificates are named that cannot be read.
     """
     context = _trusted(route)
     return httpx.Client(
@@ -241,7 +275,14 @@ def is_permanent(error: Exception) -> bool:
 
     The library wraps a certificate's fault twice; what is further down may be the caller's.
     """
-    return any(isinstance(each, _PERMANENT_ERRORS) for each in _chain(error))
+    return _wants_login(error) or any(
+        isinstance(each, _PERMANENT_ERRORS) or is_certificate_fault(each) for each in _chain(error)
+    )
+
+
+def _wants_login(error: Exception) -> bool:
+    """Tell whether a proxy refused to open a tunnel to somebody whom it does not know."""
+    return isinstance(error, httpx.ProxyError) and str(error).startswith("407")
 
 
 def _chain(error: Exception) -> tuple[BaseException | None, ...]:
@@ -272,6 +313,8 @@ def to_dss_error(
     if isinstance(error, httpx.TimeoutException):
         text = f"no answer in time ({type(error).__name__}){way}{suffix}"
         return DSSTimeout(text, request=request)
-    if any(isinstance(each, ssl.SSLCertVerificationError) for each in _chain(error)):
-        suffix = f". {UNTRUSTED}"
+    if proxy is not None and _wants_login(error):
+        suffix = f". {proxy.refusal(407)}"
+    for remedy in filter(None, map(tls_hint, _chain(error))):
+        suffix = f". {remedy}"
     return DSSConnectionError(f"{said}{way}{suffix}", request=request)

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from attrs import field, frozen
 
+from ._environment import Network
 from ._retry import RetryPolicy
 
 __all__ = ["AsyncToken", "Options", "Timeout", "Token", "TokenProvider"]
@@ -63,6 +64,7 @@ class Options:
         base_url: Where the API is, without a slash at its end.
         timeout: Limits of one attempt; None leaves them to the given HTTP client.
         retries: The retry policy.
+        network: How to get to the API and to storage.
         token: The bearer token, or a function that returns one for each request.
         find_tokens: Finds what provides tokens for a base URL where none was given.
         unreachable_hint: What to tell a user whose service cannot be reached.
@@ -71,6 +73,7 @@ class Options:
     base_url: str
     timeout: Timeout | None = Timeout()
     retries: RetryPolicy = field(factory=RetryPolicy)
+    network: Network = field(factory=Network)
     token: AsyncToken | None = field(default=None, repr=False)
     find_tokens: Callable[[str], TokenProvider | None] | None = field(default=None, repr=False)
     unreachable_hint: str = ""

@@ -23,7 +23,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from attrs import frozen
 
-from ._environment import UNTRUSTED, Proxy, UnusableSetting, proxy_for
+from ._environment import Network, Proxy, UnusableSetting, proxy_for, tls_hint
 from ._fork import need_process, reset_after_fork
 from ._options import Timeout
 from ._redact import mask_error, redact_url, secrets_in
@@ -151,8 +151,9 @@ def storage_error(error: Exception, url: str) -> DSSError:
         text = f"no answer in time ({text})"
         fault = DSSTimeout(text, request=storage_request(url))
     else:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            text = f"{text}. {UNTRUSTED}"
+        hint = tls_hint(error)
+        if hint:
+            text = f"{text}. {hint}"
         fault = DSSConnectionError(text, request=storage_request(url))
     fault.__cause__ = error
     return fault
@@ -473,7 +474,7 @@ def _refuse_failure(response: http.client.HTTPResponse, url: str, proxy: Proxy |
 
 
 def _proxy(address: ParsedURL) -> Proxy | None:
-    proxy = proxy_for(address.scheme, address.host, address.port)
+    proxy = proxy_for(address.scheme, address.host, address.port, Network())
     if proxy is not None and proxy.parts.scheme != "http":
         raise UnusableSetting(
             f"{proxy} cannot be used for contents, only one of http can: give a storage_client="

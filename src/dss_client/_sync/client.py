@@ -24,6 +24,7 @@ from .subscriptions import Subscriptions
 from .uploads import Uploads
 
 if TYPE_CHECKING:
+    from .._environment import CertificateFiles, FilePath
     from .._http import Client
     from .checkout import CheckoutJob
 
@@ -55,12 +56,20 @@ class DSSClient(
             that of the reference client.
         timeout: Limits of one attempt, in seconds; one number holds for all phases.
         retries: The retry policy, or the number of retries.
-        http_client: The httpx client for the API, with its own proxies, certificates or transport.
-            It stays yours to close.
+        proxy: URL of the proxy for the API and for storage, such as ``http://proxy.example:3128``.
+            It leads to all hosts, this machine included; the environment's proxies and
+            ``NO_PROXY`` are not used then.
+        ca_file: PEM file of the certificate authorities to trust, for the API and for storage,
+            instead of the usual ones and of those that the environment names.
+        client_certificate: PEM file of the certificate, with its key, for servers that ask their
+            clients for one; or a pair of files, the certificate's and the key's. The key must not
+            be encrypted.
+        http_client: The httpx client for the API, with its own proxies, certificates or transport,
+            instead of those given here. It stays yours to close.
         storage_client: The same for storage. It must hold no credential.
 
     Raises:
-        InvalidArgument: `url` is not the URL of a deployment.
+        InvalidArgument: `url` is not the URL of a deployment, or `proxy` not one of a proxy.
         ConfigError: The config file cannot be used.
     """
 
@@ -71,13 +80,25 @@ class DSSClient(
         token: Token | None = None,
         timeout: Timeout | float | None = None,
         retries: RetryPolicy | int | None = None,
+        proxy: str | None = None,
+        ca_file: "FilePath | None" = None,
+        client_certificate: "CertificateFiles | None" = None,
         http_client: "Client | None" = None,
         storage_client: "Client | None" = None,
     ) -> None:
         from .._configure import options_of
         from .transport import Transport
 
-        options = options_of(url, token, timeout, retries, custom_client=http_client is not None)
+        options = options_of(
+            url,
+            token,
+            timeout,
+            retries,
+            proxy=proxy,
+            ca_file=ca_file,
+            client_certificate=client_certificate,
+            custom_client=http_client is not None,
+        )
         self._transport = Transport(options, http_client=http_client, storage_client=storage_client)
 
     @property

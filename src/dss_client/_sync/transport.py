@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
+from ssl import SSLContext
 from typing import Any
 
 from .._backend.blocking import (
@@ -27,7 +28,7 @@ from .._call import (
     storage_attempt,
     to_response,
 )
-from .._environment import Proxy
+from .._environment import Network, Proxy
 from .._fork import need_process, reset_after_fork
 from .._http import (
     NETWORK_ERRORS,
@@ -137,9 +138,9 @@ class Transport:
         self.connections: ConnectionPool | None = None
         if parent is None:
             self.tokens: Tokens = Tokens(options)
-            self._clients = _Clients(http_client, storage_client)
-            if storage_client is None:
-                self.connections = ConnectionPool(timeout, tls_context)
+            self._clients = _Clients(options.network, http_client, storage_client)
+            if storage_client is None and options.network.proxy is None:
+                self.connections = ConnectionPool(timeout, self.tls_context)
         else:
             self.tokens = parent.tokens
             self._clients = parent._clients
@@ -150,6 +151,26 @@ class Transport:
     def has_custom_clients(self) -> bool:
         """Whether an HTTP client was handed in, which cannot be made again elsewhere."""
         return self._clients.are_custom
+
+    def proxy_to(self, url: str) -> Proxy | None:
+        """Return the proxy that leads to a URL, if any: found once for each origin.
+
+        Raises:
+            DSSConnectionError: It cannot be used, or the URL is not one.
+        """
+        attempt = storage_attempt(url)
+        try:
+            return self._clients.route_to(url).proxy
+        except NETWORK_ERRORS as error:
+            raise self._fault(error, attempt, None) from error
+
+    def tls_context(self) -> SSLContext:
+        """Return what https connections trust and show; made once. Threads share it.
+
+        Raises:
+            UnusableSetting: Certificates are named that cannot be read.
+        """
+        return tls_context(self.options.network)
 
     def with_options(self, options: Options) -> "Transport":
         """Return a transport with other settings over the same connections."""
@@ -297,7 +318,8 @@ class Transport:
 class _Clients:
     """The HTTP clients of a transport and its siblings: one for each route, made when needed."""
 
-    def __init__(self, api: Client | None, storage: Client | None) -> None:
+    def __init__(self, network: Network, api: Client | None, storage: Client | None) -> None:
+        self._network = network
         self._api = api
         self._storage = storage
         self._own: dict[tuple[bool, Route], Client] = {}
@@ -328,17 +350,22 @@ class _Clients:
         if given is not None:
             self._check(given)
             return given, None
-        origin = origin_of(attempt.url)
+        route = self.route_to(attempt.url)
         with self._lock:
-            route = self._routes.get(origin)
-            if route is None:  # the environment is read once for each origin
-                route = self._routes[origin] = Route.to(origin)
             if self._loop.has_moved():
                 self._own = {}  # the loop that could close them is gone
             key = attempt.storage, route
             if key not in self._own:
                 self._own[key] = new_client(route)
             return self._own[key], route.proxy
+
+    def route_to(self, url: str) -> Route:
+        """Return the way to a URL; the environment is read once for each origin."""
+        origin = origin_of(url)
+        route = self._routes.get(origin)
+        if route is None:
+            route = self._routes[origin] = Route.to(origin, self._network)
+        return route
 
     def _check(self, given: Client) -> None:
         if given.is_closed:
