@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from . import corrections, emit, normalize, parse, swagger, update_spec
+from . import corrections, emit, normalize, options, parse, swagger, update_spec
 from .errors import GeneratorError
 
 __all__ = ["generate", "generate_blocking", "main"]
@@ -21,6 +21,7 @@ _GENERATED = (
     "models.py",
     "_endpoints.py",
     "operations",
+    "_async/downloads.py",
     "_async/operations",
     "_sync",
     "hca/_methods.py",
@@ -48,7 +49,7 @@ def generate_blocking(files: dict[str, str], package: Path) -> dict[str, str]:
     """Return the blocking client: path below the package, and text.
 
     Args:
-        files: What is generated from the specification.
+        files: What is generated otherwise.
         package: Where the handwritten part of the asynchronous client is.
 
     Raises:
@@ -58,8 +59,8 @@ def generate_blocking(files: dict[str, str], package: Path) -> dict[str, str]:
         f"{emit.ASYNC}/{path.name}": path.read_text(encoding="utf-8")
         for path in sorted((package / emit.ASYNC).glob("*.py"))
     }
-    operations = {path: text for path, text in files.items() if path.startswith(emit.ASYNC)}
-    return emit.emit_blocking(handwritten | operations)
+    written = {path: text for path, text in files.items() if path.startswith(emit.ASYNC)}
+    return emit.emit_blocking(handwritten | written)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -71,25 +72,26 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--package", type=Path, default=ROOT / "src" / "dss_client", help="where the code goes"
     )
-    options = parser.parse_args(argv)
+    given = parser.parse_args(argv)
     try:
-        pinned, files = _pinned(options.pinned, options.spec)
-        files |= generate_blocking(files, options.package)
+        pinned, files = _pinned(given.pinned, given.spec)
+        files |= emit.emit_downloads(options.read(given.package))
+        files |= generate_blocking(files, given.package)
     except GeneratorError as error:
         print(f"generator: {error}", file=sys.stderr)
         return 1
-    drift = _differences(files, options.package)
-    if options.check:
+    drift = _differences(files, given.package)
+    if given.check:
         if pinned is not None:
-            print(f"differs: {options.pinned}", file=sys.stderr)
+            print(f"differs: {given.pinned}", file=sys.stderr)
         for path, what in drift:
-            print(f"{what}: {options.package / path}", file=sys.stderr)
+            print(f"{what}: {given.package / path}", file=sys.stderr)
         return 1 if drift or pinned is not None else 0
     if pinned is not None:
-        _put(options.pinned, pinned)
-        print(f"{options.pinned} is pinned anew")
+        _put(given.pinned, pinned)
+        print(f"{given.pinned} is pinned anew")
     for path, _ in drift:
-        _put(options.package / path, files.get(path))
+        _put(given.package / path, files.get(path))
     print(f"{len(files)} generated files, {len(drift)} changed")
     return 0
 

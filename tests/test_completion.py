@@ -12,9 +12,11 @@ from typing import Any
 
 import jedi  # type: ignore[import-untyped]
 import pytest
+from attrs import fields
 
 from dss_client import AsyncDSSClient, DSSClient
 from dss_client._endpoints import ENDPOINTS
+from dss_client.download import DownloadOptions
 from dss_client.models import FileVersion
 
 CLIENTS = {
@@ -45,6 +47,16 @@ def assert_whole(text: str) -> None:
 def test_jedi_shows_the_whole_documentation_of_a_call() -> None:
     (signature,) = jedi.Script(f"{CLIENTS['sync']}dss.get_bundle(").get_signatures()
     assert_whole(signature.docstring(raw=True))
+
+
+@pytest.mark.parametrize("code", CLIENTS.values(), ids=list(CLIENTS))
+def test_jedi_shows_the_options_of_a_download(code: str) -> None:
+    (signature,) = jedi.Script(f"{code}dss.download_manifest(").get_signatures()
+    text = signature.docstring(raw=True)
+    for option in fields(DownloadOptions):
+        if option.metadata:
+            assert f" {option.name}: " in text
+            assert option.name in {each.name for each in signature.params}
 
 
 @pytest.mark.parametrize("what", ["get_bundle", "get_bundle.iterate", "get_file.stream"])

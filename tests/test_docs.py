@@ -244,7 +244,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> R
             patch.chdir(folder)
             if language == "sh":
                 return started("bash", "-euo", "pipefail", str(script))
-            if "executor=" in text:  # it starts processes that import it
+            if "executor=" in text or "processes=" in text:  # it starts processes that import it
                 return started(sys.executable, str(script))
             patch.setattr(sys, "argv", [str(script)])
             capfd.readouterr()

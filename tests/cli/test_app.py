@@ -31,9 +31,6 @@ COMMANDS = (
     "gc",
     "get-bundle",
     "load",
-    "merge",
-    "plan",
-    "run",
     "search",
     "serve",
     "verify",
@@ -367,8 +364,10 @@ class TestWordsOfTheReferenceClient:
                 "download UUID --metadata-filter A --metadata-filter B",
             ),
             ("download --data-filter A B <U>", "download --data-filter A --data-filter B <U>"),
-            ("dss download --bundle-uuid <U> --min-delay-seconds 1 -v", "download <U> -v"),
-            ("download <U> --min-delay-seconds=1", "download <U>"),
+            (
+                "dss download --bundle-uuid <U> --min-delay-seconds 1 -v",
+                "download <U> --min-delay-seconds 1 -v",
+            ),
             (
                 "download-collection --uuid <U> --replica aws",
                 "download-collection <U> --replica aws",

@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 
 from dss_client import FQID, DSSClient, create_version
-from dss_client.cli import downloads
 from dss_client.local import LocalDSS
 from dss_client.manifest import manifest_rows, write_manifest
 from dss_client.models import BundleVersion, FileVersion
@@ -361,15 +360,6 @@ def test_an_interrupt_says_how_to_go_on(
     again = spawn(*words, cwd=tmp_path, DSS_URL=held_up.url)
     assert again.communicate(timeout=60)[1] == ""
     assert again.returncode == 0
-
-
-def test_workers_leave_an_interrupt_to_who_started_them() -> None:
-    before = signal.getsignal(signal.SIGINT)
-    try:
-        downloads._ignore_interrupts()
-        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 UUID = "00000000-0000-4000-8000-000000000000"

@@ -15,9 +15,9 @@ from unittest.mock import patch
 from dss_client._http import tls_context
 from dss_client._options import Timeout
 from dss_client._storage import ConnectionPool
-from dss_client.download import download_bundle
 from dss_client.download.lanes import Limits
 
+from .by_keywords import download_bundle
 from .scripted import BUNDLE, ScriptedSource
 
 PART = 1 << 17
@@ -43,7 +43,7 @@ def download(source: ScriptedSource, storage: str, directory: Path) -> None:
     """Download the bundle."""
     source.base = storage
     source.connections = ConnectionPool(Timeout(), tls_context)
-    with patch("dss_client.download.settings.Limits", partial(Limits, part_size=PART)):
+    with patch("dss_client.download.start.Limits", partial(Limits, part_size=PART)):
         download_bundle(
             source,
             bundle_uuid=BUNDLE,

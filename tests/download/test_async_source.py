@@ -137,7 +137,7 @@ async def test_a_cancelled_download_is_continued_by_the_next(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("dss_client.download.settings.Limits", partial(Limits, part_size=1 << 18))
+    monkeypatch.setattr("dss_client.download.start.Limits", partial(Limits, part_size=1 << 18))
     server.faults = [{"on": "storage", "key": "reads.bin", "stall": 1_500_000}]
     begun = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -215,7 +215,7 @@ async def test_an_executor_needs_a_client_that_can_be_made_anew(
 def test_a_blocking_client_from_another_thread_stops_too(
     server: LocalDSS, bundle: LoadedBundle, tmp_path: Path
 ) -> None:
-    from dss_client.download import download_bundle
+    from .by_keywords import download_bundle
 
     stop = threading.Event()
     stop.set()

@@ -16,8 +16,6 @@ from dss_client.download import (
     Fault,
     ProgressEvent,
     VerifyReport,
-    download_bundle,
-    download_manifest,
     inspect_files,
     verify_tree,
 )
@@ -28,6 +26,7 @@ from dss_client.manifest import ManifestError, write_manifest
 from dss_client.transfer.cancel import Stopped
 from dss_client.transfer.progress import Progress
 
+from .by_keywords import download_bundle, download_manifest
 from .sample import sample_rows, write_sample
 from .scripted import BUNDLE, FQ, ScriptedSource
 

@@ -22,14 +22,13 @@ from dss_client.download import (
     NameClash,
     ProgressEvent,
     SizeMismatch,
-    download_bundle,
-    download_manifest,
     journal,
 )
 from dss_client.download.filestore import FileStore
 from dss_client.download.lanes import Limits
 from dss_client.manifest import manifest_rows
 
+from .by_keywords import download_bundle, download_manifest
 from .scripted import BUNDLE, FQ, ScriptedSource, Try, broken, page_of, refusal, sha256
 from .storage import Asked, End, Storage, answer, connect, serve
 
@@ -57,7 +56,7 @@ def storage(source: ScriptedSource, request: pytest.FixtureRequest) -> Iterator[
 def parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the parts of large files small."""
     limits = partial(Limits, part_size=MIB)
-    monkeypatch.setattr("dss_client.download.settings.Limits", limits)
+    monkeypatch.setattr("dss_client.download.start.Limits", limits)
 
 
 def get(source: ScriptedSource, directory: Path, **options: Any) -> DownloadReport:

@@ -16,8 +16,6 @@ from dss_client.download import (
     DownloadUnderWay,
     GarbageReport,
     collect_garbage,
-    download_manifest,
-    download_search,
     journal,
     verify_tree,
 )
@@ -53,15 +51,15 @@ def manifest(local_dss: LocalDSS, tmp_path: Path) -> Path:
 @pytest.fixture
 def bundles(dss: DSSClient, tmp_path: Path) -> Path:
     """A directory with the sample bundles."""
-    download_search(dss, es_query={}, replica="aws", download_dir=tmp_path / "data", durable=False)
+    dss.download_search(es_query={}, replica="aws", download_dir=tmp_path / "data", durable=False)
     return tmp_path / "data"
 
 
 @pytest.fixture
 def contents(dss: DSSClient, manifest: Path, tmp_path: Path) -> Path:
     """A directory with the sample contents alone."""
-    download_manifest(
-        dss, manifest=manifest, replica="aws", download_dir=tmp_path / "data", durable=False
+    dss.download_manifest(
+        manifest=manifest, replica="aws", download_dir=tmp_path / "data", durable=False
     )
     return tmp_path / "data"
 

@@ -22,8 +22,6 @@ from dss_client.download import (
     ProgressEvent,
     SizeMismatch,
     UnsafeName,
-    download_bundle,
-    download_manifest,
 )
 from dss_client.download.filestore import FileStore
 from dss_client.errors import DSSConnectionError, InvalidArgument, NotFound
@@ -31,6 +29,7 @@ from dss_client.manifest import COLUMNS, ManifestRow, manifest_rows, write_manif
 from dss_client.models import FileVersion
 from dss_client.versions import FQID, InvalidUUID, InvalidVersion
 
+from .by_keywords import download_bundle, download_manifest
 from .scripted import (
     BUNDLE,
     FQ,

@@ -15,8 +15,8 @@ from attrs import evolve
 
 from dss_client import AsyncDSSClient, DSSClient, ProgressEvent
 from dss_client.download import DownloadError, DownloadReport
+from dss_client.download.options import DownloadOptions
 from dss_client.download.orders import KnownFiles
-from dss_client.download.settings import Settings
 from dss_client.download.shards import Shard, run_shard, shards_of
 from dss_client.download.task import FileTask
 from dss_client.errors import InvalidArgument
@@ -302,7 +302,9 @@ def test_shards_are_cut_by_files_and_bytes(monkeypatch: pytest.MonkeyPatch) -> N
         KnownFiles(number=0, bundle=None, tasks=(known(26, 1),)),
     ]
     client = DSSClient("http://127.0.0.1:9/v1")
-    shards: list[Shard] = list(shards_of(client.as_source(), Settings(replica="aws"), orders))
+    shards: list[Shard] = list(
+        shards_of(client.as_source(), DownloadOptions(replica="aws"), orders)
+    )
     sizes = [sum(order.files for order in shard.orders) for shard in shards]
     assert sizes == [10, 10, 6, 1]
     client.close()

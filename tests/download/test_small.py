@@ -17,12 +17,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from dss_client.download import DownloadError, DownloadReport, download_bundle
+from dss_client.download import DownloadError, DownloadReport
 from dss_client.download.resolve import BundleUrls
 from dss_client.download.small import SMALL, Job, SmallFiles
 from dss_client.errors import DSSConnectionError, DSSResponseError, DSSTimeout
 from dss_client.models import FileVersion
 
+from .by_keywords import download_bundle
 from .scripted import BUNDLE, FQ, ScriptedSource, task_of
 from .storage import Asked, End, Script, Storage, answer, connect, refusal, serve
 

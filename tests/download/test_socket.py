@@ -19,7 +19,6 @@ from dss_client.download import (
     NameClash,
     ProgressEvent,
     SizeMismatch,
-    download_bundle,
 )
 from dss_client.download.lanes import Limits
 from dss_client.errors import NotFound
@@ -27,6 +26,7 @@ from dss_client.local import LoadedBundle, LocalDSS, LocalSettings
 from dss_client.manifest import manifest_rows, write_manifest
 from dss_client.models import GetBundleResponse
 
+from .by_keywords import download_bundle
 from .scripted import BUNDLE, FQ, ScriptedSource
 from .storage import Asked, End, Storage, answer, connect, serve
 
@@ -316,7 +316,7 @@ def source() -> ScriptedSource:
 def parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the parts of large files small."""
     limits = partial(Limits, part_size=100_000)
-    monkeypatch.setattr("dss_client.download.settings.Limits", limits)
+    monkeypatch.setattr("dss_client.download.start.Limits", limits)
 
 
 CONTENT = bytes(range(251)) * 4096

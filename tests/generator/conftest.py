@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from generator.__main__ import PINNED, ROOT, generate, main
+from generator.options import SOURCE
 
 PACKAGE = ROOT / "src" / "dss_client"
 
@@ -31,11 +32,13 @@ def package(full: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def empty(tmp_path: Path) -> Path:
-    """Give a package with nothing but the handwritten part of the asynchronous client."""
+    """Give a package with nothing but what is generated from, and the old `_async/downloads`."""
     return handwritten(tmp_path / "empty")
 
 
 def handwritten(package: Path) -> Path:
     ignored = shutil.ignore_patterns("__pycache__", "operations")
     shutil.copytree(PACKAGE / "_async", package / "_async", ignore=ignored)
+    (package / SOURCE).parent.mkdir()
+    shutil.copyfile(PACKAGE / SOURCE, package / SOURCE)
     return package

@@ -305,7 +305,7 @@ def test_a_download(
     way, case = WAYS[way_name], TABLE[way_name, name]
     if way.part_size is not None:
         limits = partial(Limits, part_size=way.part_size)
-        monkeypatch.setattr("dss_client.download.settings.Limits", limits)
+        monkeypatch.setattr("dss_client.download.start.Limits", limits)
     served = bundles[way.size]
     server.faults = [
         {**rule, "uuid": served.uuid} if "uuid" in rule else rule for rule in case.rules

@@ -108,7 +108,7 @@ class AsyncClientSource(AsyncOperation):
         if self._transport.has_custom_clients:
             raise InvalidArgument(
                 "executor= cannot be used with http_client= or storage_client=, which cannot be"
-                " made anew in another process"
+                " made anew in another process; nor can processes="
             )
         return ClientSource(Transport(self._transport.options))
 

@@ -7,6 +7,8 @@ from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
+from attrs import evolve
+
 from ..types import JSONMapping, Replica
 from .operations import Operations
 
@@ -32,20 +34,22 @@ class Downloads(Operations):
         bundle_uuid: str | UUID,
         replica: Replica,
         version: str | None = None,
-        download_dir: str | os.PathLike[str] = "",
         metadata_filter: Sequence[str] = ("*",),
         data_filter: Sequence[str] = ("*",),
         no_metadata: bool = False,
         no_data: bool = False,
+        download_dir: str | os.PathLike[str] = "",
         num_retries: int = 10,
         min_delay_seconds: float = 0.25,
         threads: int | None = None,
-        progress: "ProgressCallback | None" = None,
         verify: Literal["size", "sha256"] = "sha256",
         durable: bool = True,
         clash: Literal["error", "rename", "skip"] = "error",
         dry_run: bool = False,
+        progress: "ProgressCallback | None" = None,
+        processes: int | None = None,
         executor: Executor | None = None,
+        shard: str | None = None,
     ) -> "DownloadReport":
         """Download the files of a bundle to ``<download_dir>/<uuid>.<version>/``.
 
@@ -57,26 +61,33 @@ class Downloads(Operations):
             bundle_uuid: Id of the bundle.
             replica: Replica to download from.
             version: Version of the bundle; the latest when not given.
-            download_dir: Where to; the current directory when not given.
             metadata_filter: Shell patterns of the names of indexed files to take; ``*`` also
                 crosses ``/``.
             data_filter: The same for all other files.
             no_metadata: Take no indexed file.
             no_data: Take indexed files only.
+            download_dir: Where to; the current directory when not given.
             num_retries: Failed attempts allowed per file; each MiB that is read allows one more.
             min_delay_seconds: First wait after a failure; it doubles with each, up to 60 s.
             threads: How many files are worked on at once. When not given, 8 to 16 large ones, after
                 the number of processors, and up to 128 small ones.
-            progress: Called with each `ProgressEvent`.
-            verify: ``sha256`` reads a file that is in the store already, unless it is known to have
-                been verified; ``size`` trusts any of the right size.
+            verify: How a file that is in the store already is checked: ``sha256`` reads it, unless
+                it is known to have been verified; ``size`` trusts any of the right size.
             durable: Bring each content to the disk before it gets its name, so that not even a
                 power cut leaves half a file.
             clash: What to do about names of a bundle that cannot both be files everywhere, such as
                 ``a`` and ``A``: an ``error`` before any byte, ``rename`` the later, or ``skip`` it.
             dry_run: Say in the report what would be done and why, and do nothing.
-            executor: Does the work in shards: any executor of `concurrent.futures`, such as a
-                process pool, or that of a Dask client whose workers share the file system.
+            progress: Called with each `ProgressEvent`.
+            processes: Share the work among so many processes of this machine; each imports the main
+                module of the program first.
+            executor: Does the work in parts, instead of `processes`: any executor of
+                `concurrent.futures`, such as that of a Dask client whose workers share the file
+                system.
+            shard: Take only a share of the work, such as ``3/16``: the third of 16, the same on
+                every machine. ``auto/16`` takes the number that a job array of Slurm, Grid Engine,
+                PBS, LSF, AWS Batch, Google Batch or Kubernetes gives. No copy of a manifest is
+                written. A run without it at the end checks and reports all.
 
         Returns:
             What became of each file.
@@ -88,31 +99,33 @@ class Downloads(Operations):
             DownloadError: Some files failed; it holds every failure, and the report.
             ValueError: Options that exclude each other.
         """
-        from ..download import download_bundle
+        from ..download import DownloadOptions, download_bundle
 
-        options: DownloadOptions = {
-            "replica": replica,
-            "download_dir": download_dir,
-            "num_retries": num_retries,
-            "min_delay_seconds": min_delay_seconds,
-            "threads": threads,
-            "progress": progress,
-            "verify": verify,
-            "durable": durable,
-            "clash": clash,
-            "dry_run": dry_run,
-            "executor": executor,
-        }
+        options = DownloadOptions(
+            replica=replica,
+            download_dir=download_dir,
+            num_retries=num_retries,
+            min_delay_seconds=min_delay_seconds,
+            threads=threads,
+            verify=verify,
+            durable=durable,
+            clash=clash,
+            dry_run=dry_run,
+            progress=progress,
+            processes=processes,
+            executor=executor,
+            shard=shard,
+        )
         return self._run(
             lambda source, options: download_bundle(
                 source,
+                options,
                 bundle_uuid=str(bundle_uuid),
                 version=version,
                 metadata_filter=metadata_filter,
                 data_filter=data_filter,
                 no_metadata=no_metadata,
                 no_data=no_data,
-                **options,
             ),
             options,
         )
@@ -122,20 +135,22 @@ class Downloads(Operations):
         *,
         bundles: "Iterable[FQID | str]",
         replica: Replica,
-        download_dir: str | os.PathLike[str] = "",
         metadata_filter: Sequence[str] = ("*",),
         data_filter: Sequence[str] = ("*",),
         no_metadata: bool = False,
         no_data: bool = False,
+        download_dir: str | os.PathLike[str] = "",
         num_retries: int = 10,
         min_delay_seconds: float = 0.25,
         threads: int | None = None,
-        progress: "ProgressCallback | None" = None,
         verify: Literal["size", "sha256"] = "sha256",
         durable: bool = True,
         clash: Literal["error", "rename", "skip"] = "error",
         dry_run: bool = False,
+        progress: "ProgressCallback | None" = None,
+        processes: int | None = None,
         executor: Executor | None = None,
+        shard: str | None = None,
     ) -> "DownloadReport":
         """Download several bundles, each to its directory, as `download` does.
 
@@ -144,26 +159,33 @@ class Downloads(Operations):
         Args:
             bundles: Their fully qualified ids, as `FQID` or as ``<uuid>.<version>``.
             replica: Replica to download from.
-            download_dir: Where to; the current directory when not given.
             metadata_filter: Shell patterns of the names of indexed files to take; ``*`` also
                 crosses ``/``.
             data_filter: The same for all other files.
             no_metadata: Take no indexed file.
             no_data: Take indexed files only.
+            download_dir: Where to; the current directory when not given.
             num_retries: Failed attempts allowed per file; each MiB that is read allows one more.
             min_delay_seconds: First wait after a failure; it doubles with each, up to 60 s.
             threads: How many files are worked on at once. When not given, 8 to 16 large ones, after
                 the number of processors, and up to 128 small ones.
-            progress: Called with each `ProgressEvent`.
-            verify: ``sha256`` reads a file that is in the store already, unless it is known to have
-                been verified; ``size`` trusts any of the right size.
+            verify: How a file that is in the store already is checked: ``sha256`` reads it, unless
+                it is known to have been verified; ``size`` trusts any of the right size.
             durable: Bring each content to the disk before it gets its name, so that not even a
                 power cut leaves half a file.
             clash: What to do about names of a bundle that cannot both be files everywhere, such as
                 ``a`` and ``A``: an ``error`` before any byte, ``rename`` the later, or ``skip`` it.
             dry_run: Say in the report what would be done and why, and do nothing.
-            executor: Does the work in shards: any executor of `concurrent.futures`, such as a
-                process pool, or that of a Dask client whose workers share the file system.
+            progress: Called with each `ProgressEvent`.
+            processes: Share the work among so many processes of this machine; each imports the main
+                module of the program first.
+            executor: Does the work in parts, instead of `processes`: any executor of
+                `concurrent.futures`, such as that of a Dask client whose workers share the file
+                system.
+            shard: Take only a share of the work, such as ``3/16``: the third of 16, the same on
+                every machine. ``auto/16`` takes the number that a job array of Slurm, Grid Engine,
+                PBS, LSF, AWS Batch, Google Batch or Kubernetes gives. No copy of a manifest is
+                written. A run without it at the end checks and reports all.
 
         Returns:
             What became of each file.
@@ -172,30 +194,32 @@ class Downloads(Operations):
             DownloadError: Some files failed; it holds every failure, and the report.
             ValueError: Options that exclude each other.
         """
-        from ..download import download_bundles
+        from ..download import DownloadOptions, download_bundles
 
-        options: DownloadOptions = {
-            "replica": replica,
-            "download_dir": download_dir,
-            "num_retries": num_retries,
-            "min_delay_seconds": min_delay_seconds,
-            "threads": threads,
-            "progress": progress,
-            "verify": verify,
-            "durable": durable,
-            "clash": clash,
-            "dry_run": dry_run,
-            "executor": executor,
-        }
+        options = DownloadOptions(
+            replica=replica,
+            download_dir=download_dir,
+            num_retries=num_retries,
+            min_delay_seconds=min_delay_seconds,
+            threads=threads,
+            verify=verify,
+            durable=durable,
+            clash=clash,
+            dry_run=dry_run,
+            progress=progress,
+            processes=processes,
+            executor=executor,
+            shard=shard,
+        )
         return self._run(
             lambda source, options: download_bundles(
                 source,
+                options,
                 bundles=bundles,
                 metadata_filter=metadata_filter,
                 data_filter=data_filter,
                 no_metadata=no_metadata,
                 no_data=no_data,
-                **options,
             ),
             options,
         )
@@ -208,17 +232,19 @@ class Downloads(Operations):
         layout: Literal["none", "bundle"] = "none",
         no_metadata: bool = False,
         no_data: bool = False,
+        download_dir: str | os.PathLike[str] = "",
+        output_dir: str | os.PathLike[str] | None = None,
         num_retries: int = 10,
         min_delay_seconds: float = 0.25,
-        download_dir: str | os.PathLike[str] = "",
         threads: int | None = None,
-        progress: "ProgressCallback | None" = None,
         verify: Literal["size", "sha256"] = "sha256",
         durable: bool = True,
         clash: Literal["error", "rename", "skip"] = "error",
-        output_dir: str | os.PathLike[str] | None = None,
         dry_run: bool = False,
+        progress: "ProgressCallback | None" = None,
+        processes: int | None = None,
         executor: Executor | None = None,
+        shard: str | None = None,
     ) -> "DownloadReport":
         """Download the files that a manifest (TSV) lists.
 
@@ -232,22 +258,29 @@ class Downloads(Operations):
                 bundle, as `download` does, with all metadata and the data files of the manifest.
             no_metadata: With ``bundle``: take no indexed file.
             no_data: With ``bundle``: take indexed files only.
+            download_dir: Where to; the current directory when not given.
+            output_dir: Where the copy of the manifest goes; `download_dir` when not given.
             num_retries: Failed attempts allowed per file; each MiB that is read allows one more.
             min_delay_seconds: First wait after a failure; it doubles with each, up to 60 s.
-            download_dir: Where to; the current directory when not given.
             threads: How many files are worked on at once. When not given, 8 to 16 large ones, after
                 the number of processors, and up to 128 small ones.
-            progress: Called with each `ProgressEvent`.
-            verify: ``sha256`` reads a file that is in the store already, unless it is known to have
-                been verified; ``size`` trusts any of the right size.
+            verify: How a file that is in the store already is checked: ``sha256`` reads it, unless
+                it is known to have been verified; ``size`` trusts any of the right size.
             durable: Bring each content to the disk before it gets its name, so that not even a
                 power cut leaves half a file.
             clash: What to do about names of a bundle that cannot both be files everywhere, such as
                 ``a`` and ``A``: an ``error`` before any byte, ``rename`` the later, or ``skip`` it.
-            output_dir: Where the copy of the manifest goes; `download_dir` when not given.
             dry_run: Say in the report what would be done and why, and do nothing.
-            executor: Does the work in shards: any executor of `concurrent.futures`, such as a
-                process pool, or that of a Dask client whose workers share the file system.
+            progress: Called with each `ProgressEvent`.
+            processes: Share the work among so many processes of this machine; each imports the main
+                module of the program first.
+            executor: Does the work in parts, instead of `processes`: any executor of
+                `concurrent.futures`, such as that of a Dask client whose workers share the file
+                system.
+            shard: Take only a share of the work, such as ``3/16``: the third of 16, the same on
+                every machine. ``auto/16`` takes the number that a job array of Slurm, Grid Engine,
+                PBS, LSF, AWS Batch, Google Batch or Kubernetes gives. No copy of a manifest is
+                written. A run without it at the end checks and reports all.
 
         Returns:
             What became of each file.
@@ -258,30 +291,32 @@ class Downloads(Operations):
             DownloadError: Some files failed; it holds every failure, and the report.
             ValueError: Options that exclude each other.
         """
-        from ..download import download_manifest
+        from ..download import DownloadOptions, download_manifest
 
-        options: DownloadOptions = {
-            "replica": replica,
-            "download_dir": download_dir,
-            "num_retries": num_retries,
-            "min_delay_seconds": min_delay_seconds,
-            "threads": threads,
-            "progress": progress,
-            "verify": verify,
-            "durable": durable,
-            "clash": clash,
-            "output_dir": output_dir,
-            "dry_run": dry_run,
-            "executor": executor,
-        }
+        options = DownloadOptions(
+            replica=replica,
+            download_dir=download_dir,
+            output_dir=output_dir,
+            num_retries=num_retries,
+            min_delay_seconds=min_delay_seconds,
+            threads=threads,
+            verify=verify,
+            durable=durable,
+            clash=clash,
+            dry_run=dry_run,
+            progress=progress,
+            processes=processes,
+            executor=executor,
+            shard=shard,
+        )
         return self._run(
             lambda source, options: download_manifest(
                 source,
+                options,
                 manifest=manifest,
                 layout=layout,
                 no_metadata=no_metadata,
                 no_data=no_data,
-                **options,
             ),
             options,
         )
@@ -296,12 +331,14 @@ class Downloads(Operations):
         num_retries: int = 10,
         min_delay_seconds: float = 0.25,
         threads: int | None = None,
-        progress: "ProgressCallback | None" = None,
         verify: Literal["size", "sha256"] = "sha256",
         durable: bool = True,
         clash: Literal["error", "rename", "skip"] = "error",
         dry_run: bool = False,
+        progress: "ProgressCallback | None" = None,
+        processes: int | None = None,
         executor: Executor | None = None,
+        shard: str | None = None,
     ) -> "DownloadReport":
         """Download what a collection lists, nested collections included.
 
@@ -319,16 +356,23 @@ class Downloads(Operations):
             min_delay_seconds: First wait after a failure; it doubles with each, up to 60 s.
             threads: How many files are worked on at once. When not given, 8 to 16 large ones, after
                 the number of processors, and up to 128 small ones.
-            progress: Called with each `ProgressEvent`.
-            verify: ``sha256`` reads a file that is in the store already, unless it is known to have
-                been verified; ``size`` trusts any of the right size.
+            verify: How a file that is in the store already is checked: ``sha256`` reads it, unless
+                it is known to have been verified; ``size`` trusts any of the right size.
             durable: Bring each content to the disk before it gets its name, so that not even a
                 power cut leaves half a file.
             clash: What to do about names of a bundle that cannot both be files everywhere, such as
                 ``a`` and ``A``: an ``error`` before any byte, ``rename`` the later, or ``skip`` it.
             dry_run: Say in the report what would be done and why, and do nothing.
-            executor: Does the work in shards: any executor of `concurrent.futures`, such as a
-                process pool, or that of a Dask client whose workers share the file system.
+            progress: Called with each `ProgressEvent`.
+            processes: Share the work among so many processes of this machine; each imports the main
+                module of the program first.
+            executor: Does the work in parts, instead of `processes`: any executor of
+                `concurrent.futures`, such as that of a Dask client whose workers share the file
+                system.
+            shard: Take only a share of the work, such as ``3/16``: the third of 16, the same on
+                every machine. ``auto/16`` takes the number that a job array of Slurm, Grid Engine,
+                PBS, LSF, AWS Batch, Google Batch or Kubernetes gives. No copy of a manifest is
+                written. A run without it at the end checks and reports all.
 
         Returns:
             What became of each file.
@@ -338,27 +382,29 @@ class Downloads(Operations):
             DownloadError: Some files failed; it holds every failure, and the report.
             ValueError: Options that exclude each other.
         """
-        from ..download import download_collection
+        from ..download import DownloadOptions, download_collection
 
-        options: DownloadOptions = {
-            "replica": replica,
-            "download_dir": download_dir,
-            "num_retries": num_retries,
-            "min_delay_seconds": min_delay_seconds,
-            "threads": threads,
-            "progress": progress,
-            "verify": verify,
-            "durable": durable,
-            "clash": clash,
-            "dry_run": dry_run,
-            "executor": executor,
-        }
+        options = DownloadOptions(
+            replica=replica,
+            download_dir=download_dir,
+            num_retries=num_retries,
+            min_delay_seconds=min_delay_seconds,
+            threads=threads,
+            verify=verify,
+            durable=durable,
+            clash=clash,
+            dry_run=dry_run,
+            progress=progress,
+            processes=processes,
+            executor=executor,
+            shard=shard,
+        )
         return self._run(
             lambda source, options: download_collection(
                 source,
+                options,
                 uuid=str(uuid),
                 version=version,
-                **options,
             ),
             options,
         )
@@ -368,49 +414,58 @@ class Downloads(Operations):
         *,
         es_query: JSONMapping,
         replica: Replica,
-        download_dir: str | os.PathLike[str] = "",
         metadata_filter: Sequence[str] = ("*",),
         data_filter: Sequence[str] = ("*",),
         no_metadata: bool = False,
         no_data: bool = False,
+        download_dir: str | os.PathLike[str] = "",
         num_retries: int = 10,
         min_delay_seconds: float = 0.25,
         threads: int | None = None,
-        progress: "ProgressCallback | None" = None,
         verify: Literal["size", "sha256"] = "sha256",
         durable: bool = True,
         clash: Literal["error", "rename", "skip"] = "error",
         dry_run: bool = False,
+        progress: "ProgressCallback | None" = None,
+        processes: int | None = None,
         executor: Executor | None = None,
+        shard: str | None = None,
     ) -> "DownloadReport":
         """Download the bundles that a search finds, each to its directory, as `download` does.
 
         Bundles that were deleted, which a search finds too, are skipped.
 
         Args:
-            es_query: The query, as for `post_search`; ``{}`` finds all. Also what turns itself
-                into one by ``to_dict()``.
-            replica: Replica to search and to download from.
-            download_dir: Where to; the current directory when not given.
+            es_query: The query, as for `post_search`; ``{}`` finds all. Also what turns itself into
+                one by ``to_dict()``.
+            replica: Replica to download from.
             metadata_filter: Shell patterns of the names of indexed files to take; ``*`` also
                 crosses ``/``.
             data_filter: The same for all other files.
             no_metadata: Take no indexed file.
             no_data: Take indexed files only.
+            download_dir: Where to; the current directory when not given.
             num_retries: Failed attempts allowed per file; each MiB that is read allows one more.
             min_delay_seconds: First wait after a failure; it doubles with each, up to 60 s.
             threads: How many files are worked on at once. When not given, 8 to 16 large ones, after
                 the number of processors, and up to 128 small ones.
-            progress: Called with each `ProgressEvent`.
-            verify: ``sha256`` reads a file that is in the store already, unless it is known to have
-                been verified; ``size`` trusts any of the right size.
+            verify: How a file that is in the store already is checked: ``sha256`` reads it, unless
+                it is known to have been verified; ``size`` trusts any of the right size.
             durable: Bring each content to the disk before it gets its name, so that not even a
                 power cut leaves half a file.
             clash: What to do about names of a bundle that cannot both be files everywhere, such as
                 ``a`` and ``A``: an ``error`` before any byte, ``rename`` the later, or ``skip`` it.
             dry_run: Say in the report what would be done and why, and do nothing.
-            executor: Does the work in shards: any executor of `concurrent.futures`, such as a
-                process pool, or that of a Dask client whose workers share the file system.
+            progress: Called with each `ProgressEvent`.
+            processes: Share the work among so many processes of this machine; each imports the main
+                module of the program first.
+            executor: Does the work in parts, instead of `processes`: any executor of
+                `concurrent.futures`, such as that of a Dask client whose workers share the file
+                system.
+            shard: Take only a share of the work, such as ``3/16``: the third of 16, the same on
+                every machine. ``auto/16`` takes the number that a job array of Slurm, Grid Engine,
+                PBS, LSF, AWS Batch, Google Batch or Kubernetes gives. No copy of a manifest is
+                written. A run without it at the end checks and reports all.
 
         Returns:
             What became of each file.
@@ -420,30 +475,32 @@ class Downloads(Operations):
             DownloadError: Some files failed; it holds every failure, and the report.
             ValueError: Options that exclude each other.
         """
-        from ..download import download_search
+        from ..download import DownloadOptions, download_search
 
-        options: DownloadOptions = {
-            "replica": replica,
-            "download_dir": download_dir,
-            "num_retries": num_retries,
-            "min_delay_seconds": min_delay_seconds,
-            "threads": threads,
-            "progress": progress,
-            "verify": verify,
-            "durable": durable,
-            "clash": clash,
-            "dry_run": dry_run,
-            "executor": executor,
-        }
+        options = DownloadOptions(
+            replica=replica,
+            download_dir=download_dir,
+            num_retries=num_retries,
+            min_delay_seconds=min_delay_seconds,
+            threads=threads,
+            verify=verify,
+            durable=durable,
+            clash=clash,
+            dry_run=dry_run,
+            progress=progress,
+            processes=processes,
+            executor=executor,
+            shard=shard,
+        )
         return self._run(
             lambda source, options: download_search(
                 source,
+                options,
                 es_query=es_query,
                 metadata_filter=metadata_filter,
                 data_filter=data_filter,
                 no_metadata=no_metadata,
                 no_data=no_data,
-                **options,
             ),
             options,
         )
@@ -462,4 +519,4 @@ class Downloads(Operations):
         from .._backend.blocking import run_transfer
 
         source = self.as_source()
-        return run_transfer(lambda stop: download(source, {**options, "stop": stop}))
+        return run_transfer(lambda stop: download(source, evolve(options, stop=stop)))

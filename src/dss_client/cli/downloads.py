@@ -1,16 +1,17 @@
 """The common parts of commands that download: options, progress, and the last line."""
 
+import os
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast, get_args, get_origin
 
 import click
-from attrs import fields, frozen
+from attrs import evolve, fields, fields_dict, frozen
 
-from dss_client import Replica
+from dss_client.download.options import DownloadOptions
 
 from . import INTERRUPTED
 from ._app import CliContext
@@ -19,15 +20,10 @@ from .params import replica_option
 from .progress import progress_bar
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
-    from dss_client.download import DownloadOptions, DownloadReport, FileReport, ProgressCallback
+    from dss_client.download import DownloadReport, FileReport
 
 __all__ = [
-    "RunOptions",
-    "TransferOptions",
-    "download_dir_option",
-    "emit_report",
+    "download_options",
     "filter_options",
     "finish",
     "layout_option",
@@ -36,14 +32,12 @@ __all__ = [
     "refuse_failures",
     "resumable",
     "run_download",
-    "run_options",
     "summary",
-    "transfer_options",
+    "verbose_option",
 ]
 
 EVERYTHING = ("*",)
 _LINKS = {"reflink": "reflink", "hardlink": "hard link", "copy": "copy"}
-_COUNT = click.IntRange(min=1)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -56,13 +50,6 @@ class Decorator(Protocol):
         ...
 
 
-download_dir_option: Decorator = click.option(
-    "--download-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path(),
-    metavar="DIR",
-    help="Where to; the current directory when not given.",
-)
 layout_option: Decorator = click.option(
     "--layout",
     type=click.Choice(["none", "bundle"]),
@@ -76,56 +63,6 @@ no_data_option: Decorator = click.option(
 no_metadata_option: Decorator = click.option(
     "--no-metadata", is_flag=True, help="Take data files only."
 )
-
-
-@frozen(kw_only=True)
-class TransferOptions:
-    """The options of every download."""
-
-    replica: Replica
-    download_dir: Path
-    num_retries: int
-    verify: Literal["size", "sha256"]
-    durable: bool
-    clash: Literal["error", "rename", "skip"]
-    threads: int | None
-
-    def options(self) -> "DownloadOptions":
-        """Return the keywords of a download."""
-        return {
-            "replica": self.replica,
-            "download_dir": self.download_dir,
-            "num_retries": self.num_retries,
-            "verify": self.verify,
-            "durable": self.durable,
-            "clash": self.clash,
-            "threads": self.threads,
-        }
-
-
-@frozen(kw_only=True)
-class RunOptions:
-    """How a command runs its download, and what it prints."""
-
-    dry_run: bool
-    processes: int
-    verbose: bool
-
-    def download(
-        self, transfer: TransferOptions, download: "Callable[[DownloadOptions], DownloadReport]"
-    ) -> "DownloadReport":
-        """Run a download as the options say."""
-
-        def start(
-            progress: "ProgressCallback | None", executor: "Executor | None"
-        ) -> "DownloadReport":
-            options = transfer.options()
-            options["dry_run"] = self.dry_run
-            options["progress"] = progress
-            options["executor"] = executor
-            return download(options)
-
-        return run_download(start, processes=self.processes, quiet=self.dry_run)
 
 
 @frozen(kw_only=True)
@@ -153,125 +90,112 @@ class FilterOptions:
         }
 
 
-def _collected(
-    kind: type[Any], name: str, *options: Callable[[Callable[..., Any]], Callable[..., Any]]
-) -> Decorator:
-    """Return a decorator that takes options and passes them on as one value."""
-    names = [each.name for each in fields(kind)]
+def _collected(kind: type[Any], name: str, options: dict[str, Decorator]) -> Decorator:
+    """Return a decorator that takes options, by their names, and passes them on as one value."""
 
     def decorate(command: F) -> F:
         @wraps(command)
         def wrapper(*args: Any, **given: Any) -> Any:
-            own = {each: given.pop(each) for each in names}
+            own = {each: given.pop(each) for each in options}
             return command(*args, **given, **{name: kind(**own)})
 
         decorated: Callable[..., Any] = wrapper
-        for option in reversed(options):
+        for option in reversed(options.values()):
             decorated = option(decorated)
         return cast("F", decorated)
 
     return decorate
 
 
-transfer_options: Decorator = _collected(
-    TransferOptions,
-    "transfer",
-    replica_option,
-    download_dir_option,
-    click.option(
-        "--num-retries",
-        type=click.IntRange(min=0),
-        default=10,
-        show_default=True,
-        metavar="N",
-        help="Failed attempts allowed per file.",
-    ),
-    click.option(
-        "--verify",
-        type=click.Choice(["size", "sha256"]),
-        default="sha256",
-        show_default=True,
-        help="How a file that exists already is checked before it is trusted.",
-    ),
-    click.option(
-        "--durable/--no-durable",
-        default=True,
-        show_default=True,
-        help="Flush each file to the disk before it gets its name.",
-    ),
-    click.option(
-        "--clash",
-        type=click.Choice(["error", "rename", "skip"]),
-        default="error",
-        show_default=True,
-        help="What to do with names that cannot both be files, such as a and A.",
-    ),
-    click.option("--threads", type=_COUNT, metavar="N", help="Files to work on at once."),
-)
-"""Take the options of every download, as argument `transfer`."""
+def _option(name: str) -> Decorator:
+    """Return an option of downloads as one of the command line."""
+    declared = fields_dict(DownloadOptions)[name]
+    flag = "--" + name.replace("_", "-")
+    text = declared.metadata["doc"].replace("``", "").replace("`", "")
+    default: Any = declared.default
+    kinds = set(get_args(declared.type)) or {declared.type}
+    if bool in kinds:
+        flags = f"{flag}/--no-{flag[2:]}" if default else flag
+        return click.option(flags, is_flag=True, default=default, show_default=default, help=text)
+    kind: Any
+    metavar: str | None = "N"
+    least = declared.metadata.get("least")
+    if get_origin(declared.type) is Literal:
+        kind, metavar = click.Choice(get_args(declared.type)), None
+    elif int in kinds:
+        kind = click.IntRange(min=least)
+    elif float in kinds:
+        kind, metavar = click.FloatRange(min=least), "S"
+    elif os.PathLike[str] in kinds:
+        kind, metavar = click.Path(file_okay=False, path_type=Path), "DIR"
+    else:
+        kind, metavar = click.STRING, "I/N"
+    shown = default not in {None, ""}
+    return click.option(
+        flag, type=kind, default=default, show_default=shown, metavar=metavar, help=text
+    )
 
-run_options: Decorator = _collected(
-    RunOptions,
-    "run",
-    click.option(
-        "--dry-run", is_flag=True, help="Only show what would be done; with --json or -v, also why."
-    ),
-    click.option(
-        "--processes",
-        type=click.IntRange(min=0),
-        default=0,
-        metavar="N",
-        help="Share the work among N processes.",
-    ),
-    click.option("-v", "--verbose", is_flag=True, help="Print a line for each file."),
+
+def download_options(*, of_manifest: bool = False) -> Decorator:
+    """Take the options of every download, as argument `options`."""
+    names = [
+        each.name
+        for each in fields(DownloadOptions)
+        if each.metadata and each.name not in {"replica", "progress", "executor"}
+    ]
+    if not of_manifest:
+        names.remove("output_dir")
+    options = {"replica": replica_option, **{name: _option(name) for name in names}}
+    return _collected(DownloadOptions, "options", options)
+
+
+verbose_option: Decorator = click.option(
+    "-v", "--verbose", is_flag=True, help="Print a line for each file."
 )
-"""Take how to run the download, as argument `run`."""
 
 filter_options: Decorator = _collected(
     FilterOptions,
     "filters",
-    click.option(
-        "--metadata-filter",
-        multiple=True,
-        metavar="PATTERN",
-        help="Take the metadata files whose names match; may be repeated.",
-    ),
-    click.option(
-        "--data-filter",
-        multiple=True,
-        metavar="PATTERN",
-        help="Take the data files whose names match; may be repeated.",
-    ),
-    no_metadata_option,
-    no_data_option,
+    {
+        "metadata_filter": click.option(
+            "--metadata-filter",
+            multiple=True,
+            metavar="PATTERN",
+            help="Take the metadata files whose names match; may be repeated.",
+        ),
+        "data_filter": click.option(
+            "--data-filter",
+            multiple=True,
+            metavar="PATTERN",
+            help="Take the data files whose names match; may be repeated.",
+        ),
+        "no_metadata": no_metadata_option,
+        "no_data": no_data_option,
+    },
 )
 """Take which files of a bundle to take, as argument `filters`."""
 
 
 def run_download(
-    download: "Callable[[ProgressCallback | None, Executor | None], DownloadReport]",
-    *,
-    processes: int = 0,
-    quiet: bool = False,
+    download: "Callable[[DownloadOptions], DownloadReport]", options: DownloadOptions
 ) -> "DownloadReport":
     """Run a download under a progress bar, and return its report even if files failed.
 
     Args:
-        download: Downloads, given what draws the progress and what does the work.
-        processes: Number of processes that share the work; 0 for none.
-        quiet: Draw no progress.
+        download: Downloads, given the options with what draws the progress.
+        options: The options without it.
 
     Raises:
         click.exceptions.Exit: It was interrupted.
     """
     from dss_client.download import DownloadError
 
-    with resumable(), _workers(processes) as executor:
+    with resumable():
         try:
-            if quiet:
-                return download(None, executor)
+            if options.dry_run:
+                return download(options)
             with progress_bar() as progress:
-                return download(progress, executor)
+                return download(evolve(options, progress=progress))
         except DownloadError as error:
             return error.report
 
@@ -288,36 +212,6 @@ def resumable() -> Generator[None]:
     except KeyboardInterrupt:
         click.echo("interrupted; run the same command again to continue", err=True)
         raise click.exceptions.Exit(INTERRUPTED) from None
-
-
-@contextmanager
-def _workers(count: int) -> "Generator[Executor | None]":
-    """Yield a pool of processes, none for 0; on an exception they are ended at once."""
-    if not count:
-        yield None
-        return
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import active_children, get_context
-
-    # Spawned, since a fork takes along locks that threads hold.
-    pool = ProcessPoolExecutor(count, get_context("spawn"), initializer=_ignore_interrupts)
-    others = set(active_children())
-    try:
-        yield pool
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for child in set(active_children()) - others:
-            child.terminate()  # what they were at is continued by the next run
-        raise
-    finally:
-        pool.shutdown()
-
-
-def _ignore_interrupts() -> None:
-    """Ignore Ctrl-C, which the terminal sends to all processes: the parent handles it."""
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def refuse_failures(report: "DownloadReport") -> None:
@@ -365,42 +259,38 @@ def _file_line(entry: "FileReport") -> str:
     return f"{line}  ({plain(why)})" if why else line
 
 
-def _text(report: "DownloadReport", run: RunOptions, ending: str) -> Iterator[str]:
-    if run.verbose:
+def _text(report: "DownloadReport", *, dry_run: bool, verbose: bool, ending: str) -> Iterator[str]:
+    if verbose:
         yield from map(_file_line, report.entries)
-    if run.dry_run:
+    if dry_run:
         yield from _foreseen(report)
     else:
         yield f"{summary(report)}, {ending}"
 
 
-def emit_report(
+def finish(
     cli: CliContext,
-    run: RunOptions,
     report: "DownloadReport",
+    options: DownloadOptions,
+    *,
+    verbose: bool,
     ending: str,
-    first: Mapping[str, object] | None = None,
 ) -> None:
     """Print the result of a download, without having all of it in memory.
 
     Args:
         cli: The common options.
-        run: How to run it.
         report: The report.
+        options: How it was downloaded.
+        verbose: Print a line for each file.
         ending: Where it is, as the end of the line.
-        first: Further members of the JSON document.
-    """
-    from dss_client.download.lines import report_lines
-
-    for line in report_lines(report, first) if cli.as_json else _text(report, run, ending):
-        click.echo(line)
-
-
-def finish(cli: CliContext, run: RunOptions, report: "DownloadReport", ending: str) -> None:
-    """Print the result of a download.
 
     Raises:
         click.ClickException: Some files failed.
     """
-    emit_report(cli, run, report, ending)
+    from dss_client.download.lines import report_lines
+
+    text = _text(report, dry_run=options.dry_run, verbose=verbose, ending=ending)
+    for line in report_lines(report) if cli.as_json else text:
+        click.echo(line)
     refuse_failures(report)

@@ -22,7 +22,6 @@ _ARGUMENTS = {
 _COMMANDS = {"clear-hca-cache": "clear-cache"}
 _FILTERS = frozenset({"--data-filter", "--metadata-filter"})
 _NEED_BUNDLE = frozenset({"download", "get-bundle"})
-_LEFT_OUT = "--min-delay-seconds"  # there is nothing like it here
 _GET_BUNDLE = frozenset({"--uuid", "--version", "--replica"})
 _SECRETS = frozenset({"--access-token", "--hmac-secret-key"})
 
@@ -64,14 +63,14 @@ def _rewritten(name: str, words: list[str]) -> list[str]:
         if word.startswith("--"):
             option, is_joined, value = word.partition("=")
             is_first = True
-            if option not in {argument, _LEFT_OUT}:
+            if option != argument:
                 others.append(word)
-            elif is_joined and option == argument:
+            elif is_joined:
                 arguments.append(value)
             if is_joined:
                 option = ""
-        elif option in {argument, _LEFT_OUT}:
-            arguments += [word] if option == argument else []
+        elif option == argument:
+            arguments.append(word)
             option = ""
         elif option in _FILTERS and (is_first or not _is_bundle(word)):
             others += [word] if is_first else [option, word]

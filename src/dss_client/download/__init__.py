@@ -3,30 +3,31 @@
 The methods of `DSSClient` call these functions; `Source` is the part of a client that they need.
 """
 
-from dss_client.manifest import ManifestError, ManifestSource
-from dss_client.transfer.names import safe_relative_path
-from dss_client.transfer.progress import ProgressCallback, ProgressEvent
+from typing import TYPE_CHECKING, Any
 
-from .check import Fault, VerifyReport, verify_tree
-from .collection import download_collection, download_search
-from .errors import (
-    ChecksumMismatch,
-    DiskFull,
-    FileDownloadError,
-    InvalidChecksum,
-    ManifestMismatch,
-    NameClash,
-    SizeMismatch,
-    UnsafeName,
-)
-from .garbage import DownloadUnderWay, Garbage, GarbageReport, collect_garbage
-from .job_plan import JobError, JobPlan, JobSettings
-from .job_report import MergeReport, MissingShards, ShardResult
-from .jobs import JobOptions, merge_jobs, plan_jobs, run_job, shard_of_environment
-from .report import DownloadError, DownloadReport, FileReport
-from .run import download_bundle, download_bundles, download_manifest
-from .settings import DownloadOptions, Settings
-from .source import Source
+from .options import DownloadOptions
+
+if TYPE_CHECKING:
+    from dss_client.manifest import ManifestError, ManifestSource
+    from dss_client.transfer.names import safe_relative_path
+    from dss_client.transfer.progress import ProgressCallback, ProgressEvent
+
+    from .check import Fault, VerifyReport, verify_tree
+    from .collection import download_collection, download_search
+    from .errors import (
+        ChecksumMismatch,
+        DiskFull,
+        FileDownloadError,
+        InvalidChecksum,
+        ManifestMismatch,
+        NameClash,
+        SizeMismatch,
+        UnsafeName,
+    )
+    from .garbage import DownloadUnderWay, Garbage, GarbageReport, collect_garbage
+    from .report import DownloadError, DownloadReport, FileReport
+    from .run import download_bundle, download_bundles, download_manifest
+    from .source import Source
 
 __all__ = [
     "ChecksumMismatch",
@@ -41,20 +42,12 @@ __all__ = [
     "Garbage",
     "GarbageReport",
     "InvalidChecksum",
-    "JobError",
-    "JobOptions",
-    "JobPlan",
-    "JobSettings",
     "ManifestError",
     "ManifestMismatch",
     "ManifestSource",
-    "MergeReport",
-    "MissingShards",
     "NameClash",
     "ProgressCallback",
     "ProgressEvent",
-    "Settings",
-    "ShardResult",
     "SizeMismatch",
     "Source",
     "UnsafeName",
@@ -65,10 +58,51 @@ __all__ = [
     "download_collection",
     "download_manifest",
     "download_search",
-    "merge_jobs",
-    "plan_jobs",
-    "run_job",
     "safe_relative_path",
-    "shard_of_environment",
     "verify_tree",
 ]
+
+# Names whose modules are loaded when they are first asked for: the command line needs the options
+# of downloads whatever it is to do, and the rest takes ten times as long.
+_LAZY = {
+    "ChecksumMismatch": "download.errors",
+    "DiskFull": "download.errors",
+    "DownloadError": "download.report",
+    "DownloadReport": "download.report",
+    "DownloadUnderWay": "download.garbage",
+    "Fault": "download.check",
+    "FileDownloadError": "download.errors",
+    "FileReport": "download.report",
+    "Garbage": "download.garbage",
+    "GarbageReport": "download.garbage",
+    "InvalidChecksum": "download.errors",
+    "ManifestError": "manifest",
+    "ManifestMismatch": "download.errors",
+    "ManifestSource": "manifest",
+    "NameClash": "download.errors",
+    "ProgressCallback": "transfer.progress",
+    "ProgressEvent": "transfer.progress",
+    "SizeMismatch": "download.errors",
+    "Source": "download.source",
+    "UnsafeName": "download.errors",
+    "VerifyReport": "download.check",
+    "collect_garbage": "download.garbage",
+    "download_bundle": "download.run",
+    "download_bundles": "download.run",
+    "download_collection": "download.collection",
+    "download_manifest": "download.run",
+    "download_search": "download.collection",
+    "safe_relative_path": "transfer.names",
+    "verify_tree": "download.check",
+}
+
+# Hidden from type checkers, which would take any name for one of the module.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        module = _LAZY.get(name)
+        if module is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        return getattr(import_module(f"dss_client.{module}"), name)

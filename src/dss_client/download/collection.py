@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING
 
 from dss_client.errors import DSSError
 from dss_client.types import JSONMapping
@@ -10,11 +10,11 @@ from dss_client.versions import FQID, normal_uuid
 
 from .errors import FileDownloadError
 from .fragment import FragmentOrder
+from .options import DownloadOptions
 from .orders import BundleOrder, FileOrder, LostOrder
 from .plan import filters
 from .report import DownloadReport
 from .run import ALL, run_orders
-from .settings import DownloadOptions, Settings
 from .source import HasSource, Source, as_source
 from .want import Order
 
@@ -30,33 +30,30 @@ _LINKS = frozenset({"file", "bundle", "collection"})
 
 def download_collection(
     source: Source | HasSource,
+    options: DownloadOptions,
     *,
     uuid: str,
     version: str | None = None,
-    **options: Unpack[DownloadOptions],
 ) -> DownloadReport:
     """Download what a collection lists, nested collections included; see `DSSClient`.
 
     Args:
         source: A client, or anything that can list collections and open contents.
+        options: How to download.
         uuid: Id of the collection.
         version: Its version; the latest when not given.
-        **options: How to download; see `Settings`.
 
     Raises:
         DSSError: The collection itself cannot be read.
         DownloadError: Some files failed; the others are in place. It carries the report.
     """
-    settings = Settings(**options)
     asked = as_source(source)
-    items = asked.collection_items(
-        uuid=normal_uuid(uuid), version=version, replica=settings.replica
-    )
-    return run_orders(source, _orders(asked, uuid, items, settings), settings)
+    items = asked.collection_items(uuid=normal_uuid(uuid), version=version, replica=options.replica)
+    return run_orders(source, _orders(asked, uuid, items, options), options)
 
 
 def _orders(
-    source: Source, uuid: str, items: "list[CollectionItem]", settings: Settings
+    source: Source, uuid: str, items: "list[CollectionItem]", options: DownloadOptions
 ) -> Iterator[Order]:
     """Yield one order for each listed item, even if it is listed several times."""
     seen: set[_Item] = set()
@@ -77,17 +74,17 @@ def _orders(
         try:
             if kind == "collection":
                 todo += source.collection_items(
-                    uuid=item_uuid, version=version, replica=settings.replica
+                    uuid=item_uuid, version=version, replica=options.replica
                 )
                 continue
             bundle = FQID(item_uuid, version) if kind == "bundle" else None
         except DSSError as error:
-            yield _lost(number, f"{kind} {item_uuid}.{version}", error)
+            order: Order = _lost(number, f"{kind} {item_uuid}.{version}", error)
         else:
             if bundle is not None:
-                yield BundleOrder(number=number, bundle=bundle)
+                order = BundleOrder(number=number, bundle=bundle)
             elif pointer is not None:
-                yield FragmentOrder(
+                order = FragmentOrder(
                     number=number,
                     uuid=item_uuid,
                     version=version,
@@ -95,41 +92,44 @@ def _orders(
                     folder=folder,
                 )
             else:
-                yield FileOrder(number=number, uuid=item_uuid, version=version, folder=folder)
+                order = FileOrder(number=number, uuid=item_uuid, version=version, folder=folder)
+        if options.share.takes(f"{item_uuid}.{version}"):
+            yield order
         number += 1
 
 
 def download_search(
     source: Source | HasSource,
+    options: DownloadOptions,
     *,
     es_query: JSONMapping,
     metadata_filter: Sequence[str] = ALL,
     data_filter: Sequence[str] = ALL,
     no_metadata: bool = False,
     no_data: bool = False,
-    **options: Unpack[DownloadOptions],
 ) -> DownloadReport:
     """Download the bundles that a search finds, each to its directory; see `DSSClient`.
 
     Args:
         source: A client, or anything that can search and open contents.
+        options: How to download.
         es_query: The query.
         metadata_filter: Shell patterns of the names of indexed files to take; ``*`` crosses ``/``.
         data_filter: The same for all other files.
         no_metadata: Take no indexed file.
         no_data: Take indexed files only.
-        **options: How to download; see `Settings`.
 
     Raises:
         DSSError: The search failed.
         DownloadError: Some files failed; the others are in place. It carries the report.
     """
-    settings = Settings(**options)
     wanted = filters(metadata_filter, data_filter, no_metadata=no_metadata, no_data=no_data)
-    found = as_source(source).bundles_found(es_query=es_query, replica=settings.replica)
+    found = as_source(source).bundles_found(es_query=es_query, replica=options.replica)
 
     def orders() -> Iterator[Order]:
         for number, fqid in enumerate(found):
+            if not options.share.takes(fqid):
+                continue
             try:
                 bundle = FQID.parse(fqid)
             except DSSError as error:
@@ -137,7 +137,7 @@ def download_search(
             else:
                 yield BundleOrder(number=number, bundle=bundle, wanted=wanted, gone=_GONE)
 
-    return run_orders(source, orders(), settings)
+    return run_orders(source, orders(), options)
 
 
 def _lost(number: int, name: str, error: DSSError) -> LostOrder:

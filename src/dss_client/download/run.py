@@ -4,23 +4,28 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice
 from operator import attrgetter
 from pathlib import Path
-from typing import Literal, Unpack
+from typing import Literal
+
+from attrs import evolve
 
 from dss_client.errors import InvalidArgument
-from dss_client.manifest import USED, ManifestReader, ManifestSource
+from dss_client.manifest import ManifestReader, ManifestSource
 from dss_client.versions import FQID, normal_uuid, parse_version
 
 from .engine import Engine
 from .errors import DiskFull
 from .lanes import check_room
+from .options import DownloadOptions
 from .orders import BundleOrder, KnownFiles, PlannedBundle, RowsOrder
 from .plan import expand_bundle, filters
 from .report import DownloadError, DownloadReport, Entries, StoredEntries
 from .rows import ListedBundles, ListedFiles
-from .settings import DownloadOptions, Settings
 from .shards import run_in
+from .share_rows import ShareReader
 from .source import HasSource, Source, as_source
+from .start import new_engine
 from .want import Order
+from .workers import worker_processes
 
 __all__ = [
     "Layout",
@@ -39,6 +44,7 @@ _GROUP = 20_000  # files of one bundle that are taken up at once
 
 def download_bundle(
     source: Source | HasSource,
+    options: DownloadOptions,
     *,
     bundle_uuid: str,
     version: str | None = None,
@@ -46,19 +52,18 @@ def download_bundle(
     data_filter: Sequence[str] = ALL,
     no_metadata: bool = False,
     no_data: bool = False,
-    **options: Unpack[DownloadOptions],
 ) -> DownloadReport:
     """Download the files of a bundle to ``<download_dir>/<uuid>.<version>/``; see `DSSClient`.
 
     Args:
         source: A client, or anything that can list bundles and open contents.
+        options: How to download.
         bundle_uuid: Id of the bundle.
         version: Its version; the latest when not given.
         metadata_filter: Shell patterns of the names of indexed files to take; ``*`` crosses ``/``.
         data_filter: The same for all other files.
         no_metadata: Take no indexed file.
         no_data: Take indexed files only.
-        **options: How to download; see `Settings`.
 
     Raises:
         DSSError: The bundle itself cannot be read.
@@ -68,35 +73,40 @@ def download_bundle(
     uuid = normal_uuid(bundle_uuid)
     if version is not None:
         parse_version(version)
-    settings = Settings(**options)
     wanted = filters(metadata_filter, data_filter, no_metadata=no_metadata, no_data=no_data)
-    engine = settings.engine(source)
+    engine = new_engine(source, options)
     # Before anything else: what is wrong with the bundle as a whole is raised as it is.
-    found = expand_bundle(engine.source, settings.rule, 0, uuid, version, wanted)
-    _run(source, settings, engine, [PlannedBundle(number=0, expanded=found)])
+    found = expand_bundle(engine.source, engine.rule, 0, uuid, version, wanted)
+    takes = options.share.takes
+    found = evolve(
+        found,
+        wanted=[task for task in found.wanted if takes(task.sha256)],
+        others=[each for each in found.others if takes(each[0].sha256)],
+    )
+    _run(source, options, engine, [PlannedBundle(number=0, expanded=found)])
     return finish(engine, engine.ledger)
 
 
 def download_bundles(
     source: Source | HasSource,
+    options: DownloadOptions,
     *,
     bundles: Iterable[FQID | str],
     metadata_filter: Sequence[str] = ALL,
     data_filter: Sequence[str] = ALL,
     no_metadata: bool = False,
     no_data: bool = False,
-    **options: Unpack[DownloadOptions],
 ) -> DownloadReport:
     """Download several bundles, each to its directory; see `DSSClient`.
 
     Args:
         source: A client, or anything that can list bundles and open contents.
+        options: How to download.
         bundles: The bundles, their versions pinned; texts are read as ``<uuid>.<version>``.
         metadata_filter: Shell patterns of the names of indexed files to take; ``*`` crosses ``/``.
         data_filter: The same for all other files.
         no_metadata: Take no indexed file.
         no_data: Take indexed files only.
-        **options: How to download; see `Settings`.
 
     Raises:
         DownloadError: Some files failed; the others are in place. It carries the report. A bundle
@@ -107,20 +117,21 @@ def download_bundles(
     orders = (
         BundleOrder(number=number, bundle=fqid, wanted=wanted)
         for number, fqid in enumerate(dict.fromkeys(map(_fqid, bundles)))
+        if options.share.takes(str(fqid))
     )
-    return run_orders(source, orders, Settings(**options))
+    return run_orders(source, orders, options)
 
 
 def run_orders(
-    source: Source | HasSource, orders: Iterable[Order], settings: Settings
+    source: Source | HasSource, orders: Iterable[Order], options: DownloadOptions
 ) -> DownloadReport:
     """Do orders, and return the report.
 
     Raises:
         DownloadError: Some files failed.
     """
-    engine = settings.engine(source)
-    _run(source, settings, engine, orders)
+    engine = new_engine(source, options)
+    _run(source, options, engine, orders)
     return finish(engine, engine.ledger)
 
 
@@ -130,25 +141,25 @@ def _fqid(bundle: FQID | str) -> FQID:
 
 def download_manifest(
     source: Source | HasSource,
+    options: DownloadOptions,
     *,
     manifest: ManifestSource,
     layout: Layout = "none",
     no_metadata: bool = False,
     no_data: bool = False,
     check_rows: bool = True,
-    **options: Unpack[DownloadOptions],
 ) -> DownloadReport:
     """Download the files that a manifest lists; see `DSSClient`.
 
     Args:
         source: A client, or anything that can list bundles and open contents.
+        options: How to download.
         manifest: Path of the manifest, an open text file, or its rows as mappings.
         layout: ``none`` for the store alone; ``bundle`` for a directory per bundle.
         no_metadata: With ``bundle``: take no indexed file.
         no_data: With ``bundle``: take indexed files only.
         check_rows: With ``bundle``: fail the rows that contradict their bundle, and those of a
             bundle that cannot be had. Otherwise rows only name what is wanted of a bundle.
-        **options: How to download; see `Settings`.
 
     Raises:
         ManifestError: The manifest is not valid.
@@ -163,22 +174,21 @@ def download_manifest(
             "no_data and no_metadata work with layout='bundle' only: a manifest does not say"
             " which of its files are metadata"
         )
-    settings = Settings(**options)
-    engine = settings.engine(source)
-    with ManifestReader(manifest, allow_unnamed=layout == "bundle", needed=USED[layout]) as reader:
+    engine = new_engine(source, options)
+    with ShareReader(manifest, layout, options.share) as reader:
         if layout == "none":
-            return _download_files(source, reader, engine, settings)
-        listed = ListedBundles(reader, engine.ledger, engine.store, settings.download_dir)
+            return _download_files(source, reader, engine, options)
+        listed = ListedBundles(reader, engine.ledger, engine.store, options.download_dir)
         listed.enter()
     orders = _bundles(engine, no_metadata=no_metadata, no_data=no_data, check_rows=check_rows)
-    output = _run_listed(source, listed, engine, settings, orders)
+    output = _run_listed(source, listed, engine, options, orders)
     return finish(engine, engine.ledger, output)
 
 
 def _download_files(
-    source: Source | HasSource, reader: ManifestReader, engine: Engine, settings: Settings
+    source: Source | HasSource, reader: ManifestReader, engine: Engine, options: DownloadOptions
 ) -> DownloadReport:
-    listed = ListedFiles(reader, engine.ledger, engine.store, settings.download_dir)
+    listed = ListedFiles(reader, engine.ledger, engine.store, options.download_dir)
     listed.enter()
     totals = listed.totals()
     engine.progress.plan(
@@ -187,7 +197,7 @@ def _download_files(
         files_there=totals.files["reused"],
         bytes_there=totals.bytes["reused"],
     )
-    output = _run_listed(source, listed, engine, settings, _files(engine))
+    output = _run_listed(source, listed, engine, options, _files(engine))
     return finish(engine, listed, output)
 
 
@@ -195,23 +205,34 @@ def _run_listed(
     source: Source | HasSource,
     listed: ListedBundles | ListedFiles,
     engine: Engine,
-    settings: Settings,
+    options: DownloadOptions,
     orders: Iterable[Order],
 ) -> Path | None:
     """Do what a manifest asks for, and return where the output manifest is."""
-    if not settings.dry_run:
+    if not options.dry_run:
         _check_room(engine)
-    _run(source, settings, engine, orders)
-    return None if settings.dry_run else listed.write(settings.output_path)
+    _run(source, options, engine, orders)
+    if options.dry_run or options.shard is not None:
+        return None
+    output = options.download_dir if options.output_dir is None else options.output_dir
+    return listed.write(Path(output))
 
 
 def _run(
-    source: Source | HasSource, settings: Settings, engine: Engine, orders: Iterable[Order]
+    source: Source | HasSource,
+    options: DownloadOptions,
+    engine: Engine,
+    orders: Iterable[Order],
 ) -> None:
-    if settings.executor is None or settings.dry_run:
+    if options.dry_run:
         engine.run(orders)
+    elif options.executor is not None:
+        run_in(options.executor, as_source(source), engine, options, orders)
+    elif options.processes is not None:
+        with worker_processes(options.processes) as executor:
+            run_in(executor, as_source(source), engine, options, orders)
     else:
-        run_in(settings.executor, as_source(source), engine, settings, orders)
+        engine.run(orders)
 
 
 def _check_room(engine: Engine) -> None:

@@ -1,6 +1,6 @@
 """A download in parts, done elsewhere: by any executor of `concurrent.futures`.
 
-A shard is a value: the client, the settings and the orders. A thread, a process or another machine
+A shard is a value: the client, the options and the orders. A thread, a process or another machine
 with the same file system runs an engine on it and returns the results of the files. A shard can be
 run twice: what the first run has put into the store, the second finds there.
 """
@@ -9,6 +9,7 @@ import logging
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from pathlib import Path
 
 from attrs import evolve, frozen
 
@@ -17,9 +18,10 @@ from dss_client.transfer.cancel import Stopped
 
 from .engine import Engine
 from .ledger import LedgerExport
+from .options import DownloadOptions
 from .orders import KnownFiles
-from .settings import Settings
 from .source import Source
+from .start import new_engine
 from .want import Order
 
 __all__ = ["Shard", "run_in", "run_shard", "shards_of"]
@@ -38,28 +40,36 @@ class Shard:
 
     Attributes:
         source: The source to ask.
-        settings: How to download.
+        options: How to download.
         orders: What.
     """
 
     source: Source
-    settings: Settings
+    options: DownloadOptions
     orders: tuple[Order, ...]
 
 
-def shards_of(source: Source, settings: Settings, orders: Iterable[Order]) -> Iterator[Shard]:
+def shards_of(source: Source, options: DownloadOptions, orders: Iterable[Order]) -> Iterator[Shard]:
     """Yield orders in shards of some hundred files, or about a GiB."""
-    quiet = evolve(settings, progress=None, executor=None, stop=None)
+    there = evolve(
+        options,
+        download_dir=Path(options.download_dir).absolute(),  # workers may be anywhere
+        progress=None,
+        processes=None,
+        executor=None,
+        shard=None,
+        stop=None,
+    )
     batch: list[Order] = []
     files = size = 0
     for order in _in_pieces(orders):
         batch.append(order)
         files, size = files + order.files, size + order.size
         if files >= _FILES or size >= _BYTES:
-            yield Shard(source=source, settings=quiet, orders=tuple(batch))
+            yield Shard(source=source, options=there, orders=tuple(batch))
             batch, files, size = [], 0, 0
     if batch:
-        yield Shard(source=source, settings=quiet, orders=tuple(batch))
+        yield Shard(source=source, options=there, orders=tuple(batch))
 
 
 def _in_pieces(orders: Iterable[Order]) -> Iterator[Order]:
@@ -75,7 +85,7 @@ def _in_pieces(orders: Iterable[Order]) -> Iterator[Order]:
 def run_shard(shard: Shard) -> LedgerExport:
     """Run a shard here, and return the results of its files."""
     source = shard.source.detached()
-    engine = shard.settings.engine(source)
+    engine = new_engine(source, shard.options)
     try:
         for order in shard.orders:
             if isinstance(order, KnownFiles):
@@ -91,7 +101,7 @@ def run_in(
     executor: Executor,
     source: Source,
     engine: Engine,
-    settings: Settings,
+    options: DownloadOptions,
     orders: Iterable[Order],
 ) -> None:
     """Run orders with an executor, and enter their results.
@@ -103,12 +113,13 @@ def run_in(
         executor: Runs shards.
         source: The source to ask.
         engine: The engine whose ledger to keep; it fetches nothing itself.
-        settings: How to download.
+        options: How to download.
         orders: What.
     """
     running: dict[Future[LedgerExport], Shard] = {}
     try:
-        _run_all(executor, running, engine, shards_of(source.detached(), settings, orders))
+        shards = shards_of(source.detached(), options, orders)
+        _run_all(executor, running, engine, shards)
     except BaseException:
         for future in running:
             future.cancel()

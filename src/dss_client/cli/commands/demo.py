@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dss_client import DSSClient, Replica
+from dss_client.download.options import DownloadOptions
 from dss_client.versions import FQID
 
 from .._app import CliContext, app, pass_cli_context
@@ -170,15 +171,12 @@ def _write_manifest(
 
 
 def _download(client: DSSClient, manifest: Path, say: _Narrator) -> None:
+    from dss_client.download import download_manifest
+
     say.step("Download it: for each bundle a directory, with a bundle.json")
     report = run_download(
-        lambda progress, _: client.download_manifest(
-            manifest=manifest,
-            replica=_REPLICA,
-            layout="bundle",
-            download_dir=manifest.parent,
-            progress=progress,
-        )
+        lambda options: download_manifest(client, options, manifest=manifest, layout="bundle"),
+        DownloadOptions(replica=_REPLICA, download_dir=manifest.parent),
     )
     say.line(summary(report))
     refuse_failures(report)

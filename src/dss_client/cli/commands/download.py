@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from dss_client.download.options import DownloadOptions
 from dss_client.versions import FQID
 
 from .._app import CliContext, app, pass_cli_context
 from ..downloads import (
     FilterOptions,
-    RunOptions,
-    TransferOptions,
+    download_options,
     filter_options,
     finish,
     layout_option,
     no_data_option,
     no_metadata_option,
-    run_options,
-    transfer_options,
+    run_download,
+    verbose_option,
 )
 from ..params import (
     BundleId,
@@ -37,17 +37,17 @@ if TYPE_CHECKING:
 @app.command()
 @bundles_argument
 @bundle_version_option
-@transfer_options
+@download_options()
 @filter_options
-@run_options
+@verbose_option
 @pass_cli_context
 def download(
     cli: CliContext,
     bundles: tuple[BundleId, ...],
     version: str | None,
-    transfer: TransferOptions,
+    options: DownloadOptions,
     filters: FilterOptions,
-    run: RunOptions,
+    verbose: bool,
 ) -> None:
     """Download bundles, every file verified.
 
@@ -60,39 +60,37 @@ def download(
     one = bundles[0].at(version) if len(bundles) == 1 else None
     with cli.client() as client:
         if one is not None:
-            report = run.download(
-                transfer,
+            report = run_download(
                 lambda options: download_bundle(
                     client,
+                    options,
                     bundle_uuid=one.uuid,
                     version=one.version,
                     **filters.options(),
-                    **options,
                 ),
+                options,
             )
         else:
-            pinned = [_pinned(client, bundle, transfer) for bundle in bundles]
-            report = run.download(
-                transfer,
+            pinned = [_pinned(client, bundle, options) for bundle in bundles]
+            report = run_download(
                 lambda options: download_bundles(
-                    client, bundles=pinned, **filters.options(), **options
+                    client, options, bundles=pinned, **filters.options()
                 ),
+                options,
             )
-    place = (
-        transfer.download_dir
-        if one is None
-        else transfer.download_dir / str(report.entries[0].bundle)
-    )
-    finish(cli, run, report, f"in {place}")
+    place = Path(options.download_dir)
+    if one is not None and report.entries:
+        place /= str(report.entries[0].bundle)
+    finish(cli, report, options, verbose=verbose, ending=f"in {place}")
 
 
-def _pinned(client: "DSSClient", bundle: BundleId, transfer: TransferOptions) -> FQID:
+def _pinned(client: "DSSClient", bundle: BundleId, options: DownloadOptions) -> FQID:
     """Return a bundle with its version; the latest if none was given."""
     if bundle.version is not None:
         return FQID(bundle.uuid, bundle.version)
     from dss_client.download.source import as_source
 
-    pages = as_source(client).bundle_pages(uuid=bundle.uuid, version=None, replica=transfer.replica)
+    pages = as_source(client).bundle_pages(uuid=bundle.uuid, version=None, replica=options.replica)
     page = next(pages)
     return FQID(page.bundle.uuid, page.bundle.version)
 
@@ -106,19 +104,19 @@ def _pinned(client: "DSSClient", bundle: BundleId, transfer: TransferOptions) ->
     help="The manifest: a tab-separated list of files, also as .gz; - reads standard input.",
 )
 @layout_option
-@transfer_options
+@download_options(of_manifest=True)
 @no_metadata_option
 @no_data_option
-@run_options
+@verbose_option
 @pass_cli_context
 def download_manifest(
     cli: CliContext,
     manifest: Path,
     layout: Literal["none", "bundle"],
-    transfer: TransferOptions,
+    options: DownloadOptions,
     no_metadata: bool,
     no_data: bool,
-    run: RunOptions,
+    verbose: bool,
 ) -> None:
     """Download the files that a manifest lists.
 
@@ -133,32 +131,37 @@ def download_manifest(
         manifest_text(sys.stdin.buffer, "standard input") if manifest == Path("-") else manifest
     )
     with cli.client() as client:
-        report = run.download(
-            transfer,
+        report = run_download(
             lambda options: download_manifest(
                 client,
+                options,
                 manifest=source,
                 layout=layout,
                 no_metadata=no_metadata,
                 no_data=no_data,
-                **options,
             ),
+            options,
         )
-    finish(cli, run, report, f"listed in {report.manifest_path}")
+    place = f"listed in {report.manifest_path}" if report.manifest_path else _place(options)
+    finish(cli, report, options, verbose=verbose, ending=place)
+
+
+def _place(options: DownloadOptions) -> str:
+    return f"in {Path(options.download_dir)}"
 
 
 @app.command("download-collection")
 @collection_argument
 @bundle_version_option
-@transfer_options
-@run_options
+@download_options()
+@verbose_option
 @pass_cli_context
 def download_collection(
     cli: CliContext,
     collection: BundleId,
     version: str | None,
-    transfer: TransferOptions,
-    run: RunOptions,
+    options: DownloadOptions,
+    verbose: bool,
 ) -> None:
     """Download the files and bundles that a collection lists.
 
@@ -170,27 +173,27 @@ def download_collection(
 
     asked = collection.at(version)
     with cli.client() as client:
-        report = run.download(
-            transfer,
+        report = run_download(
             lambda options: download_collection(
-                client, uuid=asked.uuid, version=asked.version, **options
+                client, options, uuid=asked.uuid, version=asked.version
             ),
+            options,
         )
-    finish(cli, run, report, f"in {transfer.download_dir}")
+    finish(cli, report, options, verbose=verbose, ending=_place(options))
 
 
 @app.command("download-search")
 @query_argument(required=True)
-@transfer_options
+@download_options()
 @filter_options
-@run_options
+@verbose_option
 @pass_cli_context
 def download_search(
     cli: CliContext,
     query: Mapping[str, object],
-    transfer: TransferOptions,
+    options: DownloadOptions,
     filters: FilterOptions,
-    run: RunOptions,
+    verbose: bool,
 ) -> None:
     """Download the bundles that a search finds.
 
@@ -199,8 +202,8 @@ def download_search(
     from dss_client.download import download_search
 
     with cli.client() as client:
-        report = run.download(
-            transfer,
-            lambda options: download_search(client, es_query=query, **filters.options(), **options),
+        report = run_download(
+            lambda options: download_search(client, options, es_query=query, **filters.options()),
+            options,
         )
-    finish(cli, run, report, f"in {transfer.download_dir}")
+    finish(cli, report, options, verbose=verbose, ending=_place(options))

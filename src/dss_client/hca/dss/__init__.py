@@ -327,7 +327,7 @@ class DSSClient(SwaggerClient, Methods):
             DownloadFailed: A `RuntimeError`: some files failed; it holds the report.
             ValueError: Options exclude each other, or the manifest is not valid.
         """
-        from ...download import download_manifest
+        from ...download import DownloadOptions, download_manifest
 
         place = Path(Path(manifest).name)
         if place.is_dir():
@@ -337,17 +337,19 @@ class DSSClient(SwaggerClient, Methods):
         with TemporaryDirectory(prefix=".", suffix=".part", dir=".") as private, _downloading():
             download_manifest(
                 self._client,
+                DownloadOptions(
+                    replica=replica,
+                    download_dir=download_dir,
+                    output_dir=private,
+                    num_retries=num_retries,
+                    min_delay_seconds=min_delay_seconds,
+                    threads=self.threads,
+                ),
                 manifest=manifest,
-                replica=replica,
                 layout=layout,
                 no_metadata=no_metadata,
                 no_data=no_data,
-                num_retries=num_retries,
-                min_delay_seconds=min_delay_seconds,
                 check_rows=False,
-                download_dir=download_dir,
-                output_dir=private,
-                threads=self.threads,
             )
             if place.exists():
                 logger.warning("Overwriting manifest %s", place)

@@ -1,0 +1,41 @@
+"""An engine as the options of a download want it."""
+
+import os
+from pathlib import Path
+
+from dss_client.transfer.progress import Progress
+
+from .engine import Engine
+from .lanes import Limits
+from .options import DownloadOptions
+from .source import HasSource, Source, as_source
+from .want import BundleRule
+
+__all__ = ["new_engine"]
+
+THREADS = max(8, min(16, 2 * (os.cpu_count() or 1)))
+CONNECTIONS = 128
+
+
+def new_engine(source: Source | HasSource, options: DownloadOptions) -> Engine:
+    """Return an engine for one download."""
+    return Engine(
+        as_source(source),
+        rule=BundleRule(
+            replica=options.replica,
+            download_dir=Path(options.download_dir),
+            clash=options.clash,
+            ask_urls=not options.dry_run,
+        ),
+        limits=Limits(
+            threads=options.threads or THREADS,
+            connections=options.threads or CONNECTIONS,
+            num_retries=options.num_retries,
+            min_delay_seconds=options.min_delay_seconds,
+        ),
+        progress=Progress(options.progress),
+        verify=options.verify,
+        durable=options.durable,
+        dry_run=options.dry_run,
+        stop=options.stop,
+    )
