@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from dss_client.transfer.names import safe_relative_path
     from dss_client.transfer.progress import ProgressCallback, ProgressEvent
 
-    from .check import Fault, VerifyReport, verify_tree
     from .collection import download_collection, download_search
     from .errors import (
         ChecksumMismatch,
@@ -24,10 +23,12 @@ if TYPE_CHECKING:
         SizeMismatch,
         UnsafeName,
     )
-    from .garbage import DownloadUnderWay, Garbage, GarbageReport, collect_garbage
+    from .garbage import collect_garbage
     from .report import DownloadError, DownloadReport, FileReport
     from .run import download_bundle, download_bundles, download_manifest
     from .source import Source
+    from .tree_report import Fault, Garbage, GarbageReport, VerifyReport
+    from .verify import verify_tree
 
 __all__ = [
     "ChecksumMismatch",
@@ -35,7 +36,6 @@ __all__ = [
     "DownloadError",
     "DownloadOptions",
     "DownloadReport",
-    "DownloadUnderWay",
     "Fault",
     "FileDownloadError",
     "FileReport",
@@ -69,12 +69,11 @@ _LAZY = {
     "DiskFull": "download.errors",
     "DownloadError": "download.report",
     "DownloadReport": "download.report",
-    "DownloadUnderWay": "download.garbage",
-    "Fault": "download.check",
+    "Fault": "download.tree_report",
     "FileDownloadError": "download.errors",
     "FileReport": "download.report",
-    "Garbage": "download.garbage",
-    "GarbageReport": "download.garbage",
+    "Garbage": "download.tree_report",
+    "GarbageReport": "download.tree_report",
     "InvalidChecksum": "download.errors",
     "ManifestError": "manifest",
     "ManifestMismatch": "download.errors",
@@ -85,7 +84,7 @@ _LAZY = {
     "SizeMismatch": "download.errors",
     "Source": "download.source",
     "UnsafeName": "download.errors",
-    "VerifyReport": "download.check",
+    "VerifyReport": "download.tree_report",
     "collect_garbage": "download.garbage",
     "download_bundle": "download.run",
     "download_bundles": "download.run",
@@ -93,7 +92,7 @@ _LAZY = {
     "download_manifest": "download.run",
     "download_search": "download.collection",
     "safe_relative_path": "transfer.names",
-    "verify_tree": "download.check",
+    "verify_tree": "download.verify",
 }
 
 # Hidden from type checkers, which would take any name for one of the module.
