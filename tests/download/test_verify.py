@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dss_client import DSSClient
-from dss_client.download import Fault, ProgressEvent, VerifyReport, verify_tree
+from dss_client.download import DownloadError, Fault, ProgressEvent, VerifyReport, verify_tree
 from dss_client.errors import InvalidArgument
 from dss_client.local import LocalDSS
 from dss_client.manifest import ManifestError, write_manifest
@@ -215,6 +215,23 @@ def test_names_that_clash(empty_dss: LocalDSS, tmp_path: Path, clash: str, files
     if clash == "rename":
         rot(copied(tree.folder / "read~2"))
         assert one(verify_tree(tree.root)).path == tree.folder / "read~2"
+
+
+def test_a_name_that_is_refused_is_missing(empty_dss: LocalDSS, tmp_path: Path) -> None:
+    tree = Tree(empty_dss, tmp_path, ("a\N{RIGHT-TO-LEFT OVERRIDE}b", "c"))
+    with pytest.raises(DownloadError, match="get this file alone by its uuid"):
+        tree.download()
+    fault = one(verify_tree(tree.root))
+    assert fault.kind == "missing"
+    assert "refused as a file name" in fault.found
+
+
+def test_many_files(empty_dss: LocalDSS, tmp_path: Path) -> None:
+    tree = Tree(empty_dss, tmp_path, tuple(f"file_{number}" for number in range(150)))
+    tree.download()
+    rot(content_of(tree.root, tree.folder / "file_149"))
+    report = verify_tree(tree.root, threads=3)
+    assert (report.contents, report.files, len(report.faults)) == (150, 149, 2)
 
 
 def test_an_interrupt_ends_all_threads(tree: Tree) -> None:

@@ -11,7 +11,7 @@ from typing import Any, cast
 from attrs import frozen
 
 from dss_client.transfer.names import BUNDLE_JSON, Settled, settle_names
-from dss_client.versions import FQID, InvalidUUID, InvalidVersion, is_uuid
+from dss_client.versions import UUID_FORM
 
 __all__ = [
     "BadDescription",
@@ -24,7 +24,8 @@ __all__ = [
 ]
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_COLLECTION = "collection-"
+_BUNDLE = re.compile(rf"{UUID_FORM}\.[0-9-]{{10}}T[0-9]{{6}}\.[0-9]{{6}}Z")
+_COLLECTION = re.compile(rf"collection-{UUID_FORM}")
 
 
 class BadDescription(ValueError):
@@ -83,25 +84,18 @@ class BundleDirectory:
 
 def bundle_directories(root: Path) -> Iterator[Path]:
     """Yield the directories of bundles, by their names."""
-    for path in _directories(root):
-        try:
-            FQID.parse(path.name)
-        except (InvalidUUID, InvalidVersion):
-            continue
-        yield path
+    return _directories(root, _BUNDLE)
 
 
 def collection_directories(root: Path) -> Iterator[Path]:
     """Yield the directories with the single files of collections."""
-    for path in _directories(root):
-        if path.name.startswith(_COLLECTION) and is_uuid(path.name.removeprefix(_COLLECTION)):
-            yield path
+    return _directories(root, _COLLECTION)
 
 
-def _directories(root: Path) -> Iterator[Path]:
+def _directories(root: Path, name: re.Pattern[str]) -> Iterator[Path]:
     with os.scandir(root) as entries:
-        names = sorted(entry.name for entry in entries if entry.is_dir())
-    return (root / name for name in names)
+        found = [each.name for each in entries if name.fullmatch(each.name) and each.is_dir()]
+    return map(root.joinpath, sorted(found))
 
 
 def files_below(folder: Path) -> Iterator[Path]:

@@ -283,29 +283,23 @@ class _Verification:
             if folder and layout != "none" and (layout or folder.is_dir()):
                 yield from self._file_of_row(folder, row)
             elif row[2]:
-                yield from self._content_of_row(row)
+                sha256, size = row[5].lower(), _size(row)
+                path = Path(self._store.place(sha256))
+                if size is None:
+                    size = path.lstat().st_size if os.path.lexists(path) else 0
+                yield from self._unread(_Expected(path, sha256, size))
 
     def _file_of_row(self, folder: Path, row: RawRow) -> Iterator[_Expected]:
         listed = self._listed(folder)
-        name, sha256 = row[2], row[5].lower()
+        name, sha256, size = row[2], row[5].lower(), _size(row)
         if listed is None or not name:
             return
         file = listed.get((name, sha256))
-        if file is None:
-            expected = _Expected(folder / name, sha256, 0)
-            self.add(_Finding(expected, "missing", "nothing of that kind in its bundle.json"))
-        else:
-            size = _size(row)
+        if file is not None:
             yield from self._file(folder, file if size is None else evolve(file, size=size))
-
-    def _content_of_row(self, row: RawRow) -> Iterator[_Expected]:
-        sha256, size = row[5].lower(), _size(row)
-        path = Path(self._store.place(sha256))
-        found = path.lstat().st_size if os.path.lexists(path) else None
-        if found is None or size not in {None, found}:
-            yield _Expected(path, sha256, size or 0)
-        elif sha256 not in self._bad:
-            self._add_good(found)
+            return
+        expected = _Expected(folder / name, sha256, 0)
+        self.add(_Finding(expected, "missing", "nothing of that kind in its bundle.json"))
 
     def _files_by_name(self, folder: Path) -> dict[tuple[str, str], ListedFile] | None:
         files = self._files_of(folder)
@@ -339,21 +333,24 @@ class _Verification:
             self.add(_Finding(expected, "missing", f"nothing: {file.name.reason}"))
         elif file.may_be_left_out and not os.path.lexists(expected.path):
             self._absent.append(expected.path)
-        elif not self._is_content(expected):
-            yield expected
+        else:
+            yield from self._unread(expected)
+
+    def _unread(self, file: _Expected) -> Iterator[_Expected]:
+        """Yield a file, unless it is its content in the store, which was read: then count it."""
+        if not self._is_content(file):
+            yield file
         elif file.sha256 in self._bad:
-            self.add(_Finding(expected, "sha256", "a hard link of a content that is bad"))
+            self.add(_Finding(file, "sha256", "a hard link of a content that is bad"))
         else:
             self._add_good(file.size)
 
     def _is_content(self, file: _Expected) -> bool:
-        """Tell whether a file is a hard link to its content, which was read already."""
         try:
             own, stored = file.path.lstat(), os.lstat(self._store.place(file.sha256))
         except (OSError, InvalidChecksum):
             return False
-        same = own.st_ino != 0 and (own.st_dev, own.st_ino) == (stored.st_dev, stored.st_ino)
-        return same and own.st_size == file.size
+        return own.st_size == file.size and os.path.samestat(own, stored)
 
     # What is there
 
