@@ -113,7 +113,10 @@ def test_commands_say_that_no_login_is_there(run: Run, local_dss: LocalDSS, here
 def test_an_upload_says_what_it_needs(here: Path, local_dss: LocalDSS) -> None:
     (here / "src").mkdir()
     (here / "src" / "a.json").write_text("{}")
-    with DSSClient(local_dss.url) as dss, pytest.raises(ConfigError, match="DSS_STATE_DIR"):
+    with (
+        DSSClient(local_dss.url, token="t0ken") as dss,
+        pytest.raises(ConfigError, match="DSS_STATE_DIR"),
+    ):
         dss.upload(src_dir="src", replica="aws", staging_bucket="b", creator_uid=0)
 
 

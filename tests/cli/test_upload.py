@@ -77,11 +77,14 @@ def test_refusals(run: Run, words: list[object], tmp_path: Path) -> None:
     assert len(outcome.err.splitlines()) == 1
 
 
-def test_no_token(run: Run, words: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_token(
+    run: Run, place: Place, words: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DSS_TOKEN", "")
     outcome = run(*words)
     assert outcome.status == 1
-    assert "401" in outcome.err
+    assert "needs a token: run dss login" in outcome.err
+    assert list(place.folder.iterdir()) == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")

@@ -1,21 +1,38 @@
 """A service to upload to."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.upload.service import Place, running
+from tests.upload.service import PART, SMALL_PARTS, Place, running
 
 
 @pytest.fixture(autouse=True)
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Keep the journals of each test to itself; return where they are."""
+    """Keep what each test leaves to the next run to itself; return where that is."""
     folder = tmp_path / "state"
     monkeypatch.setenv("DSS_STATE_DIR", str(folder))
     return folder
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    yield from running(tmp_path / "place")
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make parts of 1,000 bytes instead of 64 MiB."""
+    for name in SMALL_PARTS:
+        monkeypatch.setattr(name, PART)
+
+
+@pytest.fixture(scope="session")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    yield from running(tmp_path_factory.mktemp("place"))
+
+
+@pytest.fixture
+def place(started: Place) -> Place:
+    """An empty service, and an empty bucket."""
+    started.server.reset()
+    shutil.rmtree(started.folder)
+    started.folder.mkdir()
+    return started

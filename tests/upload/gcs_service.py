@@ -4,6 +4,7 @@ An object lies there as the embedded DSS takes its sources: with a file of its m
 """
 
 import base64
+import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from dss_client.upload.checksums import Hasher
+from dss_client.local.storage.checksums import Hasher
 
 SIDECAR = ".metadata.json"
 MOST_AT_ONCE = 32
@@ -30,6 +31,7 @@ class Service:
         folder: Where its only bucket is.
         requests: What was asked for: the method and the object.
         refuse: The status that each request is answered with, if not None.
+        refuse_from: A method, and from which of its requests on they are refused.
         spoil: Whether to answer with a wrong checksum.
     """
 
@@ -37,7 +39,9 @@ class Service:
         self.folder = folder
         self.requests: list[tuple[str, str]] = []
         self.refuse: int | None = None
+        self.refuse_from: tuple[str, int] | None = None
         self.spoil = False
+        self.metadata: dict[str, dict[str, str]] = {}
         self._generation = 0
 
     def store(self, name: str, content: bytes, properties: dict[str, Any]) -> dict[str, Any]:
@@ -47,6 +51,7 @@ class Service:
         kind = {"content-type": properties.get("contentType", "")}
         claims = properties.get("metadata") or {}
         (self.folder / (name + SIDECAR)).write_text(json.dumps({**kind, **claims}))
+        self.metadata[name] = claims
         return self.describe(name)
 
     def describe(self, name: str) -> dict[str, Any]:
@@ -61,6 +66,8 @@ class Service:
             "generation": str(self._generation),
             "size": str(len(content)),
             "crc32c": base64.b64encode(crc).decode(),
+            "md5Hash": base64.b64encode(hashlib.md5(content).digest()).decode(),
+            "metadata": self.metadata.get(name, {}),
         }
 
     def names(self, prefix: str) -> list[str]:
@@ -94,9 +101,14 @@ class Handler(BaseHTTPRequestHandler):
         name = unquote(match[2]) if match else ""
         self.service.requests.append((self.command, name))
         compose = bool(match and match[3])
-        if self.service.refuse is not None:
+        refuse = self.service.refuse
+        if self.service.refuse_from is not None:
+            method, first = self.service.refuse_from
+            sent = [each for each, _ in self.service.requests if each == method]
+            refuse = 403 if self.command == method and len(sent) >= first else None
+        if refuse is not None:
             self._body()
-            self._answer(self.service.refuse, {"error": {"message": "refused"}})
+            self._answer(refuse, {"error": {"message": "refused"}})
             return None
         if not compose and self.command != "POST" and not (self.service.folder / name).is_file():
             self._answer(404, {"error": {"message": "not there"}})

@@ -1,4 +1,4 @@
-"""An upload in a process of its own, to be killed: see `test_s3`.
+"""An upload in parts of 1,000 bytes in a process of its own, to be killed: see `test_s3`.
 
 ``python -m tests.upload.killed <directory> <bucket> <url> <token>`` prints how many bytes are sent,
 a line for each part, and then waits a moment.
@@ -6,12 +6,11 @@ a line for each part, and then waits a moment.
 
 import sys
 import time
-from pathlib import Path
 
-from dss_client import DSSClient
-from dss_client._sync.upload_service import ClientService
-from dss_client.download import ProgressEvent
-from dss_client.upload import upload_directory
+import pytest
+
+from dss_client import DSSClient, ProgressEvent
+from tests.upload.service import PART, SMALL_PARTS
 
 
 def told(event: ProgressEvent) -> None:
@@ -21,15 +20,11 @@ def told(event: ProgressEvent) -> None:
 
 
 def main(src_dir: str, bucket: str, url: str, token: str) -> None:
-    with DSSClient(url, token=token) as client:
-        upload_directory(
-            ClientService(client, client.url),
-            src_dir=Path(src_dir),
-            replica="aws",
-            staging_bucket=bucket,
-            threads=1,
-            step=1000,
-            progress=told,
+    with pytest.MonkeyPatch.context() as patch, DSSClient(url, token=token) as client:
+        for name in SMALL_PARTS:
+            patch.setattr(name, PART)
+        client.upload(
+            src_dir=src_dir, replica="aws", staging_bucket=bucket, threads=1, progress=told
         )
 
 

@@ -5,25 +5,23 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import moto.s3.models
 import pytest
 from attrs import field, frozen
-from moto.s3.exceptions import NoSuchUpload
+from moto.s3.exceptions import AccessDeniedByLock, NoSuchUpload
 
-from dss_client import DSSClient
+from dss_client import DSSClient, UploadReport
 from dss_client.local import LocalDSS, LocalSettings
-from dss_client.upload import LostUpload, SentPart, StagingError, UploadError
-from dss_client.upload.checksums import Hasher, part_size
-from dss_client.upload.extra import load
-from dss_client.upload.s3 import S3Staging
+from dss_client.upload import StagingError, UploadError
 from tests.s3_service import ENVIRON, make_bucket, s3_service
 from tests.upload.service import INSTANT, Place, fill
 
 ROOT = Path(__file__).parents[2]
-PART = 1000
+WRITES = {"put_object": "put", "upload_part": "part", "complete_multipart_upload": "complete"}
 
 
 @frozen
@@ -31,22 +29,28 @@ class Cloud:
     """S3, and a DSS that copies from it.
 
     Attributes:
-        endpoint: URL of S3.
         bucket: A bucket.
         place: The DSS; its folder is not used.
-        requests: What S3 was asked to write: the methods, and for parts their numbers.
+        requests: What S3 was asked to write: ``put``, ``complete``, and the numbers of parts.
+        before: Called before each of them, to refuse it.
     """
 
-    endpoint: str
     bucket: str
     place: Place
     requests: list[object] = field(factory=list[object])
+    before: list[Callable[[object], object]] = field(factory=list[Callable[[object], object]])
 
-    def staging(self) -> S3Staging:
-        return S3Staging.open(self.bucket, 4)
+    def upload(self, src_dir: Path, **how: Any) -> UploadReport:
+        how = {"replica": "aws", "staging_bucket": self.bucket, "threads": 1, **how}
+        return self.place.client.upload(src_dir=src_dir, **how)
 
     def client(self) -> Any:
-        return load("boto3", "upload").client("s3")
+        return import_module("boto3").client("s3")
+
+    def unfinished(self) -> list[dict[str, str]]:
+        """Return the uploads in parts that are under way."""
+        found = self.client().list_multipart_uploads(Bucket=self.bucket)
+        return list(found.get("Uploads", []))
 
 
 @pytest.fixture(scope="module")
@@ -69,103 +73,80 @@ def cloud(
     endpoint: str, server: LocalDSS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Cloud]:
     with DSSClient(server.url, token=server.mint_token(), retries=INSTANT) as client:
-        made = Cloud(endpoint, make_bucket(endpoint), Place(server, tmp_path, client))
-        _count(made, monkeypatch)
+        made = Cloud(make_bucket(endpoint), Place(server, tmp_path, client))
+        for name in WRITES:
+            monkeypatch.setattr(moto.s3.models.S3Backend, name, watched(made, name))
         yield made
+        server.faults = None
 
 
-def _count(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    backend = moto.s3.models.S3Backend
-    for name, describe in {
-        "put_object": lambda args: "put",
-        "upload_part": lambda args: args[2],
-        "complete_multipart_upload": lambda args: "complete",
-    }.items():
-        original: Callable[..., Any] = getattr(backend, name)
+def watched(cloud: Cloud, name: str) -> Callable[..., Any]:
+    """Return an operation of S3 that tells what it is asked for."""
+    original: Callable[..., Any] = getattr(moto.s3.models.S3Backend, name)
 
-        def counting(
-            self: object,
-            *args: Any,
-            original: Callable[..., Any] = original,
-            describe: Callable[[Any], object] = describe,
-            **how: Any,
-        ) -> Any:
-            if how.get("etag") is None:  # else it joins parts
-                cloud.requests.append(describe(args))
-            if describe(args) == "complete":
-                _refuse_unknown(self, *args)
-            return original(self, *args, **how)
+    def operation(self: Any, *args: Any, **how: Any) -> Any:
+        if how.get("etag") is None:  # else it joins parts
+            request = args[2] if name == "upload_part" else WRITES[name]
+            cloud.requests.append(request)
+            for each in cloud.before:
+                each(request)
+            # moto forgets to refuse an upload that is over.
+            if name == "complete_multipart_upload" and args[1] not in (
+                self.head_bucket(args[0]).multiparts
+            ):
+                raise NoSuchUpload(upload_id=args[1])
+        return original(self, *args, **how)
 
-        monkeypatch.setattr(backend, name, counting)
+    return operation
 
 
-def _refuse_unknown(backend: Any, bucket: str, upload: str, *_: object) -> None:
-    """Refuse an upload that is over as S3 does; moto forgets to."""
-    if upload not in backend.head_bucket(bucket).multiparts:
-        raise NoSuchUpload(upload_id=upload)
+def refuse(wanted: object) -> Callable[[object], None]:
+    def check(request: object) -> None:
+        if request == wanted:
+            raise AccessDeniedByLock
+
+    return check
 
 
-def uploads(cloud: Cloud) -> list[str]:
-    found = cloud.client().list_multipart_uploads(Bucket=cloud.bucket)
-    return [each["UploadId"] for each in found.get("Uploads", [])]
+def denied(*_: object, **__: object) -> None:
+    raise AccessDeniedByLock
 
 
-@pytest.mark.parametrize("replica", ["aws", "gcp"])
-def test_to_s3_and_back(cloud: Cloud, tmp_path: Path, replica: Any) -> None:
+@pytest.mark.usefixtures("small_parts")
+def test_to_s3_and_back(cloud: Cloud, tmp_path: Path) -> None:
     files = {
         "a.json": b"{}",
         "d/reads.fastq.gz": b"ACGT" * 900,
         "empty": b"",
         "d/50%20 #é+.txt": b"1",
     }
-    src = fill(tmp_path / "src", files)
-    # The embedded DSS reads gs:// from the same place, so that the other replica can be tried.
-    report = cloud.place.upload(
-        src, cloud.staging(), staging_bucket=cloud.bucket, replica=replica, step=PART
-    )
-    cloud.place.client.download(
-        bundle_uuid=report.bundle_uuid, replica=replica, download_dir=tmp_path / "back"
-    )
-    back = tmp_path / "back" / str(report.bundle)
-    assert {name: (back / name).read_bytes() for name in files} == files
+    report = cloud.upload(fill(tmp_path / "src", files), threads=4)
+    assert cloud.place.files(report) == files
     assert sorted(map(str, cloud.requests)) == ["1", "2", "3", "4", "complete", *["put"] * 3]
     file = next(each for each in report.files if each.name == "d/reads.fastq.gz")
     key = f"{file.uuid}/reads.fastq.gz"
     tags = cloud.client().get_object_tagging(Bucket=cloud.bucket, Key=key)["TagSet"]
-    assert {tag["Key"]: tag["Value"] for tag in tags} == file.checksums.claims()
+    sums = {f"hca-dss-{name}": text for name, text in file.checksums.to_dict().items()}
+    assert {tag["Key"]: tag["Value"] for tag in tags} == sums
     head = cloud.client().head_object(Bucket=cloud.bucket, Key=key)
     assert head["ContentType"] == "gzip"
 
 
-def test_by_the_method_alone(cloud: Cloud, tmp_path: Path) -> None:
-    src = fill(tmp_path / "src", {"a.json": b"{}"})
-    report = cloud.place.client.upload(src_dir=src, replica="aws", staging_bucket=cloud.bucket)
-    assert cloud.place.names(report) == {"a.json": b"{}"}
-
-
 def test_parts_as_the_etag_has_them(cloud: Cloud, tmp_path: Path) -> None:
-    src = fill(tmp_path / "src", {})
-    src.mkdir()
-    with (src / "big").open("wb") as stream:
-        stream.write(b"0" * ((64 << 20) + 1))
-    # Not through the service, which would copy it once more.
-    staging, hasher = cloud.staging(), Hasher(part_size((64 << 20) + 1))
-    upload = staging.begin("u/big", "text/plain")
-    parts: list[SentPart] = []
-    with (src / "big").open("rb") as stream:
-        while data := stream.read(64 << 20):
-            hasher.update(data)
-            md5 = hasher.part_md5()
-            parts.append(
-                SentPart(md5.hex(), staging.put_part("u/big", upload, len(parts) + 1, data, md5))
-            )
-    staging.complete("u/big", upload, parts, "text/plain", hasher.checksums())
-    head = cloud.client().head_object(Bucket=cloud.bucket, Key="u/big")
-    assert head["ETag"] == '"2613a877a35baae41021538afeaa3d6e-2"'
-    assert head["ContentType"] == "text/plain"
+    """At the size that parts really have."""
+    src = fill(tmp_path / "src", {"big": b"0" * ((64 << 20) + 1)})
+    sums = cloud.upload(src).files[0].checksums
+    assert sums.to_dict() == {
+        "crc32c": "6cf37cfb",
+        "s3_etag": "2613a877a35baae41021538afeaa3d6e-2",
+        "sha1": "64d2afa30e8dbcbb2d51479ddd7b998890808c41",
+        "sha256": "65bef85404568bb41ebbb7db03fcaf72a47650338a548c7839316d1625278b2c",
+    }
+    assert cloud.requests == [1, 2, "complete"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+@pytest.mark.usefixtures("small_parts")
 def test_killed_and_continued(cloud: Cloud, tmp_path: Path) -> None:
     """The process dies by kill -9; no part that S3 has is sent again."""
     content = bytes(range(250)) * 40
@@ -184,88 +165,95 @@ def test_killed_and_continued(cloud: Cloud, tmp_path: Path) -> None:
                 process.send_signal(signal.SIGKILL)
                 break
         process.stdout.read()
-    assert process.returncode == -signal.SIGKILL
     before = list(cloud.requests)
-    assert before.count("put") == 1
-    assert before.count(5) == 1
-    assert "complete" not in before
-    cloud.requests.clear()
-    report = cloud.place.upload(
-        src, cloud.staging(), staging_bucket=cloud.bucket, step=PART, threads=1
-    )
-    assert "put" not in cloud.requests
-    again = set(cloud.requests) & set(before)
-    # A part may have arrived whose answer did not; all others are sent once.
-    assert len(again) <= 1
-    assert 1 not in cloud.requests
+    report = cloud.upload(src)
+    assert cloud.place.files(report) == {"a.json": b"{}", "big": content}
     assert [file.state for file in report.files] == ["reused", "uploaded"]
-    assert cloud.place.names(report) == {"a.json": b"{}", "big": content}
-    assert uploads(cloud) == []
+    # A part that was on its way may have been cut off; all others are sent once.
+    assert before[:6] == ["put", 1, 2, 3, 4, 5]
+    assert [each for each in cloud.requests[len(before) :] if each in before[:7]] == []
+    assert "complete" not in before
+    assert cloud.unfinished() == []
 
 
-def test_an_upload_that_s3_no_longer_knows(cloud: Cloud, tmp_path: Path) -> None:
-    src = fill(tmp_path / "src", {"big": b"x" * 5500})
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(S3Staging, "complete", _broken)
-        with pytest.raises(KeyboardInterrupt):
-            cloud.place.upload(src, cloud.staging(), staging_bucket=cloud.bucket, step=PART)
-    (upload,) = uploads(cloud)
-    key = cloud.client().list_multipart_uploads(Bucket=cloud.bucket)["Uploads"][0]["Key"]
-    cloud.staging().abort(key, upload)
-    report = cloud.place.upload(src, cloud.staging(), staging_bucket=cloud.bucket, step=PART)
-    assert cloud.place.names(report) == {"big": b"x" * 5500}
-    assert [each for each in cloud.requests if each == 1] == [1, 1]
+@pytest.mark.usefixtures("small_parts")
+class TestContinued:
+    @pytest.fixture
+    def src(self, cloud: Cloud, tmp_path: Path) -> Path:
+        """A directory of which S3 has three parts of six."""
+        src = fill(tmp_path / "src", {"big": b"x" * 5500})
+        self.broken_off(cloud, src, 4)
+        assert cloud.requests[:4] == [1, 2, 3, 4]
+        cloud.requests.clear()
+        return src
+
+    @staticmethod
+    def broken_off(cloud: Cloud, src: Path, request: object) -> None:
+        cloud.before.append(refuse(request))
+        with pytest.raises(UploadError, match=rf"'big': s3://{cloud.bucket}/.*AccessDenied"):
+            cloud.upload(src)
+        cloud.before.clear()
+
+    def test_with_the_parts_that_are_missing(self, cloud: Cloud, src: Path) -> None:
+        assert cloud.place.files(cloud.upload(src)) == {"big": b"x" * 5500}
+        assert [each for each in cloud.requests if each in (1, 2, 3)] == []
+
+    def test_without_parts_that_s3_lost(self, cloud: Cloud, src: Path) -> None:
+        (upload,) = cloud.unfinished()
+        cloud.client().abort_multipart_upload(
+            Bucket=cloud.bucket, Key=upload["Key"], UploadId=upload["UploadId"]
+        )
+        assert cloud.place.files(cloud.upload(src)) == {"big": b"x" * 5500}
+        assert cloud.requests == [1, 2, 3, 4, 5, 6, "complete"]
+
+    def test_without_parts_that_s3_does_not_show(
+        self, cloud: Cloud, src: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(moto.s3.models.S3Backend, "list_parts", denied)
+        assert cloud.place.files(cloud.upload(src)) == {"big": b"x" * 5500}
+        assert cloud.requests == [1, 2, 3, 4, 5, 6, "complete"]
+
+    def test_with_parts_of_a_changed_file_removed(self, cloud: Cloud, src: Path) -> None:
+        (src / "big").write_bytes(b"small")
+        assert cloud.place.files(cloud.upload(src)) == {"big": b"small"}
+        assert cloud.unfinished() == []
+
+    @pytest.mark.parametrize("other", [False, True])
+    def test_with_what_was_joined_already(self, cloud: Cloud, src: Path, other: bool) -> None:
+        """The run died before it set the tags; or the object there is another one by now."""
+        (upload,) = cloud.unfinished()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(moto.s3.models.S3Backend, "put_object_tagging", denied)
+            with pytest.raises(UploadError, match="AccessDenied"):
+                cloud.upload(src)
+        if other:
+            cloud.client().put_object(Bucket=cloud.bucket, Key=upload["Key"], Body=b"another")
+        cloud.requests.clear()
+        assert cloud.place.files(cloud.upload(src)) == {"big": b"x" * 5500}
+        parts = [each for each in cloud.requests if each != "complete"]
+        assert parts == ([1, 2, 3, 4, 5, 6] if other else [])
 
 
-def _broken(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
-def test_completed_twice(cloud: Cloud) -> None:
-    staging, data = cloud.staging(), b"x" * 10
-    hasher = Hasher(part_size(10))
-    hasher.update(data)
-    md5 = bytes.fromhex(hasher.checksums().s3_etag)
-    upload = staging.begin("u/x", "text/plain")
-    parts = [SentPart(md5.hex(), staging.put_part("u/x", upload, 1, data, md5))]
-    parts.append(SentPart(md5.hex(), staging.put_part("u/x", upload, 2, data, md5)))
-    for each in (upload, "known-no-more"):
-        staging.complete("u/x", each, parts, "text/plain", hasher.checksums())
-    cloud.client().put_object(Bucket=cloud.bucket, Key="u/x", Body=b"another")
-    with pytest.raises(LostUpload, match=rf"s3://{cloud.bucket}/u/x: S3 says NoSuchUpload"):
-        staging.complete("u/x", upload, parts, "text/plain", hasher.checksums())
-    cloud.client().delete_object(Bucket=cloud.bucket, Key="u/x")
-    with pytest.raises(LostUpload):
-        staging.complete("u/x", upload, parts, "text/plain", hasher.checksums())
-    staging.abort("u/x", upload)  # nothing is there, which is no error
-
-
-def test_another_etag_is_an_error(cloud: Cloud, tmp_path: Path) -> None:
+def test_another_etag_is_an_error(
+    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moto.s3.models.FakeKey, "etag", '"0"')
     src = fill(tmp_path / "src", {"a": b"content"})
-    client = cloud.client()
-
-    def spoiled(encryption: str | None) -> S3Staging:
-        class Spoiling:
-            meta = client.meta
-
-            @staticmethod
-            def put_object(**how: Any) -> dict[str, Any]:
-                answer = client.put_object(**how)
-                return {**answer, "ETag": '"0"', "ServerSideEncryption": encryption}
-
-        return S3Staging(cloud.bucket, Spoiling())
-
     with pytest.raises(UploadError, match=r"'a': s3://.* has etag '0'") as caught:
-        cloud.place.upload(src, spoiled(None), staging_bucket=cloud.bucket)
+        cloud.upload(src)
     assert isinstance(caught.value.cause, StagingError)
-    report = cloud.place.upload(src, spoiled("aws:kms"), staging_bucket=cloud.bucket)
-    assert cloud.place.names(report) == {"a": b"content"}
+    how = {"SSEAlgorithm": "aws:kms"}
+    rules = {"Rules": [{"ApplyServerSideEncryptionByDefault": how}]}
+    cloud.client().put_bucket_encryption(
+        Bucket=cloud.bucket, ServerSideEncryptionConfiguration=rules
+    )
+    assert cloud.upload(src).count("uploaded") == 1  # there it is no checksum
 
 
 def test_a_bucket_that_is_not_there(cloud: Cloud, tmp_path: Path) -> None:
     src = fill(tmp_path / "src", {"a": b"content"})
     with pytest.raises(UploadError, match=r"s3://no-such-bucket-here/.*NoSuchBucket") as caught:
-        cloud.place.client.upload(src_dir=src, replica="aws", staging_bucket="no-such-bucket-here")
+        cloud.upload(src, staging_bucket="no-such-bucket-here")
     assert isinstance(caught.value.cause, StagingError)
     assert type(caught.value.cause.__cause__).__name__ == "NoSuchBucket"
 
@@ -278,18 +266,18 @@ def test_no_credentials(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     src = fill(tmp_path / "src", {"a": b"content"})
     with pytest.raises(UploadError, match=r"credentials.*~/\.aws/credentials"):
-        cloud.place.client.upload(src_dir=src, replica="aws", staging_bucket=cloud.bucket)
+        cloud.upload(src)
 
 
 def test_broken_settings(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     src = fill(tmp_path / "src", {"a": b"content"})
     with pytest.raises(StagingError, match=f"s3://{cloud.bucket}: .*nobody"):
-        cloud.place.client.upload(src_dir=src, replica="aws", staging_bucket=cloud.bucket)
+        cloud.upload(src)
 
 
 def test_the_extra_is_named(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "boto3", None)
     src = fill(tmp_path / "src", {"a": b"content"})
     with pytest.raises(RuntimeError, match=r"needs boto3: pip install 'dss-client\[upload\]'"):
-        cloud.place.client.upload(src_dir=src, replica="aws", staging_bucket=cloud.bucket)
+        cloud.upload(src)

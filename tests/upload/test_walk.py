@@ -1,4 +1,4 @@
-"""Which files are found, and what is refused before any byte is sent."""
+"""Which files are uploaded, under which names, and what is refused before any byte is sent."""
 
 import os
 import socket
@@ -7,29 +7,58 @@ from pathlib import Path
 
 import pytest
 
+from dss_client import DSSClient
 from dss_client.download import NameClash, UnsafeName
-from dss_client.upload import UploadError
-from dss_client.upload.walk import content_type_of, find_files, index_rule
-from tests.upload.service import fill
+from dss_client.upload import DirectoryStaging, UploadError
+from tests.upload.service import Place, fill
 
 
-def test_c20_names_are_relative_and_sorted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def refused(src: Path, error: type[Exception], match: str) -> Exception:
+    """Upload a directory; return the error, which comes before anybody is asked for anything."""
+    bucket = DirectoryStaging(src / "no such bucket")
+    with (
+        DSSClient("http://127.0.0.1:9/v1", token="t0ken") as client,
+        pytest.raises(error, match=match) as caught,
+    ):
+        client.upload(src_dir=src, replica="aws", staging_bucket="b", staging=bucket)
+    assert not bucket.folder.exists()
+    return caught.value
+
+
+def test_c20_names_are_relative_and_sorted(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fill(tmp_path, {"d/d/d/d": b"1", "d/d/data/x": b"22", "d/d/a.json": b""})
     monkeypatch.chdir(tmp_path)
     for src_dir in (Path("d/d"), Path("./d/d"), Path("d/../d/d"), tmp_path / "d" / "d"):
-        files = find_files(src_dir)
-        assert [file.name for file in files] == ["a.json", "d/d", "data/x"]
-        assert [file.size for file in files] == [0, 1, 2]
+        report = place.upload(src_dir)
+        assert [file.name for file in report.files] == ["a.json", "d/d", "data/x"]
 
 
-def test_a_link_to_a_file_inside_is_that_file(tmp_path: Path) -> None:
+def test_names_that_are_fine(place: Place, tmp_path: Path) -> None:
+    names = [".hidden", "a b", "..a", "~", "é.txt", "a..b/c", "n" * 230]
+    report = place.upload(fill(tmp_path / "src", dict.fromkeys(names, b"1")))
+    assert [file.name for file in report.files] == sorted(names)
+    assert place.files(report) == dict.fromkeys(names, b"1")
+
+
+def test_content_types(place: Place, tmp_path: Path) -> None:
+    kinds = {
+        "README": "application/octet-stream",
+        "a.json": "application/json",
+        "a.txt": "text/plain",
+        "d/x.fastq.gz": "gzip",
+    }
+    report = place.upload(fill(tmp_path / "src", dict.fromkeys(kinds, b"1")))
+    assert {file.name: file.content_type for file in report.files} == kinds
+
+
+def test_a_link_to_a_file_inside_is_that_file(place: Place, tmp_path: Path) -> None:
     src = fill(tmp_path / "src", {"a/b": b"content"})
     (src / "link").symlink_to("a/b")
-    linked, (_, again) = src / "link", find_files(src)
-    assert (again.name, again.size) == ("link", 7)
-    assert again.path == linked.resolve()
     (tmp_path / "other").symlink_to(src)
-    assert len(find_files(tmp_path / "other")) == 2
+    for src_dir in (src, tmp_path / "other"):
+        assert place.files(place.upload(src_dir)) == {"a/b": b"content", "link": b"content"}
 
 
 @pytest.mark.parametrize(
@@ -47,26 +76,20 @@ def test_what_is_no_file(make: Callable[[Path], object], reason: str, tmp_path: 
     src = fill(tmp_path / "src", {"d/a": b"1"})
     fill(tmp_path, {"outside": b"1"})
     make(src / "x")
-    with pytest.raises(UploadError, match=reason) as caught:
-        find_files(src)
-    assert caught.value.name == "x"
-    assert str(src / "x") in str(caught.value)
+    assert f"'x': {src / 'x'}" in str(refused(src, UploadError, reason))
 
 
 def test_a_socket_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind("s")
-        with pytest.raises(UploadError, match=r"'s': .* is not a regular file"):
-            find_files(tmp_path)
+        refused(tmp_path, UploadError, r"'s': .* is not a regular file")
 
 
 def test_c20_nothing_to_upload(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UploadError, match="nothing to upload"):
-        find_files(tmp_path)
-    with pytest.raises(UploadError, match="there is no such directory"):
-        find_files(tmp_path / "missing")
+    refused(tmp_path, UploadError, "nothing to upload")
+    refused(tmp_path / "missing", UploadError, "there is no such directory")
 
 
 def test_an_unreadable_directory_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,47 +102,18 @@ def test_an_unreadable_directory_is_named(tmp_path: Path, monkeypatch: pytest.Mo
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    with pytest.raises(UploadError, match=r"/d': Permission denied"):
-        find_files(tmp_path)
+    refused(tmp_path, UploadError, r"/d': Permission denied")
 
 
 @pytest.mark.parametrize(
     "name", ["a:b", "back\\slash", "line\nfeed", "CON", "a./b", "d/.hidden", "~/a", "ends. "]
 )
 def test_unsafe_names(name: str, tmp_path: Path) -> None:
-    with pytest.raises(UnsafeName) as caught:
-        find_files(fill(tmp_path, {name: b"1"}))
-    assert caught.value.name == name
+    error = refused(fill(tmp_path / "src", {"a": b"1", name: b"1"}), UnsafeName, "refused")
+    assert isinstance(error, UnsafeName)
+    assert error.name == name
 
 
 @pytest.mark.parametrize("names", [("a", "A"), ("é", "e\u0301"), ("bundle.json", "x")])
 def test_names_that_clash(names: tuple[str, str], tmp_path: Path) -> None:
-    with pytest.raises(NameClash):
-        find_files(fill(tmp_path, dict.fromkeys(names, b"1")))
-
-
-@pytest.mark.parametrize("name", [".hidden", "a b", "..a", "~", "é.txt", "a..b/c"])
-def test_names_that_are_fine(name: str, tmp_path: Path) -> None:
-    assert [file.name for file in find_files(fill(tmp_path, {name: b"1"}))] == [name]
-
-
-@pytest.mark.parametrize(
-    ("name", "kind"),
-    [
-        ("a.json", "application/json"),
-        ("d/x.fastq.gz", "gzip"),
-        ("a.txt", "text/plain"),
-        ("README", "application/octet-stream"),
-    ],
-)
-def test_content_types(name: str, kind: str) -> None:
-    assert content_type_of(name) == kind
-
-
-def test_what_is_indexed() -> None:
-    names = ["a.json", "d/b.json", "c.JSON", "d.txt"]
-    by_default = index_rule(("*.json",))
-    assert [name for name in names if by_default(name)] == ["a.json", "d/b.json"]
-    assert [name for name in names if index_rule("d*")(name)] == ["d/b.json", "d.txt"]
-    assert [name for name in names if index_rule([])(name)] == []
-    assert [name for name in names if index_rule(str.islower)(name)] == names[:2] + names[3:]
+    refused(fill(tmp_path, dict.fromkeys(names, b"1")), NameClash, "clashes")

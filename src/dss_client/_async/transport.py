@@ -247,10 +247,16 @@ class AsyncTransport:
         return to_dss_error(error, attempt.info, proxy=proxy, secrets=attempt.secrets)
 
     async def _start(self, request: Request, *, follow: bool = True) -> CallState:
-        token = await self._token() if request.endpoint.secured else None
+        token = await self.token() if request.endpoint.secured else None
         return start_call(self.options, request, token, follow=follow)
 
-    async def _token(self) -> str | None:
+    async def token(self) -> str | None:
+        """Return the token to send, if there is one.
+
+        Raises:
+            LoginError: There is a credential that cannot be used.
+            InvalidArgument: The token function returned something else.
+        """
         token = self.options.token
         if token is None and self.options.find_tokens is None:
             return None
@@ -258,8 +264,8 @@ class AsyncTransport:
             return await run_blocking(self.tokens.token)
         return token if isinstance(token, str) else await call_token_function(token)
 
-    async def _another_token(self, refused: str | None) -> str | None:
-        """Return a token to replace the one that was refused, if there is one."""
+    async def another_token(self, refused: str | None) -> str | None:
+        """Return a token to replace one that was refused, if there is one."""
         given = self.options.token
         if refused is None or isinstance(given, str):
             return None
@@ -290,7 +296,7 @@ class AsyncTransport:
                 delay = state.failed(error, proxy)
             else:
                 try:
-                    token = await self._another_token(state.refused_token(response))
+                    token = await self.another_token(state.refused_token(response))
                     if token is not None:
                         state.authorize(token)
                         continue

@@ -1,18 +1,43 @@
 """What an upload asks of the client. It asks from threads of its own."""
 
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .._backend.asynchronous import Bridge
+from .._call import authorization_header
+from ..auth.credential import describe
 from ..types import Replica
+from ..upload.errors import UploadError
 from .operations import AsyncOperations
+from .transport import AsyncTransport
 
 if TYPE_CHECKING:
     from ..models import BundleFileDict, FileHeaders, FileVersion
 
-__all__ = ["AsyncClientService"]
+__all__ = ["AsyncClientService", "need_token"]
 
 _ACCEPTED = 202
+
+
+async def need_token(transport: AsyncTransport, src_dir: str) -> None:
+    """Refuse to upload a directory without a token that the service may accept.
+
+    Raises:
+        UploadError: There is none, or it has expired, as it says itself.
+        LoginError: There is a credential that cannot be used.
+        InvalidArgument: The token is not one that a header can carry.
+    """
+    url = transport.options.base_url
+    token = await transport.token()
+    remedy = "run dss login, pass token=... to the client or set DSS_TOKEN"
+    if token is None:
+        raise UploadError(src_dir, f"an upload to {url} needs a token: {remedy}")
+    authorization_header(token)
+    ends = describe(token, "token argument").expires_at
+    has_ended = ends is not None and ends <= time.time()
+    if has_ended and await transport.another_token(token) is None:
+        raise UploadError(src_dir, f"the token for {url} has expired: {remedy}")
 
 
 class AsyncClientService:

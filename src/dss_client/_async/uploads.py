@@ -10,7 +10,7 @@ from ..types import Replica
 from .operations import AsyncOperations
 
 if TYPE_CHECKING:
-    from ..download import ProgressCallback
+    from ..transfer.progress import ProgressCallback
     from ..upload import Staging, UploadReport
 
 __all__ = ["AsyncUploads"]
@@ -40,7 +40,7 @@ class AsyncUploads(AsyncOperations):
         Each file is read once, and sent to ``<new file uuid>/<base name>`` in the staging bucket
         with its four checksums; the service copies it from there. Names in the bundle are paths
         below `src_dir`, and are checked before any byte is sent. All files and the bundle get the
-        same version. The client needs a token.
+        same version. The client needs a token, which is looked for before anything else.
 
         The next call continues an interrupted upload, if it has the same directory,
         deployment, replica and bucket: neither files nor parts of files are sent twice, unless they
@@ -70,8 +70,8 @@ class AsyncUploads(AsyncOperations):
             The bundle, and what became of each file.
 
         Raises:
-            UploadError: There is nothing to upload, or a file cannot be; it names the file. What
-                was sent is kept for the next call.
+            UploadError: There is no token or nothing to upload, or a file cannot be uploaded; it
+                names the file. What was sent is kept for the next call.
             UnsafeName, NameClash: A name is refused; nothing was sent.
             StagingError: The staging bucket cannot be used at all.
             DSSError: The bundle itself was refused.
@@ -79,25 +79,23 @@ class AsyncUploads(AsyncOperations):
             ValueError: An argument makes no sense.
         """
         from .._backend.asynchronous import run_transfer
-        from ..upload import upload_directory
-        from .upload_service import AsyncClientService
+        from ..upload import UploadRequest, upload_directory
+        from .upload_service import AsyncClientService, need_token
 
-        service = AsyncClientService(self, self._transport.options.base_url)
-        return await run_transfer(
-            lambda stop: upload_directory(
-                service,
-                src_dir=Path(src_dir),
-                replica=replica,
-                staging_bucket=staging_bucket,
-                timeout_seconds=timeout_seconds,
-                bundle_uuid=None if bundle_uuid is None else str(bundle_uuid),
-                version=version,
-                creator_uid=creator_uid,
-                indexed=indexed,
-                threads=threads,
-                progress=progress,
-                staging=staging,
-                fresh=fresh,
-                stop=stop,
-            ),
+        await need_token(self._transport, str(src_dir))
+        request = UploadRequest(
+            src_dir=Path(src_dir),
+            replica=replica,
+            staging_bucket=staging_bucket,
+            timeout_seconds=timeout_seconds,
+            bundle_uuid=None if bundle_uuid is None else str(bundle_uuid),
+            version=version,
+            creator_uid=creator_uid,
+            indexed=indexed,
+            threads=threads,
+            progress=progress,
+            staging=staging,
+            fresh=fresh,
         )
+        service = AsyncClientService(self, self._transport.options.base_url)
+        return await run_transfer(lambda stop: upload_directory(service, request, stop))

@@ -248,10 +248,16 @@ class Transport:
         return to_dss_error(error, attempt.info, proxy=proxy, secrets=attempt.secrets)
 
     def _start(self, request: Request, *, follow: bool = True) -> CallState:
-        token = self._token() if request.endpoint.secured else None
+        token = self.token() if request.endpoint.secured else None
         return start_call(self.options, request, token, follow=follow)
 
-    def _token(self) -> str | None:
+    def token(self) -> str | None:
+        """Return the token to send, if there is one.
+
+        Raises:
+            LoginError: There is a credential that cannot be used.
+            InvalidArgument: The token function returned something else.
+        """
         token = self.options.token
         if token is None and self.options.find_tokens is None:
             return None
@@ -259,8 +265,8 @@ class Transport:
             return run_blocking(self.tokens.token)
         return token if isinstance(token, str) else call_token_function(token)
 
-    def _another_token(self, refused: str | None) -> str | None:
-        """Return a token to replace the one that was refused, if there is one."""
+    def another_token(self, refused: str | None) -> str | None:
+        """Return a token to replace one that was refused, if there is one."""
         given = self.options.token
         if refused is None or isinstance(given, str):
             return None
@@ -291,7 +297,7 @@ class Transport:
                 delay = state.failed(error, proxy)
             else:
                 try:
-                    token = self._another_token(state.refused_token(response))
+                    token = self.another_token(state.refused_token(response))
                     if token is not None:
                         state.authorize(token)
                         continue

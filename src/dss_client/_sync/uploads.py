@@ -11,7 +11,7 @@ from ..types import Replica
 from .operations import Operations
 
 if TYPE_CHECKING:
-    from ..download import ProgressCallback
+    from ..transfer.progress import ProgressCallback
     from ..upload import Staging, UploadReport
 
 __all__ = ["Uploads"]
@@ -41,7 +41,7 @@ class Uploads(Operations):
         Each file is read once, and sent to ``<new file uuid>/<base name>`` in the staging bucket
         with its four checksums; the service copies it from there. Names in the bundle are paths
         below `src_dir`, and are checked before any byte is sent. All files and the bundle get the
-        same version. The client needs a token.
+        same version. The client needs a token, which is looked for before anything else.
 
         The next call continues an interrupted upload, if it has the same directory,
         deployment, replica and bucket: neither files nor parts of files are sent twice, unless they
@@ -71,8 +71,8 @@ class Uploads(Operations):
             The bundle, and what became of each file.
 
         Raises:
-            UploadError: There is nothing to upload, or a file cannot be; it names the file. What
-                was sent is kept for the next call.
+            UploadError: There is no token or nothing to upload, or a file cannot be uploaded; it
+                names the file. What was sent is kept for the next call.
             UnsafeName, NameClash: A name is refused; nothing was sent.
             StagingError: The staging bucket cannot be used at all.
             DSSError: The bundle itself was refused.
@@ -80,25 +80,23 @@ class Uploads(Operations):
             ValueError: An argument makes no sense.
         """
         from .._backend.blocking import run_transfer
-        from ..upload import upload_directory
-        from .upload_service import ClientService
+        from ..upload import UploadRequest, upload_directory
+        from .upload_service import ClientService, need_token
 
-        service = ClientService(self, self._transport.options.base_url)
-        return run_transfer(
-            lambda stop: upload_directory(
-                service,
-                src_dir=Path(src_dir),
-                replica=replica,
-                staging_bucket=staging_bucket,
-                timeout_seconds=timeout_seconds,
-                bundle_uuid=None if bundle_uuid is None else str(bundle_uuid),
-                version=version,
-                creator_uid=creator_uid,
-                indexed=indexed,
-                threads=threads,
-                progress=progress,
-                staging=staging,
-                fresh=fresh,
-                stop=stop,
-            ),
+        need_token(self._transport, str(src_dir))
+        request = UploadRequest(
+            src_dir=Path(src_dir),
+            replica=replica,
+            staging_bucket=staging_bucket,
+            timeout_seconds=timeout_seconds,
+            bundle_uuid=None if bundle_uuid is None else str(bundle_uuid),
+            version=version,
+            creator_uid=creator_uid,
+            indexed=indexed,
+            threads=threads,
+            progress=progress,
+            staging=staging,
+            fresh=fresh,
         )
+        service = ClientService(self, self._transport.options.base_url)
+        return run_transfer(lambda stop: upload_directory(service, request, stop))

@@ -1,4 +1,4 @@
-"""Uploads: walk -> send -> commit -> report, with a journal to continue from.
+"""Uploads: walk -> send -> commit -> report, continued by a later run.
 
 `DSSClient.upload` calls `upload_directory`. `Staging` is the part of a bucket that it needs, so
 other kinds of buckets can replace S3 and Google Cloud Storage.
@@ -6,8 +6,8 @@ other kinds of buckets can replace S3 and Google Cloud Storage.
 
 from .checksums import Checksums
 from .errors import LostUpload, StagingError, UploadError
-from .journal import SentPart
 from .report import UploadedFile, UploadReport
+from .request import UploadRequest
 from .run import upload_directory
 from .service import Service
 from .staging import DirectoryStaging, Staging
@@ -18,12 +18,12 @@ __all__ = [
     "DirectoryStaging",
     "Indexed",
     "LostUpload",
-    "SentPart",
     "Service",
     "Staging",
     "StagingError",
     "UploadError",
     "UploadReport",
+    "UploadRequest",
     "UploadedFile",
     "upload_directory",
 ]

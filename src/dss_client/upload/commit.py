@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from attrs import frozen
@@ -20,146 +20,122 @@ from dss_client.types import Replica
 
 from .checksums import Checksums
 from .errors import UploadError
-from .journal import Bundle, FileState
-from .send import key_of
+from .report import UploadedFile
 from .service import Service
-from .walk import content_type_of
+from .state import FileState, NewBundle
 
 if TYPE_CHECKING:
     from dss_client.models import BundleFileDict, FileHeaders
 
-__all__ = ["Committer", "Pace"]
+__all__ = ["Committer"]
 
 _SCHEMES: Mapping[Replica, str] = {"aws": "s3", "gcp": "gs"}
+_FIRST_WAIT = 1.0  # seconds; the others grow from it
 _GROWTH = 1.618
-_LONGEST = 60.0
-# After these the service may have done what it was asked for.
-_UNCERTAIN = (ServerError, DSSTimeout, DSSConnectionError, Conflict)
+_LONGEST_WAIT = 60.0
+# After these the service may have done what it was asked for, or will do it later.
+_UNCERTAIN = (ServerError, DSSTimeout, DSSConnectionError)
 
 
 @frozen
-class Pace:
-    """How time passes while the service copies.
-
-    Attributes:
-        clock: A monotonic clock, in seconds.
-        sleep: Waits that many seconds; None really waits, until the upload is stopped.
-    """
-
-    clock: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], object] | None = None
-
-
-@frozen(kw_only=True)
 class Committer:
     """Makes the service copy from the staging bucket. Threads share it."""
 
     service: Service
+    bundle: NewBundle
     replica: Replica
     staging_bucket: str
-    bundle: Bundle
     timeout_seconds: float
-    pace: Pace
     stop: threading.Event
 
-    def put_file(self, state: FileState, checksums: Checksums) -> bool:
+    def find_file(self, file: FileState) -> Checksums | None:
+        """Return the checksums of a file that the service has; None if it may not have it."""
+        try:
+            head = self._head(file)
+        except DSSError:
+            return None
+        return _checksums(head) if head.size == file.source.size else None
+
+    def put_file(self, file: FileState, checksums: Checksums) -> bool:
         """Make the service copy a file; tell whether it is done.
 
         Raises:
             UploadError: This version of the file exists with something else in it.
             DSSError: The service refused or failed, and does not have the file.
         """
-        scheme = _SCHEMES[self.replica]
         try:
             return not self.service.put_file(
-                uuid=state.uuid,
+                uuid=file.uuid,
                 version=self.bundle.version,
-                source_url=f"{scheme}://{self.staging_bucket}/{key_of(state)}",
+                source_url=f"{_SCHEMES[self.replica]}://{self.staging_bucket}/{file.key}",
                 creator_uid=self.bundle.creator_uid,
             )
-        except _UNCERTAIN as error:
+        except (*_UNCERTAIN, Conflict) as error:
             try:
-                head = self._head(state)
+                head = self._head(file)
             except DSSError:
                 raise error from None
-            self._refuse_other(state, checksums, head, error)
+            self._refuse_other(file, checksums, head, error)
             return True
 
-    def _head(self, state: FileState) -> "FileHeaders":
+    def _head(self, file: FileState) -> "FileHeaders":
         return self.service.head_file(
-            uuid=state.uuid, version=self.bundle.version, replica=self.replica
+            uuid=file.uuid, version=self.bundle.version, replica=self.replica
         )
 
     def _refuse_other(
         self,
-        state: FileState,
+        file: FileState,
         checksums: Checksums,
         head: "FileHeaders",
         cause: Exception | None = None,
     ) -> None:
         """Refuse a stored file that differs from the one sent."""
-        pairs: dict[str, tuple[object, object]] = {
-            "size": (head.size, state.source.size),
-            "content type": (head.content_type, content_type_of(state.source.name)),
-            "creator": (head.creator_uid, self.bundle.creator_uid),
-            "sha256": (head.sha256, checksums.sha256),
-            "sha1": (head.sha1, checksums.sha1),
-            "crc32c": (head.crc32c, checksums.crc32c),
-            "s3_etag": (head.s3_etag, checksums.s3_etag),
+        source = file.source
+        own = {
+            "size": source.size,
+            "content_type": source.content_type,
+            "creator_uid": self.bundle.creator_uid,
+            **checksums.to_dict(),
         }
-        different = [name for name, (stored, own) in pairs.items() if stored != own]
+        different = [name for name, value in own.items() if getattr(head, name) != value]
         if different:
             raise UploadError(
-                state.source.name,
-                f"the service has file {state.uuid}.{self.bundle.version} with another"
+                source.name,
+                f"the service has file {file.uuid}.{self.bundle.version} with another"
                 f" {', '.join(different)}; upload again with fresh=True (--fresh)",
                 cause=cause,
             )
 
-    def wait_for(
-        self,
-        copied: Sequence[tuple[FileState, Checksums]],
-        done: Callable[[FileState], object],
-    ) -> None:
+    def wait_for(self, copied: Sequence[tuple[FileState, Checksums]]) -> None:
         """Wait until the service has copied files, asking less and less often.
-
-        Args:
-            copied: The files.
-            done: Called with each that is there.
 
         Raises:
             UploadError: Some were not copied in time, could not be copied, or are not what was
                 sent.
             Stopped: The upload was stopped.
         """
-        missing = list(copied)
-        deadline = self.pace.clock() + self.timeout_seconds
-        delay = 1.0
+        missing = sorted(copied, key=lambda each: each[0].source.name)
+        deadline = time.monotonic() + self.timeout_seconds
+        delay = _FIRST_WAIT
         while missing:
-            left = deadline - self.pace.clock()
+            left = deadline - time.monotonic()
             if left <= 0:
-                raise self._late([state for state, _ in missing])
-            self._sleep(min(delay, left))
-            delay = min(delay * _GROWTH, _LONGEST)
-            there = [each for each in missing if self._is_copied(*each)]
-            missing = [each for each in missing if each not in there]
-            for state, _ in there:
-                done(state)
+                raise self._late([file for file, _ in missing])
+            if self.stop.wait(min(delay, left)):
+                raise Stopped
+            delay = min(delay * _GROWTH, _LONGEST_WAIT)
+            missing = [each for each in missing if not self._is_copied(*each)]
 
-    def _sleep(self, seconds: float) -> None:
-        (self.pace.sleep or self.stop.wait)(seconds)
-        if self.stop.is_set():
-            raise Stopped
-
-    def _is_copied(self, state: FileState, checksums: Checksums) -> bool:
+    def _is_copied(self, file: FileState, checksums: Checksums) -> bool:
         try:
-            head = self._head(state)
-        except (NotFound, ServerError, DSSTimeout, DSSConnectionError):
+            head = self._head(file)
+        except (NotFound, *_UNCERTAIN):
             return False  # not yet, or not to be told now
         except DSSError as error:
             reason = f"the service could not copy it: {error}"
-            raise UploadError(state.source.name, reason, cause=error) from error
-        self._refuse_other(state, checksums, head)
+            raise UploadError(file.source.name, reason, cause=error) from error
+        self._refuse_other(file, checksums, head)
         return True
 
     def _late(self, missing: Sequence[FileState]) -> UploadError:
@@ -170,7 +146,7 @@ class Committer:
             " wait on, or with a larger timeout_seconds",
         )
 
-    def put_bundle(self, files: "Sequence[BundleFileDict]") -> None:
+    def put_bundle(self, uploaded: Sequence[UploadedFile]) -> None:
         """Put the bundle.
 
         Raises:
@@ -178,6 +154,10 @@ class Committer:
             DSSError: The service refused or failed, and does not have the bundle.
         """
         bundle = self.bundle
+        files: list[BundleFileDict] = [
+            {"uuid": file.uuid, "version": file.version, "name": file.name, "indexed": file.indexed}
+            for file in uploaded
+        ]
         try:
             self.service.put_bundle(
                 uuid=bundle.uuid,
@@ -186,22 +166,21 @@ class Committer:
                 files=files,
                 creator_uid=bundle.creator_uid,
             )
-        except _UNCERTAIN as error:
-            stored = self._stored_bundle()
-            if stored is None:
-                raise
-            if stored != (bundle.creator_uid, [tuple(file.values()) for file in files]):
+        except (*_UNCERTAIN, Conflict) as error:
+            try:
+                creator, stored = self.service.bundle_files(
+                    uuid=bundle.uuid, version=bundle.version, replica=self.replica
+                )
+            except DSSError:
+                raise error from None
+            facts = [(file.uuid, file.version, file.name, file.indexed) for file in stored]
+            if creator != bundle.creator_uid or facts != [tuple(file.values()) for file in files]:
                 raise UploadError(
                     f"{bundle.uuid}.{bundle.version}",
                     "this version of the bundle exists with other files; give another version",
                     cause=error,
                 ) from error
 
-    def _stored_bundle(self) -> tuple[int, list[tuple[object, ...]]] | None:
-        try:
-            creator, files = self.service.bundle_files(
-                uuid=self.bundle.uuid, version=self.bundle.version, replica=self.replica
-            )
-        except DSSError:
-            return None
-        return creator, [(file.uuid, file.version, file.name, file.indexed) for file in files]
+
+def _checksums(head: "FileHeaders") -> Checksums:
+    return Checksums(sha256=head.sha256, sha1=head.sha1, crc32c=head.crc32c, s3_etag=head.s3_etag)

@@ -5,7 +5,7 @@ cloud, they can be sent at the same time, and it is all in the library's public 
 """
 
 import base64
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 from uuid import uuid4
@@ -17,7 +17,6 @@ from dss_client._redact import mask
 from .checksums import Checksums
 from .errors import LostUpload, StagingError
 from .extra import load
-from .journal import SentPart
 
 __all__ = ["GCSStaging"]
 
@@ -53,6 +52,20 @@ class GCSStaging:
         """The bucket."""
         return f"gs://{self.bucket}"
 
+    def find(self, key: str) -> Checksums | None:
+        """Read the metadata of an object, if its content is what they say.
+
+        An object that is composed in several requests has them before it is complete.
+        """
+        blob = self._handle.blob(key)
+        with suppress(StagingError), self._at(key):
+            blob.reload()
+            checksums = Checksums.from_claims(blob.metadata or {})
+            if checksums is not None:
+                self._verify(key, blob, checksums)
+            return checksums
+        return None
+
     def put(self, key: str, data: bytes, content_type: str, checksums: Checksums) -> None:
         """Put an object, its checksums as metadata, in one request."""
         blob = self._handle.blob(key)
@@ -66,58 +79,44 @@ class GCSStaging:
         del content_type  # that of the object is set when it is composed
         return f"{key}.{uuid4().hex}.part"
 
-    def put_part(self, key: str, upload: str, number: int, data: bytes, md5: bytes) -> str:
+    def parts(self, key: str, upload: str) -> Mapping[int, str]:
+        """List the parts."""
+        with suppress(StagingError), self._at(key):
+            return {
+                int(blob.name.rpartition("-")[2]): base64.b64decode(blob.md5_hash or "").hex()
+                for blob in self._handle.list_blobs(prefix=upload)
+            }
+        return {}
+
+    def put_part(self, key: str, upload: str, number: int, data: bytes, md5: str) -> str:
         """Put a part, as an object of its own."""
-        blob = self._part(upload, number)
         with self._at(key):
-            blob.upload_from_string(
+            self._part(upload, number).upload_from_string(
                 data, content_type="application/octet-stream", checksum="crc32c"
             )
-        return str(blob.generation)
+        return md5
 
     def complete(
         self,
         key: str,
         upload: str,
-        parts: Sequence[SentPart],
+        etags: Sequence[str],
         content_type: str,
         checksums: Checksums,
     ) -> None:
         """Compose the parts, 31 more with each request; compare the checksum, and drop them."""
-        blobs = [self._part(upload, number) for number in range(1, len(parts) + 1)]
-        try:
-            with self._at(key):
-                whole = self._composed(key, blobs, content_type, checksums)
-        except LostUpload:
-            # An earlier run may have composed and dropped them.
-            if not self._has(key, checksums):
-                raise
-        else:
-            self._verify(key, whole, checksums)
-        self._drop(blobs)
-
-    def _composed(
-        self, key: str, blobs: Sequence[Any], content_type: str, checksums: Checksums
-    ) -> Any:
-        whole, rest = None, list(blobs)
-        while rest:
-            room = _MOST_AT_ONCE - (whole is not None)
-            sources = [*([] if whole is None else [whole]), *rest[:room]]
-            whole, rest = self._handle.blob(key), rest[room:]
-            # Anew for each request: an answer takes the place of all that was set.
-            whole.content_type, whole.metadata = content_type, checksums.claims()
-            whole.compose(sources)
-        return whole
-
-    def _has(self, key: str, checksums: Checksums) -> bool:
-        blob = self._handle.blob(key)
-        try:
-            with self._at(key):
-                blob.reload()
-            self._verify(key, blob, checksums)
-        except StagingError:
-            return False
-        return True
+        parts = [self._part(upload, number) for number in range(1, len(etags) + 1)]
+        whole, rest = None, parts
+        with self._at(key):
+            while rest:
+                room = _MOST_AT_ONCE - (whole is not None)
+                sources = [*([] if whole is None else [whole]), *rest[:room]]
+                whole, rest = self._handle.blob(key), rest[room:]
+                # Anew for each request: an answer takes the place of all that was set.
+                whole.content_type, whole.metadata = content_type, checksums.claims()
+                whole.compose(sources)
+        self._verify(key, whole, checksums)
+        self._drop(parts)
 
     def abort(self, key: str, upload: str) -> None:
         """Remove the parts."""

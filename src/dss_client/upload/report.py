@@ -3,7 +3,7 @@
 import json
 from typing import Literal
 
-from attrs import frozen
+from attrs import asdict, frozen
 
 from dss_client.types import Replica
 from dss_client.versions import FQID
@@ -39,16 +39,9 @@ class UploadedFile:
 
     def to_dict(self) -> dict[str, object]:
         """Return the file as plain JSON values."""
-        return {
-            "name": self.name,
-            "uuid": self.uuid,
-            "version": self.version,
-            "size": self.size,
-            "content_type": self.content_type,
-            "indexed": self.indexed,
-            **self.checksums.to_dict(),
-            "state": self.state,
-        }
+        facts = asdict(self, recurse=False)
+        checksums = facts.pop("checksums").to_dict()
+        return {**facts, **checksums}
 
 
 @frozen(kw_only=True)

@@ -1,260 +1,156 @@
 """An upload, from the directory to the bundle."""
 
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from pathlib import Path
+from collections.abc import Container
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
-from dss_client.errors import DSSError, InvalidArgument, NotFound, ServerError
-from dss_client.transfer.cancel import Stopped
-from dss_client.transfer.progress import FileProgress, Progress, ProgressCallback
-from dss_client.types import Replica
-from dss_client.versions import FQID, normal_uuid, parse_version
+from attrs import field, frozen
 
-from .checksums import Checksums
-from .commit import Committer, Pace
+from dss_client.errors import DSSError
+from dss_client.transfer.progress import FileProgress, Progress
+from dss_client.versions import FQID
+
+from .commit import Committer
 from .errors import UploadError
-from .journal import FileState, Journal, journal_folder
 from .report import UploadedFile, UploadReport
-from .resume import Wanted, open_journal
+from .request import UploadRequest
 from .send import Sender
 from .service import Service
-from .staging import Staging, open_staging
-from .walk import Indexed, content_type_of, find_files, index_rule
+from .staging import open_staging
+from .state import FileState, NewBundle, UploadState, open_state, state_place
+from .walk import find_files, index_rule
 
 __all__ = ["upload_directory"]
 
-_REPLICAS = ("aws", "gcp")
-
 
 def upload_directory(
-    service: Service,
-    *,
-    src_dir: Path,
-    replica: Replica,
-    staging_bucket: str,
-    timeout_seconds: float = 1200,
-    bundle_uuid: str | None = None,
-    version: str | None = None,
-    creator_uid: int = 0,
-    indexed: Indexed = ("*.json",),
-    threads: int = 4,
-    progress: ProgressCallback | None = None,
-    staging: Staging | None = None,
-    fresh: bool = False,
-    stop: threading.Event | None = None,
-    pace: Pace | None = None,
-    step: int | None = None,
+    service: Service, request: UploadRequest, stop: threading.Event
 ) -> UploadReport:
     """Make a bundle from the files in a directory; see `dss_client.DSSClient.upload`.
 
     Args:
         service: The service.
-        src_dir: The directory.
-        replica: Replica to put the bundle in.
-        staging_bucket: Name of the bucket that the service copies from.
-        timeout_seconds: Seconds to wait until the service has copied large files.
-        bundle_uuid: Id of the bundle; a new one when not given.
-        version: Version of the bundle and all files; now when not given.
-        creator_uid: Numeric id of the user who puts them.
-        indexed: Which files are indexed: a function of the name, or shell patterns of names.
-        threads: How many files, and parts of files, are sent at once.
-        progress: Called with each `ProgressEvent`.
-        staging: Where files are put for the service to copy, if not in the replica's cloud.
-        fresh: Use nothing that an earlier run sent.
+        request: What is uploaded, and how.
         stop: Set by another thread to stop the upload.
-        pace: How time passes while the service copies.
-        step: Bytes of the parts that a file is sent in; for tests, since S3 makes its etag of them.
 
     Raises:
         Stopped: `stop` was set.
         DSSError: As of `DSSClient.upload`.
-        ValueError: An argument is not valid.
     """
-    _refuse_nonsense(replica, staging_bucket, threads, timeout_seconds)
-    wanted = Wanted(
-        uuid=None if bundle_uuid is None else normal_uuid(bundle_uuid),
-        version=version,
-        creator_uid=creator_uid,
-    )
-    if version is not None:
-        parse_version(version)
-    files = find_files(src_dir)
-    staging = staging or open_staging(replica, staging_bucket, 2 * threads)
-    stop = stop or threading.Event()
-    folder = journal_folder(
-        src_dir=str(src_dir.resolve()),
+    replica, bucket, threads = request.replica, request.staging_bucket, request.threads
+    files = find_files(request.src_dir)
+    is_indexed = index_rule(request.indexed)
+    indexed = {file.name for file in files if is_indexed(file.name)}
+    staging = request.staging or open_staging(replica, bucket, 2 * threads)
+    place = state_place(
+        src_dir=str(request.src_dir.resolve()),
         url=service.url,
         replica=replica,
-        bucket=staging_bucket,
+        bucket=bucket,
         place=staging.place,
     )
-    journal = open_journal(folder, wanted, files, staging, fresh=fresh)
+
+    def is_stored(bundle: NewBundle) -> bool:
+        try:
+            service.bundle_files(uuid=bundle.uuid, version=bundle.version, replica=replica)
+        except DSSError:
+            return False
+        return True
+
+    state = open_state(place, request, files, staging, is_stored)
     try:
-        committer = Committer(
-            service=service,
-            replica=replica,
-            staging_bucket=staging_bucket,
-            bundle=journal.bundle,
-            timeout_seconds=timeout_seconds,
-            pace=pace or Pace(),
-            stop=stop,
-        )
-        upload = _Upload(journal, committer, [file.name for file in files], progress)
-        with Sender.open(staging, journal, threads, stop, step) as sender:
-            report = upload.run(sender, index_rule(indexed))
-        journal.remove()
-    except KeyboardInterrupt as interrupt:
-        interrupt.add_note("What was sent is kept: the same upload continues from there.")
+        committer = Committer(service, state.bundle, replica, bucket, request.timeout_seconds, stop)
+        with ThreadPoolExecutor(threads, "dss-upload-part") as pool:
+            sender = Sender(staging, state, stop, pool, threading.Semaphore(threads + 1))
+            upload = _Upload(state, committer, sender, Progress(request.progress), indexed)
+            upload.send_all(threads)
+        report = upload.put_bundle()
+    except BaseException as error:
+        state.leave()
+        if isinstance(error, KeyboardInterrupt):
+            error.add_note("What was sent is kept: the same upload continues from there.")
         raise
-    finally:
-        journal.close()
+    state.remove()
     return report
 
 
-def _refuse_nonsense(
-    replica: str, staging_bucket: str, threads: int, timeout_seconds: float
-) -> None:
-    if replica not in _REPLICAS:
-        raise InvalidArgument(f"replica must be aws or gcp, not {replica!r}")
-    if not staging_bucket or "/" in staging_bucket or ":" in staging_bucket:
-        raise InvalidArgument(
-            f"staging_bucket must be the name of a bucket alone, not {staging_bucket!r}"
-        )
-    if threads < 1:
-        raise InvalidArgument(f"threads must be 1 or more, not {threads}")
-    if timeout_seconds < 0:
-        raise InvalidArgument(f"timeout_seconds must be 0 or more, not {timeout_seconds}")
-
-
+@frozen
 class _Upload:
     """An upload under way."""
 
-    def __init__(
-        self,
-        journal: Journal,
-        committer: Committer,
-        names: Sequence[str],
-        progress: ProgressCallback | None,
-    ) -> None:
-        self._journal = journal
-        self._committer = committer
-        self._states = {name: journal.files[name] for name in names}
-        self._reused = {name for name, state in self._states.items() if state.checksums}
-        self._copied: list[tuple[FileState, Checksums]] = []
-        self._progress = Progress(progress)
+    state: UploadState
+    committer: Committer
+    sender: Sender
+    progress: Progress
+    indexed: Container[str]
+    done: dict[str, UploadedFile] = field(init=False, factory=dict[str, UploadedFile])
+    copied_later: list[FileState] = field(init=False, factory=list[FileState])
 
-    def run(self, sender: Sender, indexed: Callable[[str], bool]) -> UploadReport:
-        """Send all files, put them, wait for those that take longer, and put the bundle."""
-        sizes = {name: state.source.size for name, state in self._states.items()}
-        there = [name for name, state in self._states.items() if state.stored]
-        self._progress.plan(
-            len(sizes),
-            sum(sizes.values()),
-            files_there=len(there),
-            bytes_there=sum(sizes[name] for name in there),
-        )
-        self._send_all(sender)
-        self._copied.sort(key=lambda each: each[0].source.name)
-        self._committer.wait_for(self._copied, self._journal.stored)
-        report = self._report(indexed)
-        self._journal.closing()
-        self._committer.put_bundle(
-            [
-                {
-                    "uuid": file.uuid,
-                    "version": file.version,
-                    "name": file.name,
-                    "indexed": file.indexed,
-                }
-                for file in report.files
-            ]
-        )
-        return report
+    def send_all(self, threads: int) -> None:
+        """Send all files and put them, and wait for those that the service copies later.
 
-    def _send_all(self, sender: Sender) -> None:
-        stop = sender.stop
-        todo = [name for name, state in self._states.items() if not state.stored]
-        with ThreadPoolExecutor(sender.threads, "dss-upload-file") as pool:
-            work = [pool.submit(self._file, sender, name) for name in todo]
+        The smallest file goes first and alone: what the service or the bucket refuses at all is
+        known before the large ones are sent.
+        """
+        files = self.state.files
+        self.progress.plan(len(files), sum(file.source.size for file in files))
+        first, *others = sorted(files, key=lambda file: file.source.size)
+        self._file(first)
+        with ThreadPoolExecutor(threads, "dss-upload-file") as pool:
+            work = [pool.submit(self._file, file) for file in others]
             try:
-                wait(work, return_when=FIRST_EXCEPTION)
-                _raise_first(work)
+                for each in as_completed(work):
+                    each.result()
             except BaseException:
-                # What is on its way still arrives, and is noted.
-                stop.set()
+                self.sender.stop.set()  # what is on its way still arrives
                 pool.shutdown(cancel_futures=True)
                 raise
+        self.committer.wait_for(
+            [(file, self.done[file.source.name].checksums) for file in self.copied_later]
+        )
 
-    def _file(self, sender: Sender, name: str) -> None:
-        state = self._states[name]
-        progress = self._progress.file(name, self._bundle, state.source.size)
+    def _file(self, file: FileState) -> None:
+        bundle, source = self.state.bundle, file.source
+        progress = self.progress.file(source.name, FQID(bundle.uuid, bundle.version), source.size)
         try:
-            if state.checksums is None:
-                state = self._states[name] = sender.send(state, progress)
-                self._put(state)
-            else:
-                self._put_reused(sender, state, progress)
+            self._put(file, progress)
         except BaseException as error:
             progress.fail()
             if isinstance(error, DSSError | OSError) and not isinstance(error, UploadError):
-                raise UploadError(name, str(error), cause=error) from error
+                raise UploadError(source.name, str(error), cause=error) from error
             raise
         progress.finish()
 
-    def _put_reused(self, sender: Sender, state: FileState, progress: FileProgress) -> None:
-        """Put a file that an earlier run sent; send it again if it is gone."""
-        try:
-            self._put(state)
-        except (NotFound, ServerError):  # the original says 500 to a source that is not there
-            name = state.source.name
-            self._reused.discard(name)
-            state = self._states[name] = sender.send(self._journal.add(state.source), progress)
-            self._put(state)
+    def _put(self, file: FileState, progress: FileProgress) -> None:
+        """Put a file, after what an earlier run has not done of that."""
+        source, staging = file.source, self.sender.staging
+        stored = self.committer.find_file(file) if file.is_known else None
+        there = stored or (staging.find(file.key) if file.is_known else None)
+        if there is not None and file.upload is not None:
+            staging.abort(file.key, file.upload)  # that run may have ended when it cleared up
+        checksums = there or self.sender.send(file, progress)
+        if stored is None and not self.committer.put_file(file, checksums):
+            self.copied_later.append(file)
+        self.done[source.name] = UploadedFile(
+            name=source.name,
+            uuid=file.uuid,
+            version=self.state.bundle.version,
+            size=source.size,
+            content_type=source.content_type,
+            indexed=source.name in self.indexed,
+            checksums=checksums,
+            state="uploaded" if there is None else "reused",
+        )
 
-    @property
-    def _bundle(self) -> FQID:
-        return FQID(self._journal.bundle.uuid, self._journal.bundle.version)
-
-    def _put(self, state: FileState) -> None:
-        checksums = known(state)
-        if self._committer.put_file(state, checksums):
-            self._journal.stored(state)
-        else:
-            self._copied.append((state, checksums))
-
-    def _report(self, indexed: Callable[[str], bool]) -> UploadReport:
-        bundle = self._journal.bundle
+    def put_bundle(self) -> UploadReport:
+        """Put the bundle; return what became of it and its files."""
+        files = tuple(self.done[file.source.name] for file in self.state.files)
+        self.committer.put_bundle(files)
+        bundle = self.state.bundle
         return UploadReport(
             bundle_uuid=bundle.uuid,
             version=bundle.version,
-            replica=self._committer.replica,
+            replica=self.committer.replica,
             creator_uid=bundle.creator_uid,
-            files=tuple(
-                UploadedFile(
-                    name=name,
-                    uuid=state.uuid,
-                    version=bundle.version,
-                    size=state.source.size,
-                    content_type=content_type_of(name),
-                    indexed=bool(indexed(name)),
-                    checksums=known(state),
-                    state="reused" if name in self._reused else "uploaded",
-                )
-                for name, state in self._states.items()
-            ),
+            files=files,
         )
-
-
-def known(state: FileState) -> Checksums:
-    """Return the checksums of a file that was sent."""
-    assert state.checksums is not None  # noqa: S101 - set when it was sent
-    return state.checksums
-
-
-def _raise_first(work: Sequence[Future[None]]) -> None:
-    """Raise the first cause, not the `Stopped` of other threads."""
-    errors = [error for each in work if each.done() and (error := each.exception()) is not None]
-    errors.sort(key=lambda error: isinstance(error, Stopped))
-    if errors:
-        raise errors[0]

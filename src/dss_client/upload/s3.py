@@ -1,7 +1,7 @@
 """Staging in S3 and in S3-compatible services (extra ``upload``: boto3)."""
 
 import base64
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlencode
@@ -10,10 +10,9 @@ from attrs import field, frozen
 
 from dss_client._redact import mask
 
-from .checksums import Checksums, joined_etag
+from .checksums import Checksums
 from .errors import LostUpload, StagingError
 from .extra import load
-from .journal import SentPart
 
 __all__ = ["S3Staging"]
 
@@ -58,6 +57,18 @@ class S3Staging:
         """The bucket, and the service that it is in."""
         return f"{self._client.meta.endpoint_url}/{self.bucket}"
 
+    def find(self, key: str) -> Checksums | None:
+        """Read the tags of an object, if its content is what they say."""
+        with suppress(StagingError), self._at(key):
+            head = self._client.head_object(Bucket=self.bucket, Key=key)
+            answer = self._client.get_object_tagging(Bucket=self.bucket, Key=key)
+            tags = {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
+            checksums = Checksums.from_claims(tags)
+            if checksums is not None:
+                self._verify(key, head, checksums.s3_etag)
+            return checksums
+        return None
+
     def put(self, key: str, data: bytes, content_type: str, checksums: Checksums) -> None:
         """Put an object, its checksums as tags, in one request."""
         with self._at(key):
@@ -66,7 +77,7 @@ class S3Staging:
                 Key=key,
                 Body=data,
                 ContentType=content_type,
-                ContentMD5=_base64(bytes.fromhex(checksums.s3_etag)),
+                ContentMD5=_base64(checksums.s3_etag),
                 Tagging=urlencode(checksums.claims()),
             )
         self._verify(key, answer, checksums.s3_etag)
@@ -79,7 +90,23 @@ class S3Staging:
             )
         return str(answer["UploadId"])
 
-    def put_part(self, key: str, upload: str, number: int, data: bytes, md5: bytes) -> str:
+    def parts(self, key: str, upload: str) -> Mapping[int, str] | None:
+        """List the parts."""
+        parts: dict[int, str] = {}
+        try:
+            with self._at(key):
+                pages = self._client.get_paginator("list_parts")
+                for page in pages.paginate(Bucket=self.bucket, Key=key, UploadId=upload):
+                    parts |= {each["PartNumber"]: _etag(each) for each in page.get("Parts", [])}
+        except LostUpload:
+            if self._head(key) is None:
+                raise
+            return None
+        except StagingError:  # such as no permission; then they are sent again
+            return {}
+        return parts
+
+    def put_part(self, key: str, upload: str, number: int, data: bytes, md5: str) -> str:
         """Put a part."""
         with self._at(key):
             answer = self._client.upload_part(
@@ -90,43 +117,39 @@ class S3Staging:
                 Body=data,
                 ContentMD5=_base64(md5),
             )
-        self._verify(key, answer, md5.hex())
-        return str(answer["ETag"])
+        self._verify(key, answer, md5)
+        return _etag(answer)
 
     def complete(
         self,
         key: str,
         upload: str,
-        parts: Sequence[SentPart],
+        etags: Sequence[str],
         content_type: str,
         checksums: Checksums,
     ) -> None:
         """Join the parts, compare the etag, and set the tags."""
-        etag = joined_etag([bytes.fromhex(part.md5) for part in parts])
-        self._verify(key, self._joined(key, upload, parts, etag), etag)
+        parts = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, 1)]
+        try:
+            with self._at(key):
+                answer = self._client.complete_multipart_upload(
+                    Bucket=self.bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": parts}
+                )
+            self._verify(key, answer, checksums.s3_etag)
+        except LostUpload:
+            # An earlier run, or a try whose answer was lost, may have joined them.
+            answer = self._head(key)
+            if answer is None or not _has_etag(answer, checksums.s3_etag):
+                raise
         tags = [{"Key": name, "Value": text} for name, text in checksums.claims().items()]
         with self._at(key):
             self._client.put_object_tagging(Bucket=self.bucket, Key=key, Tagging={"TagSet": tags})
 
-    def _joined(self, key: str, upload: str, parts: Sequence[SentPart], etag: str) -> Any:
-        numbered = [
-            {"PartNumber": number, "ETag": part.etag} for number, part in enumerate(parts, 1)
-        ]
-        try:
-            with self._at(key):
-                return self._client.complete_multipart_upload(
-                    Bucket=self.bucket,
-                    Key=key,
-                    UploadId=upload,
-                    MultipartUpload={"Parts": numbered},
-                )
-        except LostUpload:
-            # An earlier run, or a try whose answer was lost, may have joined them.
-            with suppress(StagingError), self._at(key):
-                answer = self._client.head_object(Bucket=self.bucket, Key=key)
-                self._verify(key, answer, etag)
-                return answer
-            raise
+    def _head(self, key: str) -> Any:
+        """Return what S3 says of an object; None if it does not show one."""
+        with suppress(StagingError), self._at(key):
+            return self._client.head_object(Bucket=self.bucket, Key=key)
+        return None
 
     def abort(self, key: str, upload: str) -> None:
         """Remove the parts."""
@@ -137,16 +160,24 @@ class S3Staging:
         return _translated(f"s3://{self.bucket}/{key}")
 
     def _verify(self, key: str, answer: Any, expected: str) -> None:
-        found = str(answer.get("ETag", "")).strip('"')
-        if found != expected and answer.get("ServerSideEncryption") not in _OPAQUE:
+        if not _has_etag(answer, expected):
             raise StagingError(
                 f"s3://{self.bucket}/{key}",
-                f"the bucket has etag {found!r}, and what was sent has {expected!r}; upload again",
+                f"the bucket has etag {_etag(answer)!r}, and what was sent has {expected!r};"
+                " upload again",
             )
 
 
-def _base64(md5: bytes) -> str:
-    return base64.b64encode(md5).decode("ascii")
+def _etag(answer: Any) -> str:
+    return str(answer.get("ETag", "")).strip('"')
+
+
+def _has_etag(answer: Any, expected: str) -> bool:
+    return _etag(answer) == expected or answer.get("ServerSideEncryption") in _OPAQUE
+
+
+def _base64(md5: str) -> str:
+    return base64.b64encode(bytes.fromhex(md5)).decode("ascii")
 
 
 @contextmanager

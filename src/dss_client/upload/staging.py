@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
@@ -14,7 +15,6 @@ from dss_client.types import Replica
 
 from .checksums import Checksums
 from .errors import LostUpload
-from .journal import SentPart
 
 __all__ = ["DirectoryStaging", "Staging", "open_staging"]
 
@@ -25,7 +25,9 @@ class Staging(Protocol):
     """A bucket to put objects in. Threads share it.
 
     Every object gets its content type and the four ``hca-dss-*`` checksums, and the bucket's own
-    checksum is compared with them.
+    checksum is compared with them. All but `find` and `abort` raise `StagingError` if the bucket
+    refuses or fails, or the object is not what was sent, and `LostUpload` if the bucket no longer
+    knows of an upload in parts.
     """
 
     @property
@@ -33,44 +35,40 @@ class Staging(Protocol):
         """Which bucket this is, the same in every process; it holds no secret."""
         ...
 
-    def put(self, key: str, data: bytes, content_type: str, checksums: Checksums) -> None:
-        """Put an object in one piece.
+    def find(self, key: str) -> Checksums | None:
+        """Return the checksums of an object; None if the bucket does not show a complete one."""
+        ...
 
-        Raises:
-            StagingError: The bucket refused or failed.
-        """
+    def put(self, key: str, data: bytes, content_type: str, checksums: Checksums) -> None:
+        """Put an object in one piece."""
         ...
 
     def begin(self, key: str, content_type: str) -> str:
-        """Begin an object that comes in parts; return the id of this.
+        """Begin an object that comes in parts; return the id of this."""
+        ...
 
-        Raises:
-            StagingError: The bucket refused or failed.
+    def parts(self, key: str, upload: str) -> Mapping[int, str] | None:
+        """Return the MD5s of the parts that the bucket has and shows, by number from 1.
+
+        None if they may be joined already, which `complete` finds out.
         """
         ...
 
-    def put_part(self, key: str, upload: str, number: int, data: bytes, md5: bytes) -> str:
-        """Put a part, numbered from 1; return what the bucket calls it.
-
-        Raises:
-            LostUpload: The bucket no longer knows of the upload.
-            StagingError: The bucket refused or failed.
-        """
+    def put_part(self, key: str, upload: str, number: int, data: bytes, md5: str) -> str:
+        """Put a part, also in place of another; return what the bucket calls it."""
         ...
 
     def complete(
         self,
         key: str,
         upload: str,
-        parts: Sequence[SentPart],
+        etags: Sequence[str],
         content_type: str,
         checksums: Checksums,
     ) -> None:
-        """Join the parts to the object. It may be asked for again when that was done already.
+        """Join the parts to the object; `etags` is what the bucket calls them, in order.
 
-        Raises:
-            LostUpload: The bucket no longer has the parts, nor the object.
-            StagingError: The bucket refused or failed, or the object is not what was sent.
+        For those of `parts` these are their MD5s.
         """
         ...
 
@@ -110,6 +108,13 @@ class DirectoryStaging:
         """Which directory this is."""
         return str(self.folder.absolute())
 
+    def find(self, key: str) -> Checksums | None:
+        """Read what is noted beside a file."""
+        with suppress(OSError, ValueError):
+            if self._path(key).is_file():
+                return Checksums.from_claims(json.loads(self._path(key + _SIDECAR).read_bytes()))
+        return None
+
     def put(self, key: str, data: bytes, content_type: str, checksums: Checksums) -> None:
         """Write a file."""
         self._write(key + _SIDECAR, _metadata(content_type, checksums))
@@ -122,32 +127,32 @@ class DirectoryStaging:
         self._path(upload).mkdir(parents=True)
         return upload
 
-    def put_part(self, key: str, upload: str, number: int, data: bytes, md5: bytes) -> str:
+    def parts(self, key: str, upload: str) -> Mapping[int, str]:
+        """List the parts, whose names hold their MD5s."""
+        names = [path.name.split("-") for path in self._folder(upload).glob("*-*")]
+        return {int(number): md5 for number, md5 in names}
+
+    def put_part(self, key: str, upload: str, number: int, data: bytes, md5: str) -> str:
         """Write a part."""
-        if not self._path(upload).is_dir():
-            raise LostUpload(str(self._path(upload)), "the directory of the parts is gone")
-        self._write(f"{upload}/{number}", data)
-        return md5.hex()
+        write_file(self._folder(upload) / f"{number}-{md5}", data)
+        return md5
 
     def complete(
         self,
         key: str,
         upload: str,
-        parts: Sequence[SentPart],
+        etags: Sequence[str],
         content_type: str,
         checksums: Checksums,
     ) -> None:
         """Join the parts to the file."""
-        folder, target = self._path(upload), self._path(key)
-        if folder.is_dir():
-            self._write(key + _SIDECAR, _metadata(content_type, checksums))
-            with replacing(target) as whole:
-                for number in range(1, len(parts) + 1):
-                    with (folder / str(number)).open("rb") as part:
-                        shutil.copyfileobj(part, whole, 1 << 20)
-            self.abort(key, upload)
-        elif not target.is_file():
-            raise LostUpload(str(folder), "the directory of the parts is gone")
+        folder = self._folder(upload)
+        self._write(key + _SIDECAR, _metadata(content_type, checksums))
+        with replacing(self._path(key)) as whole:
+            for number, md5 in enumerate(etags, 1):
+                with (folder / f"{number}-{md5}").open("rb") as part:
+                    shutil.copyfileobj(part, whole, 1 << 20)
+        self.abort(key, upload)
 
     def abort(self, key: str, upload: str) -> None:
         """Remove the parts."""
@@ -155,6 +160,12 @@ class DirectoryStaging:
 
     def _path(self, key: str) -> Path:
         return self.folder / key
+
+    def _folder(self, upload: str) -> Path:
+        folder = self._path(upload)
+        if not folder.is_dir():
+            raise LostUpload(str(folder), "the directory of the parts is gone")
+        return folder
 
     def _write(self, key: str, data: bytes) -> None:
         path = self._path(key)

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from attrs import frozen
+from attrs import field, frozen
 
 from dss_client.transfer.errors import UnsafeName
 from dss_client.transfer.names import check_clashes, safe_relative_path
 
 from .errors import UploadError
 
-__all__ = ["Indexed", "SourceFile", "content_type_of", "find_files", "index_rule"]
+__all__ = ["Indexed", "SourceFile", "find_files", "index_rule"]
 
 Indexed = Callable[[str], bool] | Sequence[str]
 """Which files are indexed: a function of the name, or shell patterns of names."""
@@ -38,10 +38,21 @@ class SourceFile:
     """
 
     name: str
-    path: Path
+    path: Path = field(eq=False)
     size: int
     mtime_ns: int
     inode: int
+
+    @property
+    def facts(self) -> tuple[int, int, int]:
+        """What is another one when the file has changed: size, time of change, number."""
+        return self.size, self.mtime_ns, self.inode
+
+    @property
+    def content_type(self) -> str:
+        """The media type for its name; a compression suffix decides (docs/behaviour.md 14.9)."""
+        kind, compression = mimetypes.guess_type(self.name)
+        return compression or kind or _UNKNOWN_TYPE
 
     def refuse_change(self, descriptor: int) -> None:
         """Refuse a file that has changed.
@@ -50,15 +61,14 @@ class SourceFile:
             UploadError: Its size, its time of change, or the file itself is another.
         """
         now = os.fstat(descriptor)
-        if (now.st_size, now.st_mtime_ns, now.st_ino) != (self.size, self.mtime_ns, self.inode):
-            raise changed(self)
+        if (now.st_size, now.st_mtime_ns, now.st_ino) != self.facts:
+            raise self.changed()
 
-
-def changed(source: SourceFile) -> UploadError:
-    """Return the error that a file changed during its upload."""
-    return UploadError(
-        source.name, f"{source.path} changed while it was read; upload again when it is at rest"
-    )
+    def changed(self) -> UploadError:
+        """Return the error that the file changed during its upload."""
+        return UploadError(
+            self.name, f"{self.path} changed while it was read; upload again when it is at rest"
+        )
 
 
 def find_files(src_dir: Path) -> list[SourceFile]:
@@ -128,15 +138,6 @@ def _refuse_name(name: str) -> None:
         raise UnsafeName(
             name, f"refused as a file name: the service takes no {found[0][-2:]!r}; rename it"
         )
-
-
-def content_type_of(name: str) -> str:
-    """Return the content type for a name; a compression suffix decides.
-
-    See docs/behaviour.md 14.9.
-    """
-    kind, compression = mimetypes.guess_type(name)
-    return compression or kind or _UNKNOWN_TYPE
 
 
 def index_rule(indexed: Indexed) -> Callable[[str], bool]:
