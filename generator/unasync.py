@@ -21,7 +21,7 @@ RULES: tuple[tuple[str, str], ...] = (
     (r"\bStopAsyncIteration\b", "StopIteration"),
     (r"\banext\(", "next("),
     (r"\ba(close|read|iter_bytes)\b", r"\1"),
-    (r"\bnew_async_client\b", "new_client"),
+    (r"\b(new|send)_async_", r"\1_"),
     (r"\b(_?)Async(?=[A-Z])", r"\1"),
     (r"\b(A|a)n asynchronous\b", r"\1 blocking"),
     (r"\basynchronous\b", "blocking"),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+from dss_client._connections import Place
 from tests.drive import Drive, Driver, Mode
 from tests.origin import Origin, Reply, Script
 
@@ -62,6 +63,13 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, empty_config: Path) -> Non
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(empty_config.parent))
     monkeypatch.setenv("DSS_CONFIG_FILE", str(empty_config))
+
+
+@pytest.fixture(autouse=True)
+def _all_over_httpx(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have requests that httpx is to answer from a list go there, the plain ones as well."""
+    if "httpx_mock" in request.fixturenames:
+        monkeypatch.setattr(Place, "of", lambda _url: None)
 
 
 @pytest.fixture(params=["sync", "async"])

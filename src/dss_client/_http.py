@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import httpx
 from attrs import frozen
 
+from ._connections import ConnectionFault, Connections, Place
 from ._environment import (
     Network,
     Proxy,
@@ -37,11 +38,12 @@ __all__ = [
     "HTTPResponse",
     "Headers",
     "Route",
-    "build_request",
     "is_permanent",
     "new_async_client",
     "new_client",
     "origin_of",
+    "send_async_request",
+    "send_request",
     "tls_context",
     "to_dss_error",
 ]
@@ -72,6 +74,14 @@ _PERMANENT_ERRORS = (
     UnicodeError,
     UnusableSetting,
 )
+# What the library raises for a fault of a step, and if that was its time.
+_FAULTS: dict[str, tuple[type[httpx.TransportError], type[httpx.TransportError]]] = {
+    "pool": (httpx.PoolTimeout, httpx.PoolTimeout),
+    "connect": (httpx.ConnectError, httpx.ConnectTimeout),
+    "write": (httpx.WriteError, httpx.WriteTimeout),
+    "read": (httpx.ReadError, httpx.ReadTimeout),
+    "protocol": (httpx.RemoteProtocolError, httpx.RemoteProtocolError),
+}
 _QUERY = re.compile(r"(https?://[^\s?]+\?)\S+", re.IGNORECASE)
 # What the library below says of an answer: its status is plain, its words and headers may hold what
 # was sent to get it.
@@ -227,16 +237,46 @@ def _proxy(route: Route, context: ssl.SSLContext) -> httpx.Proxy | None:
         raise UnusableSetting(f"{route.proxy} cannot be used ({error})") from None
 
 
+class _OwnClient(httpx.Client):
+    """A client for a route, with further connections for what is plain on it."""
+
+    def __init__(self, route: Route) -> None:
+        context = _trusted(route)
+        super().__init__(
+            follow_redirects=False, trust_env=False, verify=context, proxy=_proxy(route, context)
+        )
+        self._plain = Connections(context) if route.proxy is None else None
+        self._plain_headers = dict(self.headers)
+
+    def ask(
+        self, method: str, url: str, headers: dict[str, str], body: bytes | None, timeout: Timeout
+    ) -> httpx.Response | None:
+        """Return a whole answer; None if the library must be asked for it."""
+        place = Place.of(url)
+        if self._plain is None or place is None:
+            return None
+        try:
+            answer = self._plain.ask(place, method, self._plain_headers | headers, body, timeout)
+        except ConnectionFault as fault:
+            cause = fault.__cause__
+            kind = _FAULTS[fault.step][isinstance(cause, TimeoutError)]
+            raise kind(str(fault)) from cause
+        return httpx.Response(answer.status, headers=answer.headers, content=answer.content)
+
+    def close(self) -> None:
+        """Close all connections."""
+        super().close()
+        if self._plain is not None:
+            self._plain.close()
+
+
 def new_client(route: Route) -> httpx.Client:
     """Make a client for a route; it sends no credential and no cookie of its own.
 
     Raises:
         UnusableSetting: Certificates are named that cannot be read.
     """
-    context = _trusted(route)
-    return httpx.Client(
-        follow_redirects=False, trust_env=False, verify=context, proxy=_proxy(route, context)
-    )
+    return _OwnClient(route)
 
 
 def new_async_client(route: Route) -> httpx.AsyncClient:
@@ -247,7 +287,51 @@ def new_async_client(route: Route) -> httpx.AsyncClient:
     )
 
 
-def build_request(
+def send_request(
+    client: httpx.Client,
+    method: str,
+    url: str,
+    headers: dict[str, str],
+    body: bytes | None,
+    timeout: Timeout | None,
+    *,
+    whole: bool,
+) -> httpx.Response:
+    """Send a request once; the answer is still to be read, unless that is done already.
+
+    Args:
+        client: The client.
+        method: The method.
+        url: The URL.
+        headers: Sent besides those of the client.
+        body: The content.
+        timeout: Limits of time; those of the client when not given.
+        whole: The answer is wanted as a whole.
+    """
+    if whole and timeout is not None and isinstance(client, _OwnClient):
+        answer = client.ask(method, url, headers, body, timeout)
+        if answer is not None:
+            return answer
+    request = _build_request(client, method, url, headers, body, timeout)
+    return client.send(request, stream=True, follow_redirects=False)
+
+
+async def send_async_request(
+    client: httpx.AsyncClient,
+    method: str,
+    url: str,
+    headers: dict[str, str],
+    body: bytes | None,
+    timeout: Timeout | None,
+    *,
+    whole: bool,  # noqa: ARG001 - as `send_request`
+) -> httpx.Response:
+    """Send a request once, and return the answer unread; see `send_request`."""
+    request = _build_request(client, method, url, headers, body, timeout)
+    return await client.send(request, stream=True, follow_redirects=False)
+
+
+def _build_request(
     client: httpx.Client | httpx.AsyncClient,
     method: str,
     url: str,
@@ -255,7 +339,6 @@ def build_request(
     body: bytes | None,
     timeout: Timeout | None,
 ) -> httpx.Request:
-    """Return a request as the library sends it; without limits, those of the client hold."""
     limits: httpx.Timeout | None = None
     if timeout is not None:
         limits = httpx.Timeout(

@@ -417,7 +417,7 @@ class TestSecrecy:
         caplog.set_level(logging.DEBUG)
         with LocalDSS(tmp_path / "root", sample=True) as server:
             token = server.mint_token()
-            client = drive(url=server.url, options={"token": token})
+            client = drive(url=server.url, options={"token": token}, http={})
             listed = client.call("get_bundles_all", replica="aws").bundles[0]
             bundle = client.call("get_bundle", replica="aws", uuid=listed.uuid).bundle
             client.call("get_file", replica="aws", uuid=bundle.files[0].uuid)

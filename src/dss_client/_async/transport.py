@@ -32,12 +32,11 @@ from .._fork import need_process, reset_after_fork
 from .._http import (
     NETWORK_ERRORS,
     AsyncClient,
-    HTTPRequest,
     HTTPResponse,
     Route,
-    build_request,
     new_async_client,
     origin_of,
+    send_async_request,
     tls_context,
     to_dss_error,
 )
@@ -227,8 +226,7 @@ class AsyncTransport:
         started = time.monotonic()
         try:
             client, proxy = self._clients.of(attempt)
-            request = self._request(client, attempt)
-            response = await client.send(request, stream=True, follow_redirects=False)
+            response = await self._send(client, attempt, whole=False)
         except NETWORK_ERRORS as error:
             raise self._fault(error, attempt, proxy) from error
         try:
@@ -285,8 +283,7 @@ class AsyncTransport:
             delay: float | None
             try:
                 client, proxy = self._clients.of(attempt)
-                request = self._request(client, attempt)
-                response = await client.send(request, stream=True, follow_redirects=False)
+                response = await self._send(client, attempt, whole=read)
                 log_attempt(attempt, response, started)
                 if read or not response.is_success:
                     await response.aread()
@@ -309,14 +306,15 @@ class AsyncTransport:
             if delay:
                 await sleep(delay)
 
-    def _request(self, client: AsyncClient, attempt: Attempt) -> HTTPRequest:
-        return build_request(
+    async def _send(self, client: AsyncClient, attempt: Attempt, *, whole: bool) -> HTTPResponse:
+        return await send_async_request(
             client,
             attempt.method,
             attempt.url,
             dict(attempt.headers),
             attempt.body,
             self.options.timeout,
+            whole=whole,
         )
 
 

@@ -33,12 +33,11 @@ from .._fork import need_process, reset_after_fork
 from .._http import (
     NETWORK_ERRORS,
     Client,
-    HTTPRequest,
     HTTPResponse,
     Route,
-    build_request,
     new_client,
     origin_of,
+    send_request,
     tls_context,
     to_dss_error,
 )
@@ -228,8 +227,7 @@ class Transport:
         started = time.monotonic()
         try:
             client, proxy = self._clients.of(attempt)
-            request = self._request(client, attempt)
-            response = client.send(request, stream=True, follow_redirects=False)
+            response = self._send(client, attempt, whole=False)
         except NETWORK_ERRORS as error:
             raise self._fault(error, attempt, proxy) from error
         try:
@@ -286,8 +284,7 @@ class Transport:
             delay: float | None
             try:
                 client, proxy = self._clients.of(attempt)
-                request = self._request(client, attempt)
-                response = client.send(request, stream=True, follow_redirects=False)
+                response = self._send(client, attempt, whole=read)
                 log_attempt(attempt, response, started)
                 if read or not response.is_success:
                     response.read()
@@ -310,14 +307,15 @@ class Transport:
             if delay:
                 sleep(delay)
 
-    def _request(self, client: Client, attempt: Attempt) -> HTTPRequest:
-        return build_request(
+    def _send(self, client: Client, attempt: Attempt, *, whole: bool) -> HTTPResponse:
+        return send_request(
             client,
             attempt.method,
             attempt.url,
             dict(attempt.headers),
             attempt.body,
             self.options.timeout,
+            whole=whole,
         )
 
 
