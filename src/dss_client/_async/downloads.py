@@ -45,6 +45,7 @@ class AsyncDownloads(AsyncOperations):
         verify: Literal["size", "sha256"] = "sha256",
         durable: bool = True,
         clash: Literal["error", "rename", "skip"] = "error",
+        portable: bool = False,
         dry_run: bool = False,
         progress: "ProgressCallback | None" = None,
         processes: int | None = None,
@@ -77,6 +78,8 @@ class AsyncDownloads(AsyncOperations):
                 power cut leaves half a file.
             clash: What to do about names of a bundle that cannot both be files everywhere, such as
                 ``a`` and ``A``: an ``error`` before any byte, ``rename`` the later, or ``skip`` it.
+            portable: Take only names that Linux, macOS and Windows can all store, not all that this
+                system can.
             dry_run: Say in the report what would be done and why, and do nothing.
             progress: Called with each `ProgressEvent`.
             processes: Share the work among so many processes of this machine; each imports the main
@@ -110,6 +113,7 @@ class AsyncDownloads(AsyncOperations):
             verify=verify,
             durable=durable,
             clash=clash,
+            portable=portable,
             dry_run=dry_run,
             progress=progress,
             processes=processes,
@@ -146,6 +150,7 @@ class AsyncDownloads(AsyncOperations):
         verify: Literal["size", "sha256"] = "sha256",
         durable: bool = True,
         clash: Literal["error", "rename", "skip"] = "error",
+        portable: bool = False,
         dry_run: bool = False,
         progress: "ProgressCallback | None" = None,
         processes: int | None = None,
@@ -175,6 +180,8 @@ class AsyncDownloads(AsyncOperations):
                 power cut leaves half a file.
             clash: What to do about names of a bundle that cannot both be files everywhere, such as
                 ``a`` and ``A``: an ``error`` before any byte, ``rename`` the later, or ``skip`` it.
+            portable: Take only names that Linux, macOS and Windows can all store, not all that this
+                system can.
             dry_run: Say in the report what would be done and why, and do nothing.
             progress: Called with each `ProgressEvent`.
             processes: Share the work among so many processes of this machine; each imports the main
@@ -205,6 +212,7 @@ class AsyncDownloads(AsyncOperations):
             verify=verify,
             durable=durable,
             clash=clash,
+            portable=portable,
             dry_run=dry_run,
             progress=progress,
             processes=processes,
@@ -240,6 +248,7 @@ class AsyncDownloads(AsyncOperations):
         verify: Literal["size", "sha256"] = "sha256",
         durable: bool = True,
         clash: Literal["error", "rename", "skip"] = "error",
+        portable: bool = False,
         dry_run: bool = False,
         progress: "ProgressCallback | None" = None,
         processes: int | None = None,
@@ -270,6 +279,8 @@ class AsyncDownloads(AsyncOperations):
                 power cut leaves half a file.
             clash: What to do about names of a bundle that cannot both be files everywhere, such as
                 ``a`` and ``A``: an ``error`` before any byte, ``rename`` the later, or ``skip`` it.
+            portable: Take only names that Linux, macOS and Windows can all store, not all that this
+                system can.
             dry_run: Say in the report what would be done and why, and do nothing.
             progress: Called with each `ProgressEvent`.
             processes: Share the work among so many processes of this machine; each imports the main
@@ -303,6 +314,7 @@ class AsyncDownloads(AsyncOperations):
             verify=verify,
             durable=durable,
             clash=clash,
+            portable=portable,
             dry_run=dry_run,
             progress=progress,
             processes=processes,
@@ -334,6 +346,7 @@ class AsyncDownloads(AsyncOperations):
         verify: Literal["size", "sha256"] = "sha256",
         durable: bool = True,
         clash: Literal["error", "rename", "skip"] = "error",
+        portable: bool = False,
         dry_run: bool = False,
         progress: "ProgressCallback | None" = None,
         processes: int | None = None,
@@ -362,6 +375,8 @@ class AsyncDownloads(AsyncOperations):
                 power cut leaves half a file.
             clash: What to do about names of a bundle that cannot both be files everywhere, such as
                 ``a`` and ``A``: an ``error`` before any byte, ``rename`` the later, or ``skip`` it.
+            portable: Take only names that Linux, macOS and Windows can all store, not all that this
+                system can.
             dry_run: Say in the report what would be done and why, and do nothing.
             progress: Called with each `ProgressEvent`.
             processes: Share the work among so many processes of this machine; each imports the main
@@ -393,6 +408,7 @@ class AsyncDownloads(AsyncOperations):
             verify=verify,
             durable=durable,
             clash=clash,
+            portable=portable,
             dry_run=dry_run,
             progress=progress,
             processes=processes,
@@ -425,6 +441,7 @@ class AsyncDownloads(AsyncOperations):
         verify: Literal["size", "sha256"] = "sha256",
         durable: bool = True,
         clash: Literal["error", "rename", "skip"] = "error",
+        portable: bool = False,
         dry_run: bool = False,
         progress: "ProgressCallback | None" = None,
         processes: int | None = None,
@@ -455,6 +472,8 @@ class AsyncDownloads(AsyncOperations):
                 power cut leaves half a file.
             clash: What to do about names of a bundle that cannot both be files everywhere, such as
                 ``a`` and ``A``: an ``error`` before any byte, ``rename`` the later, or ``skip`` it.
+            portable: Take only names that Linux, macOS and Windows can all store, not all that this
+                system can.
             dry_run: Say in the report what would be done and why, and do nothing.
             progress: Called with each `ProgressEvent`.
             processes: Share the work among so many processes of this machine; each imports the main
@@ -486,6 +505,7 @@ class AsyncDownloads(AsyncOperations):
             verify=verify,
             durable=durable,
             clash=clash,
+            portable=portable,
             dry_run=dry_run,
             progress=progress,
             processes=processes,

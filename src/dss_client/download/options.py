@@ -83,6 +83,13 @@ class DownloadOptions:
             " it."
         },
     )
+    portable: bool = field(
+        default=False,
+        metadata={
+            "doc": "Take only names that Linux, macOS and Windows can all store, not all that this"
+            " system can."
+        },
+    )
     dry_run: bool = field(
         default=False,
         metadata={"doc": "Say in the report what would be done and why, and do nothing."},

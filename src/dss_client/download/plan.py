@@ -128,7 +128,7 @@ class _Answer:
 def _expand(answer: _Answer, rule: BundleRule, first: int, wanted: Wanted) -> Expanded:
     fqid = answer.fqid
     # All names of the bundle take part, so that the outcome does not hang on what is wanted of it.
-    targets = settle_names([file.name for file in answer.files], rule.clash)
+    targets = settle_names([file.name for file in answer.files], rule.clash, portable=rule.portable)
     tasks: list[FileTask] = [_bundle_json(fqid, answer.document, first)]
     others: list[tuple[FileTask, FileResult]] = []
     for index, (file, settled) in enumerate(zip(answer.files, targets, strict=True), first + 1):

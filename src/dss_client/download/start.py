@@ -25,6 +25,7 @@ def new_engine(source: Source | HasSource, options: DownloadOptions) -> Engine:
             replica=options.replica,
             download_dir=Path(options.download_dir),
             clash=options.clash,
+            portable=options.portable,
             ask_urls=not options.dry_run,
         ),
         limits=Limits(

@@ -28,12 +28,14 @@ class BundleRule:
         replica: The replica.
         download_dir: Where to.
         clash: What to do with names that cannot both be files.
+        portable: Take only names that every system can store.
         ask_urls: Ask for the contents' URLs along with a bundle whose directory is not there yet.
     """
 
     replica: Replica
     download_dir: Path
     clash: ClashPolicy = "error"
+    portable: bool = False
     ask_urls: bool = True
 
 
