@@ -84,6 +84,13 @@ def test_the_facades_configuration_has_no_file_of_the_user(
     assert (here / "named.json").exists()
 
 
+def test_a_path_in_the_home_is_refused(run: Run, local_dss: LocalDSS, here: Path) -> None:
+    outcome = run("download-search", "{}", "--download-dir=~/data", "--url", local_dss.url)
+    assert outcome.status == 2
+    assert "there is no home directory for '~/data': write the path in full" in outcome.err
+    assert list(here.iterdir()) == []
+
+
 def test_commands_say_that_no_login_is_there(run: Run, local_dss: LocalDSS, here: Path) -> None:
     shown = run("--json", "config", "show")
     assert shown.status == 0, shown.err

@@ -5,16 +5,21 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import re
+import shutil
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from dss_client import FQID, DSSClient, create_version
+from dss_client.download.report import StoredEntries
 from dss_client.local import LocalDSS
 from dss_client.manifest import manifest_rows, write_manifest
 from dss_client.models import BundleVersion, FileVersion
@@ -327,6 +332,37 @@ def test_options_reach_the_download(
         assert "clashes with 'READ'" in outcome.err or "clashes with 'read'" in outcome.err
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="the name is one for other systems")
+def test_a_name_may_have_to_be_portable(run: Run, empty_dss: LocalDSS, tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "lane:1.fastq").write_text("1")
+    fqid = empty_dss.load_bundle(tmp_path / "source").fqid
+    words = ("download", fqid, "--download-dir", tmp_path / "data", "--url", empty_dss.url)
+    refused = run(*words, "--portable")
+    assert refused.status == 1
+    assert "failed: 'lane:1.fastq'" in refused.err
+    assert "download without portable" in refused.err
+    assert run(*words).status == 0
+
+
+def test_the_last_line_of_a_long_download_reads_no_entries(
+    run: Run,
+    local_dss: LocalDSS,
+    bundle: BundleVersion,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(_: StoredEntries) -> NoReturn:
+        raise AssertionError("the entries are read")
+
+    monkeypatch.setattr("dss_client.download.run._IN_MEMORY", 1)
+    monkeypatch.setattr(StoredEntries, "__iter__", refuse)
+    words = ("download", bundle.uuid, "--download-dir", tmp_path, "--url", local_dss.url)
+    total = len(bundle.files) + 1
+    for state in ("downloaded", "reused"):
+        assert re.search(rf"\({total} {state}; {total} by {LINK}\), in ", run(*words).out)
+
+
 def test_processes_share_the_work(
     spawn: Spawn, local_dss: LocalDSS, bundle: BundleVersion, tmp_path: Path
 ) -> None:
@@ -343,23 +379,104 @@ def held_up(tmp_path: Path) -> Iterator[LocalDSS]:
         yield server
 
 
+INTERRUPTED = "interrupted; run the same command again to continue\n"
+
+
+def is_held_up(server: LocalDSS) -> None:
+    while not server.faults.counts[0].fired:
+        time.sleep(0.02)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
-@pytest.mark.parametrize("more", [[], ["--processes", "2"]])
+@pytest.mark.parametrize(
+    ("name", "status", "more"),
+    [
+        ("SIGINT", 130, []),
+        ("SIGTERM", 143, []),
+        ("SIGHUP", 129, []),
+        ("SIGTERM", 143, ["--processes", "2"]),
+    ],
+)
 def test_an_interrupt_says_how_to_go_on(
-    spawn: Spawn, held_up: LocalDSS, tmp_path: Path, more: list[str]
+    spawn: Spawn, held_up: LocalDSS, tmp_path: Path, name: str, status: int, more: list[str]
 ) -> None:
     words = ("download", fqids(held_up)[0], *more)
     process = spawn(*words, cwd=tmp_path, DSS_URL=held_up.url)
-    while not held_up.faults.counts[0].fired:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
+    is_held_up(held_up)
+    process.send_signal(getattr(signal, name))
     out, err = process.communicate(timeout=60)
-    message = "interrupted; run the same command again to continue\n"
-    assert (process.returncode, out, err) == (130, "", message)
+    assert (process.returncode, out, err) == (status, "", INTERRUPTED)
     held_up.faults = None
     again = spawn(*words, cwd=tmp_path, DSS_URL=held_up.url)
     assert again.communicate(timeout=60)[1] == ""
     assert again.returncode == 0
+
+
+def children_of(process: "subprocess.Popen[str]") -> list[Path]:
+    """Return the places in ``/proc`` of the processes that another has started."""
+    listed = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+    return [Path("/proc", child) for child in listed.split()]
+
+
+def is_running(place: Path) -> bool:
+    try:
+        state = place.joinpath("stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks into /proc")
+def test_no_process_outlives_the_command(spawn: Spawn, held_up: LocalDSS, tmp_path: Path) -> None:
+    words = ("download", fqids(held_up)[0], "--processes", 2)
+    process = spawn(*words, cwd=tmp_path, DSS_URL=held_up.url)
+    is_held_up(held_up)
+    children = children_of(process)
+    assert len(children) > 1
+    process.kill()
+    process.wait(timeout=60)
+    while any(map(is_running, children)):
+        time.sleep(0.02)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
+@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_may_come_to_all_processes(
+    held_up: LocalDSS, tmp_path: Path, name: str, status: int
+) -> None:
+    """As from a terminal that is closed, or a scheduler."""
+    words = ("download", fqids(held_up)[0], "--processes", "2", "--url", held_up.url)
+    with subprocess.Popen(
+        [sys.executable, "-m", "dss_client", *words],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        start_new_session=True,
+    ) as process:
+        is_held_up(held_up)
+        os.killpg(process.pid, getattr(signal, name))
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == status
+    assert INTERRUPTED in err
+
+
+@pytest.mark.skipif(shutil.which("nohup") is None, reason="needs nohup")
+def test_the_end_of_a_terminal_stays_ignored(held_up: LocalDSS, tmp_path: Path) -> None:
+    words = ("download", fqids(held_up)[0], "--url", held_up.url)
+    with subprocess.Popen(
+        ["nohup", sys.executable, "-m", "dss_client", *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+    ) as process:
+        is_held_up(held_up)
+        process.send_signal(signal.SIGHUP)
+        held_up.faults = None
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert err.endswith(INTERRUPTED)
 
 
 UUID = "00000000-0000-4000-8000-000000000000"

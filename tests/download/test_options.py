@@ -1,6 +1,9 @@
 """The options of downloads: declared once, and the same wherever they can be given."""
 
 import inspect
+import json
+import os
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -116,6 +119,18 @@ def test_processes_share_the_work_in_a_relative_directory(
     assert report.count("downloaded") == ROWS
     assert report.manifest_path == Path("data", "wanted.tsv")
     assert all(entry.path and entry.path.is_file() for entry in report.entries)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs names that are no text")
+def test_a_report_is_text_whatever_its_paths(local_dss: LocalDSS, tmp_path: Path) -> None:
+    directory = tmp_path / os.fsdecode(b"\xff")
+    with DSSClient(local_dss.url) as dss:
+        report = dss.download_search(
+            es_query={}, replica="aws", download_dir=directory, durable=False
+        )
+    for indent in (None, 2):
+        files = json.loads(report.to_json(indent=indent).encode())["files"]
+        assert all(file["path"].startswith(str(directory)) for file in files)
 
 
 async def test_an_asynchronous_client_has_processes_too(

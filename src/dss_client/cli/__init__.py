@@ -11,14 +11,13 @@ from typing import NoReturn
 __all__ = ["main"]
 
 USAGE_ERROR = 2
-INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run a command, and exit with its status.
 
     0: done; 1: some files failed, or the service refused; 2: wrong usage, or a missing extra;
-    130: interrupted.
+    130, 143, 129: ended by Ctrl-C, SIGTERM or SIGHUP.
 
     Args:
         argv: The arguments; those of the process when not given.
@@ -34,6 +33,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
             f"dss: the command line needs {needed}: pip install 'dss-client[cli]'", file=sys.stderr
         )
         sys.exit(USAGE_ERROR)
+    from .interrupts import signals_interrupt, status_of
+
     try:
         from ._app import app
         from .commands import load_commands
@@ -44,9 +45,10 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
                 stream.reconfigure(errors="backslashreplace")  # any name on any terminal
         color = False if os.environ.get("NO_COLOR") else None
         # Patterns are for the bundle's names; click would expand them to local files on Windows.
-        app.main(argv, prog_name="dss", color=color, windows_expand_args=False)
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        with signals_interrupt():
+            app.main(argv, prog_name="dss", color=color, windows_expand_args=False)
+    except KeyboardInterrupt as interrupt:
+        sys.exit(status_of(interrupt))
 
 
 def _open_closed_streams() -> None:

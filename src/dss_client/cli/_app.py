@@ -10,7 +10,7 @@ from attrs import define
 from dss_client import DSSError, InvalidArgument, InvalidVersion, __version__
 from dss_client.versions import InvalidUUID
 
-from . import INTERRUPTED
+from .interrupts import status_of
 from .output import one_line
 
 if TYPE_CHECKING:
@@ -130,9 +130,9 @@ class Command(_Common):
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
             click.echo("Interrupted.", err=True)
-            ctx.exit(INTERRUPTED)
+            ctx.exit(status_of(interrupt))
         except Exception as error:
             if ctx.ensure_object(CliContext).debug:
                 _show_trace(error)

@@ -1,11 +1,9 @@
 """The common parts of commands that download: options, progress, and the last line."""
 
 import os
-from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast, get_args, get_origin
 
 import click
@@ -13,14 +11,16 @@ from attrs import evolve, fields, fields_dict, frozen
 
 from dss_client.download.options import DownloadOptions
 
-from . import INTERRUPTED
 from ._app import CliContext
-from .output import human_size, one_line, plain, table
+from .interrupts import status_of
+from .output import echo_lines, human_size, one_line, plain, table
 from .params import replica_option
+from .paths import UserPath
 from .progress import progress_bar
 
 if TYPE_CHECKING:
     from dss_client.download import DownloadReport, FileReport
+    from dss_client.download.report import Link
 
 __all__ = [
     "download_options",
@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 EVERYTHING = ("*",)
-_LINKS = {"reflink": "reflink", "hardlink": "hard link", "copy": "copy"}
+_LINKS: "dict[Link, str]" = {"reflink": "reflink", "hardlink": "hard link", "copy": "copy"}
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -127,7 +127,7 @@ def _option(name: str) -> Decorator:
     elif float in kinds:
         kind, metavar = click.FloatRange(min=least), "S"
     elif os.PathLike[str] in kinds:
-        kind, metavar = click.Path(file_okay=False, path_type=Path), "DIR"
+        kind, metavar = UserPath(directory=True), "DIR"
     else:
         kind, metavar = click.STRING, "I/N"
     shown = default not in {None, ""}
@@ -209,9 +209,9 @@ def resumable() -> Generator[None]:
     """
     try:
         yield
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         click.echo("interrupted; run the same command again to continue", err=True)
-        raise click.exceptions.Exit(INTERRUPTED) from None
+        raise click.exceptions.Exit(status_of(interrupt)) from None
 
 
 def refuse_failures(report: "DownloadReport") -> None:
@@ -233,8 +233,8 @@ def summary(report: "DownloadReport") -> str:
         for state in ("downloaded", "reused", "skipped")
         if report.count(state)
     ]
-    links: Counter[str | None] = Counter(entry.link for entry in report.entries)
-    ways = [f"{links[link]:,} by {word}" for link, word in _LINKS.items() if links[link]]
+    links = {word: report.count_links(link) for link, word in _LINKS.items()}
+    ways = [f"{count:,} by {word}" for word, count in links.items() if count]
     details = "; ".join(", ".join(part) for part in (states, ways) if part)
     text = f"{report.files_done:,} files, {human_size(report.bytes_done)}"
     return f"{text} ({details})" if details else text
@@ -291,6 +291,5 @@ def finish(
     from dss_client.download.lines import report_lines
 
     text = _text(report, dry_run=options.dry_run, verbose=verbose, ending=ending)
-    for line in report_lines(report) if cli.as_json else text:
-        click.echo(line)
+    echo_lines(report_lines(report) if cli.as_json else text)
     refuse_failures(report)

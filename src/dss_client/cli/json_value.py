@@ -2,10 +2,11 @@
 
 import json
 import sys
-from pathlib import Path
 from typing import cast
 
 import click
+
+from .paths import expanded
 
 __all__ = ["json_object", "json_objects"]
 
@@ -46,7 +47,7 @@ def _read(value: str) -> object:
     elif value.startswith("@"):
         source = f"{value[1:]}: "
         try:
-            text = Path(value[1:]).read_text(encoding="utf-8")
+            text = expanded(value[1:]).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise click.BadParameter(f"{value[1:]} cannot be read: {error}") from error
     try:

@@ -1,14 +1,17 @@
 """What commands print: one JSON document, or short aligned text."""
 
 import json
-import unicodedata
+import re
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 import click
 
-__all__ = ["emit", "human_size", "one_line", "plain", "table"]
+__all__ = ["echo_lines", "emit", "human_size", "one_line", "plain", "table"]
 
 _STEP = 1000
+_BATCH = 1000
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def emit(document: object, lines: Iterable[str], *, as_json: bool) -> None:
@@ -22,15 +25,19 @@ def emit(document: object, lines: Iterable[str], *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(document, indent=2))
         return
-    for line in lines:
-        click.echo(line)
+    echo_lines(lines)
+
+
+def echo_lines(lines: Iterable[str]) -> None:
+    """Print lines on standard output, many at once: each call flushes."""
+    left = iter(lines)
+    while batch := list(islice(left, _BATCH)):
+        click.echo("\n".join(batch))
 
 
 def plain(text: str) -> str:
     """Return a text without control characters: names from a service must not steer a terminal."""
-    return "".join(
-        repr(letter)[1:-1] if unicodedata.category(letter) == "Cc" else letter for letter in text
-    )
+    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def one_line(text: str) -> str:

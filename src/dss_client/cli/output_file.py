@@ -3,12 +3,13 @@
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import BinaryIO
 
 import click
 
 from dss_client._files import replacing
+
+from .paths import expanded
 
 __all__ = ["written_to"]
 
@@ -33,7 +34,7 @@ def written_to(name: str | None, *, raw: bool = False) -> Generator[BinaryIO]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    target = Path(str(name))
+    target = expanded(str(name))
     if target.is_dir():
         raise click.UsageError(f"{target} is a directory: name a file")
     with replacing(target, durable=False) as file:

@@ -1,10 +1,8 @@
 """Parameters that several commands share."""
 
 import json
-import os
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, TypeVar, cast, get_args
 
 import click
@@ -12,6 +10,8 @@ from attrs import frozen
 
 from dss_client.types import Replica
 from dss_client.versions import FQID, InvalidUUID, InvalidVersion, normal_uuid, parse_version
+
+from .paths import UserPath, expanded
 
 __all__ = [
     "BundleId",
@@ -29,19 +29,17 @@ F = TypeVar("F", bound=Callable[..., Any])
 _STDIN = "-"
 
 
-class RootPath(click.Path):
+class RootPath(UserPath):
     """Where an embedded DSS has its data: a directory, or a URL that stays text."""
 
     def __init__(self) -> None:
-        super().__init__(file_okay=False, path_type=Path)
+        super().__init__(directory=True)
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Path | str:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path or the URL."""
         if isinstance(value, str) and "://" in value:
             return value
-        return Path(os.fsdecode(super().convert(value, param, ctx)))
+        return super().convert(value, param, ctx)
 
 
 @frozen
@@ -149,7 +147,7 @@ def _query_text(text: str) -> tuple[str, str]:
         return "standard input", sys.stdin.read()
     if not text.startswith("@"):
         return "the query", text
-    path = Path(text[1:])
+    path = expanded(text[1:])
     try:
         return str(path), path.read_text(encoding="utf-8")
     except OSError as error:

@@ -1,6 +1,5 @@
 """Results of operations as JSON: pages one by one, or put together."""
 
-import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, cast
@@ -8,6 +7,7 @@ from typing import Any, cast
 from attrs import define, field
 from pydantic import BaseModel
 
+from dss_client._json import json_text
 from dss_client._model import HeaderModel
 
 __all__ = ["PagedResult", "merged", "plain", "plain_json"]
@@ -26,7 +26,7 @@ def plain(value: object) -> Any:
 
 def plain_json(value: object, *, one_line: bool) -> str:
     """Return a result as a JSON text."""
-    return json.dumps(plain(value), indent=None if one_line else 2, ensure_ascii=False)
+    return json_text(plain(value), indent=None if one_line else 2)
 
 
 @define

@@ -1,9 +1,10 @@
 """The result of a comparison with a deployment."""
 
-import json
 from pathlib import Path
 
 from attrs import frozen
+
+from dss_client._json import json_text
 
 from .compare import Change
 
@@ -54,7 +55,7 @@ class SpecificationReport:
 
     def to_json(self, *, indent: int | None = 2) -> str:
         """Return it as a JSON text."""
-        return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False)
+        return json_text(self.to_dict(), indent=indent)
 
     def __str__(self) -> str:
         if self.same:

@@ -9,6 +9,7 @@ import marshal
 import os
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from itertools import islice
@@ -286,13 +287,17 @@ class Ledger:
     # Results
 
     def totals(self) -> Totals:
-        """Return numbers of files and bytes by state."""
-        sql = "SELECT state, count(*), sum(size) FROM files GROUP BY state"
-        rows = list(self._each(sql))
-        return Totals(
-            {str(state): _int(count) for state, count, _ in rows},
-            {str(state): _int(size) for state, _, size in rows},
-        )
+        """Return numbers of files and bytes by state, and of files by link."""
+        files: Counter[str] = Counter()
+        sizes: Counter[str] = Counter()
+        links: Counter[str] = Counter()
+        sql = "SELECT state, link, count(*), sum(size) FROM files GROUP BY state, link"
+        for state, link, count, size in self._each(sql):
+            files[str(state)] += _int(count)
+            sizes[str(state)] += _int(size)
+            if link is not None:
+                links[str(link)] += _int(count)
+        return Totals(files, sizes, links)
 
     def listed_bytes(self) -> int:
         """Return the bytes of all rows of the manifest."""

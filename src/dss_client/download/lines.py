@@ -1,7 +1,8 @@
 """A report as JSON text, line by line: that of a million files need not be in memory at once."""
 
-import json
 from collections.abc import Iterator
+
+from dss_client._json import json_text
 
 from .report import DownloadReport
 
@@ -10,10 +11,10 @@ __all__ = ["report_lines"]
 
 def report_lines(report: DownloadReport) -> Iterator[str]:
     """Yield a report as lines of one JSON document: its totals, then a line for each file."""
-    head = json.dumps({**report.totals(), "files": []}, ensure_ascii=False)
+    head = json_text({**report.totals(), "files": []})
     yield head.removesuffix("]}")
     last = len(report.entries) - 1
     for index, entry in enumerate(report.entries):
-        text = json.dumps(entry.to_dict(), ensure_ascii=False)
+        text = json_text(entry.to_dict())
         yield text if index == last else f"{text},"
     yield "]}"

@@ -1,6 +1,5 @@
 """The report of a download, file by file."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any, Literal, Protocol, Self, overload
 
 from attrs import field, frozen
 
+from dss_client._json import json_text
 from dss_client.errors import DSSError
 from dss_client.versions import FQID
 
@@ -95,20 +95,24 @@ class Entries(Protocol):
 
 @frozen
 class Totals:
-    """Numbers of files, and of their bytes, by state."""
+    """Numbers of files, and of their bytes, by state; and of files by their link."""
 
     files: Mapping[str, int]
     bytes: Mapping[str, int]
+    links: Mapping[str, int]
 
     @classmethod
     def of(cls, entries: Iterable[FileReport]) -> "Totals":
         """Count reports."""
         files: Counter[str] = Counter()
         size: Counter[str] = Counter()
+        links: Counter[str] = Counter()
         for entry in entries:
             files[entry.state] += 1
             size[entry.state] += entry.size
-        return cls(files, size)
+            if entry.link is not None:
+                links[entry.link] += 1
+        return cls(files, size, links)
 
 
 class StoredEntries(Sequence[FileReport]):
@@ -171,6 +175,10 @@ class DownloadReport:
     def count(self, state: State) -> int:
         """Return the number of files in a given state."""
         return self._totals.files.get(state, 0)
+
+    def count_links(self, link: Link) -> int:
+        """Return the number of files that came from the store in a given way."""
+        return self._totals.links.get(link, 0)
 
     @property
     def failed(self) -> tuple[FileReport, ...]:
@@ -239,7 +247,7 @@ class DownloadReport:
 
     def to_json(self, *, indent: int | None = 2) -> str:
         """Return the report as a JSON text."""
-        return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False)
+        return json_text(self.to_dict(), indent=indent)
 
 
 class DownloadError(DSSError, ExceptionGroup[FileDownloadError]):

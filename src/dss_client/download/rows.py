@@ -155,6 +155,7 @@ class ListedFiles(_Listed):
         return Totals(
             _plus(known.files, "reused", self._there),
             _plus(known.bytes, "reused", self._there_bytes),
+            known.links,
         )
 
     def reports(self, state: State | None = None) -> Iterator[FileReport]:

@@ -1,11 +1,12 @@
 """What `dss verify` and `dss gc` find in a download directory."""
 
-import json
 from pathlib import Path
 from typing import Any, Literal
 
 import attrs
 from attrs import field, frozen
+
+from dss_client._json import json_text
 
 __all__ = ["Fault", "FaultKind", "Garbage", "GarbageKind", "GarbageReport", "VerifyReport"]
 
@@ -72,8 +73,7 @@ class VerifyReport:
 
     def to_json(self, *, indent: int | None = 2) -> str:
         """Return the report as a JSON text; what has no UTF-8 in a path is escaped."""
-        text = json.dumps(self.to_dict(), indent=indent, ensure_ascii=False)
-        return text.encode(errors="backslashreplace").decode()
+        return json_text(self.to_dict(), indent=indent)
 
 
 @frozen

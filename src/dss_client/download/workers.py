@@ -15,6 +15,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _ENDED = 128 + signal.SIGTERM
+_PATIENCE = 10  # seconds that a process has to end
 
 
 class _Pool(ProcessPoolExecutor):
@@ -42,8 +43,12 @@ def worker_processes(count: int) -> Generator[Executor]:
         yield pool
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
-        for child in set(active_children()) - others:
+        children = set(active_children()) - others
+        for child in children:
             child.terminate()
+        for child in children:
+            child.join(_PATIENCE)
+            child.kill()
         raise
     finally:
         pool.shutdown()

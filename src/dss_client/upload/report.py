@@ -1,10 +1,10 @@
 """The result of an upload."""
 
-import json
 from typing import Literal
 
 from attrs import asdict, frozen
 
+from dss_client._json import json_text
 from dss_client.types import Replica
 from dss_client.versions import FQID
 
@@ -93,4 +93,4 @@ class UploadReport:
 
     def to_json(self, *, indent: int | None = 2) -> str:
         """Return the report as a JSON text."""
-        return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False)
+        return json_text(self.to_dict(), indent=indent)

@@ -15,6 +15,7 @@ from .._app import CliContext, app, pass_cli_context
 from ..downloads import refuse_failures, run_download, summary
 from ..local_extra import local_dss
 from ..output import emit, plain
+from ..paths import UserPath
 from ..tree import tree
 from ..verified import refuse_faults
 
@@ -53,7 +54,7 @@ with LocalDSS(sample=True) as server, DSSClient(server.url) as dss:
 @click.option(
     "--dir",
     "directory",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=UserPath(directory=True),
     default=Path("dss-demo"),
     show_default=True,
     metavar="DIR",

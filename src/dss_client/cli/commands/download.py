@@ -29,6 +29,7 @@ from ..params import (
     collection_argument,
     query_argument,
 )
+from ..paths import UserPath
 
 if TYPE_CHECKING:
     from dss_client import DSSClient
@@ -98,7 +99,7 @@ def _pinned(client: "DSSClient", bundle: BundleId, options: DownloadOptions) -> 
 @app.command("download-manifest")
 @click.option(
     "--manifest",
-    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+    type=UserPath(exists=True, file=True, dash=True),
     required=True,
     metavar="TSV",
     help="The manifest: a tab-separated list of files, also as .gz; - reads standard input.",

@@ -9,6 +9,7 @@ import click
 
 from .._app import CliContext, app, pass_cli_context
 from ..output import emit, human_size, one_line, plain, table
+from ..paths import UserPath
 
 if TYPE_CHECKING:
     from dss_client.download import GarbageReport
@@ -23,10 +24,10 @@ _HINT = "Contents of downloads with the layout none stay if you name their manif
 
 
 @app.command()
-@click.argument("directory", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("directory", metavar="DIR", type=UserPath(directory=True))
 @click.option(
     "--keep",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=UserPath(exists=True, file=True),
     multiple=True,
     metavar="TSV",
     help="Keep what this manifest lists; may be repeated.",

@@ -7,12 +7,13 @@ import click
 from .._app import CliContext, app, pass_cli_context
 from ..local_extra import local_dss
 from ..output import emit
+from ..paths import UserPath
 
 
 @app.command()
 @click.option(
     "--root",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=UserPath(exists=True, directory=True),
     required=True,
     metavar="DIR",
     help="Directory that holds the data of the DSS.",

@@ -21,6 +21,7 @@ from .._app import CliContext, app, pass_cli_context
 from ..local_extra import local_dss
 from ..output import emit
 from ..params import RootPath, replica_option
+from ..paths import UserPath, expanded
 
 if TYPE_CHECKING:
     from dss_client.local import LocalDSS
@@ -39,9 +40,10 @@ def _source_buckets(
     sources: dict[str, Path] = {}
     for value in values:
         bucket, _, directory = value.partition("=")
-        if not (bucket and directory and Path(directory).is_dir()):
+        path = expanded(directory)
+        if not (bucket and directory and path.is_dir()):
             raise click.BadParameter(f"{value!r} is not BUCKET=DIR with a directory that exists")
-        sources[bucket] = Path(directory)
+        sources[bucket] = path
     return sources
 
 
@@ -67,13 +69,13 @@ def _source_buckets(
 @click.option("--sample", is_flag=True, help="Add three small bundles to try things with.")
 @click.option(
     "--faults",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=UserPath(exists=True, file=True),
     metavar="FILE",
     help="Make requests go wrong as this JSON file says; SIGHUP reads it again.",
 )
 @click.option(
     "--token-file",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=UserPath(file=True),
     metavar="FILE",
     help="Write a token for all operations there, good while this runs; for DSS_TOKEN.",
 )
@@ -213,7 +215,7 @@ def _on_signals(*numbers: signal.Signals) -> Generator[threading.Event]:
 
 
 @app.command()
-@click.argument("src", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("src", type=UserPath(exists=True, directory=True))
 @click.option(
     "--root",
     type=RootPath(),

@@ -12,6 +12,7 @@ from .._app import CliContext, app, pass_cli_context
 from ..downloads import resumable
 from ..output import emit, human_size, plain, table
 from ..params import replica_option
+from ..paths import UserPath
 from ..progress import progress_bar
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @app.command()
-@click.argument("src_dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("src_dir", type=UserPath(exists=True, directory=True))
 @replica_option
 @click.option(
     "--staging-bucket",
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--staging-dir",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=UserPath(exists=True, directory=True),
     metavar="DIR",
     help="Directory that stands for the bucket, as of dss serve --source BUCKET=DIR.",
 )

@@ -8,6 +8,7 @@ import click
 
 from .._app import CliContext, app, pass_cli_context
 from ..output import emit, human_size, plain
+from ..paths import UserPath
 from ..progress import progress_bar
 from ..verified import refuse_faults
 
@@ -18,10 +19,10 @@ _SHOWN = 20
 
 
 @app.command()
-@click.argument("directory", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("directory", metavar="DIR", type=UserPath(directory=True))
 @click.option(
     "--manifest",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=UserPath(exists=True, file=True),
     metavar="TSV",
     help="Check only what this manifest lists.",
 )
