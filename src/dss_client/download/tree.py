@@ -4,28 +4,36 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 from attrs import frozen
 
+from dss_client.errors import DSSError
 from dss_client.transfer.names import BUNDLE_JSON, Settled, settle_names
 from dss_client.versions import UUID_FORM
 
 __all__ = [
     "BadDescription",
     "BundleDirectory",
+    "DirectoryError",
     "ListedFile",
     "bundle_directories",
     "collection_directories",
     "files_below",
+    "readable",
     "stored_contents",
 ]
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _BUNDLE = re.compile(rf"{UUID_FORM}\.[0-9-]{{10}}T[0-9]{{6}}\.[0-9]{{6}}Z")
 _COLLECTION = re.compile(rf"collection-{UUID_FORM}")
+
+
+class DirectoryError(DSSError):
+    """A download directory, or a part of it, that cannot be read."""
 
 
 class BadDescription(ValueError):
@@ -98,7 +106,7 @@ def _directories(root: Path, name: re.Pattern[str]) -> Iterator[Path]:
     return map(root.joinpath, sorted(found))
 
 
-def files_below(folder: Path) -> Iterator[Path]:
+def files_below(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
     """Yield all entries below a directory that are not directories; also links.
 
     Raises:
@@ -107,15 +115,32 @@ def files_below(folder: Path) -> Iterator[Path]:
     for base, folders, names in os.walk(folder, onerror=_refuse):
         folders.sort()
         for name in sorted(names):
-            yield Path(base, name)
+            path = Path(base, name)
+            try:
+                status = path.lstat()
+            except FileNotFoundError:
+                continue  # it has just gone
+            yield path, status
 
 
-def stored_contents(store: Path) -> Iterator[tuple[Path, str | None]]:
+def stored_contents(store: Path) -> Iterator[tuple[Path, str | None, os.stat_result]]:
     """Yield the files of a store: each path, and its sha256, if it is a content."""
-    for path in files_below(store):
+    for path, status in files_below(store):
         name = path.name
         at_home = path.parts[-3:-1] == (name[:2], name[2:6])
-        yield path, name if at_home and _SHA256.fullmatch(name) else None
+        yield path, name if at_home and _SHA256.fullmatch(name) else None, status
+
+
+@contextmanager
+def readable(root: Path) -> Generator[None]:
+    """Raise what the file system refuses as a `DirectoryError`."""
+    try:
+        yield
+    except OSError as error:
+        place = error.filename or root
+        raise DirectoryError(
+            f"{place} cannot be read: {error.strerror}; make it readable and run again"
+        ) from error
 
 
 def _refuse(error: OSError) -> None:
