@@ -344,8 +344,9 @@ class ManifestReader:
                     records.append((number, text.split("\t"), text))
                 continue
             first, whole = number, line
-            while (end := next(_CELLS.finditer(text)).end()) < len(text):
-                column = len(_cells(text[:end])) - 1
+            while not _is_whole(cells := _EACH_CELL.findall(text), text):
+                end = next(_CELLS.finditer(text)).end()
+                column = len(_EACH_CELL.findall(text[:end])) - 1
                 if text[end] != '"':
                     raise self._bad_cell(first, column, "text follows its closing quote")
                 if len(text) - end > MAX_CELL:
@@ -357,7 +358,7 @@ class ManifestReader:
                 number += 1
                 whole += more
                 text = whole.rstrip("\r\n")
-            records.append((first, _cells(text), text))
+            records.append((first, list(map(_unquoted, cells)), text))
         return records
 
     def _bad_cell(self, number: int, index: int, reason: str) -> ManifestError:
@@ -401,13 +402,14 @@ class ManifestReader:
 
     def _checked(self, records: list[_Record]) -> list[RawRow]:
         width = len(self.columns)
+        complete = set(COLUMNS) <= set(self.columns)
         checked: list[RawRow] = []
         bundle = version = ""
         for record in records:
             _, cells, text = record
             if len(cells) != width or len(text) > MAX_CELL or not text.isascii():
                 self._check_cells(record)
-            picked = self._pick([*cells, ""])
+            picked = self._pick(cells if complete else [*cells, ""])
             uuid, bundle_version, name, file, file_version, sha256, size = picked
             if not (
                 name
@@ -494,10 +496,16 @@ def _cells(text: str) -> list[str]:
     """Return the cells of a row's text."""
     if '"' not in text:
         return text.split("\t")
-    return [
-        cell[1:-1].replace('""', '"') if cell.startswith('"') else cell
-        for cell in _EACH_CELL.findall(text)
-    ]
+    return list(map(_unquoted, _EACH_CELL.findall(text)))
+
+
+def _is_whole(cells: list[str], text: str) -> bool:
+    """Tell whether cells as they are written are all of a text."""
+    return len("\t".join(cells)) == len(text)
+
+
+def _unquoted(cell: str) -> str:
+    return cell[1:-1].replace('""', '"') if cell.startswith('"') else cell
 
 
 def row_text(cells: Sequence[str]) -> str:
