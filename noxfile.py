@@ -7,6 +7,8 @@ nox -s schemathesis  the specification's own questions to the embedded DSS
 nox -s compat        the tests on every supported Python that is installed
 nox -s lowest        the tests on the lowest versions that pyproject.toml allows: some minutes, so
                      that it is no part of a plain `nox`
+nox -s lab           the long forms of the tests of downloads that fail or are killed at any moment:
+                     an hour, so that it is no part of a plain `nox`
 nox -s bench         figures of the embedded DSS and of imports; a report, not a gate
 nox -s downloads     figures of downloads, for benchmarks/RESULTS.md; the same
 """
@@ -102,6 +104,15 @@ def tests(session: nox.Session) -> None:
     session.env["COVERAGE_FILE"] = str(Path(".nox", ".coverage").absolute())
     arguments = session.posargs or ["-n", "auto", "--cov", f"--cov-fail-under={COVERAGE}"]
     session.run("pytest", *arguments)
+
+
+@nox.session
+def lab(session: nox.Session) -> None:
+    """Fail and kill downloads at any moment, many times; the short forms are among the tests."""
+    session.install("-e", ".[all]", *group("test"))
+    session.env["DSS_LAB"] = "1"
+    modules = [f"tests/download/test_{name}.py" for name in ("every_call", "at_any_moment")]
+    session.run("pytest", *modules, *session.posargs)
 
 
 @nox.session(python=PYTHONS)

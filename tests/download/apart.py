@@ -47,6 +47,7 @@ class Ended:
         states: What became of each file.
         downloaded: Bytes downloaded.
         calls: How often each call of the system was used below the directory.
+        trace: Those calls and their (second) paths, in their order.
     """
 
     error: str = ""
@@ -56,6 +57,7 @@ class Ended:
     states: Mapping[str, str]
     downloaded: int
     calls: Mapping[str, int]
+    trace: Sequence[tuple[str, str]]
 
     @property
     def ok(self) -> bool:
@@ -143,6 +145,7 @@ def ended(function: Callable[[], DownloadReport]) -> Ended:
         states={each.name: each.state for each in entries},
         downloaded=0 if report is None else report.bytes_downloaded,
         calls=dict(BREAKS.counts),
+        trace=tuple(BREAKS.trace),
     )
 
 
@@ -170,9 +173,12 @@ class Running(Generic[T]):
     out: Path
 
     def kill(self, number: int = signal.SIGKILL) -> None:
-        """Send the process a signal, unless it has ended."""
+        """Send the process a signal, unless it has ended; kill also those it has started."""
         with suppress(ProcessLookupError):
             os.kill(self.pid, number)
+        if number == signal.SIGKILL:
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, number)
 
     @property
     def runs(self) -> bool:
@@ -197,7 +203,7 @@ class Running(Generic[T]):
             time.sleep(0.002)
         return not self.runs
 
-    def result(self, seconds: float = 10) -> T:
+    def result(self, seconds: float = 15) -> T:
         """Wait for the end, and return what the function returned, or raise what it raised.
 
         Raises:
@@ -219,15 +225,20 @@ class Running(Generic[T]):
 class Apart:
     """Starts functions in processes of their own; they must be importable."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **environment: str) -> None:
         self._folder = folder
+        self._environment = environment
         self._number = 0
         self._process: subprocess.Popen[bytes]
 
     def __enter__(self) -> Self:
         command = [sys.executable, "-m", "tests.download.forked"]
         self._process = subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            command,
+            cwd=ROOT,
+            env={**os.environ, **self._environment},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
         )
         return self
 

@@ -7,16 +7,22 @@ function, so that a download in a process of its own takes milliseconds. What it
 
 import builtins
 import errno
+import fcntl
 import io
 import os
 import pickle
+import platform
 import signal
+import socket
 import sqlite3
 import sys
+import tempfile
 import threading
+import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from importlib import import_module
 from pathlib import Path
@@ -25,12 +31,28 @@ from typing import IO, Any
 from attrs import frozen
 
 CALLS = (
-    *("open", "read", "pread", "write", "pwrite", "writev", "pwritev", "sendfile"),
+    *(
+        "open",
+        "read",
+        "pread",
+        "readv",
+        "preadv",
+        "write",
+        "pwrite",
+        "writev",
+        "pwritev",
+        "sendfile",
+    ),
     *("copy_file_range", "posix_fallocate", "ftruncate", "truncate", "fsync", "fdatasync"),
     *("stat", "lstat", "fstat", "scandir", "listdir", "mkdir", "rmdir", "unlink", "remove"),
     *("rename", "replace", "link", "symlink", "utime", "chmod"),
 )
-"""What can fail of module `os`; ``open``, ``read`` and ``write`` are also those of file objects."""
+"""What can fail of module `os`; ``open``, ``read`` and ``write`` are also those of file objects.
+
+To open a file that may be written to counts as ``create``, too.
+"""
+
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
 @frozen
@@ -39,10 +61,11 @@ class Break:
 
     Attributes:
         call: Its name in module `os`.
-        error: Name of the error.
+        error: Name of the error, or of an exception; empty: it only takes its time.
         below: Only for paths that hold this text.
         first: The first use that fails, from 1.
         last: The last one; None: all from the first on.
+        seconds: It takes so long.
     """
 
     call: str
@@ -50,6 +73,7 @@ class Break:
     below: str = ""
     first: int = 1
     last: int | None = None
+    seconds: float = 0
 
 
 class Breaks:
@@ -59,6 +83,7 @@ class Breaks:
         self.all: list[Break] = []
         self.below: str | None = None
         self.counts: Counter[str] = Counter()
+        self.trace: list[tuple[str, str]] = []
         self._hits: Counter[int] = Counter()
         self._lock = threading.Lock()
 
@@ -69,18 +94,33 @@ class Breaks:
         paths = [path_of(argument, folder) for argument in arguments[:2]]
         if not any(self.below in path for path in paths):
             return
+        hit: Break | None = None
         with self._lock:
             self.counts[call] += 1
+            self.trace.append((call, [path for path in paths if path][-1]))
             for number, each in enumerate(self.all):
                 if each.call != call or not any(each.below in path for path in paths):
                     continue
                 self._hits[number] += 1
                 if each.first <= self._hits[number] <= (each.last or sys.maxsize):
-                    code = getattr(errno, each.error)
-                    raise OSError(code, os.strerror(code), paths[0])
+                    hit = each
+        if hit is not None:
+            time.sleep(hit.seconds)
+            if hit.error:
+                raise error_of(hit.error, paths[0])
 
 
 BREAKS = Breaks()
+ELSEWHERE: dict[str, str] = {}  # what is opened instead of some paths
+
+
+def error_of(name: str, path: str) -> BaseException:
+    """Return an error of the system, or another exception."""
+    if hasattr(builtins, name):
+        kind: type[BaseException] = getattr(builtins, name)
+        return kind("injected")
+    code: int = getattr(errno, name)
+    return OSError(code, os.strerror(code), path)
 
 
 def path_of(argument: object, folder: object) -> str:
@@ -102,6 +142,8 @@ def breakable(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     def wrapper(*arguments: Any, **options: Any) -> Any:
         folder = options.get("dir_fd", options.get("dst_dir_fd"))
+        if name == "open" and arguments[1] & WRITING:
+            BREAKS.met("create", arguments[:1], folder)
         BREAKS.met(name, arguments, folder)
         return function(*arguments, **options)
 
@@ -125,11 +167,29 @@ class Raw(io.FileIO):
         return super().readinto(buffer)
 
 
+def set_up_full_sync() -> None:
+    """Have the system know `fcntl.F_FULLFSYNC`, as macOS does; its use is counted by that name."""
+    number = 51
+    plain = fcntl.fcntl
+
+    def wrapper(descriptor: Any, command: int, argument: Any = 0) -> Any:
+        if command == number:
+            file = descriptor if isinstance(descriptor, int) else descriptor.fileno()
+            BREAKS.met("F_FULLFSYNC", (file,))
+            return 0
+        return plain(descriptor, command, argument)
+
+    fcntl.F_FULLFSYNC = number  # type: ignore[attr-defined]  # of macOS
+    fcntl.fcntl = wrapper
+
+
 def set_up() -> None:
     """Have calls of the system fail where `BREAKS` says so, also those of ``open``."""
     for name in CALLS:
         if hasattr(os, name):
             setattr(os, name, breakable(name, getattr(os, name)))
+    if "F_FULLFSYNC" in os.environ:
+        set_up_full_sync()
     plain = io.open
 
     def opened(
@@ -137,6 +197,9 @@ def set_up() -> None:
     ) -> IO[Any]:
         if isinstance(file, int) or "opener" in named or len(rest) > 4:
             return plain(file, mode, buffering, *rest, **named)
+        file = ELSEWHERE.get(str(file), file)
+        if set(mode) & set("wax+"):
+            BREAKS.met("create", (file,))
         BREAKS.met("open", (file,))
         if "b" not in mode:
             return plain(file, mode, buffering, *rest, **named)
@@ -153,6 +216,17 @@ def set_up() -> None:
 def break_calls(below: Path, *breaks: Break) -> None:
     """Have calls fail, of those for paths below a directory."""
     BREAKS.below, BREAKS.all = str(below), list(breaks)
+
+
+def on_host(name: str) -> None:
+    """Let this process be on another host, of another boot."""
+    plain = os.uname()
+    boot = Path(tempfile.mkdtemp(), "boot")
+    boot.write_text(name)
+    ELSEWHERE["/proc/sys/kernel/random/boot_id"] = str(boot)
+    socket.gethostname = lambda: name
+    os.uname = lambda: os.uname_result((plain[0], name, *plain[2:]))
+    vars(platform)["_uname_cache"] = None
 
 
 def limit_threads(most: int) -> None:
@@ -180,13 +254,18 @@ def limit_databases(below: Path, pages: int) -> None:
     sqlite3.connect = limited  # type: ignore[assignment]  # an overloaded function
 
 
-def limit_room(free: int) -> None:
-    """Let the disk have only so many free bytes."""
+def limit_room(folder: Path, free: int) -> None:
+    """Let the disk have only so many free bytes, less what the files of a directory take."""
     plain = os.statvfs
 
     def limited(path: Any) -> Any:
         found = list(plain(path))
-        found[3] = found[4] = free // found[1]
+        inodes: dict[int, int] = {}
+        for each in folder.rglob("*"):
+            with suppress(FileNotFoundError):
+                inodes[each.lstat().st_ino] = each.lstat().st_size
+        found[1] = 1
+        found[3] = found[4] = max(0, free - sum(inodes.values()))
         return os.statvfs_result(found)
 
     os.statvfs = limited
@@ -208,6 +287,7 @@ def serve() -> None:
 def work(job: bytes) -> None:
     """Call a function, leave its result in a file, and end."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.setpgid(0, 0)
     out, function, arguments, options = pickle.loads(job)
     for number, suffix in ((1, "stdout"), (2, "stderr")):
         os.dup2(os.open(f"{out}.{suffix}", os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600), number)

@@ -230,7 +230,7 @@ def test_a_request_that_is_sent_in_parts(
     running = apart.start(
         download, wire.url, bundle.fqid, tmp_path, before=send_little, http=way.http
     )
-    assert running.result(5).ok
+    assert running.result(12).ok
     assert len(wire.asked) == 3
 
 

@@ -66,7 +66,7 @@ class Content:
     Attributes:
         body: The bytes.
         sha256: The checksum that the service says; that of the bytes when None.
-        origin: Where it is; this storage when None.
+        origin: Where it is; at this storage when None.
     """
 
     body: bytes
@@ -140,8 +140,11 @@ class Wire:
         script: Answers requests for contents; `serve` does it right.
         api: Answers requests to the service; where it yields nothing, the right answer follows.
         stored: Contents by the uuids of their files.
+        bundles: Bundles by their uuids.
+        origins: Where contents are that are not at this storage, by the uuids of their files.
         found: What a search finds: all bundles.
         page: Files of a bundle, or bundles of a search, that one answer has.
+        presigns: Whether a bundle's answer has URLs where they are asked for.
         host: What URLs name it.
         asked: The requests for contents, in their order.
         asked_api: The requests to the service.
@@ -153,10 +156,12 @@ class Wire:
     api: Script | None = None
     stored: dict[str, Content] = Factory(dict)
     bundles: dict[str, Bundle] = Factory(dict)
+    origins: dict[str, str] = Factory(dict)
     found: list[str] = Factory(list)
     asked: list[Asked] = Factory(list)
     asked_api: list[Asked] = Factory(list)
     page: int = 500
+    presigns: bool = True
     host: str = "127.0.0.1"
     sent: int = 0
     most: int = 0
@@ -197,6 +202,8 @@ class Wire:
             stored = content if isinstance(content, Content) else Content(content)
             uuid = str(uuid4())
             self.stored[uuid] = stored
+            if stored.origin is not None:
+                self.origins[uuid] = stored.origin
             described = {
                 "name": name,
                 "uuid": uuid,
@@ -300,6 +307,10 @@ class Wire:
                 yield first
                 yield from steps
                 return
+        yield from self.right(asked)
+
+    def right(self, asked: Asked) -> Iterator[Step]:
+        """Answer a request to the service as it should be."""
         _, _, kind, *rest = asked.path.split("/")
         if kind == "search":
             yield self._hits(asked)
@@ -312,12 +323,12 @@ class Wire:
 
     def url_of(self, uuid: str, turn: int = 0) -> str:
         """Return a presigned URL of a content."""
-        return f"{self.stored[uuid].origin or self.origin}/{uuid}?X-Amz-Signature={turn}"
+        return f"{self.origins.get(uuid, self.origin)}/{uuid}?X-Amz-Signature={turn}"
 
     def _page(self, bundle: Bundle, asked: Asked) -> bytes:
         start = int(asked.query.get("token", 0))
         files = [dict(file) for file in bundle.files[start : start + self.page]]
-        if asked.query.get("presignedurls") == "true":
+        if self.presigns and asked.query.get("presignedurls") == "true":
             for file in files:
                 file["url"] = self.url_of(file["uuid"], asked.turn)
         described = {"uuid": bundle.uuid, "version": bundle.version, "creator_uid": 1}
