@@ -13,7 +13,6 @@ _USED = (
     "httpcore",
     "dss_client.download",
     "dss_client._sync.operations.get_bundle",
-    "dss_client.operations.get_file",
 )
 
 

@@ -20,7 +20,7 @@ RULES: tuple[tuple[str, str], ...] = (
     (r"\basynccontextmanager\b", "contextmanager"),
     (r"\bStopAsyncIteration\b", "StopIteration"),
     (r"\banext\(", "next("),
-    (r"\ba(close|read|iter_bytes)\b", r"\1"),
+    (r"\ba(close|read|iter_bytes|iter_raw)\b", r"\1"),
     (r"\b(new|send)_async_", r"\1_"),
     (r"\b(_?)Async(?=[A-Z])", r"\1"),
     (r"\b(A|a)n asynchronous\b", r"\1 blocking"),

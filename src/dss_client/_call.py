@@ -122,13 +122,11 @@ def raise_for_status(attempt: Attempt, response: HTTPResponse) -> None:
 
     Raises:
         DSSResponseError: It is an error, or a redirect.
-        DSSDecodeError: It is encoded.
     """
     if not response.is_success:
         raise DSSResponseError.for_response(
             request=attempt.info, response=attempt.response_info(response)
         )
-    check_content_encoding(response.status_code, response.headers, attempt.info, attempt.secrets)
 
 
 def log_attempt(attempt: Attempt, response: HTTPResponse, started: float) -> None:

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from attrs import field, frozen
 
-from ._redact import mask
+from ._redact import mask, redact_url
 
 __all__ = [
     "BadRequest",
@@ -46,6 +46,11 @@ class RequestInfo:
 
     method: str
     url: str
+
+    @classmethod
+    def of_storage(cls, url: str) -> "RequestInfo":
+        """Return a request for a content, without what grants access to it."""
+        return cls("GET", redact_url(url, presigned=True))
 
     def __str__(self) -> str:
         return f"{self.method} {self.url}"

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from attrs import evolve, field, frozen
 from pydantic import ValidationError
 
+from ._http import is_permanent
 from ._model import Model
 from ._retry import RetryPolicy, parse_retry_after
-from ._storage import PERMANENT_ERRORS, storage_request
 from .errors import (
     DSSConnectionError,
     DSSDecodeError,
@@ -160,7 +160,7 @@ class JournalEntry:
     def _broken(self, what: str, place: str | None) -> DSSDecodeError:
         return DSSDecodeError(
             f"the document of event {self.key.event_id} {what}",
-            request=storage_request(self.url or ""),
+            request=RequestInfo.of_storage(self.url or ""),
             response=ResponseInfo(200),
             field=place,
         )
@@ -204,7 +204,7 @@ class Batch:
         if match is None or int(match[1]) != self.first:
             raise WrongRange(
                 f"asked storage for bytes {self.first}-{self.last}, and was given {given!r}",
-                request=storage_request(self.url or ""),
+                request=RequestInfo.of_storage(self.url or ""),
                 response=ResponseInfo(status, dict(headers)),
             )
         return 0
@@ -223,7 +223,7 @@ class Batch:
         if len(content) < wanted:
             raise DSSConnectionError(
                 f"{len(content):,} bytes came of the {wanted:,} from byte {self.first} on",
-                request=storage_request(self.url or ""),
+                request=RequestInfo.of_storage(self.url or ""),
             )
 
     def events(self, content: bytes | bytearray) -> Iterator[BundleEvent]:
@@ -270,7 +270,7 @@ class RetryState:
         elif not isinstance(error, DSSConnectionError | DSSTimeout | WrongRange):
             raise error
         self._failures += 1
-        if self._failures >= self._policy.attempts or isinstance(error.__cause__, PERMANENT_ERRORS):
+        if self._failures >= self._policy.attempts or _is_permanent(error):
             raise error
         return self._policy.delay(self._failures, retry_after)
 
@@ -416,3 +416,8 @@ def _unusable(journal: "EventsManifest", why: str) -> DSSDecodeError:
         request=RequestInfo("GET", "/events"),
         response=ResponseInfo(200),
     )
+
+
+def _is_permanent(error: DSSError) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, Exception) and is_permanent(cause)

@@ -7,9 +7,8 @@ from contextlib import AbstractContextManager, contextmanager
 
 from attrs import Factory, define, field, frozen
 
-from dss_client._storage import ConnectionPool
 from dss_client.download.answers import BundlePage
-from dss_client.download.source import Content, FileFacts
+from dss_client.download.source import Content, DirectAccess, FileFacts
 from dss_client.download.task import FileTask
 from dss_client.errors import (
     DSSConnectionError,
@@ -120,7 +119,7 @@ class ScriptedSource:
     found: list[str] = Factory(list)
     base: str = "http://storage"
     bases: dict[str, str] = Factory(dict)
-    connections: ConnectionPool | None = None
+    direct: DirectAccess | None = None
     made: int = 0
 
     def add_file(
@@ -216,8 +215,6 @@ class ScriptedSource:
         self, url: str, *, first: int = 0, last: int | None = None
     ) -> AbstractContextManager[Content]:
         self.opened.append(Opened(url, first, last))
-        if self.connections is not None:
-            return self.connections.open(url, first=first, last=last)
         return self._serve(url, first, last)
 
     @contextmanager

@@ -1,6 +1,5 @@
 """Downloads of collections and of what a search finds, over a socket."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +7,6 @@ import pytest
 
 from dss_client import AsyncDSSClient, DSSClient, NotFound, create_version
 from dss_client.download import DownloadError
-from dss_client.download.fragment import fragment_name
 from dss_client.local import LocalDSS
 from dss_client.models import BundleVersion, CollectionItemDict
 
@@ -87,9 +85,11 @@ def test_bundles_files_and_nested_collections(
     folder = f"collection-{outer['uuid']}"
     content = (tmp_path / "d" / folder / f"{file.uuid}.{file.version}").read_bytes()
     assert len(content) == file.size
-    part = tmp_path / "d" / folder / fragment_name(holder.uuid, holder.version, "")
+    name = f"{holder.uuid}.{holder.version}"
     whole = dss.get_file(uuid=holder.uuid, version=holder.version, replica="aws")
-    assert json.loads(part.read_bytes()) == json.loads(whole)
+    assert (tmp_path / "d" / folder / name).read_bytes() == whole
+    part = next(entry for entry in report.entries if entry.name == name)
+    assert part.reason == "the collection lists '' of it: it was downloaded as a whole"
     again = dss.download_collection(
         uuid=outer["uuid"], version=outer["version"], replica="aws", download_dir=tmp_path / "d"
     )
@@ -108,30 +108,7 @@ def test_a_place_is_downloaded_once_whatever_its_type(
         link("file", file.uuid, file.version),
     )
     report = dss.download_collection(uuid=outer["uuid"], replica="aws", download_dir=tmp_path)
-    assert report.files_total == report.files_done == 2
-
-
-def test_a_pointer_that_leads_nowhere_fails_alone(
-    server: LocalDSS, dss: DSSClient, bundles: list[BundleVersion], tmp_path: Path
-) -> None:
-    file = next(f for f in bundles[0].files if f.content_type.startswith("application/json"))
-    outer = collect(dss, 1, link("donor", file.uuid, file.version, fragment=""))
-    (stored,) = server.root.rglob(f"*collections/{outer['uuid']}*")
-    stored.write_text(  # the service itself would refuse it
-        stored.read_text(encoding="utf-8").replace('"fragment": ""', '"fragment": "/no/where"'),
-        encoding="utf-8",
-    )
-    dss.patch_collection(
-        uuid=outer["uuid"],
-        version=outer["version"],
-        replica="aws",
-        add_contents=[link("file", file.uuid, file.version)],
-    )
-    with pytest.raises(DownloadError, match="'/no/where' leads nowhere") as caught:
-        dss.download_collection(uuid=outer["uuid"], replica="aws", download_dir=tmp_path / "d")
-    assert (caught.value.report.files_done, caught.value.report.files_total) == (1, 2)
-    names = {name for name in names_below(tmp_path / "d") if not name.startswith(".hca")}
-    assert names == {f"collection-{outer['uuid']}/{file.uuid}.{file.version}"}
+    assert report.files_total == report.files_done == 1
 
 
 def test_collections_that_hold_each_other_come_to_an_end(

@@ -1,6 +1,5 @@
 """Reports and errors as values."""
 
-import errno
 import json
 import pickle
 from collections.abc import Iterator
@@ -24,7 +23,7 @@ from dss_client.download import (
 from dss_client.download.errors import file_error
 from dss_client.download.ledger import Ledger
 from dss_client.download.report import State, StoredEntries
-from dss_client.download.task import FileResult, FileTask
+from dss_client.download.task import FileTask
 from dss_client.errors import DSSError
 
 from .scripted import FQ, broken
@@ -52,41 +51,33 @@ REPORT = DownloadReport(
     ),
     Path("d/m.tsv"),
 )
-STATES: list[State] = ["downloaded", "reused", "failed", "skipped", "planned"]
 
 
 @pytest.fixture
 def stored() -> Iterator[DownloadReport]:
     """Return the same report, its files in a ledger."""
     ledger = Ledger()
-    ledger.add_bundle(0, FQ)
-    for number, entry in enumerate(REPORT.entries):
-        task = FileTask(
-            number=number,
-            bundle=entry.bundle,
-            name=entry.name,
-            uuid=None,
-            version=None,
-            sha256=entry.sha256,
-            size=entry.size,
+    ledger.record(
+        (
+            FileTask(
+                number=number,
+                bundle=entry.bundle,
+                name=entry.name,
+                uuid=None,
+                version=None,
+                sha256=entry.sha256,
+                size=entry.size,
+                target=entry.name,
+            ),
+            entry,
         )
-        ledger.add(0 if entry.bundle else None, [task], "planned")
-        ledger.settle(
-            [
-                FileResult(
-                    number,
-                    entry.state,
-                    entry.path,
-                    entry.link,
-                    entry.tries,
-                    entry.seconds,
-                    entry.reason,
-                    entry.error,
-                )
-            ]
-        )
+        for number, entry in enumerate(REPORT.entries)
+    )
     yield DownloadReport(StoredEntries(ledger), REPORT.manifest_path)
     ledger.close()
+
+
+STATES: list[State] = ["downloaded", "reused", "failed", "skipped", "planned"]
 
 
 class TestReports:
@@ -197,7 +188,7 @@ class TestErrors:
             InvalidChecksum("", "no"),
             SizeMismatch("f", 3, None),
             ChecksumMismatch("f", "a", "b"),
-            DiskFull("d", 9, 3),
+            DiskFull.before("d", 9, 3),
             DownloadError(REPORT),
         ],
         ids=lambda error: type(error).__name__,
@@ -219,8 +210,3 @@ class TestErrors:
         mismatch = SizeMismatch("other", 3, 4)
         assert file_error(task.name, task.bundle, mismatch) is mismatch
         assert (mismatch.name, mismatch.bundle) == ("f", FQ)
-
-    def test_a_full_disk_says_what_to_do(self) -> None:
-        full, broken = (OSError(number, "x") for number in (errno.ENOSPC, errno.EIO))
-        assert "make room and run again" in str(file_error("f", FQ, full))
-        assert "make room" not in str(file_error("f", FQ, broken))

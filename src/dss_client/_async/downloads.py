@@ -356,9 +356,9 @@ class AsyncDownloads(AsyncOperations):
         """Download what a collection lists, nested collections included.
 
         Bundles go to their directories, as `download` does; single files to
-        ``<download_dir>/collection-<uuid>/<file uuid>.<version>``, and what a pointer into a JSON
-        file leads to becomes a JSON file of its own beside them, ``....<pointer>-<mark>.json``. The
-        service answers its owner only, so the client needs a token.
+        ``<download_dir>/collection-<uuid>/<file uuid>.<version>``. Of a file whose part is listed,
+        by a JSON pointer, the whole is downloaded, and its report says so. The service answers its
+        owner only, so the client needs a token.
 
         Args:
             uuid: Id of the collection.

@@ -1,11 +1,16 @@
 """What a download asks of the client. It asks from threads of its own."""
 
+import ssl
 from collections.abc import Generator, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+
+from attrs import field, frozen
 
 from .._backend.asynchronous import Bridge
 from .._endpoints import GET_BUNDLE, GET_COLLECTION, GET_FILE, HEAD_FILE, POST_SEARCH
+from .._environment import Network, UnusableSetting, proxy_for
+from .._http import tls_context
+from .._options import Timeout
 from ..download.answers import (
     BundlePage,
     decode_contents,
@@ -13,15 +18,12 @@ from ..download.answers import (
     decode_hits,
     decode_page,
 )
-from ..download.source import Content, FileFacts, Source, no_downgrade
+from ..download.source import Content, DirectAccess, FileFacts, Source, no_downgrade
 from ..errors import InvalidArgument
 from ..models import CollectionItem
 from ..types import JSONMapping, Replica
 from .operation import AsyncOperation
 from .transport import AsyncStorageResponse, AsyncTransport
-
-if TYPE_CHECKING:
-    from .._storage import ConnectionPool
 
 __all__ = ["AsyncClientSource"]
 
@@ -36,6 +38,9 @@ class AsyncClientSource(AsyncOperation):
     def __init__(self, transport: AsyncTransport) -> None:
         super().__init__(transport)
         self._bridge = Bridge()
+        self._direct = _PlainConnections(
+            transport.options.timeout or Timeout(), transport.options.network
+        )
 
     def bundle_pages(
         self, *, uuid: str, version: str | None, replica: Replica, presigned: bool = False
@@ -75,20 +80,13 @@ class AsyncClientSource(AsyncOperation):
         return no_downgrade(self._transport.options.base_url, url)
 
     @property
-    def connections(self) -> "ConnectionPool | None":
-        """The connections to storage; None where contents must come through `open`."""
-        return self._transport.connections
-
-    def open(
-        self, url: str, *, first: int = 0, last: int | None = None
-    ) -> AbstractContextManager[Content]:
-        """Ask once for the bytes behind a URL, from `first` to `last` (included)."""
-        if self.connections is not None:
-            return self.connections.open(url, first=first, last=last)
-        return self._open(url, first, last)
+    def direct(self) -> "DirectAccess | None":
+        """How plain connections are made; None where contents must come through `open`."""
+        return None if self._transport.has_custom_storage else self._direct
 
     @contextmanager
-    def _open(self, url: str, first: int, last: int | None) -> Generator[Content]:
+    def open(self, url: str, *, first: int = 0, last: int | None = None) -> Generator[Content]:
+        """Ask once for the bytes behind a URL, from `first` to `last` (included)."""
         opened = self._transport.open_storage(url, first=first, last=last)
         response = self._bridge.call(opened.__aenter__)
         try:
@@ -115,6 +113,29 @@ class AsyncClientSource(AsyncOperation):
     def close(self) -> None:
         """Close a source that was detached."""
         self._bridge.call(self._transport.aclose)
+
+
+@frozen
+class _PlainConnections:
+    """Connections to storage without a proxy."""
+
+    timeout: Timeout
+    network: Network
+    _known: dict[tuple[str, str, int], bool] = field(factory=dict[tuple[str, str, int], bool])
+
+    def tls(self) -> ssl.SSLContext:
+        """Return what connections trust."""
+        return tls_context(self.network)
+
+    def leads_to(self, scheme: str, host: str, port: int) -> bool:
+        """Tell whether a host is reached without a proxy."""
+        origin = scheme, host, port
+        if origin not in self._known:
+            try:
+                self._known[origin] = proxy_for(*origin, self.network) is None
+            except UnusableSetting:
+                self._known[origin] = False  # the other way says what is wrong
+        return self._known[origin]
 
 
 class _AsyncContent:

@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from ssl import SSLContext
 from typing import Any
 
 from .._backend.asynchronous import (
@@ -37,13 +36,11 @@ from .._http import (
     new_async_client,
     origin_of,
     send_async_request,
-    tls_context,
     to_dss_error,
 )
-from .._options import Options, Timeout
+from .._options import Options
 from .._request import Request
 from .._response import Response
-from .._storage import ConnectionPool
 from .._tokens import Tokens
 from ..errors import DSSError
 
@@ -85,12 +82,22 @@ class AsyncStorageResponse:
             DSSConnectionError, DSSTimeout: The connection broke or stalled.
         """
         if self._pieces is None:
-            self._pieces = self.iter_bytes(_PIECE)
+            self._pieces = self._as_stored()
         piece = self._rest or await anext(self._pieces, b"")
         count = min(len(piece), len(buffer))
         buffer[:count] = piece[:count]
         self._rest = piece[count:]
         return count
+
+    async def _as_stored(self) -> AsyncIterator[bytes]:
+        """Yield the bytes as they come: checksums are of these, whatever their coding is."""
+        try:
+            need_process(self._process)
+            async for chunk in self._response.aiter_raw(_PIECE):
+                yield chunk
+                need_process(self._process)
+        except NETWORK_ERRORS as error:
+            raise to_dss_error(error, self._attempt.info, secrets=self.secrets) from error
 
     async def iter_bytes(self, chunk_size: int = _BLOCK) -> AsyncIterator[bytes]:
         """Yield the content in pieces of at most `chunk_size` bytes.
@@ -119,7 +126,6 @@ class AsyncTransport:
     Attributes:
         options: The settings.
         tokens: The token, where the settings have none.
-        connections: The connections of downloads; None where storage has a client that was given.
     """
 
     def __init__(
@@ -132,43 +138,22 @@ class AsyncTransport:
     ) -> None:
         self.options = options
         self._parent = parent
-        timeout = options.timeout or Timeout()
-        self.connections: ConnectionPool | None = None
         if parent is None:
             self.tokens: Tokens = Tokens(options)
             self._clients = _AsyncClients(options.network, http_client, storage_client)
-            if storage_client is None and options.network.proxy is None:
-                self.connections = ConnectionPool(timeout, self.tls_context)
         else:
             self.tokens = parent.tokens
             self._clients = parent._clients
-            if parent.connections is not None:
-                self.connections = parent.connections.with_timeout(timeout)
+
+    @property
+    def has_custom_storage(self) -> bool:
+        """Whether the HTTP client for storage was handed in."""
+        return self._clients.has_storage
 
     @property
     def has_custom_clients(self) -> bool:
         """Whether an HTTP client was handed in, which cannot be made again elsewhere."""
         return self._clients.are_custom
-
-    def proxy_to(self, url: str) -> Proxy | None:
-        """Return the proxy that leads to a URL, if any: found once for each origin.
-
-        Raises:
-            DSSConnectionError: It cannot be used, or the URL is not one.
-        """
-        attempt = storage_attempt(url)
-        try:
-            return self._clients.route_to(url).proxy
-        except NETWORK_ERRORS as error:
-            raise self._fault(error, attempt, None) from error
-
-    def tls_context(self) -> SSLContext:
-        """Return what https connections trust and show; made once. Threads share it.
-
-        Raises:
-            UnusableSetting: Certificates are named that cannot be read.
-        """
-        return tls_context(self.options.network)
 
     def with_options(self, options: Options) -> "AsyncTransport":
         """Return a transport with other settings over the same connections."""
@@ -185,8 +170,6 @@ class AsyncTransport:
     async def aclose(self) -> None:
         """Close the connections, unless they belong to a parent."""
         if self._parent is None:
-            if self.connections is not None:
-                self.connections.close()
             await self._clients.aclose()
 
     async def send(self, request: Request) -> Response:
@@ -334,6 +317,7 @@ class _AsyncClients:
         self._is_closed = False
         self._is_forked = False
         self.are_custom = api is not None or storage is not None
+        self.has_storage = storage is not None
         reset_after_fork(self)
 
     def after_fork(self) -> None:

@@ -27,13 +27,11 @@ if TYPE_CHECKING:
     from .report import DownloadError, DownloadReport, FileReport
     from .run import download_bundle, download_bundles, download_manifest
     from .source import Source
-    from .tree import DirectoryError
     from .tree_report import Fault, Garbage, GarbageReport, VerifyReport
     from .verify import verify_tree
 
 __all__ = [
     "ChecksumMismatch",
-    "DirectoryError",
     "DiskFull",
     "DownloadError",
     "DownloadOptions",
@@ -68,7 +66,6 @@ __all__ = [
 # of downloads whatever it is to do, and the rest takes ten times as long.
 _LAZY = {
     "ChecksumMismatch": "download.errors",
-    "DirectoryError": "download.tree",
     "DiskFull": "download.errors",
     "DownloadError": "download.report",
     "DownloadReport": "download.report",

@@ -9,7 +9,6 @@ from dss_client.types import JSONMapping
 from dss_client.versions import FQID, normal_uuid
 
 from .errors import FileDownloadError
-from .fragment import FragmentOrder
 from .options import DownloadOptions
 from .orders import BundleOrder, FileOrder, LostOrder
 from .plan import filters
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["download_collection", "download_search"]
 
 _GONE = "the search found it, but it was deleted"
-_Item = tuple[str, str, str, str | None]
+_Item = tuple[str, str, str]
 _LINKS = frozenset({"file", "bundle", "collection"})
 
 
@@ -65,12 +64,12 @@ def _orders(
         pointer = None
         if item.type not in _LINKS:  # its pointer has two names (docs/behaviour.md S21)
             pointer = item.fragment if item.fragment is not None else item.path
-        kind = item.type if item.type in _LINKS else "file"  # the pointer tells them apart
-        key = (kind, item.uuid.lower(), item.version, pointer)
+        kind = item.type if item.type in _LINKS else "file"  # a part of one
+        key = (kind, item.uuid.lower(), item.version)
         if key in seen:
             continue
         seen.add(key)
-        _, item_uuid, version, _ = key
+        _, item_uuid, version = key
         try:
             if kind == "collection":
                 todo += source.collection_items(
@@ -83,16 +82,14 @@ def _orders(
         else:
             if bundle is not None:
                 order = BundleOrder(number=number, bundle=bundle)
-            elif pointer is not None:
-                order = FragmentOrder(
+            else:
+                order = FileOrder(
                     number=number,
                     uuid=item_uuid,
                     version=version,
-                    pointer=pointer,
                     folder=folder,
+                    pointer=pointer,
                 )
-            else:
-                order = FileOrder(number=number, uuid=item_uuid, version=version, folder=folder)
         if options.share.takes(f"{item_uuid}.{version}"):
             yield order
         number += 1

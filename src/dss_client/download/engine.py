@@ -1,38 +1,98 @@
-"""Runs a download: bundles are planned, contents located, fetched, stored, and put in their places.
+"""Runs a download: bundles are planned, contents located, fetched, stored, and linked.
 
-The calling thread decides and keeps the ledger. It starts new files only while few enough are in
-progress, so a download of any length needs the same memory. Other threads ask the service, one loop
-fetches small contents, and a crew fetches all others. They return their results over one queue.
+The engine's thread keeps the books and makes all decisions. Loops carry contents; a pool asks the
+service; another one does what waits for the disk. They return what they have found as calls to be
+made in the engine's thread, over one queue.
 """
 
+import heapq
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import count, islice
 from queue import Empty, SimpleQueue
+from typing import TypeVar
 
+from attrs import define, field, frozen
+
+from dss_client._retry import RetryPolicy
 from dss_client.errors import DSSError
 from dss_client.transfer.cancel import Stopped
-from dss_client.transfer.progress import Progress
+from dss_client.transfer.errors import FileDownloadError
+from dss_client.transfer.progress import FileProgress, Progress
 
 from . import journal
-from .errors import FileDownloadError, SizeMismatch
-from .fetch import How
+from .attempts import Attempt, TransferContext
+from .errors import SizeMismatch, directory_error, file_error
+from .fetch import Fetch
 from .filestore import FileStore, Verify
-from .lanes import Lanes, Limits, News, room_for
-from .layout import Placer
 from .ledger import Ledger, LedgerExport
-from .outcome import Finisher, failed
-from .resolve import BundleUrls
+from .link import Linker
+from .loops import LoopPool
+from .pool import WorkerPool
+from .prepare import Prepared, Preparer
+from .report import FileReport
+from .room import Room
+from .slowpath import carry_out
 from .source import Source
-from .task import FileResult, FileTask
-from .want import BundleRule, Expanded, Order
+from .task import FileTask
+from .urls import BundleUrls, ask_for_bundle, key_of
+from .want import BundleRule, Order
 
-__all__ = ["Engine"]
+__all__ = ["Engine", "Limits"]
 
-_UNDER_WAY = 4096  # files
+T = TypeVar("T")
+
+_IN_FLIGHT = 4096  # files
+_PULL = 64  # requests that are taken at once
 _STEP = 0.05  # seconds between two looks for an interrupt
-_TICK = 0.01  # seconds without news after which more questions may be asked at once
-_LONG_QUIET = 10  # ticks
+_QUESTIONS = 2  # at once, as long as something happens all the time
+_MORE = 4  # times as many, where nothing happened for a while
+_QUIET = 0.02  # seconds
+_DISK_THREADS = 4
+_BATCH = 500  # results that are entered together
+_MAX_DELAY = 60.0
+_GRACE = 5.0  # seconds that threads get to end
+
+PART_SIZE = 1 << 25
+"""Bytes of a part of a large content."""
+
+Event = Callable[[], object]
+Origin = tuple[str, str, int]
+
+
+@frozen(kw_only=True)
+class Limits:
+    """The limits of concurrency and of retries.
+
+    Attributes:
+        loops: Threads that carry contents.
+        large: Requests for large contents of one origin at once.
+        connections: Connections to one origin.
+        questions: Questions to the service at once.
+        num_retries: Failed attempts allowed per file.
+        min_delay_seconds: First wait after a failure.
+        part_size: Bytes of a part of a large content.
+    """
+
+    loops: int
+    large: int
+    connections: int
+    questions: int
+    num_retries: int
+    min_delay_seconds: float
+    part_size: int = field(factory=lambda: PART_SIZE)
+
+
+@define(eq=False)
+class _Queue:
+    """The large contents of one origin."""
+
+    waiting: deque[Fetch] = field(factory=deque[Fetch])
+    begun: dict[Fetch, None] = field(factory=dict[Fetch, None])
+    active: int = 0  # requests under way
 
 
 class Engine:
@@ -71,230 +131,528 @@ class Engine:
         self.rule = rule
         self.progress = progress
         self.dry_run = dry_run
-        self.store: FileStore = FileStore(download_dir, verify=verify, durable=durable)
-        self.ledger: Ledger = Ledger(self.store.place)
         self.limits = limits
         self.stop: threading.Event = stop or threading.Event()
+        self.store: FileStore = FileStore(download_dir, verify=verify, durable=durable)
+        self.ledger: Ledger = Ledger(self.store.place)
         if not dry_run:
             journal.tidy(self.store.partials, self.store.place)
-        self._finisher = Finisher(self.store, Placer(download_dir, durable=durable))
-        self._how = How(
+        self.context: TransferContext = TransferContext(
             source=source,
             store=self.store,
-            left=journal.leftovers(self.store.partials),
-            place=self._finisher.place,
+            linker=Linker(self.store, download_dir, durable=durable),
+            leftovers=journal.leftovers(self.store.partials),
             num_retries=limits.num_retries,
-            min_delay_seconds=limits.min_delay_seconds,
+            policy=RetryPolicy(
+                initial_delay=limits.min_delay_seconds,
+                max_delay=_MAX_DELAY,
+                max_retry_after=_MAX_DELAY,
+            ),
             part_size=limits.part_size,
             stop=self.stop,
         )
-        self._news: SimpleQueue[News] = SimpleQueue()
-        self._tasks: dict[int, FileTask] = {}
-        self._waiting: dict[str, list[tuple[FileTask, BundleUrls]]] = {}
-        self._under_way = 0
-        self._quiet = 0  # ticks without news
-        self._look_at = time.monotonic() + _STEP
+        self._preparer = Preparer(self.context, rule, dry_run=dry_run)
+        self._room = Room(download_dir, self.context.leftovers)
+        self._events: SimpleQueue[Event] = SimpleQueue()
+        self._api = WorkerPool("dss-api", limits.questions)
+        self._disk = WorkerPool("dss-disk", min(_DISK_THREADS, limits.large))
+        self._slow = WorkerPool("dss-slow", limits.large)
+        self._loops: LoopPool | None = None
+        if source.direct is not None:
+            self._loops = LoopPool(
+                limits.loops,
+                limits.connections,
+                source.direct,
+                wait=self._disk.submit,
+                report=self._carried,
+                crashed=self._crashed,
+            )
+        self._requests: Iterator[Order] = iter(())
+        self._pulled: deque[Order] = deque()
+        self._is_pulling = self._is_exhausted = False
+        self._pending = 0  # tasks of pools
+        self._questions = 0  # requests that are being planned
+        self._expected = 0  # files that they are thought to be
+        self._most_questions = _QUESTIONS
+        self._in_flight = 0  # files
+        self._fetches: dict[str, Fetch] = {}
+        self._lacking: dict[BundleUrls, list[Fetch]] = {}
+        self._delayed: list[tuple[float, int, Fetch]] = []
+        self._numbers = count()
+        self._queues: dict[Origin, _Queue] = {}
+        self._queue_of: dict[Attempt, _Queue] = {}
+        self._results: list[tuple[FileTask, FileReport]] = []  # to be entered
+        self._small: list[Attempt] = []  # to be sent
+        self._large: list[Attempt] = []
 
-    def run(self, orders: Iterable[Order]) -> None:
-        """Do all orders; a file that fails does not stop the others.
+    def run(self, requests: Iterable[Order]) -> None:
+        """Do all requests; a file that fails does not stop the others.
 
-        On an interrupt or an exception all threads are told to end, and the exception is raised.
-        The fetched parts of large files stay, so that the next run can continue.
+        On an exception all threads are told to end, and the exception is raised. What was fetched
+        of large files stays, so that the next run can continue.
+
+        Raises:
+            Stopped: `stop` was set.
+            DirectoryError: The directory cannot be written to.
         """
-        lanes = self._lanes = Lanes(
-            self._how,
-            self._finisher,
-            self.limits,
-            self.progress,
-            self._news,
-            self.rule.download_dir,
-        )
+        self._requests = iter(requests)
         try:
-            self._run_all(orders)
+            self._run()
         except BaseException:
             self.stop.set()
             raise
         finally:
-            lanes.end()
+            self._end()
 
-    def _run_all(self, orders: Iterable[Order]) -> None:
-        # Not in the `try` itself: an interrupt at the end of a loop passes by the handlers of its
-        # own function in Python 3.12 and 3.13.
-        for order in orders:
-            while self._under_way and self._under_way + order.files > _UNDER_WAY:
-                self._take_in()
-            self._begin(order)
-        while self._under_way:
-            self._take_in()
+    def _run(self) -> None:
+        self._feed()
+        while not self._is_done:
+            self._take_events()
+            self._send()
+            self._feed()
 
-    # The books: in the calling thread
-
-    def _begin(self, order: Order) -> None:
-        if order.is_entered:
-            expanded = order.expand(self.source, self.rule)
-            self._admit(expanded.wanted, self._urls(expanded))
-            return
-        self._under_way += 1
-        self._lanes.ask(lambda: (order, order.expand(self.source, self.rule)))
-
-    def _urls(self, expanded: Expanded) -> BundleUrls:
-        return BundleUrls(
-            self.source,
-            expanded.bundle,
-            self.rule.replica,
-            expanded.wanted,
-            whole=expanded.whole,
-            known=expanded.known,
+    @property
+    def _is_done(self) -> bool:
+        return (
+            self._is_exhausted
+            and not self._pulled
+            and not self._pending
+            and not self._questions
+            and not self._fetches
         )
 
-    def _take_in(self) -> None:
-        """Wait for results, and enter them.
+    def _end(self) -> None:
+        self._api.end()
+        if self._loops is not None:
+            self._loops.end()
+        grace = _GRACE if self.stop.is_set() else 0.0
+        self._slow.end(grace=grace)
+        self._disk.end(grace=grace)
+        for fetch in self._fetches.values():
+            fetch.leave()
+        self._flush()
+
+    # Events
+
+    def _take_events(self) -> None:
+        """Wait for something to happen, and take note of it.
 
         In short steps, since a signal just before a wait does not end it.
         """
         if self.stop.is_set():
             raise Stopped
-        now = time.monotonic()
-        if now >= self._look_at:
-            self._look_at = now + _STEP
-            self._lanes.carry_more()
-        behind = self._lanes.is_behind
+        due = self._delayed[0][0] - time.monotonic() if self._delayed else _STEP
+        wait = _QUIET if self._pulled and self._has_room else _STEP
         try:
-            news = self._news.get(timeout=_TICK if behind else _STEP)
+            event = self._events.get(timeout=max(0.0, min(due, wait)))
         except Empty:
-            if behind:
-                self._quiet += 1
-                self._lanes.ask_more(at_any_rate=self._quiet >= _LONG_QUIET)
-            return
-        self._quiet = 0
-        if isinstance(news, BaseException):
-            raise news
-        if isinstance(news, tuple):
-            self._enter(*news)
-        else:
-            self._settle(news)
+            event = None
+            if self._pulled:  # all who were asked only wait
+                self._most_questions *= _MORE
+        if event is not None:
+            event()
+        while self._delayed and self._delayed[0][0] <= time.monotonic():
+            self._go_on(heapq.heappop(self._delayed)[2])
 
-    def _enter(self, order: Order, expanded: Expanded) -> None:
-        """Enter the files of a bundle."""
-        self._under_way -= 1
-        if expanded.bundle is not None:
-            self.ledger.add_bundle(order.number, expanded.bundle)
-        number = None if expanded.bundle is None else order.number
-        self.ledger.add(number, expanded.wanted, "planned")
-        self.ledger.add(number, [task for task, _ in expanded.others], "skipped")
-        self.ledger.settle([result for _, result in expanded.others])
-        lost = [task for task, result in expanded.others if result.state == "failed"]
-        self.progress.plan(
-            len(expanded.wanted) + len(lost),
-            sum(task.size for task in (*expanded.wanted, *lost)),
+    def _crashed(self, error: BaseException) -> None:
+        """Have the engine's thread raise an exception of another thread."""
+
+        def fail() -> None:
+            raise error
+
+        self._events.put(fail)
+
+    def _in(self, pool: WorkerPool, work: Callable[[], T], then: Callable[[T], object]) -> None:
+        """Do some work in a pool, and then take its result in the engine's thread."""
+        self._pending += 1
+
+        def done(result: T) -> None:
+            self._pending -= 1
+            then(result)
+
+        def run() -> None:
+            try:
+                result = work()
+            except BaseException as error:  # noqa: BLE001 - raised again by the engine's thread
+                self._crashed(error)
+            else:
+                self._events.put(lambda: done(result))
+
+        pool.submit(run)
+
+    # Requests
+
+    def _feed(self) -> None:
+        """Take requests, as long as few enough files are in flight."""
+        most = min(self._most_questions, self.limits.questions)
+        while self._pulled and self._questions < most and self._has_room:
+            self._plan(self._pulled.popleft())
+        if not (self._pulled or self._is_pulling or self._is_exhausted) and self._has_room:
+            self._is_pulling = True
+            self._in(self._api, lambda: list(islice(self._requests, _PULL)), self._pulled_more)
+
+    @property
+    def _has_room(self) -> bool:
+        return not self._in_flight or self._in_flight + self._expected < _IN_FLIGHT
+
+    def _pulled_more(self, requests: list[Order]) -> None:
+        self._is_pulling = False
+        self._is_exhausted = len(requests) < _PULL
+        self._pulled.extend(requests)
+
+    def _plan(self, request: Order) -> None:
+        """Ask for the files of a request, and look what is there already."""
+        self._questions += 1
+        self._expected += request.files
+        self._in(
+            self._api,
+            lambda: self._preparer.prepare(request),
+            partial(self._planned, request),
         )
-        for task in lost:
-            self.progress.file(task.name, task.bundle, task.size).fail()
-        self._admit(expanded.wanted, self._urls(expanded))
 
-    def enter(self, export: LedgerExport, *, planned: bool) -> None:
+    def _planned(self, request: Order, prepared: Prepared) -> None:
+        self._questions -= 1
+        self._expected -= request.files
+        expanded = prepared.expanded
+        if not request.is_entered:
+            failed = [task for task, report in expanded.others if report.state == "failed"]
+            self._announce([*expanded.wanted, *failed])
+            self._record(expanded.others)
+        self._record(prepared.done)
+        urls = BundleUrls(expanded.bundle, together=prepared.together, known=prepared.urls)
+        full = self._room.refusal([task for task, _ in prepared.missing], self._fetches.values())
+        for task, is_unverified in prepared.missing:
+            if full is not None and not is_unverified:
+                self._record([(task, _failed(task, full))])
+            else:
+                self._admit(task, urls, is_unverified=is_unverified)
+
+    def take_over(self, export: LedgerExport, *, planned: bool) -> None:
         """Enter what was done elsewhere.
 
         Args:
-            export: The ledger of the worker.
+            export: The results of the worker.
             planned: Whether the files are in this ledger already.
         """
         self.ledger.take_over(export)
+        wanted = [file for file in export.outcomes if file.state != "skipped"]
         if not planned:
-            wanted = [file for file in export.outcomes if file.state != "skipped"]
             self.progress.plan(len(wanted), sum(file.size for file in wanted))
         if self.progress.is_watched:
-            for file in export.outcomes:
-                if file.state == "skipped":
-                    continue
+            for file in wanted:
                 progress = self.progress.file(file.name, None, file.size)
                 progress.fail() if file.state == "failed" else progress.finish()
 
-    def _admit(self, tasks: Sequence[FileTask], urls: BundleUrls) -> None:
-        """Fetch contents, each once even if several files want it."""
-        mine: list[FileTask] = []
-        for task in tasks:
-            others = self._waiting.get(task.sha256)
-            if others is not None and not self.dry_run:
-                others.append((task, urls))
-                continue
-            self._waiting[task.sha256] = []
-            self._tasks[task.number] = task
-            mine.append(task)
-        self._under_way += len(tasks)
-        if self.dry_run:
-            self._settle([self._foresee(task) for task in mine])
-        elif mine:
-            self._lanes.send_out(mine, urls)
+    def _announce(self, tasks: Sequence[FileTask]) -> None:
+        self.progress.plan(len(tasks), sum(task.size for task in tasks))
 
-    def _settle(self, results: Sequence[FileResult]) -> None:
-        """Enter results, and finish the files that wanted the same content."""
-        for result in results:
-            task = self._tasks.pop(result.number)
-            self._tell(task, result)
-            waiting = self._waiting.pop(task.sha256, [])
-            if waiting:
-                self._follow(task, result, waiting)
-        self._under_way -= len(results)
-        self.ledger.settle(results)
+    # Files
 
-    def _tell(self, task: FileTask, result: FileResult) -> None:
-        if not self.progress.is_watched or self.dry_run:
+    def _admit(self, task: FileTask, urls: BundleUrls, *, is_unverified: bool = False) -> None:
+        """Fetch a content, once even if several files want it."""
+        self._in_flight += 1
+        other = self._fetches.get(task.sha256)
+        if other is not None:
+            other.waiting.append((task, urls))
             return
-        progress = self._lanes.progress_of(task.number)
-        progress = progress or self.progress.file(task.name, task.bundle, task.size)
-        if result.state == "failed":
-            progress.fail()
+        fetch = Fetch(task, urls, self.context, self._progress_of(task))
+        self._fetches[task.sha256] = fetch
+        self._room.reserve(task.size)
+        if is_unverified:
+            self._in(
+                self._disk,
+                lambda: self._preparer.verify(task, fetch.progress),
+                partial(self._verified, fetch),
+            )
         else:
-            progress.finish()
+            self._go_on(fetch)
 
-    def _follow(
-        self, first: FileTask, result: FileResult, waiting: Sequence[tuple[FileTask, BundleUrls]]
-    ) -> None:
-        """Finish the files that wanted the same content as one that is done."""
-        again: list[tuple[FileTask, BundleUrls]] = []
-        results: list[FileResult] = []
-        for task, urls in waiting:
-            self._tasks[task.number] = task
+    def _progress_of(self, task: FileTask) -> FileProgress:
+        return self.progress.file(task.name, task.bundle, task.size)
+
+    def _verified(self, fetch: Fetch, result: FileReport | None) -> None:
+        """Take note whether what is in the store is right."""
+        if result is None:
+            fetch.replaces = True
+        elif result.error is not None:
+            fetch.fail(result.error)
+        else:
+            fetch.report = result
+        self._go_on(fetch)
+
+    def _go_on(self, fetch: Fetch) -> None:
+        """Do what is next for a content."""
+        if fetch.is_settled:
+            self._finish(fetch)
+        elif fetch.active or fetch.is_busy or fetch.error is not None:
+            return
+        elif fetch.ready_at > time.monotonic():
+            heapq.heappush(self._delayed, (fetch.ready_at, next(self._numbers), fetch))
+        elif fetch.can_be_resumed:
+            self._on_disk(fetch, fetch.resume)
+        elif fetch.partial is not None and fetch.partial.is_whole:
+            self._on_disk(fetch, fetch.complete)
+        elif (url := fetch.url) is None:
+            self._locate(fetch)
+        else:
+            self._queue(fetch, url)
+
+    def _on_disk(self, fetch: Fetch, work: Callable[[], object]) -> None:
+        """Do for a content what waits for the disk."""
+        fetch.is_busy = True
+
+        def safely() -> Exception | None:
             try:
-                there = self.store.look(task.sha256, first.size) == "good"
-            except (DSSError, OSError) as error:
-                results.append(failed(task, error))
-                continue
-            if there:
-                if task.size == first.size:
-                    results.append(self._finisher.place(task, downloaded=False))
-                else:
-                    mismatch = SizeMismatch(task.name, task.size, first.size)
-                    results.append(failed(task, mismatch))
-            elif _key(task) == _key(first) and result.error is not None:
-                shared = FileDownloadError(task.name, result.error.reason, cause=result.error)
-                results.append(failed(task, shared))
-            else:
-                del self._tasks[task.number]
-                again.append((task, urls))
-        self._settle(results)
-        self._under_way -= len(again)
-        for task, urls in again:
-            self._admit([task], urls)
+                work()
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is this file's alone
+                return error
+            return None
 
-    def needs(self, key: str, size: int) -> int:
-        """Return the bytes that a content which is not in the store still needs room for."""
-        return room_for(self._how, key, size)
+        def then(error: Exception | None) -> None:
+            fetch.is_busy = False
+            if error is not None:
+                self._refuse_directory_error(error)
+                fetch.decide(error, "")
+                fetch.restart_if_needed()
+            self._go_on(fetch)
+            self._share(fetch)
 
-    def _foresee(self, task: FileTask) -> FileResult:
-        """Report what would be done with a file."""
+        self._in(self._disk, safely, then)
+
+    # URLs
+
+    def _locate(self, fetch: Fetch) -> None:
+        """Ask for the URL of a content, with those of its whole bundle where that pays."""
+        urls = fetch.urls
+        if urls.together and urls.bundle is not None:
+            lacking = self._lacking.setdefault(urls, [])
+            lacking.append(fetch)
+            if len(lacking) == 1:
+                bundle = urls.bundle
+                self._in(
+                    self._api,
+                    lambda: _or_error(
+                        lambda: ask_for_bundle(self.source, bundle, self.rule.replica)
+                    ),
+                    partial(self._located_bundle, urls),
+                )
+            return
+        uuid, version = key_of(fetch.task)
+        self._in(
+            self._api,
+            lambda: _or_error(
+                lambda: self.source.locate(uuid=uuid, version=version, replica=self.rule.replica)
+            ),
+            partial(self._located, fetch),
+        )
+
+    def _located_bundle(
+        self, urls: BundleUrls, found: "dict[tuple[str, str], str] | Exception"
+    ) -> None:
+        if isinstance(found, Exception):
+            urls.together = False  # each file has its own answer or error
+        else:
+            urls.add(found)
+        for fetch in self._lacking.pop(urls):
+            if urls.get(fetch.task) is None:
+                urls.together = False
+            self._go_on(fetch)
+
+    def _located(self, fetch: Fetch, found: str | Exception) -> None:
+        if isinstance(found, Exception):
+            fetch.fail(found)
+        else:
+            fetch.urls.add({key_of(fetch.task): found})
+        self._go_on(fetch)
+
+    # Requests to storage
+
+    def _queue(self, fetch: Fetch, url: str) -> None:
+        """Have a content asked for, a large one when its turn comes."""
         try:
-            found = self.store.look(task.sha256, task.size)
-        except (DSSError, OSError) as error:
-            return failed(task, error)
-        if found == "good":
-            return FileResult(task.number, "reused", reason="in the store, and verified")
-        if found == "unsure":
-            reason = "in the store; it is read before it is trusted"
-            return FileResult(task.number, "reused", reason=reason)
-        return FileResult(task.number, "planned", reason="not in the store")
+            attempt = fetch.attempt(url) if fetch.is_small else None
+            origin = fetch.origin(url)
+        except DSSError as error:
+            fetch.fail(error)
+            self._finish(fetch)
+            return
+        if attempt is not None:
+            self._small.append(attempt)
+            return
+        queue = self._queues.setdefault(origin, _Queue())
+        queue.waiting.append(fetch)
+        self._start_large(queue)
+
+    def _start_large(self, queue: _Queue) -> None:
+        """Start requests for large contents, as many as there may be."""
+        while queue.active < self.limits.large and queue.waiting:
+            fetch = queue.waiting.popleft()
+            self._begin(queue, fetch)
+        for fetch in list(queue.begun):
+            while queue.active < self.limits.large and fetch.can_be_shared:
+                if not self._begin(queue, fetch):
+                    break
+
+    def _begin(self, queue: _Queue, fetch: Fetch) -> bool:
+        url = fetch.url
+        attempt = None if url is None else fetch.attempt(url)
+        if attempt is None:
+            return False
+        queue.begun[fetch] = None
+        queue.active += 1
+        self._queue_of[attempt] = queue
+        self._large.append(attempt)
+        return True
+
+    def _share(self, fetch: Fetch) -> None:
+        """Let free connections help with a content that was begun."""
+        url = fetch.url
+        if url is not None and not fetch.is_small:
+            queue = self._queues.get(fetch.origin(url))
+            if queue is not None:
+                self._start_large(queue)
+
+    def _send(self) -> None:
+        """Send what was decided since the last time."""
+        small, self._small = self._small, []
+        large, self._large = self._large, []
+        if not (small or large):
+            return
+        slow = [each for each in (*small, *large) if self._goes_slowly(each)]
+        if slow:
+            for attempt in slow:
+                self._slow.submit(partial(self._carry_out, attempt))
+            left = set(slow)
+            small = [each for each in small if each not in left]
+            large = [each for each in large if each not in left]
+        if self._loops is not None and (small or large):
+            self._loops.send(small, large)
+
+    def _goes_slowly(self, attempt: Attempt) -> bool:
+        direct = self.source.direct
+        return (
+            direct is None or attempt.content.is_odd or not direct.leads_to(*attempt.address.origin)
+        )
+
+    def _carry_out(self, attempt: Attempt) -> None:
+        if self.stop.is_set():
+            return
+        carry_out(attempt, self.source)
+        self._events.put(partial(self._attempted, [attempt]))
+
+    def _carried(self, attempts: Sequence[object]) -> None:
+        """Pass on what a loop has done."""
+        ended = [each for each in attempts if isinstance(each, Attempt)]
+        self._events.put(partial(self._attempted, ended))
+
+    def _attempted(self, attempts: Sequence[Attempt]) -> None:
+        """Take the ends of requests."""
+        queues: dict[_Queue, None] = {}
+        for attempt in attempts:
+            fetch = self._fetches[attempt.content.task.sha256]
+            queue = self._queue_of.pop(attempt, None)
+            if queue is not None:
+                queue.active -= 1
+                queues[queue] = None
+                if not fetch.active - {attempt}:
+                    queue.begun.pop(fetch, None)
+            if attempt.error is not None:
+                self._refuse_directory_error(attempt.error)
+            fetch.ended(attempt)
+            if fetch.can_catch_up:
+                self._on_disk(fetch, fetch.catch_up)
+            self._go_on(fetch)
+        for queue in queues:
+            self._start_large(queue)
+
+    def _refuse_directory_error(self, error: Exception) -> None:
+        """End the run if it is the directory that is at fault."""
+        if isinstance(error, OSError):
+            fault = directory_error(str(self.rule.download_dir), error)
+            if fault is not None:
+                raise fault
+
+    # Results
+
+    def _finish(self, fetch: Fetch) -> None:
+        """Report a content, and the files that wanted the same."""
+        task = fetch.task
+        del self._fetches[task.sha256]
+        self._room.release(task.size)
+        self._in_flight -= 1 + len(fetch.waiting)
+        fetch.leave()
+        if fetch.report is not None:
+            fetch.progress.finish()
+            self._record([(task, fetch.report)], told=True)
+            if fetch.waiting:
+                self._follow(task, fetch.waiting)
+            return
+        error = fetch.error or FileDownloadError(task.name, "it was given up")
+        fetch.progress.fail()
+        failure = _failed(task, error, tries=fetch.tries, seconds=fetch.seconds)
+        self._record([(task, failure)], told=True)
+        for other, urls in fetch.waiting:
+            if failure.error is not None and _identity(other) == _identity(task):
+                shared = FileDownloadError(other.name, failure.error.reason, cause=failure.error)
+                self._record([(other, _failed(other, shared))])
+            else:
+                self._admit(other, urls)
+
+    def _follow(self, first: FileTask, waiting: Sequence[tuple[FileTask, BundleUrls]]) -> None:
+        """Link the content of one file for the others that wanted it."""
+        self._in_flight += len(waiting)
+
+        def link() -> list[tuple[FileTask, FileReport]]:
+            return [
+                (task, self._preparer.linked(task))
+                if task.size == first.size
+                else (task, _failed(task, SizeMismatch(task.name, task.size, first.size)))
+                for task, _ in waiting
+            ]
+
+        def then(results: list[tuple[FileTask, FileReport]]) -> None:
+            self._in_flight -= len(results)
+            self._record(results)
+
+        self._in(self._disk, link, then)
+
+    def _record(
+        self, results: Sequence[tuple[FileTask, FileReport]], *, told: bool = False
+    ) -> None:
+        """Enter results.
+
+        Args:
+            results: The files, and what became of them.
+            told: Whether the progress of these files was told already.
+        """
+        if not told and self.progress.is_watched and not self.dry_run:
+            for task, report in results:
+                if report.state != "skipped":
+                    progress = self._progress_of(task)
+                    progress.fail() if report.state == "failed" else progress.finish()
+        self._results += results
+        if len(self._results) >= _BATCH:
+            self._flush()
+
+    def _flush(self) -> None:
+        results, self._results = self._results, []
+        if results:
+            self.ledger.record(results)
 
 
-def _key(task: FileTask) -> tuple[str | None, str | None, int]:
+def _failed(
+    task: FileTask, error: Exception, *, tries: int = 0, seconds: float = 0.0
+) -> FileReport:
+    named = file_error(task.name, task.bundle, error)
+    return task.report("failed", tries=tries, seconds=seconds, error=named)
+
+
+def _identity(task: FileTask) -> tuple[str | None, str | None, int]:
     return task.uuid, task.version, task.size
+
+
+def _or_error(work: Callable[[], T]) -> T | DSSError:
+    try:
+        return work()
+    except DSSError as error:
+        return error

@@ -1,12 +1,17 @@
 """Errors of downloads: of a file and as a whole."""
 
 import errno
+from typing import TYPE_CHECKING
 
 from dss_client.transfer.errors import FileDownloadError, NameClash, UnsafeName
 from dss_client.versions import FQID
 
+if TYPE_CHECKING:
+    from .report import DownloadReport
+
 __all__ = [
     "ChecksumMismatch",
+    "DirectoryError",
     "DiskFull",
     "FileDownloadError",
     "InvalidChecksum",
@@ -16,10 +21,12 @@ __all__ = [
     "SizeMismatch",
     "UnsafeName",
     "WrongRange",
+    "directory_error",
     "file_error",
 ]
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM})
 
 
 class InvalidChecksum(FileDownloadError, ValueError):
@@ -38,9 +45,10 @@ class SizeMismatch(FileDownloadError):
         actual: The size found, in bytes; None when it is only known to be larger.
     """
 
-    def __init__(self, name: str, expected: int, actual: int | None) -> None:
+    def __init__(self, name: str, expected: int, actual: int | None, *, coding: str = "") -> None:
         found = "more" if actual is None else str(actual)
-        super().__init__(name, f"expected {expected} bytes, found {found}")
+        coded = f", encoded as {coding!r}" if coding else ""
+        super().__init__(name, f"expected {expected} bytes, found {found}{coded}")
         self.expected = expected
         self.actual = actual
 
@@ -67,30 +75,77 @@ class WrongRange(FileDownloadError):
     """Storage sent a range that was not requested, or the content changed meanwhile."""
 
 
-class DiskFull(FileDownloadError):
+class DirectoryError(FileDownloadError):
+    """The download directory cannot be written to: it is full, read-only, or somebody else's.
+
+    Attributes:
+        report: What was done before, if this ended a download.
+    """
+
+    report: "DownloadReport | None" = None
+
+
+class DiskFull(DirectoryError):
     """There is not enough disk space.
 
     Attributes:
-        needed: Bytes that are still to be written.
-        free: Bytes that are free there.
+        needed: Bytes that are still to be written; None where only the system has said so.
+        free: Bytes that are free there; None as above.
     """
 
-    def __init__(self, name: str, needed: int, free: int) -> None:
-        super().__init__(
-            name,
-            f"{needed} bytes are to be written and {free} are free: make room, or choose another"
-            " directory",
-        )
+    def __init__(
+        self, name: str, reason: str, *, needed: int | None = None, free: int | None = None
+    ) -> None:
+        super().__init__(name, reason)
         self.needed = needed
         self.free = free
 
+    @classmethod
+    def before(cls, name: str, needed: int, free: int) -> "DiskFull":
+        """Return the error for what would not fit."""
+        return cls(
+            name,
+            f"{needed} bytes are to be written and {free} are free: make room, or choose another"
+            " directory",
+            needed=needed,
+            free=free,
+        )
+
+
+def directory_error(directory: str, error: OSError) -> DirectoryError | None:
+    """Return what the system says of the directory as a whole; None if it is about one file.
+
+    Args:
+        directory: Where contents are written.
+        error: What the system says.
+    """
+    if error.errno in _FULL:
+        fault: DirectoryError = DiskFull(
+            directory,
+            f"there is no room left ({error.strerror}): make room and run again; what was fetched"
+            " is kept",
+        )
+    elif error.errno == errno.EROFS or (
+        error.errno in _FORBIDDEN and str(error.filename or "").startswith(directory)
+    ):
+        fault = DirectoryError(
+            directory,
+            f"it cannot be written to ({error.strerror}): change its permissions, or choose another"
+            " directory",
+        )
+    else:
+        return None
+    fault.cause = fault.__cause__ = error
+    return fault
+
 
 def file_error(name: str, bundle: FQID | None, error: Exception) -> FileDownloadError:
-    """Return the error as one that names its file."""
+    """Return the error as one that names its file, and that keeps no frames alive."""
     if not isinstance(error, FileDownloadError):
-        reason = str(error)
-        if isinstance(error, OSError) and error.errno in _FULL:
-            reason += "; make room and run again: what was fetched is kept"
-        return FileDownloadError(name, reason, bundle=bundle, cause=error)
+        error = FileDownloadError(name, str(error), bundle=bundle, cause=error)
     error.name, error.bundle = name, bundle
+    each: BaseException | None = error
+    while each is not None:
+        each.__traceback__ = None  # its frames hold what was read
+        each = each.__cause__ or each.__context__
     return error

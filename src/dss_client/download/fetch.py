@@ -1,22 +1,16 @@
 """The transfer of one content, with a decision for each fault.
 
-Several threads may work on a `Fetch` at once, each on its own range. One place decides on faults:
-go on, wait, ask for a new URL, start over once, or give up.
+All decisions are made in the engine's thread: go on, wait, ask for a new URL, start over once, go
+by way of httpx, follow a redirect, or give up.
 """
 
-import threading
+import errno
 import time
-from collections.abc import Callable
-from pathlib import Path
-from typing import Protocol
 
-from attrs import evolve, field, frozen
-
-from dss_client._retry import RetryPolicy, parse_retry_after
-from dss_client._storage import PERMANENT_ERRORS
+from dss_client._http import is_permanent
+from dss_client._retry import parse_retry_after
 from dss_client.errors import (
     DSSConnectionError,
-    DSSError,
     DSSResponseError,
     DSSTimeout,
     Forbidden,
@@ -25,391 +19,288 @@ from dss_client.errors import (
 from dss_client.transfer.cancel import Stopped
 from dss_client.transfer.progress import FileProgress
 
-from .errors import (
-    ChecksumMismatch,
-    ShortBody,
-    SizeMismatch,
-    WrongRange,
-    file_error,
-)
-from .filestore import FileStore
-from .partial import Partial, Writer
-from .ranges import Asked, check_answer, short_content
-from .source import Content, Source
-from .task import FileResult, FileTask
+from .answer import short_content
+from .attempts import Attempt, Content, PartAttempt, TransferContext, WholeAttempt
+from .errors import ChecksumMismatch, ShortBody, SizeMismatch, WrongRange
+from .http1 import BLOCK, ParsedURL
+from .partial import Overtaken, Partial
+from .report import FileReport
+from .task import FileTask
+from .urls import BundleUrls
 
-__all__ = ["Fetch", "How", "Urls"]
+__all__ = ["Fetch"]
 
 _MIB = 1 << 20
-_MAX_DELAY = 60.0
+_MAX_ATTEMPTS = 8  # at once for one content: what limits a single connection is met by then
+_MAX_REDIRECTS = 5
+_SHORTAGE = 0.2  # seconds to wait where there are no more descriptors
+_SHORT_OF = frozenset({errno.EMFILE, errno.ENFILE})
 
 
-class Urls(Protocol):
-    """Where the contents of some tasks are."""
-
-    def url(self, task: FileTask) -> str:
-        """Return the URL of a content; ask the service for it if needed."""
-        ...
-
-    def renew(self, task: FileTask, stale: str) -> None:
-        """Forget a URL that has expired, and those issued with it."""
-        ...
-
-
-class Place(Protocol):
-    """Puts a stored content under its name."""
-
-    def __call__(self, task: FileTask, /, *, downloaded: bool) -> FileResult:
-        """Return its path now, and the kind of link."""
-        ...
-
-
-@frozen(kw_only=True)
-class How:
-    """How contents are fetched.
-
-    Attributes:
-        source: The client.
-        store: The store.
-        left: Journals that earlier runs left, by sha256.
-        place: Puts a stored content under its name.
-        num_retries: Failed attempts allowed per file. Each MiB that arrives gives one back.
-        min_delay_seconds: Upper bound of the first wait, in seconds; it doubles with each failure
-            up to 60 s, and each MiB that arrives halves it again.
-        part_size: Bytes that one thread takes at a time.
-        stop: Set to end all transfers soon.
-    """
-
-    source: Source
-    store: FileStore
-    left: dict[str, list[Path]]
-    place: "Place"
-    num_retries: int
-    min_delay_seconds: float
-    part_size: int
-    stop: threading.Event = field(factory=threading.Event)
-
-    @property
-    def policy(self) -> RetryPolicy:
-        """The waits between tries."""
-        return RetryPolicy(
-            initial_delay=self.min_delay_seconds,
-            max_delay=_MAX_DELAY,
-            max_retry_after=_MAX_DELAY,
-        )
-
-
-class _Overtaken(Exception):
-    """Another worker found that the content must be fetched from its start."""
-
-
-class Fetch:
+class Fetch(Content):
     """The transfer of one content into the store.
 
     Args:
         task: What is wanted.
         urls: Gives its URL.
-        how: How to fetch it.
+        context: How to fetch it.
         progress: Is told of each step.
-        unsure: A file of the right size is in the store already: check it first.
 
     Attributes:
+        urls: Gives its URL.
+        waiting: Further files that want the same content.
+        active: Attempts that are under way.
         ready_at: When the next attempt is due, by the monotonic clock.
-        workers: Threads at work on it, counted by the crew.
-        closed: Whether no further thread may join; set by the crew.
+        is_busy: Whether a thread of the disk's pool is at work on it.
+        error: Why it failed for good.
+        report: The result, when it is in place.
     """
 
     def __init__(
-        self,
-        task: FileTask,
-        urls: Urls,
-        how: How,
-        progress: FileProgress,
-        *,
-        unsure: bool = False,
+        self, task: FileTask, urls: BundleUrls, context: TransferContext, progress: FileProgress
     ) -> None:
-        self.task = task
+        super().__init__(task, context, progress)
+        self.urls = urls
+        self.waiting: list[tuple[FileTask, BundleUrls]] = []
+        self.active: set[Attempt] = set()
         self.ready_at: float = 0.0
-        self.workers = 0
-        self.closed = False
-        self._urls = urls
-        self._how = how
-        self._progress = progress
-        self._unsure = unsure
-        self._started = time.monotonic()
-        self._lock = threading.Lock()
-        self._partial: Partial | None = None
-        self._budget = how.num_retries
+        self.is_busy = False
+        self.error: Exception | None = None
+        self.report: FileReport | None = None
+        self._redirect: str | None = None
+        self._redirects = 0
+        self._budget = context.num_retries
         self._failures = 0
-        self._credit = 0
-        self._started_over = False
-        self._restart = False
-        self._whole_only = False  # storage ignores ranges
-        self._error: Exception | None = None
-        self._stopped = False
-        self._found = False
+        self._best = 0  # most bytes that were ever there
+        self._renewed_at = -1  # bytes that were there when the URL was renewed
+        self._must_restart = False
 
     @property
-    def is_stopped(self) -> bool:
-        """Whether it was given up."""
-        return self._stopped
+    def is_small(self) -> bool:
+        """Whether it is taken as a whole."""
+        return self.task.size <= BLOCK
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether there is nothing more to do for it but to report it."""
+        is_over = self.error is not None or self.report is not None
+        return is_over and not self.active and not self.is_busy
 
     @property
     def can_be_shared(self) -> bool:
-        """Whether one more thread would help."""
-        partial = self._partial
+        """Whether one more attempt at once would help."""
         return (
-            partial is not None
-            and not (self._whole_only or self._restart or self._error or self._stopped)
+            self.partial is not None
+            and self.error is None
+            and not (self._must_restart or self.ignores_ranges)
+            and 0 < len(self.active) < _MAX_ATTEMPTS
             and time.monotonic() >= self.ready_at
-            and partial.can_be_shared
+            and self.partial.has_work
         )
 
-    def work(self, buffer: memoryview, share: "Callable[[Fetch], object]") -> None:
-        """Fetch ranges to the end, or until a fault needs a wait or is final. Never raises.
+    @property
+    def url(self) -> str | None:
+        """Where the content is, as far as that is known."""
+        return self._redirect or self.urls.get(self.task)
 
-        Args:
-            buffer: For the bytes received.
-            share: Called when one more worker would help.
-        """
-        try:
-            if self._partial is None and self._goes_on:
-                self._open()
-            while self._goes_on and (writer := self._claim()) is not None:
-                share(self)
-                self._transfer(writer, buffer)
-        except Stopped:
-            self._stopped = True
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is this file's alone
-            with self._lock:
-                self._error = self._error or error
+    def attempt(self, url: str) -> Attempt | None:
+        """Return the next request to be made; None if there is nothing to ask for now."""
+        made: Attempt
+        if self.is_small:
+            made = WholeAttempt(self, url)
+        else:
+            if self.partial is None:
+                self.partial = self._new_partial()
+            alone = not self.active
+            writer = self.partial.claim()
+            if writer is None:
+                return None
+            made = PartAttempt(self, url, self.partial, writer, alone=alone)
+        self.tries += 1
+        self.active.add(made)
+        return made
 
-    def failed_before(self, error: Exception, url: str) -> None:
-        """Record an attempt that was made elsewhere and failed."""
-        self._progress.tries += 1
-        try:
-            self._decide(error, url)
-        except (DSSError, OSError) as fatal:
-            self._error = fatal
+    def _new_partial(self) -> Partial:
+        """Return a partial file for the content, not made yet."""
+        context = self.context
+        return Partial(context.store, self.task.sha256, self.task.size, context.part_size)
 
-    def abandon(self) -> None:
-        """Leave the partial file to a later run."""
-        if self._partial is not None:
-            self._partial.suspend()
+    @property
+    def bytes_missing(self) -> int:
+        """Bytes that are still to be written."""
+        return self.task.size - (0 if self.partial is None else self.partial.bytes_done)
 
-    def settle(self) -> FileResult | None:
-        """After the last worker has left: return the result, or None if work must go on.
+    def origin(self, url: str) -> tuple[str, str, int]:
+        """Return whose requests are counted together.
 
         Raises:
-            Stopped: The download was stopped; the partial file is left to a later run.
+            DSSError: It is not a URL of http or https.
         """
-        if self._stopped:
-            self.abandon()
-            raise Stopped
-        try:
-            return self._result()
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is this file's alone
-            return self._failed(error)
+        return ParsedURL.of(url).origin
 
-    # What happens to a range
+    # In a thread of the disk's pool
 
     @property
-    def _goes_on(self) -> bool:
-        if self._how.stop.is_set():
-            raise Stopped
-        return (
-            self._error is None
-            and not self._restart
-            and not self._found
-            and time.monotonic() >= self.ready_at
-        )
+    def can_be_resumed(self) -> bool:
+        """Whether earlier runs have left some of it."""
+        left = self.context.leftovers.get(self.task.sha256)
+        return not self.is_small and self.partial is None and bool(left)
 
-    def _open(self) -> None:
-        store, task = self._how.store, self.task
-        if self._unsure and store.find(task.sha256, task.size):
-            self._found = True
-            return
-        partial = Partial(store, task.sha256, task.size, self._how.part_size)
-        there = partial.open(self._how.left.get(task.sha256, []))
-        if there:
-            self._progress.advance(there)
-        self._partial = partial
+    def resume(self) -> None:
+        """Take up what earlier runs have left.
 
-    def _claim(self) -> Writer | None:
-        return None if self._partial is None else self._partial.claim()
+        Raises:
+            Stopped: The download was stopped.
+        """
+        read = 0
+
+        def tick(count: int) -> None:
+            nonlocal read
+            self.context.check_stop()
+            self.progress.advance(count)
+            read += count
+
+        partial = self._new_partial()
+        partial.resume(self.context.leftovers.pop(self.task.sha256), tick)
+        self.progress.advance(partial.bytes_done - read)
+        self.partial = partial
+        self._best = partial.bytes_done
 
     @property
-    def _opened(self) -> Partial:
-        if self._partial is None:
-            raise RuntimeError("nothing can be written before the file was made")
-        return self._partial
+    def can_catch_up(self) -> bool:
+        """Whether something that was written further on can be hashed now."""
+        return self.partial is not None and not self.is_busy and self.partial.can_catch_up
 
-    def _transfer(self, writer: Writer, buffer: memoryview) -> None:
-        """Make one request, and write its content; decide what a fault means."""
-        try:
-            url = self._urls.url(self.task)  # its own retries are made there
-        except BaseException:
-            writer.leave()
-            raise
-        try:
-            self._request(writer, url, buffer)
-        except _Overtaken:
+    def catch_up(self) -> None:
+        """Hash what was written further on."""
+        if self.partial is not None:
+            self.partial.catch_up(self.context.check_stop)
+
+    def complete(self) -> None:
+        """Publish the content, which is whole."""
+        if self.partial is not None:
+            self.report = self.publish(self.partial)
+
+    # In the engine's thread
+
+    def ended(self, attempt: Attempt) -> None:
+        """Take note that an attempt has ended, and decide what its fault means."""
+        self.active.discard(attempt)
+        self.seconds += attempt.seconds
+        self._count_progress()
+        if attempt.report is not None:
+            self.report = attempt.report
+        elif attempt.is_odd:
+            self.is_odd = True
+            self.tries -= 1
+        elif attempt.error is not None:
+            self.decide(attempt.error, attempt.url)
+        self.restart_if_needed()
+
+    def restart_if_needed(self) -> None:
+        """Begin again from the first byte, if that was decided and nobody is at work."""
+        if not self._must_restart or self.active or self.is_busy or self.error is not None:
             return
-        except DSSError as error:
-            self._decide(error, url)
+        self._must_restart = False
+        if self.partial is not None:
+            self.progress.advance(-self.partial.bytes_done)
+            self.partial.start_over()
 
-    def _request(self, writer: Writer, url: str, buffer: memoryview) -> None:
-        partial = self._opened
-        current: Writer = writer
-        try:
-            alone = self.workers <= 1
-            end = partial.run_from(writer.end) if alone else writer.end
-            asked = Asked(writer.start, max(end, writer.end), self.task.size)
-            with self._lock:
-                self._progress.tries += 1
-            with self._how.source.open(url, first=asked.first, last=asked.last) as content:
-                answer = check_answer(self.task, asked, content)
-                self._compare(url, answer.etag)
-                if answer.whole and (asked.first or not alone):
-                    current = self._from_the_start(writer)
-                end = self.task.size if answer.whole else asked.end
-                while True:
-                    self._read(content, current, buffer)
-                    current.leave()
-                    if current.position < current.end or current.position >= end:
-                        break
-                    further = partial.claim(current.position, alone=True)
-                    if further is None:
-                        return
-                    current = further
-                if answer.whole and content.readinto(buffer[:1]):
-                    raise SizeMismatch(self.task.name, self.task.size, None)
-            if current.position < current.end:
-                raise ShortBody(
-                    self.task.name,
-                    f"the content ended after {current.position} of {self.task.size} bytes",
-                )
-        finally:
-            current.leave()
+    def _count_progress(self) -> None:
+        """Let new ground refill the budget; bytes that came a second time do not."""
+        there = 0 if self.partial is None else self.partial.bytes_done
+        gain = max(0, there - self._best) // _MIB
+        if gain:
+            self._best += gain * _MIB
+            self._budget = min(self.context.num_retries, self._budget + gain)
+            self._failures = max(0, self._failures - gain)
 
-    def _compare(self, url: str, etag: str) -> None:
-        """Make sure that storage still has the same content.
-
-        Only answers for one object can be compared: a copy of it has another ETag.
-        """
-        if not etag:
-            return
-        partial, place = self._opened, url.partition("?")[0]
-        before, _, known = partial.etag.partition("\t")
-        if before == place and known != etag and not self._started_over:
-            reason = f"the content changed in storage: its ETag was {known}, and is {etag}"
-            raise WrongRange(self.task.name, reason)
-        partial.etag = f"{place}\t{etag}"
-
-    def _from_the_start(self, writer: Writer) -> Writer:
-        """Start over where storage ignores ranges (docs/behaviour.md C4)."""
-        partial = self._opened
-        writer.leave()
-        with self._lock:
-            self._whole_only = True
-            if self.workers > 1:
-                self._restart = True
-                raise _Overtaken
-        self._progress.advance(-partial.bytes_done)
-        partial.start_over()
-        return partial.claim_first()
-
-    def _read(self, content: Content, writer: Writer, buffer: memoryview) -> None:
-        while writer.position < writer.end:
-            if self._how.stop.is_set():
-                raise Stopped
-            if self._restart or self._error is not None:
-                raise _Overtaken
-            count = content.readinto(buffer[: writer.end - writer.position])
-            if not count:
-                return
-            writer.write(buffer[:count])
-            self._came(count)
-
-    def _came(self, count: int) -> None:
-        self._progress.advance(count)
-        with self._lock:
-            self._credit += count
-            mibs, self._credit = divmod(self._credit, _MIB)
-            self._budget = min(self._how.num_retries, self._budget + mibs)
-            self._failures = max(0, self._failures - mibs)
-
-    # What a fault means
-
-    def _decide(self, error: Exception, url: str) -> None:
+    def decide(self, error: Exception, url: str) -> None:
         """Decide how to go on after a fault.
 
-        Raises:
-            DSSError: The fault is final.
+        Args:
+            error: The fault.
+            url: What was asked for.
         """
-        retry_after: str | None = None
+        if isinstance(error, Stopped | Overtaken):
+            return  # the last of those at work gets the content from its start
         if isinstance(error, RangeNotSatisfiable | WrongRange | ChecksumMismatch):
-            self._start_over(short_content(self.task, error))
-            self._urls.renew(self.task, "")
+            self._begin_again(short_content(self.task, error))
             return
+        if isinstance(error, OSError) and error.errno in _SHORT_OF:
+            self.ready_at = time.monotonic() + _SHORTAGE
+            return
+        if self._redirect not in {None, url} and isinstance(error, DSSResponseError):
+            return  # it was asked for before the redirect was known
         if isinstance(error, Forbidden):
-            self._urls.renew(self.task, url)
-        elif isinstance(error, DSSResponseError):
-            if error.status_code != 429 and error.status_code < 500:
-                raise error
+            self._redirect = None
+            self.urls.renew(self.task, url)
+            if self._renewed_at < self._best or self._renewed_at < 0:
+                self._renewed_at = self._best
+                return  # the time of a URL is no fault of the storage
+        elif self._follows(error):
+            return
+        self._wait_or_fail(error)
+
+    def _follows(self, error: Exception) -> bool:
+        """Follow a redirect of the storage; tell whether there was one."""
+        if not isinstance(error, DSSResponseError) or error.status_code not in {301, 302, 307, 308}:
+            return False
+        target = error.response.headers.get("location", "")
+        if not self.context.source.allows(target) or self._redirects >= _MAX_REDIRECTS:
+            return False
+        self._redirects += 1
+        self._redirect = target
+        return True
+
+    def _wait_or_fail(self, error: Exception) -> None:
+        cause = error.__cause__
+        is_passing = isinstance(error, DSSConnectionError | DSSTimeout | ShortBody | Forbidden) or (
+            isinstance(error, DSSResponseError)
+            and (error.status_code == 429 or error.status_code >= 500)
+        )
+        self._budget -= 1
+        if (
+            not is_passing
+            or self._budget < 0
+            or (isinstance(cause, Exception) and is_permanent(cause))
+        ):
+            self.fail(error)
+            return
+        self._failures += 1
+        retry_after: str | None = None
+        if isinstance(error, DSSResponseError):
             retry_after = error.response.headers.get("retry-after")
-        elif not isinstance(error, DSSConnectionError | DSSTimeout | ShortBody):
-            raise error
-        if isinstance(error.__cause__, PERMANENT_ERRORS):
-            raise error
-        with self._lock:
-            self._budget -= 1
-            if self._budget < 0:
-                raise error
-            self._failures += 1
-            delay = self._how.policy.delay(self._failures, parse_retry_after(retry_after))
-            self.ready_at = max(self.ready_at, time.monotonic() + delay)
+        delay = self.context.policy.delay(self._failures, parse_retry_after(retry_after))
+        self.ready_at = max(self.ready_at, time.monotonic() + delay)
 
-    def _start_over(self, error: Exception) -> None:
+    def _begin_again(self, error: Exception) -> None:
         """Begin again from the first byte, but only once."""
-        with self._lock:
-            if self._started_over and not self._restart:
-                raise error
-            self._started_over = self._restart = True
+        if self._must_restart:
+            return
+        self._budget -= 1
+        if self.has_started_over or self._budget < 0:
+            self.fail(error)
+            return
+        self.has_started_over = self._must_restart = True
+        self._redirect = None
+        self.urls.renew(self.task, "")
 
-    # The end
+    def fail(self, error: Exception) -> None:
+        """Give up."""
+        if self.error is None:
+            self.error = error
+        self.is_hopeless = True
 
-    def _result(self) -> FileResult | None:
-        partial = self._partial
-        if self._error is not None:
-            return self._failed(self._error)
-        if self._found:
-            return self._placed(downloaded=False)
-        if partial is None:
-            self._restart = False
-            return None
-        if not self._restart and partial.is_whole:
-            actual = partial.hexdigest()
-            if actual == self.task.sha256:
-                partial.publish()
-                return self._placed(downloaded=True)
-            self._decide(ChecksumMismatch(self.task.name, self.task.sha256, actual), "")
-        if self._restart:
-            self._restart = False
-            self._progress.advance(-partial.bytes_done)
-            partial.start_over()
-        return None
-
-    def _placed(self, *, downloaded: bool) -> FileResult:
-        return self._told(self._how.place(self.task, downloaded=downloaded))
-
-    def _failed(self, error: Exception) -> FileResult:
-        if self._partial is not None:
-            spoilt = isinstance(error, ChecksumMismatch | SizeMismatch)
-            self._partial.discard() if spoilt else self._partial.suspend()
-        named = file_error(self.task.name, self.task.bundle, error)
-        return self._told(FileResult(self.task.number, "failed", error=named))
-
-    def _told(self, result: FileResult) -> FileResult:
-        seconds = time.monotonic() - self._started
-        return evolve(result, tries=self._progress.tries, seconds=seconds)
+    def leave(self) -> None:
+        """Leave what is there to a later run, unless it is bad."""
+        partial = self.partial
+        if partial is None or self.report is not None:
+            return
+        if self.is_busy or not all(attempt.has_ended for attempt in self.active):
+            return  # a thread that hangs may still write to it
+        self.partial = None
+        if isinstance(self.error, ChecksumMismatch | SizeMismatch):
+            partial.discard()
+        else:
+            partial.suspend()

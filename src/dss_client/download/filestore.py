@@ -11,6 +11,7 @@ file without a seal is read before it is trusted. So there is no index to keep, 
 and a million files cost no memory.
 """
 
+import errno
 import hashlib
 import os
 import secrets
@@ -41,7 +42,7 @@ __all__ = [
 ]
 
 Verify = Literal["size", "sha256"]
-Found = Literal["good", "unsure", "absent"]
+Found = Literal["verified", "unverified", "missing"]
 
 PLACE = (".hca", "v2", "files_2_4")
 """Where the store is below a download directory."""
@@ -54,6 +55,7 @@ _STEPS = 9_999_991  # of a second; a prime, so that every bit counts
 _TICK = 100  # nanoseconds: the finest time that NTFS keeps
 _CREATE = os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_BINARY", 0)
 _BY_FD = os.utime in os.supports_fd
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:
@@ -134,6 +136,7 @@ class FileStore:
         token = f"{journal.tag()}-{secrets.token_hex(6)}"
         self._temporary = f"{self.partials}{os.sep}{token}-"
         self._numbers = count()
+        self._links = True  # whether the file system knows hard links
 
     def path(self, sha256: str) -> Path:
         """Return the path of a content, whether it exists or not.
@@ -158,7 +161,7 @@ class FileStore:
     def look(self, key: str, size: int) -> Found:
         """Return what is known of a content that may exist, without reading it.
 
-        ``good`` means that it can be trusted, ``unsure`` that it has the right size only.
+        ``verified`` means that it can be trusted, ``unverified`` that it has the right size only.
 
         Raises:
             InvalidChecksum: `key` is not a valid sha256 in lower case.
@@ -170,14 +173,14 @@ class FileStore:
         try:
             status = os.lstat(place)
         except FileNotFoundError:
-            return "absent"
+            return "missing"
         if status.st_size != size or not stat.S_ISREG(status.st_mode):
-            return "absent"
+            return "missing"
         if self.verify == "size":
-            return "good"
+            return "verified"
         seconds, fraction = divmod(status.st_mtime_ns, _SECOND)
         sealed = fraction == _fraction(key, status.st_ino, size, seconds)
-        return "good" if sealed else "unsure"
+        return "verified" if sealed else "unverified"
 
     def all_good(self, places: list[str], keys: list[str], sizes: list[int]) -> bool:
         """Tell whether `look_at` would find all contents good; much faster than calling it."""
@@ -197,12 +200,15 @@ class FileStore:
             for key, size, status in zip(keys, sizes, statuses, strict=True)
         )
 
-    def find(self, key: str, size: int | None) -> bool:
+    def find(
+        self, key: str, size: int | None, tick: Callable[[int], object] = lambda _: None
+    ) -> bool:
         """Tell whether a content exists and is good; read it if that is not known yet.
 
         Args:
             key: Its sha256, in lower case.
             size: Its size; None where that is not known.
+            tick: Called with the number of bytes that were read; may raise to stop.
         """
         if size is None:
             try:
@@ -210,13 +216,13 @@ class FileStore:
             except FileNotFoundError:
                 return False
         found = self.look(key, size)
-        if found != "unsure":
-            return found == "good"
+        if found != "unverified":
+            return found == "verified"
         place = self.place(key)
         try:
             with open(place, "rb", buffering=0) as file:
                 before = os.fstat(file.fileno())
-                if hashlib.file_digest(file, "sha256").hexdigest() != key:
+                if _digest(file, tick) != key:
                     return False
                 if os.fstat(file.fileno()).st_mtime_ns == before.st_mtime_ns:
                     self._seal(place, key, before)
@@ -254,8 +260,13 @@ class FileStore:
             return not _is_sealed(key, os.stat(place))
         return False
 
-    def put(self, key: str, content: bytes | memoryview) -> None:
+    def put(self, key: str, content: bytes | memoryview, *, replace: bool = False) -> None:
         """Store a content whose sha256 was checked to be `key`.
+
+        Args:
+            key: Its sha256, in lower case.
+            content: The content.
+            replace: What is in its place is bad.
 
         Raises:
             OSError: It cannot be written; nothing is left behind.
@@ -268,7 +279,7 @@ class FileStore:
                 self.finish(descriptor, temporary, key)
             finally:
                 os.close(descriptor)
-            self.publish(temporary, key)
+            self.publish(temporary, key, replace=replace)
         except BaseException:
             with suppress(FileNotFoundError):
                 os.unlink(temporary)
@@ -305,8 +316,16 @@ class FileStore:
             sync(descriptor)
         self._seal(descriptor if _BY_FD else path, key, os.fstat(descriptor))
 
-    def publish(self, temporary: str, key: str) -> None:
-        """Give a finished and closed file its final name, in one step."""
+    def publish(self, temporary: str, key: str, *, replace: bool = False) -> None:
+        """Give a finished and closed file its final name, in one step.
+
+        What another run has put there meanwhile stays, since names may be linked to it.
+
+        Args:
+            temporary: The file.
+            key: The sha256 of its content, in lower case.
+            replace: What is in its place is bad.
+        """
         place = self.place(key)
         folder = place[: -len(key) - 1]
         try:
@@ -315,6 +334,24 @@ class FileStore:
             pass
         except FileNotFoundError:
             os.makedirs(folder, exist_ok=True)
+        if replace or not self._links:
+            self._replace(temporary, place)
+            return
+        try:
+            os.link(temporary, place)
+        except FileExistsError:
+            if not _is_alike(place, temporary):
+                self._replace(temporary, place)
+                return
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            self._links = False
+            self._replace(temporary, place)
+            return
+        os.unlink(temporary)
+
+    def _replace(self, temporary: str, place: str) -> None:
         try:
             os.replace(temporary, place)
         except PermissionError:
@@ -333,6 +370,20 @@ class FileStore:
         stamp = now * _SECOND + _fraction(key, status.st_ino, status.st_size, now)
         with suppress(OSError):
             os.utime(target, ns=(stamp, stamp))
+
+
+def _is_alike(place: str, other: str) -> bool:
+    """Tell whether there is a regular file as large as another one."""
+    status = os.lstat(place)
+    return stat.S_ISREG(status.st_mode) and status.st_size == _size(other)
+
+
+def _digest(file: IO[bytes], tick: Callable[[int], object]) -> str:
+    digest = hashlib.sha256()
+    while block := file.read(_BLOCK):
+        tick(len(block))
+        digest.update(block)
+    return digest.hexdigest()
 
 
 def _is_sealed(key: str, status: os.stat_result) -> bool:

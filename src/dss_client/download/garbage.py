@@ -22,10 +22,9 @@ from .tree import (
     bundle_directories,
     collection_directories,
     files_below,
-    readable,
     stored_contents,
 )
-from .tree_report import Garbage, GarbageReport
+from .tree_report import Garbage, GarbageKind, GarbageReport
 
 __all__ = ["WEEK", "collect_garbage"]
 
@@ -57,7 +56,7 @@ def collect_garbage(
     Raises:
         InvalidArgument: `directory` holds no store.
         ManifestError: A manifest cannot be read.
-        DirectoryError: A directory cannot be read.
+        OSError: A directory cannot be read.
     """
     root = Path(directory)
     store = FileStore(root)
@@ -66,20 +65,20 @@ def collect_garbage(
     before = time.time() - older_than.total_seconds()
     linked = recent = 0
     unlinked: dict[str, Garbage] = {}
-    with readable(root):
-        for path, sha256, status in stored_contents(store.root):
-            if sha256 is None or not stat.S_ISREG(status.st_mode):
-                continue
-            if status.st_nlink > 1:
-                linked += 1
-            elif int(status.st_mtime) > before:  # the fraction of the second is the mark
-                recent += 1
-            else:
-                unlinked[sha256] = Garbage(path, "content", status.st_size)
-        found = len(unlinked)
-        for sha256 in chain(_listed_by_bundles(root), _listed_by_manifests(keep)):
-            unlinked.pop(sha256, None)
-        items = [*unlinked.values(), *_leftovers(root, store.partials, before)]
+    for path, sha256 in stored_contents(store.root):
+        status = path.lstat()
+        if sha256 is None or not stat.S_ISREG(status.st_mode):
+            continue
+        if status.st_nlink > 1:
+            linked += 1
+        elif int(status.st_mtime) > before:  # the fraction of the second is the mark
+            recent += 1
+        else:
+            unlinked[sha256] = Garbage(path, "content", status.st_size)
+    found = len(unlinked)
+    for sha256 in chain(_listed_by_bundles(root), _listed_by_manifests(keep)):
+        unlinked.pop(sha256, None)
+    items = [*unlinked.values(), *_leftovers(root, store.partials, before)]
     return GarbageReport(
         directory=root,
         dry_run=dry_run,
@@ -107,20 +106,20 @@ def _listed_by_manifests(manifests: Sequence[str | os.PathLike[str]]) -> Iterato
 
 def _leftovers(root: Path, partials: Path, before: float) -> Iterator[Garbage]:
     """Yield the files that interrupted downloads left."""
-    for path, status in files_below(partials):
-        if status.st_mtime <= before:
-            yield Garbage(path, "partial", _room(status))
+    yield from _old(files_below(partials), "partial", before)
     folders = chain(bundle_directories(root), collection_directories(root))
-    beside = ((path, path.lstat()) for path in root.glob(".*.part"))
-    for path, status in chain(beside, *map(files_below, folders)):
-        if TEMPORARY_NAME.fullmatch(path.name) and status.st_mtime <= before:
-            yield Garbage(path, "temporary", _room(status))
+    paths = chain(root.iterdir(), *map(files_below, folders))
+    temporary = (path for path in paths if TEMPORARY_NAME.fullmatch(path.name))
+    yield from _old(temporary, "temporary", before)
 
 
-def _room(status: os.stat_result) -> int:
-    """Return the bytes on the disk: partial files have holes."""
-    blocks: int = getattr(status, "st_blocks", -1)
-    return status.st_size if blocks < 0 else min(status.st_size, blocks * 512)
+def _old(paths: Iterator[Path], kind: GarbageKind, before: float) -> Iterator[Garbage]:
+    for path in paths:
+        status = path.lstat()
+        if status.st_mtime <= before:
+            blocks: int = getattr(status, "st_blocks", -1)  # partial files have holes
+            size = status.st_size if blocks < 0 else min(status.st_size, blocks * 512)
+            yield Garbage(path, kind, size)
 
 
 def _remove(item: Garbage) -> Garbage:

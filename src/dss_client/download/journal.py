@@ -190,13 +190,16 @@ def room_of(journal: Path) -> int:
     return min(status.st_size, getattr(status, "st_blocks", 0) * 512)
 
 
-def proven(journal: Journal, source: int, copy_to: int | None) -> tuple[list[Range], Digest]:
+def proven(
+    journal: Journal, source: int, copy_to: int | None, tick: Callable[[int], object]
+) -> tuple[list[Range], Digest]:
     """Read the bytes that a journal lists, and return the ranges that are right.
 
     Args:
         journal: The journal.
         source: The open partial file.
         copy_to: Where to write the bytes as well, or None.
+        tick: Called with the number of bytes that were read; may raise to stop.
 
     Returns:
         The ranges whose bytes are as the journal says, and a sha256 object over those of them that
@@ -210,17 +213,17 @@ def proven(journal: Journal, source: int, copy_to: int | None) -> tuple[list[Ran
             break
         if each.sha256 is None:
             crc = _Crc()
-            if _read(source, each, crc, copy_to) and crc.value == each.crc32:
+            if _read(source, each, crc, copy_to, tick) and crc.value == each.crc32:
                 good.append(each)
             continue
         further = digest.copy()
         # What was written further on was read back before the hash went on from there.
         while hashed < each.start:
             between = next((one for one in good if one.start == hashed), None)
-            if between is None or not _read(source, between, further, None):
+            if between is None or not _read(source, between, further, None, tick):
                 return good, digest
             hashed = between.end
-        if hashed != each.start or not _read(source, each, further, copy_to):
+        if hashed != each.start or not _read(source, each, further, copy_to, tick):
             break
         if further.hexdigest() != each.sha256:
             break
@@ -237,7 +240,13 @@ class _Crc:
         self.value = zlib.crc32(data, self.value)
 
 
-def _read(source: int, range_: Range, digest: "Digest | _Crc", copy_to: int | None) -> bool:
+def _read(
+    source: int,
+    range_: Range,
+    digest: "Digest | _Crc",
+    copy_to: int | None,
+    tick: Callable[[int], object],
+) -> bool:
     """Feed the bytes of a range to a digest; tell whether all of them are there."""
     position = range_.start
     while position < range_.end:
@@ -245,6 +254,7 @@ def _read(source: int, range_: Range, digest: "Digest | _Crc", copy_to: int | No
         if not block:
             return False
         digest.update(block)
+        tick(len(block))
         if copy_to is not None:
             write_at(copy_to, memoryview(block), position)
         position += len(block)

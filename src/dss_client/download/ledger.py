@@ -23,7 +23,7 @@ from dss_client.versions import FQID
 
 from .errors import FileDownloadError
 from .report import FileReport, Link, State, Totals
-from .task import FileResult, FileTask
+from .task import FileTask
 
 __all__ = ["Ledger", "ManifestEntry"]
 
@@ -37,7 +37,7 @@ PRAGMA temp_store = FILE;
 CREATE TABLE bundles (number INTEGER PRIMARY KEY, uuid TEXT, version TEXT);
 CREATE INDEX bundles_by_id ON bundles (uuid, version);
 CREATE TABLE files (
-    number INTEGER PRIMARY KEY, bundle INTEGER, name TEXT, uuid TEXT, version TEXT, sha256 TEXT,
+    number INTEGER PRIMARY KEY, bundle TEXT, name TEXT, uuid TEXT, version TEXT, sha256 TEXT,
     size INTEGER, target TEXT, state TEXT, path TEXT, link TEXT, tries INTEGER, seconds REAL,
     reason TEXT
 );
@@ -49,16 +49,7 @@ CREATE TABLE texts (first INTEGER PRIMARY KEY, texts BLOB);
 BEGIN;
 """
 _FILE = f"INSERT OR REPLACE INTO files VALUES ({','.join('?' * 14)})"  # noqa: S608 - constants
-_TAKEN_OVER = _FILE.replace("INSERT OR REPLACE", "INSERT") + (
-    " ON CONFLICT (number) DO UPDATE SET state=excluded.state, path=excluded.path,"
-    " link=excluded.link, tries=excluded.tries, seconds=excluded.seconds, reason=excluded.reason"
-)
-_RESULT = "UPDATE files SET state=?, path=?, link=?, tries=?, seconds=?, reason=? WHERE number=?"
-_COLUMNS = (
-    "files.number, bundles.uuid, bundles.version, name, files.uuid, files.version, sha256, size,"
-    " target, state, path, link, tries, seconds, reason"
-)
-_JOINED = f"SELECT {_COLUMNS} FROM files LEFT JOIN bundles ON bundles.number = files.bundle"  # noqa: S608 - constants
+_ALL = "SELECT * FROM files"
 _LISTED = (
     "SELECT sha256, size FROM cells WHERE name != '' AND size IS NOT NULL"
     " UNION ALL SELECT sha256, size FROM files WHERE state = 'planned'"
@@ -96,12 +87,10 @@ class LedgerExport:
 
     Attributes:
         files: Their rows.
-        bundles: Numbers, uuids and versions of their bundles.
         errors: Why files failed, by their numbers.
     """
 
     files: list[_Row]
-    bundles: list[_Row]
     errors: dict[int, FileDownloadError]
 
     @property
@@ -135,15 +124,7 @@ class Ledger:
         finalize(self, self._db.close)  # a report may keep it, or an exception end its use
         self._db.executescript(_TABLES)
 
-    # Bundles
-
-    def add_bundle(self, number: int, bundle: FQID) -> None:
-        """Give a bundle its number."""
-        with self._lock:
-            self._db.execute(
-                "INSERT OR REPLACE INTO bundles VALUES (?,?,?)",
-                (number, bundle.uuid, bundle.version),
-            )
+    # Bundles of a manifest
 
     def number_of(self, bundle: FQID) -> int:
         """Return the number of a bundle; a new one gets the next."""
@@ -162,59 +143,42 @@ class Ledger:
 
     # Files
 
-    def add(
-        self, bundle: int | None, tasks: Iterable[FileTask], state: str, reason: str = ""
-    ) -> None:
-        """Add files that are in some state."""
-        self.add_rows(
-            (
-                task.number,
-                bundle,
-                task.name,
-                task.uuid,
-                task.version,
-                task.sha256,
-                task.size,
-                task.target,
-                state,
-                None,
-                None,
-                0,
-                0.0,
-                reason,
-            )
-            for task in tasks
-        )
-
     def add_rows(self, rows: Iterable[_Row]) -> None:
         """Add files as rows of the table."""
         with self._lock:
             self._db.executemany(_FILE, rows)
 
-    def settle(self, results: Iterable[FileResult]) -> None:
-        """Record the results of files."""
+    def record(self, results: Iterable[tuple[FileTask, FileReport]]) -> None:
+        """Record what became of files."""
         rows: list[_Row] = []
-        for result in results:
-            path = None if result.path is None else os.fsencode(result.path)  # it may be no text
+        for task, report in results:
+            # That of a content in the store follows from its checksum; any other may be no text.
+            path = os.fsencode(report.path) if report.path and task.target else None
             rows.append(
                 (
-                    result.state,
+                    task.number,
+                    None if task.bundle is None else str(task.bundle),
+                    task.name,
+                    task.uuid,
+                    task.version,
+                    task.sha256,
+                    task.size,
+                    task.target,
+                    report.state,
                     path,
-                    result.link,
-                    result.tries,
-                    result.seconds,
-                    result.reason,
-                    result.number,
+                    report.link,
+                    report.tries,
+                    report.seconds,
+                    report.reason,
                 )
             )
-            if result.error is not None:
-                self._errors[result.number] = result.error
-        with self._lock:
-            self._db.executemany(_RESULT, rows)
+            if report.error is not None:
+                self._errors[task.number] = report.error
+        self.add_rows(rows)
 
     def pending(self) -> Iterator[FileTask]:
         """Yield the files that are still to be fetched, those of a bundle together."""
-        rows = self._each(f"{_JOINED} WHERE state = 'planned' ORDER BY bundle, files.number")
+        rows = self._each(f"{_ALL} WHERE state = 'planned' ORDER BY bundle, number")
         return map(_task, rows)
 
     # Rows of a manifest
@@ -266,22 +230,18 @@ class Ledger:
 
     def reports_between(self, start: int, end: int) -> dict[int, FileReport]:
         """Return the reports of the files with numbers in a range, by their numbers."""
-        sql = f"{_JOINED} WHERE files.number >= ? AND files.number < ?"
+        sql = f"{_ALL} WHERE number >= ? AND number < ?"
         return {_int(row[0]): self._report(row) for row in self._each(sql, (start, end))}
 
     # From one ledger to another
 
     def export(self) -> "LedgerExport":
         """Return all files and their results, as one value that can be pickled."""
-        files = list(self._each("SELECT * FROM files"))
-        bundles = list(self._each("SELECT number, uuid, version FROM bundles"))
-        return LedgerExport(files, bundles, dict(self._errors))
+        return LedgerExport(list(self._each(_ALL)), dict(self._errors))
 
     def take_over(self, export: "LedgerExport") -> None:
-        """Add files from another ledger; known ones get their results."""
-        with self._lock:
-            self._db.executemany("INSERT OR REPLACE INTO bundles VALUES (?,?,?)", export.bundles)
-            self._db.executemany(_TAKEN_OVER, export.files)
+        """Add files from another ledger; those that are known get their results."""
+        self.add_rows(export.files)
         self._errors.update(export.errors)
 
     # Results
@@ -319,20 +279,20 @@ class Ledger:
     def reports(self, state: State | None = None) -> Iterator[FileReport]:
         """Yield the reports of all files, or of those in one state."""
         if state is None:
-            rows = self._each(f"{_JOINED} ORDER BY files.number")
+            rows = self._each(f"{_ALL} ORDER BY number")
         else:
-            rows = self._each(f"{_JOINED} WHERE state = ? ORDER BY files.number", (state,))
+            rows = self._each(f"{_ALL} WHERE state = ? ORDER BY number", (state,))
         return map(self._report, rows)
 
     def report(self, index: int) -> FileReport:
         """Return the report of one file, by its place in the order."""
-        sql = f"{_JOINED} ORDER BY files.number LIMIT 1 OFFSET ?"
+        sql = f"{_ALL} ORDER BY number LIMIT 1 OFFSET ?"
         return self._report(next(self._each(sql, (index,))))
 
     def _report(self, row: _Row) -> FileReport:
         task = _task(row)
-        state, path, link, tries, seconds, reason = row[9:]
-        if path is None and state == "reused":
+        state, path, link, tries, seconds, reason = row[8:]
+        if task.target is None and state in {"downloaded", "reused"}:
             path = self._stored(task.sha256)
         return FileReport(
             bundle=task.bundle,
@@ -367,17 +327,17 @@ class Ledger:
 
 
 @lru_cache(maxsize=256)
-def _fqid(uuid: str, version: str) -> FQID:
-    return FQID(uuid, version)
+def _fqid(text: str) -> FQID:
+    return FQID.parse(text)
 
 
 def _task(row: _Row) -> FileTask:
-    number, bundle_uuid, bundle_version, name, uuid, version, sha256, size, target = cast(
-        "tuple[int, str | None, str, str, str | None, str | None, str, int, str | None]", row[:9]
+    number, bundle, name, uuid, version, sha256, size, target = cast(
+        "tuple[int, str | None, str, str | None, str | None, str, int, str | None]", row[:8]
     )
     return FileTask(
         number=number,
-        bundle=None if bundle_uuid is None else _fqid(bundle_uuid, bundle_version),
+        bundle=None if bundle is None else _fqid(bundle),
         name=name,
         uuid=uuid,
         version=version,

@@ -12,7 +12,7 @@ from .errors import FileDownloadError
 from .ledger import ManifestEntry
 from .plan import Filter, expand_bundle, expand_rows, none_of
 from .source import Source
-from .task import FileResult, FileTask
+from .task import FileTask
 from .want import FILES_OF_A_BUNDLE, BundleRule, Expanded
 
 if TYPE_CHECKING:
@@ -168,12 +168,14 @@ class FileOrder:
         uuid: Its id.
         version: Its version.
         folder: Where to put it below the download directory, as ``<uuid>.<version>``.
+        pointer: The JSON pointer to the part of it that the collection lists, if it is a part.
     """
 
     number: int
     uuid: str
     version: str
     folder: str
+    pointer: str | None = None
 
     is_entered = False
     files = 1
@@ -190,7 +192,7 @@ class FileOrder:
         except DSSError as error:
             named = FileDownloadError(name, f"it cannot be read: {error}", cause=error)
             task = self._task(number, name, None)
-            return Expanded(bundle=None, others=[(task, FileResult(number, "failed", error=named))])
+            return Expanded(bundle=None, others=[(task, task.report("failed", error=named))])
         return Expanded(bundle=None, wanted=[self._task(number, name, facts)])
 
     def _task(self, number: int, name: str, facts: "FileFacts | None") -> FileTask:
@@ -203,6 +205,9 @@ class FileOrder:
             sha256=facts.sha256.lower() if facts else "",
             size=facts.size if facts else 0,
             target=f"{self.folder}/{name}",
+            note=""
+            if self.pointer is None
+            else f"the collection lists {self.pointer!r} of it: it was downloaded as a whole",
         )
 
 
@@ -230,6 +235,4 @@ class LostOrder:
         task = FileTask(
             number=number, bundle=None, name=self.name, uuid=None, version=None, sha256="", size=0
         )
-        return Expanded(
-            bundle=None, others=[(task, FileResult(number, "failed", error=self.error))]
-        )
+        return Expanded(bundle=None, others=[(task, task.report("failed", error=self.error))])

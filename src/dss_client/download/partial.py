@@ -1,36 +1,42 @@
-"""A large content on its way: a file that several threads fill, and its sha256 that follows."""
+"""A large content that is being fetched: a file that several loops fill, and its sha256."""
 
 import hashlib
 import os
 import secrets
 import threading
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from dss_client.transfer.owner import is_alive, owner, tag
 
 from . import journal
 from .filestore import FileStore
 from .journal import Digest, Journal, Range
 
-__all__ = ["Partial", "Writer"]
+__all__ = ["Overtaken", "Partial", "Writer"]
 
 _BLOCK = 1 << 20
 _WORTH_KEEPING = 1 << 20  # bytes
 _at_work: set[str] = set()  # the partial files that this process is writing
 
 
+class Overtaken(Exception):
+    """The content must be fetched from its start, and others are still at work on it."""
+
+
 class Partial:
     """A partial file, its journal and its hash. Safe to be used by threads.
 
     The sha256 of a file needs its bytes in order. Whoever writes at the place that the hash has
-    come to hashes on the way; what others write further on is read back, from memory as a rule,
-    when the hash gets there. So both cores are busy, and no byte is hashed twice.
+    come to hashes on the way; what others write further on is read back, from memory as a rule, by
+    `catch_up`. So both cores are busy, and no byte is hashed twice.
 
     Args:
         store: The store that the content is for.
         key: Its sha256, in lower case.
         size: Its size, in bytes.
-        part_size: How many bytes are proven, and taken by one thread, at a time.
+        part_size: How many bytes are proven, and taken by one writer, at a time.
     """
 
     def __init__(self, store: FileStore, key: str, size: int, part_size: int) -> None:
@@ -39,7 +45,7 @@ class Partial:
         self._store = store
         self._key = key
         self._part_size = part_size
-        self._path = str(store.partials / f"{key}.{journal.tag()}-{secrets.token_hex(4)}.part")
+        self._path = str(store.partials / f"{key}.{tag()}-{secrets.token_hex(4)}.part")
         self._journal = Path(self._path).with_suffix(".journal")
         self._lock = threading.Lock()
         self._descriptor = -1
@@ -48,39 +54,32 @@ class Partial:
         self._hashing = False
         self._todo: list[tuple[int, int]] = [(0, size)]
         self._done: list[tuple[int, int]] = []
+        self._writers = 0
         self._records = 0
+        _at_work.add(self._path)
 
-    # Opening
+    # What earlier runs left
 
-    def open(self, left: list[Path]) -> int:
-        """Make the file, and return the number of bytes that earlier runs left of it.
+    def resume(self, left: list[Path], tick: Callable[[int], object]) -> None:
+        """Take up what earlier runs left of the content, as far as its bytes are right.
 
         Args:
             left: Journals of this content.
+            tick: Called with the number of bytes that were read; may raise to stop.
         """
-        _at_work.add(self._path)
         try:
-            self._begin(left)
+            for path in left:
+                found = Journal.read(path)
+                if found is not None and found.size == self.size and self._adopt(found, tick):
+                    return
         except BaseException:
             # Where there is a journal, a file was taken over: it is left to a later run.
             self._close() if self._journal.exists() else self.discard()
             raise
-        return self.bytes_done
 
-    def _begin(self, left: list[Path]) -> None:
-        for path in left:
-            found = Journal.read(path)
-            if found is None or found.size != self.size:
-                continue
-            if self._adopt(found):
-                break
-        if self._descriptor < 0:
-            self._descriptor = self._store.create(self._path)
-        self._catch_up()
-
-    def _adopt(self, found: Journal) -> bool:
-        mine = found.owner == journal.owner()
-        dead = str(found.part) not in _at_work if mine else not journal.is_alive(found.owner)
+    def _adopt(self, found: Journal, tick: Callable[[int], object]) -> bool:
+        mine = found.owner == owner()
+        dead = str(found.part) not in _at_work if mine else not is_alive(found.owner)
         try:
             if dead:
                 self._take_over(found)
@@ -95,7 +94,7 @@ class Partial:
             if dead and os.fstat(source).st_size > self.size:
                 os.ftruncate(source, self.size)
             target = None if dead else self._descriptor
-            good, self._digest = journal.proven(found, source, target)
+            good, self._digest = journal.proven(found, source, target, tick)
         finally:
             if not dead:
                 os.close(source)
@@ -146,8 +145,8 @@ class Partial:
         return self._hashed == self.size
 
     @property
-    def can_be_shared(self) -> bool:
-        """Whether there is work for one more thread."""
+    def has_work(self) -> bool:
+        """Whether there is a range that nobody has claimed."""
         return bool(self._todo)
 
     def claim(self, at: int | None = None, *, alone: bool = False) -> "Writer | None":
@@ -171,17 +170,26 @@ class Partial:
             self._take((start, end))
             hashing = not self._hashing and start == self._hashed
             self._hashing = self._hashing or hashing
+            self._writers += 1
             return Writer(self, start, end, self._digest if hashing else None)
 
-    def claim_first(self) -> "Writer":
-        """Take the first range of a file that nothing was taken of.
+    def restart(self, writer: "Writer") -> "Writer":
+        """Start over, since storage sends the content from its first byte on.
+
+        Args:
+            writer: The writer that takes it; it is left.
 
         Raises:
-            RuntimeError: Something was.
+            Overtaken: There are other writers.
         """
+        writer.leave()
+        with self._lock:
+            if self._writers:
+                raise Overtaken
+        self.start_over()
         first = self.claim(0, alone=True)
         if first is None:
-            raise RuntimeError("a range was claimed twice")
+            raise Overtaken
         return first
 
     def run_from(self, start: int) -> int:
@@ -203,6 +211,7 @@ class Partial:
         """Record what a writer has written, and return the rest of its range."""
         start, position, end = writer.start, writer.position, writer.end
         with self._lock:
+            self._writers -= 1
             if position < end:
                 self._todo = sorted([*self._todo, (position, end)])
             if position > start:
@@ -214,20 +223,31 @@ class Partial:
                     self._record(Range(start, position, sha256=self._digest.hexdigest()))
             elif position > start:
                 self._record(Range(start, position, crc32=writer.crc32))
-        self._catch_up()
 
-    def _catch_up(self) -> None:
-        """Hash what was written further on, now that the hash has come to it."""
+    @property
+    def can_catch_up(self) -> bool:
+        """Whether something was written further on that the hash has come to now."""
+        with self._lock:
+            return not self._hashing and self._next_end() is not None
+
+    def _next_end(self) -> int | None:
+        return next((end for start, end in self._done if start == self._hashed), None)
+
+    def catch_up(self, tick: Callable[[], object]) -> None:
+        """Hash what was written further on.
+
+        Args:
+            tick: Called for each block; may raise to stop.
+        """
         while True:
             with self._lock:
-                if self._hashing:
-                    return
-                end = next((end for start, end in self._done if start == self._hashed), None)
-                if end is None:
+                end = self._next_end()
+                if self._hashing or end is None:
                     return
                 self._hashing = True
             position = self._hashed
             while position < end:
+                tick()
                 block = journal.read_at(self._descriptor, min(_BLOCK, end - position), position)
                 self._digest.update(block)
                 position += len(block)
@@ -239,7 +259,14 @@ class Partial:
 
     def write(self, data: memoryview, position: int) -> None:
         """Write bytes to their place."""
+        if self._descriptor < 0:
+            self._create()
         journal.write_at(self._descriptor, data, position)
+
+    def _create(self) -> None:
+        with self._lock:
+            if self._descriptor < 0:
+                self._descriptor = self._store.create(self._path)
 
     def _record(self, range_: Range) -> None:
         # A journal for what came in one piece would cost more than it saves.
@@ -262,7 +289,8 @@ class Partial:
     def start_over(self) -> None:
         """Forget everything. No writer may be at work."""
         with self._lock:
-            os.ftruncate(self._descriptor, 0)
+            if self._descriptor >= 0:
+                os.ftruncate(self._descriptor, 0)
             self._journal.unlink(missing_ok=True)
             self._digest = hashlib.sha256()
             self._hashed = self._records = 0
@@ -270,11 +298,15 @@ class Partial:
             self._todo, self._done = [(0, self.size)], []
             self.etag = ""
 
-    def publish(self) -> None:
-        """Put the whole, verified content into the store."""
+    def publish(self, *, replace: bool = False) -> None:
+        """Put the whole, verified content into the store.
+
+        Args:
+            replace: What is there is bad.
+        """
         self._store.finish(self._descriptor, self._path, self._key)
         self._close()
-        self._store.publish(self._path, self._key)
+        self._store.publish(self._path, self._key, replace=replace)
         self._journal.unlink(missing_ok=True)
 
     def discard(self) -> None:

@@ -16,9 +16,10 @@ from dss_client.versions import FQID
 from .errors import FileDownloadError, ManifestMismatch, NameClash, UnsafeName
 from .indented import indented
 from .ledger import ManifestEntry
-from .resolve import Extent
+from .report import FileReport
 from .source import Source
-from .task import FileResult, FileTask
+from .task import FileTask
+from .urls import BundleSize
 from .want import FILES_OF_A_BUNDLE, BundleRule, Expanded
 
 if TYPE_CHECKING:
@@ -130,21 +131,21 @@ def _expand(answer: _Answer, rule: BundleRule, first: int, wanted: Wanted) -> Ex
     # All names of the bundle take part, so that the outcome does not hang on what is wanted of it.
     targets = settle_names([file.name for file in answer.files], rule.clash, portable=rule.portable)
     tasks: list[FileTask] = [_bundle_json(fqid, answer.document, first)]
-    others: list[tuple[FileTask, FileResult]] = []
+    others: list[tuple[FileTask, FileReport]] = []
     for index, (file, settled) in enumerate(zip(answer.files, targets, strict=True), first + 1):
         task = _task(index, fqid, file, settled.target)
         if not wanted(file):
-            others.append((task, FileResult(index, "skipped", reason="left out by the filters")))
+            others.append((task, task.report("skipped", reason="left out by the filters")))
         elif settled.unsafe:
             error = UnsafeName(file.name, settled.reason or "", bundle=fqid)
-            others.append((task, FileResult(index, "failed", error=error)))
+            others.append((task, task.report("failed", error=error)))
         elif settled.target is None:
-            others.append((task, FileResult(index, "skipped", reason=settled.reason or "")))
+            others.append((task, task.report("skipped", reason=settled.reason or "")))
         elif task.size != file.size:
-            others.append((task, FileResult(index, "failed", error=_too_large(file, fqid))))
+            others.append((task, task.report("failed", error=_too_large(file, fqid))))
         else:
             tasks.append(task)
-    whole = Extent(len(answer.files), sum(file.size for file in answer.files))
+    whole = BundleSize(len(answer.files), sum(file.size for file in answer.files))
     return Expanded(bundle=fqid, wanted=tasks, others=others, whole=whole, known=answer.urls)
 
 
@@ -282,7 +283,7 @@ def _checked(found: Expanded, fqid: FQID, rows: Sequence[ManifestEntry]) -> Expa
     if not wrong:
         return found
     free = max((task.number for task in tasks), default=0) + 1
-    failed: list[tuple[FileTask, FileResult]] = []
+    failed: list[tuple[FileTask, FileReport]] = []
     for index, (row, fault) in enumerate(wrong, free):
         error = ManifestMismatch(row.name, fault, bundle=fqid)
         failed.append(_failed_row(index, fqid, row, error))
@@ -328,15 +329,15 @@ def none_of(number: int, fqid: FQID, error: DSSError, *, skip: str = "") -> Expa
     itself = FileTask(
         number=first, bundle=fqid, name=BUNDLE_JSON, uuid=None, version=None, sha256="", size=0
     )
-    result = FileResult(first, "failed", error=_named(BUNDLE_JSON, fqid, error))
+    result = itself.report("failed", error=_named(BUNDLE_JSON, fqid, error))
     if skip:
-        result = FileResult(first, "skipped", reason=skip)
+        result = itself.report("skipped", reason=skip)
     return Expanded(bundle=fqid, others=[(itself, result)])
 
 
 def _failed_row(
     number: int, fqid: FQID, row: ManifestEntry, error: FileDownloadError
-) -> tuple[FileTask, FileResult]:
+) -> tuple[FileTask, FileReport]:
     task = FileTask(
         number=number,
         bundle=fqid,
@@ -346,7 +347,7 @@ def _failed_row(
         sha256=row.sha256,
         size=row.size or 0,
     )
-    return task, FileResult(number, "failed", error=error)
+    return task, task.report("failed", error=error)
 
 
 def _named(name: str, fqid: FQID, error: DSSError) -> FileDownloadError:

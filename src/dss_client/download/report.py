@@ -9,9 +9,8 @@ from attrs import field, frozen
 
 from dss_client._json import json_text
 from dss_client.errors import DSSError
+from dss_client.transfer.errors import FileDownloadError
 from dss_client.versions import FQID
-
-from .errors import FileDownloadError
 
 _NAMED = 5  # errors that the message of a failed download tells
 

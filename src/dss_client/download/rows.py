@@ -119,19 +119,15 @@ class ListedFiles(_Listed):
         texts: list[str] = []
         missing: list[tuple[object, ...]] = []
         look = self._store.look_at
-        last: tuple[str, str] = ("", "")
-        bundle: int | None = None
         rows = zip(batch, places, keys, sizes, strict=True)
         for number, (row, place, key, size) in enumerate(rows, self._count):
-            if size and look(place, key, size) == "good":
+            if size and look(place, key, size) == "verified":
                 self._there += 1
                 self._there_bytes += size
                 texts.append(self._with_path(row[7], place))
                 continue
             texts.append(row[7])
-            if row[:2] != last:
-                last = row[:2]
-                bundle = self._ledger.number_of(FQID(*last)) if all(last) else None
+            bundle = f"{row[0].lower()}.{row[1]}" if row[0] and row[1] else None
             known = (number, bundle, row[2], row[3].lower(), row[4], key, size, None)
             missing.append((*known, "planned", None, None, 0, 0.0, ""))
         self._ledger.add_rows(missing)

@@ -14,11 +14,11 @@ from dss_client.versions import FQID, normal_uuid, parse_version
 
 from .engine import Engine
 from .errors import DiskFull
-from .lanes import check_room
 from .options import DownloadOptions
 from .orders import BundleOrder, KnownFiles, PlannedBundle, RowsOrder
 from .plan import expand_bundle, filters
 from .report import DownloadError, DownloadReport, Entries, StoredEntries
+from .room import Room, check_room
 from .rows import ListedBundles, ListedFiles
 from .shards import run_in
 from .share_rows import ShareReader
@@ -240,10 +240,11 @@ def _check_room(engine: Engine) -> None:
     try:
         check_room(engine.rule.download_dir, engine.ledger.listed_bytes())
     except DiskFull:  # some of it may be there already, or listed twice
+        room = Room(engine.rule.download_dir, engine.context.leftovers)
         missing = (
-            engine.needs(key, size)
+            room.needed(key, size)
             for key, size in engine.ledger.contents()
-            if engine.store.look(key, size) == "absent"
+            if engine.store.look(key, size) == "missing"
         )
         check_room(engine.rule.download_dir, sum(missing))
 

@@ -87,9 +87,6 @@ def run_shard(shard: Shard) -> LedgerExport:
     source = shard.source.detached()
     engine = new_engine(source, shard.options)
     try:
-        for order in shard.orders:
-            if isinstance(order, KnownFiles):
-                engine.ledger.add(None, order.tasks, "planned")
         engine.run(shard.orders)
         return engine.ledger.export()
     finally:
@@ -166,4 +163,4 @@ def _collect(running: "dict[Future[LedgerExport], Shard]", engine: Engine) -> No
         except Exception as error:  # noqa: BLE001 - each executor has its own for a lost worker
             _logger.warning("a worker was lost (%s); its part is done here", error)
             export = run_shard(shard)
-        engine.enter(export, planned=isinstance(shard.orders[0], KnownFiles))
+        engine.take_over(export, planned=isinstance(shard.orders[0], KnownFiles))

@@ -9,7 +9,9 @@ from attrs import frozen
 from dss_client.types import JSONMapping, Replica
 
 if TYPE_CHECKING:
-    from dss_client._storage import ConnectionPool
+    import ssl
+
+    from dss_client._options import Timeout
     from dss_client.models import CollectionItem
 
     from .answers import BundlePage
@@ -43,6 +45,23 @@ class Content(Protocol):
 
     def readinto(self, buffer: memoryview, /) -> int:
         """Read into a buffer, undecoded; return the number of bytes, 0 at the end."""
+        ...
+
+
+class DirectAccess(Protocol):
+    """How contents are fetched over plain connections to storage."""
+
+    @property
+    def timeout(self) -> "Timeout":
+        """Limits of a connection, and between two pieces of an answer."""
+        ...
+
+    def tls(self) -> "ssl.SSLContext":
+        """Return what connections trust."""
+        ...
+
+    def leads_to(self, scheme: str, host: str, port: int) -> bool:
+        """Tell whether a host is reached without a proxy."""
         ...
 
 
@@ -92,8 +111,8 @@ class Source(Protocol):
         ...
 
     @property
-    def connections(self) -> "ConnectionPool | None":
-        """The connections to storage; None where contents must come through `open`."""
+    def direct(self) -> DirectAccess | None:
+        """How plain connections are made; None where contents must come through `open`."""
         ...
 
     def detached(self) -> "Source":

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from dss_client.transfer.progress import Progress
 
-from .engine import Engine
-from .lanes import Limits
+from .engine import Engine, Limits
 from .options import DownloadOptions
 from .source import HasSource, Source, as_source
 from .want import BundleRule
@@ -15,6 +14,7 @@ __all__ = ["new_engine"]
 
 THREADS = max(8, min(16, 2 * (os.cpu_count() or 1)))
 CONNECTIONS = 128
+QUESTIONS = 32
 
 
 def new_engine(source: Source | HasSource, options: DownloadOptions) -> Engine:
@@ -29,8 +29,10 @@ def new_engine(source: Source | HasSource, options: DownloadOptions) -> Engine:
             ask_urls=not options.dry_run,
         ),
         limits=Limits(
-            threads=options.threads or THREADS,
+            loops=min(options.threads or THREADS, (os.cpu_count() or 1) + 1),
+            large=options.threads or THREADS,
             connections=options.threads or CONNECTIONS,
+            questions=min(options.threads or QUESTIONS, QUESTIONS),
             num_retries=options.num_retries,
             min_delay_seconds=options.min_delay_seconds,
         ),

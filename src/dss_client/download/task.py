@@ -1,15 +1,15 @@
-"""The values that the parts of a download exchange."""
+"""The files of a download, before and after."""
 
 from pathlib import Path
 
 from attrs import field, frozen
 
+from dss_client.transfer.errors import FileDownloadError
 from dss_client.versions import FQID
 
-from .errors import FileDownloadError
-from .report import Link, State
+from .report import FileReport, Link, State
 
-__all__ = ["FileResult", "FileTask"]
+__all__ = ["FileTask"]
 
 
 @frozen(kw_only=True)
@@ -25,6 +25,7 @@ class FileTask:
         sha256: Its checksum, in lower case.
         size: Its size in bytes.
         target: Where it is to be put below the download directory; None for the store alone.
+        note: What is to be said of it in the report, whatever becomes of it.
         content: The content itself where it is known without asking for it, else None.
     """
 
@@ -36,29 +37,33 @@ class FileTask:
     sha256: str
     size: int
     target: str | None = None
+    note: str = ""
     content: bytes | None = field(default=None, repr=False)
 
-
-@frozen
-class FileResult:
-    """The result of a task.
-
-    Attributes:
-        number: Its place in the report.
-        state: Its state.
-        path: Where it is now, or None.
-        link: How it came from the store to its target.
-        tries: Requests for its content.
-        seconds: Time they took.
-        reason: Why, where the state alone does not say it.
-        error: Why it failed.
-    """
-
-    number: int
-    state: State
-    path: Path | str | None = None
-    link: Link | None = None
-    tries: int = 0
-    seconds: float = 0.0
-    reason: str = ""
-    error: FileDownloadError | None = None
+    def report(
+        self,
+        state: State,
+        *,
+        path: Path | None = None,
+        link: Link | None = None,
+        tries: int = 0,
+        seconds: float = 0.0,
+        reason: str = "",
+        error: FileDownloadError | None = None,
+    ) -> FileReport:
+        """Return what became of the file; see `FileReport`."""
+        return FileReport(
+            bundle=self.bundle,
+            name=self.name,
+            uuid=self.uuid,
+            version=self.version,
+            sha256=self.sha256,
+            size=self.size,
+            path=path,
+            state=state,
+            link=link,
+            tries=tries,
+            seconds=seconds,
+            reason=reason or self.note,
+            error=error,
+        )

@@ -4,36 +4,28 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
 from attrs import frozen
 
-from dss_client.errors import DSSError
 from dss_client.transfer.names import BUNDLE_JSON, Settled, settle_names
 from dss_client.versions import UUID_FORM
 
 __all__ = [
     "BadDescription",
     "BundleDirectory",
-    "DirectoryError",
     "ListedFile",
     "bundle_directories",
     "collection_directories",
     "files_below",
-    "readable",
     "stored_contents",
 ]
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _BUNDLE = re.compile(rf"{UUID_FORM}\.[0-9-]{{10}}T[0-9]{{6}}\.[0-9]{{6}}Z")
 _COLLECTION = re.compile(rf"collection-{UUID_FORM}")
-
-
-class DirectoryError(DSSError):
-    """A download directory, or a part of it, that cannot be read."""
 
 
 class BadDescription(ValueError):
@@ -106,7 +98,7 @@ def _directories(root: Path, name: re.Pattern[str]) -> Iterator[Path]:
     return map(root.joinpath, sorted(found))
 
 
-def files_below(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+def files_below(folder: Path) -> Iterator[Path]:
     """Yield all entries below a directory that are not directories; also links.
 
     Raises:
@@ -115,32 +107,15 @@ def files_below(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
     for base, folders, names in os.walk(folder, onerror=_refuse):
         folders.sort()
         for name in sorted(names):
-            path = Path(base, name)
-            try:
-                status = path.lstat()
-            except FileNotFoundError:
-                continue  # it has just gone
-            yield path, status
+            yield Path(base, name)
 
 
-def stored_contents(store: Path) -> Iterator[tuple[Path, str | None, os.stat_result]]:
+def stored_contents(store: Path) -> Iterator[tuple[Path, str | None]]:
     """Yield the files of a store: each path, and its sha256, if it is a content."""
-    for path, status in files_below(store):
+    for path in files_below(store):
         name = path.name
         at_home = path.parts[-3:-1] == (name[:2], name[2:6])
-        yield path, name if at_home and _SHA256.fullmatch(name) else None, status
-
-
-@contextmanager
-def readable(root: Path) -> Generator[None]:
-    """Raise what the file system refuses as a `DirectoryError`."""
-    try:
-        yield
-    except OSError as error:
-        place = error.filename or root
-        raise DirectoryError(
-            f"{place} cannot be read: {error.strerror}; make it readable and run again"
-        ) from error
+        yield path, name if at_home and _SHA256.fullmatch(name) else None
 
 
 def _refuse(error: OSError) -> None:

@@ -34,7 +34,6 @@ from .tree import (
     bundle_directories,
     collection_directories,
     files_below,
-    readable,
     stored_contents,
 )
 from .tree_report import Fault, FaultKind, VerifyReport
@@ -86,28 +85,27 @@ def verify_tree(
     Raises:
         InvalidArgument: `directory` is not a directory, or holds no download.
         ManifestError: The manifest is not valid.
-        DirectoryError: A directory cannot be read.
+        OSError: A directory cannot be read.
     """
     root = Path(directory)
     if not root.is_dir():
         raise InvalidArgument(f"{root} is not a directory: expected the one that was downloaded to")
     check = _Verification(root, allow_missing=allow_missing)
+    if manifest is not None:
+        passes = (check.contents_of(manifest), check.files_of(manifest, layout))
+    elif FileStore(root).root.is_dir() or next(bundle_directories(root), None) is not None:
+        passes = (check.contents(), check.files())
+    else:
+        raise InvalidArgument(
+            f"{root} holds neither a store (.hca) nor the directory of a bundle: name the directory"
+            " that was downloaded to"
+        )
     told = Progress(progress)
     threads = threads or os.cpu_count() or 1
-    with readable(root):
-        if manifest is not None:
-            passes = (check.contents_of(manifest), check.files_of(manifest, layout))
-        elif FileStore(root).root.is_dir() or next(bundle_directories(root), None) is not None:
-            passes = (check.contents(), check.files())
-        else:
-            raise InvalidArgument(
-                f"{root} holds neither a store (.hca) nor the directory of a bundle: name the"
-                " directory that was downloaded to"
-            )
-        for expected in passes:
-            with closing(_read_all(expected, threads, told)) as findings:
-                for finding in findings:
-                    check.add(finding)
+    for expected in passes:
+        with closing(_read_all(expected, threads, told)) as findings:
+            for finding in findings:
+                check.add(finding)
     return check.report()
 
 
@@ -238,11 +236,11 @@ class _Verification:
 
     def contents(self) -> Iterator[_Expected]:
         """Yield all contents of the store."""
-        for path, sha256, status in stored_contents(self._store.root):
+        for path, sha256 in stored_contents(self._store.root):
             if sha256 is None:
                 self._extra.append(path)
             else:
-                yield _Expected(path, sha256, status.st_size, content=True)
+                yield _Expected(path, sha256, path.lstat().st_size, content=True)
 
     def files(self) -> Iterator[_Expected]:
         """Yield the files of all bundles and collections that have to be read."""
@@ -254,12 +252,12 @@ class _Verification:
             for file in files:
                 yield from self._file(folder, file)
             known = {BUNDLE_JSON, *(file.name.target for file in files)}
-            paths = (path for path, _ in files_below(folder))
+            paths = files_below(folder)
             self._extra += (p for p in paths if p.relative_to(folder).as_posix() not in known)
         if self._store.root.is_dir():
             for folder in collection_directories(self._root):
-                for path, status in files_below(folder):
-                    yield _Expected(path, "", status.st_size)
+                for path in files_below(folder):
+                    yield _Expected(path, "", path.lstat().st_size)
 
     def contents_of(self, manifest: str | os.PathLike[str]) -> Iterator[_Expected]:
         """Yield the contents that a manifest lists and that exist, usually each of them once."""

@@ -10,9 +10,10 @@ from dss_client.transfer.names import ClashPolicy
 from dss_client.types import Replica
 from dss_client.versions import FQID
 
-from .resolve import Extent
+from .report import FileReport
 from .source import Source
-from .task import FileResult, FileTask
+from .task import FileTask
+from .urls import BundleSize
 
 __all__ = ["FILES_OF_A_BUNDLE", "BundleRule", "Expanded", "Order"]
 
@@ -53,8 +54,8 @@ class Expanded:
 
     bundle: FQID | None
     wanted: Sequence[FileTask] = ()
-    others: Sequence[tuple[FileTask, FileResult]] = ()
-    whole: Extent | None = None
+    others: Sequence[tuple[FileTask, FileReport]] = ()
+    whole: BundleSize | None = None
     known: Mapping[tuple[str, str], str] = field(factory=dict[tuple[str, str], str], repr=False)
 
 

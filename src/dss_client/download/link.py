@@ -1,4 +1,4 @@
-"""Puts stored files into the directory of a bundle: as reflinks, hard links or copies.
+"""Puts stored contents under their names: as reflinks, hard links or copies.
 
 A reflink shares the blocks until one of the two files is changed; a hard link, which the reference
 client makes, is the same file under another name; a copy needs room of its own. What a file system
@@ -11,57 +11,71 @@ import shutil
 import sys
 from pathlib import Path
 
+from dss_client.transfer.errors import FileDownloadError
 from dss_client.transfer.names import SafeDirectory
 
-from .errors import FileDownloadError
-from .filestore import close_synced, is_regular, sha256_of, temporary_beside
-from .report import Link
+from .filestore import FileStore, close_synced, is_regular, sha256_of, temporary_beside
+from .report import FileReport, Link, State
+from .task import FileTask
 
-__all__ = ["Placer"]
+__all__ = ["Linker"]
 
-# Another device, a file system without links or with too many, or a file of someone else's.
-_NO_LINKS = frozenset(
-    {
-        errno.EXDEV,
-        errno.EPERM,
-        errno.EMLINK,
-        errno.ENOTSUP,
-        errno.EOPNOTSUPP,
-        errno.ENOSYS,
-    }
-)
-_NEVER = _NO_LINKS - {errno.EMLINK}
-_NO_REFLINKS = frozenset({*_NEVER, errno.EINVAL, errno.ENOTTY})
+# What a file system does not know at all.
+_UNKNOWN = frozenset({errno.EXDEV, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+# A file of someone else's, or one with as many links as there may be: the next one may do.
+_NOT_THIS_ONE = frozenset({errno.EPERM, errno.EMLINK})
+_NO_REFLINKS = frozenset({*_UNKNOWN, errno.EPERM, errno.EINVAL, errno.ENOTTY})
 _FICLONE = 0x40049409  # share the blocks of another file, from linux/fs.h
 _FOLDERS = 10_000  # names after which the memory of directories is cleared
 
 
-class Placer:
-    """Puts stored files under their names. Safe to be used by threads.
+class Linker:
+    """Puts stored contents under their names. Safe to be used by threads.
 
     Args:
+        store: Where contents are.
         root: The download directory.
         durable: Flush copies to the disk before they get their names.
     """
 
-    def __init__(self, root: Path, *, durable: bool = True) -> None:
+    def __init__(self, store: FileStore, root: Path, *, durable: bool = True) -> None:
+        self._store = store
         self._durable = durable
         self._root = root
         self._folders = SafeDirectory(root)
-        self._placed = 0
+        self._linked = 0
         self._reflinks = sys.platform == "linux"
         self._hardlinks = True
 
-    def place(self, stored: str, name: str) -> tuple[Path, Link]:
-        """Put a stored file under its name below the root; return its path and the kind of link.
+    @property
+    def copies(self) -> bool:
+        """Whether the file system has links of no kind."""
+        return not (self._reflinks or self._hardlinks)
+
+    def link(
+        self, task: FileTask, state: State, *, tries: int = 0, seconds: float = 0.0
+    ) -> FileReport:
+        """Put a stored content under its name, where it has one, and report the file.
+
+        Args:
+            task: What was wanted.
+            state: Whether it came now, or was there before.
+            tries: Requests that it took.
+            seconds: Time that they took.
 
         Raises:
             UnsafeName: The name is not safe, or leads through a symbolic link.
             FileDownloadError: Another file has that name.
             OSError: The file system refuses.
         """
-        self._placed += 1
-        if self._placed % _FOLDERS == 0:
+        if task.target is None:  # its place in the store follows from its checksum
+            return task.report(state, tries=tries, seconds=seconds)
+        path, kind = self._put(self._store.place(task.sha256), task.target)
+        return task.report(state, path=path, link=kind, tries=tries, seconds=seconds)
+
+    def _put(self, stored: str, name: str) -> tuple[Path, Link]:
+        self._linked += 1
+        if self._linked % _FOLDERS == 0:
             self._folders = SafeDirectory(self._root)
         target = self._folders.prepare(name)
         try:
@@ -70,15 +84,17 @@ class Placer:
             return target, _kind_of_existing(Path(stored), target, name)
 
     def _link(self, stored: str, target: Path) -> Link:
-        if self._reflinks and self._reflink(stored, target):
-            return "reflink"
+        if self._reflinks:
+            _refuse_existing(target)  # before anything is written
+            if self._reflink(stored, target):
+                return "reflink"
         if self._hardlinks:
             try:
                 os.link(stored, target)
             except OSError as error:
-                if error.errno not in _NO_LINKS:
+                if error.errno not in _UNKNOWN | _NOT_THIS_ONE:
                     raise
-                self._hardlinks = error.errno not in _NEVER
+                self._hardlinks = error.errno not in _UNKNOWN
             else:
                 return "hardlink"
         _copy(Path(stored), target, durable=self._durable)
@@ -88,7 +104,7 @@ class Placer:
         """Share the stored file's blocks; False if the file system cannot."""
         import fcntl
 
-        with temporary_beside(target) as clone, open(stored, "rb") as source:
+        with temporary_beside(target) as clone, Path(stored).open("rb") as source:
             try:
                 fcntl.ioctl(clone.fileno(), _FICLONE, source.fileno())
                 os.link(clone.name, target)  # unlike a rename, it replaces no file that is there
@@ -102,12 +118,16 @@ class Placer:
 
 def _copy(stored: Path, target: Path, *, durable: bool) -> None:
     """Copy by way of a temporary file, so that the name never stands for half a file."""
-    if os.path.lexists(target):
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+    _refuse_existing(target)
     with temporary_beside(target) as file:
         with stored.open("rb") as source:
             shutil.copyfileobj(source, file, 1 << 20)
         close_synced(file, durable=durable).replace(target)
+
+
+def _refuse_existing(target: Path) -> None:
+    if os.path.lexists(target):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
 
 
 def _kind_of_existing(stored: Path, target: Path, name: str) -> Link:

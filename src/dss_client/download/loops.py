@@ -1,0 +1,344 @@
+"""The threads that carry contents: each an event loop with its connections.
+
+A loop gets requests whose URL is known, and reports what came of them in batches. It decides
+nothing: that is the engine's.
+"""
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from itertools import cycle
+from typing import Any
+
+from attrs import define, field
+
+from .http1 import Attempt, ClosedByServer, Connection, OddAnswer
+from .source import DirectAccess
+
+__all__ = ["LoopPool"]
+
+_FEW = 8  # connections to an origin, as long as something comes all the time
+_MORE = 4  # times as many, where nothing came for a while
+_QUIET = 0.01  # seconds
+_BURST = 16  # connections that are opened at once
+_BATCH = 64  # results that are reported together
+_SOON = 0.02  # seconds after which a result is reported at the latest
+_LOOK = 0.25  # seconds between two looks for connections that stall
+_GRACE = 5.0  # seconds that a thread gets to end
+
+Origin = tuple[str, str, int]
+
+
+@define(eq=False)
+class _Lane:
+    """The connections to one origin, and the requests that wait for one."""
+
+    todo: deque[Attempt] = field(factory=deque[Attempt])
+    idle: list[Connection] = field(factory=list[Connection])
+    open: int = 0
+    opening: int = 0
+    most: int = 1  # until the first answer shows what they look like
+    is_full: bool = False  # more could not be opened
+    heard: int = 0  # answers
+    is_odd: bool = False  # its answers are framed in a way that is not read here
+    is_watched: bool = False
+
+
+class LoopPool:
+    """A few loops. The engine's thread hands out requests.
+
+    Args:
+        threads: How many loops.
+        connections: The most connections of one loop to one origin.
+        direct: How connections are made.
+        wait: Runs a function that may wait for the disk in another thread.
+        report: Called with the attempts that have ended, in a loop's thread.
+        crashed: Called with an unexpected exception.
+    """
+
+    def __init__(
+        self,
+        threads: int,
+        connections: int,
+        direct: DirectAccess,
+        wait: Callable[[Callable[[], object]], object],
+        report: Callable[[Sequence[Attempt]], object],
+        crashed: Callable[[BaseException], object],
+    ) -> None:
+        self._make = partial(_Loop, connections, direct, wait, report, crashed)
+        self._turns = cycle(range(threads))
+        self._loops: list[_Loop] = []
+
+    def send(self, small: Sequence[Attempt], large: Sequence[Attempt] = ()) -> None:
+        """Carry out requests: small ones in one loop, large ones in turn.
+
+        Small answers need the interpreter more than the processor, so that more threads would only
+        compete for it.
+        """
+        if small:
+            self._loop(0).add(small)
+        for attempt in large:
+            self._loop(next(self._turns)).add([attempt])
+
+    def _loop(self, number: int) -> "_Loop":
+        """Return one of the loops, started when it is first used."""
+        if len(self._loops) <= number:
+            try:
+                self._loops.append(self._start())
+            except RuntimeError:  # there can be no more threads
+                if not self._loops:
+                    raise
+        return self._loops[min(number, len(self._loops) - 1)]
+
+    def _start(self) -> "_Loop":
+        loop = self._make()
+        loop.start()
+        return loop
+
+    def end(self) -> None:
+        """Close all connections; what is under way ends with an error."""
+        for loop in self._loops:
+            loop.stop()
+        for loop in self._loops:
+            loop.join(_GRACE)
+
+
+class _Loop:
+    def __init__(
+        self,
+        connections: int,
+        direct: DirectAccess,
+        wait: Callable[[Callable[[], object]], object],
+        report: Callable[[Sequence[Attempt]], object],
+        crashed: Callable[[BaseException], object],
+    ) -> None:
+        self._thread = threading.Thread(target=self._run, name="dss-loop", daemon=True)
+        self._limit = connections
+        self._timeout = direct.timeout
+        self._tls = direct.tls
+        self._wait = wait
+        self._report = report
+        self._crashed = crashed
+        self._loop = _new_loop()
+        self._ended: asyncio.Event | None = None
+        self._lanes: dict[Origin, _Lane] = {}
+        self._connections: set[Connection] = set()
+        self._opening: set[asyncio.Task[None]] = set()
+        self._results: list[Attempt] = []
+        self._is_stopped = False
+
+    # Called by the engine's thread
+
+    def start(self) -> None:
+        """Start the thread.
+
+        Raises:
+            RuntimeError: There can be no more.
+        """
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self._loop.close()
+            raise
+
+    def add(self, attempts: Sequence[Attempt]) -> None:
+        """Carry out requests."""
+        with suppress(RuntimeError):  # the loop has ended, and said why
+            self._loop.call_soon_threadsafe(self._add, attempts)
+
+    def stop(self) -> None:
+        """End soon."""
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._stop)
+
+    def join(self, seconds: float) -> None:
+        """Wait for the end of the thread."""
+        self._thread.join(seconds)
+
+    # In the loop's thread
+
+    def _run(self) -> None:
+        try:
+            with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+                runner.run(self._main())
+        except BaseException as error:  # noqa: BLE001 - raised again by the engine
+            self._crashed(error)
+
+    async def _main(self) -> None:
+        self._loop.set_exception_handler(self._failed)
+        self._ended = asyncio.Event()
+        while not self._is_stopped:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ended.wait(), _LOOK)
+            self._look_for_stalls()
+
+    def _failed(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Take an exception that no part of this module has handled."""
+        error = context.get("exception")
+        if isinstance(error, BaseException) and not isinstance(error, OSError):
+            self._crashed(error)
+
+    def _stop(self) -> None:
+        self._is_stopped = True
+        for task in self._opening:
+            task.cancel()
+        stopped = ConnectionAbortedError("the download was stopped")
+        for connection in list(self._connections):
+            if connection.attempt is None:
+                connection.close()
+            else:
+                connection.fail(stopped)
+        self._flush()
+        if self._ended is not None:
+            self._ended.set()
+
+    def _add(self, attempts: Sequence[Attempt]) -> None:
+        if self._is_stopped:
+            return
+        origins: set[Origin] = set()
+        for attempt in attempts:
+            origin = attempt.address.origin
+            self._lanes.setdefault(origin, _Lane()).todo.append(attempt)
+            origins.add(origin)
+        for origin in origins:
+            self._go_on(origin)
+
+    def _go_on(self, origin: Origin) -> None:
+        """Give requests to connections, and open more where that helps."""
+        lane = self._lanes[origin]
+        while lane.todo and lane.is_odd:
+            self._finish(lane.todo.popleft(), OddAnswer(), 0.0)
+        while lane.todo and lane.idle:
+            lane.idle.pop().ask(lane.todo.popleft())
+        most = min(lane.most, self._limit)
+        more = min(len(lane.todo) - lane.opening, most - lane.open - lane.opening, _BURST)
+        for _ in range(more):
+            lane.opening += 1
+            task = self._loop.create_task(self._open(origin, lane))
+            self._opening.add(task)
+            task.add_done_callback(self._opening.discard)
+        if lane.todo and not (lane.is_watched or lane.is_full) and most < self._limit:
+            lane.is_watched = True
+            self._loop.call_later(_QUIET, self._look_for_quiet, origin, lane.heard)
+
+    def _look_for_quiet(self, origin: Origin, heard: int) -> None:
+        """Allow more connections if all of them only wait."""
+        lane = self._lanes[origin]
+        lane.is_watched = False
+        if lane.open and not lane.opening and lane.heard == heard:
+            lane.most *= _MORE
+        self._go_on(origin)
+
+    async def _open(self, origin: Origin, lane: _Lane) -> None:
+        scheme, host, port = origin
+        try:
+            async with asyncio.timeout(self._timeout.connect):
+                _, connection = await self._loop.create_connection(
+                    lambda: Connection(origin, self._answered, self._lost),
+                    host,
+                    port,
+                    ssl=self._tls() if scheme == "https" else None,
+                )
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is said of a file
+            lane.opening -= 1
+            if lane.open:
+                lane.most, lane.is_full = lane.open, True
+            elif lane.todo:
+                self._finish(lane.todo.popleft(), error, 0.0)
+            self._go_on(origin)
+            return
+        lane.opening -= 1
+        lane.open += 1
+        self._connections.add(connection)
+        lane.idle.append(connection)
+        self._go_on(origin)
+
+    def _answered(self, connection: Connection, attempt: Attempt, error: Exception | None) -> None:
+        """Take the end of a request."""
+        lane = self._lanes[connection.origin]
+        seconds = time.monotonic() - connection.asked_at
+        if not connection.is_open:
+            self._drop(connection)
+        if isinstance(error, ClosedByServer):
+            lane.todo.appendleft(attempt)
+            self._go_on(connection.origin)
+            return
+        lane.is_odd |= isinstance(error, OddAnswer)
+        lane.heard += 1
+        lane.most = lane.most if lane.is_full else max(lane.most, _FEW)
+        if error is None and attempt.is_slow_to_end:
+            # The content is in the connection's buffer: it waits, too.
+            self._wait(lambda: self._end_elsewhere(connection, attempt, seconds))
+            return
+        self._finish(attempt, error, seconds)
+        self._free(connection)
+
+    def _end_elsewhere(self, connection: Connection, attempt: Attempt, seconds: float) -> None:
+        """Do what waits for the disk, in another thread."""
+        attempt.end(None, seconds)
+
+        def go_on() -> None:
+            self._add_result(attempt)
+            self._free(connection)
+
+        with suppress(RuntimeError):  # the loop has ended: the download was stopped
+            self._loop.call_soon_threadsafe(go_on)
+
+    def _free(self, connection: Connection) -> None:
+        """Let a connection be used for the next request."""
+        if connection.is_open:
+            self._lanes[connection.origin].idle.append(connection)
+        if not self._is_stopped:
+            self._go_on(connection.origin)
+
+    def _lost(self, connection: Connection) -> None:
+        lane = self._lanes[connection.origin]
+        if connection in lane.idle:
+            lane.idle.remove(connection)
+        self._drop(connection)
+
+    def _drop(self, connection: Connection) -> None:
+        if connection in self._connections:
+            self._connections.remove(connection)
+            self._lanes[connection.origin].open -= 1
+
+    def _look_for_stalls(self) -> None:
+        limit = self._timeout.read
+        if limit is None:
+            return
+        now = time.monotonic()
+        for connection in list(self._connections):
+            if connection.attempt is not None and now - connection.heard_at > limit:
+                connection.fail(TimeoutError())
+
+    # Results
+
+    def _finish(self, attempt: Attempt, error: Exception | None, seconds: float) -> None:
+        attempt.end(error, seconds)
+        self._add_result(attempt)
+
+    def _add_result(self, attempt: Attempt) -> None:
+        if not self._results:
+            busy = bool(self._lanes[attempt.address.origin].todo)
+            self._loop.call_later(_SOON if busy else 0, self._flush)
+        self._results.append(attempt)
+        if len(self._results) >= _BATCH:
+            self._flush()
+
+    def _flush(self) -> None:
+        results, self._results = self._results, []
+        if results:
+            self._report(results)
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    """Return uvloop's loop where that is installed: half the processor time of small contents."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()

@@ -1,0 +1,76 @@
+"""Threads for what has to wait: they hold up neither Ctrl-C nor the end of the interpreter."""
+
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+
+from dss_client.errors import DSSError
+
+__all__ = ["WorkerPool"]
+
+
+class WorkerPool:
+    """A few daemon threads with a queue of tasks; they are started as they are needed.
+
+    Unlike those of `concurrent.futures.ThreadPoolExecutor`, a thread that hangs on a dead
+    connection is left behind.
+
+    Args:
+        name: What the threads are called.
+        limit: How many there may be.
+    """
+
+    def __init__(self, name: str, limit: int) -> None:
+        self._name = name
+        self._limit = limit
+        self._tasks: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
+        self._free = 0  # threads that wait, less the tasks that are meant for them
+        self._ended = False
+
+    def submit(self, task: Callable[[], object]) -> None:
+        """Run a task. It must not raise.
+
+        Raises:
+            DSSError: The system allows no thread at all.
+        """
+        with self._lock:
+            self._free -= 1
+            if self._free < 0 and len(self._threads) < self._limit:
+                self._start()
+        self._tasks.put(task)
+
+    def _start(self) -> None:
+        thread = threading.Thread(
+            target=self._run, name=f"{self._name}-{len(self._threads)}", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError as error:
+            if not self._threads:
+                raise DSSError(
+                    f"the system allows no further thread ({error}): raise the limit (ulimit -u),"
+                    " or end other programs"
+                ) from error
+            return
+        self._threads.append(thread)
+        self._free += 1
+
+    def end(self, *, grace: float = 0.0) -> None:
+        """Let the threads end after what they are at; tasks that wait are dropped.
+
+        Args:
+            grace: Seconds to wait for them.
+        """
+        self._ended = True
+        for _ in self._threads:
+            self._tasks.put(None)
+        for thread in self._threads if grace else ():
+            thread.join(grace)
+
+    def _run(self) -> None:
+        while (task := self._tasks.get()) is not None and not self._ended:
+            task()
+            with self._lock:
+                self._free += 1
