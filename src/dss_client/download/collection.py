@@ -12,6 +12,7 @@ from .errors import FileDownloadError
 from .options import DownloadOptions
 from .orders import BundleOrder, FileOrder, LostOrder
 from .plan import filters
+from .pool import wait_for
 from .report import DownloadReport
 from .run import ALL, run_orders
 from .source import HasSource, Source, as_source
@@ -47,7 +48,11 @@ def download_collection(
         DownloadError: Some files failed; the others are in place. It carries the report.
     """
     asked = as_source(source)
-    items = asked.collection_items(uuid=normal_uuid(uuid), version=version, replica=options.replica)
+    collection = normal_uuid(uuid)
+    items = wait_for(
+        lambda: asked.collection_items(uuid=collection, version=version, replica=options.replica),
+        options.stop,
+    )
     return run_orders(source, _orders(asked, uuid, items, options), options)
 
 

@@ -25,7 +25,7 @@ from dss_client.transfer.progress import FileProgress, Progress
 
 from . import journal
 from .attempts import Attempt, TransferContext
-from .errors import SizeMismatch, directory_error, file_error
+from .errors import SizeMismatch, directory_error, drop_frames, file_error
 from .fetch import Fetch
 from .filestore import FileStore, Verify
 from .ledger import Ledger, LedgerExport
@@ -46,7 +46,7 @@ __all__ = ["Engine", "Limits"]
 T = TypeVar("T")
 
 _IN_FLIGHT = 4096  # files
-_PULL = 64  # requests that are taken at once
+_PULL = 16  # requests that are taken at once
 _STEP = 0.05  # seconds between two looks for an interrupt
 _QUESTIONS = 2  # at once, as long as something happens all the time
 _MORE = 4  # times as many, where nothing happened for a while
@@ -154,6 +154,7 @@ class Engine:
         self._preparer = Preparer(self.context, rule, dry_run=dry_run)
         self._room = Room(download_dir, self.context.leftovers)
         self._events: SimpleQueue[Event] = SimpleQueue()
+        self._puller = WorkerPool("dss-requests", 1)  # a search may wait for its next page
         self._api = WorkerPool("dss-api", limits.questions)
         self._disk = WorkerPool("dss-disk", min(_DISK_THREADS, limits.large))
         self._slow = WorkerPool("dss-slow", limits.large)
@@ -173,6 +174,7 @@ class Engine:
         self._pending = 0  # tasks of pools
         self._questions = 0  # requests that are being planned
         self._expected = 0  # files that they are thought to be
+        self._planned_requests = self._planned_files = 0
         self._most_questions = _QUESTIONS
         self._in_flight = 0  # files
         self._fetches: dict[str, Fetch] = {}
@@ -222,12 +224,12 @@ class Engine:
         )
 
     def _end(self) -> None:
+        self._puller.end()
         self._api.end()
         if self._loops is not None:
             self._loops.end()
-        grace = _GRACE if self.stop.is_set() else 0.0
-        self._slow.end(grace=grace)
-        self._disk.end(grace=grace)
+        self._slow.end(grace=_GRACE)
+        self._disk.end(grace=_GRACE)
         for fetch in self._fetches.values():
             fetch.leave()
         self._flush()
@@ -289,30 +291,48 @@ class Engine:
             self._plan(self._pulled.popleft())
         if not (self._pulled or self._is_pulling or self._is_exhausted) and self._has_room:
             self._is_pulling = True
-            self._in(self._api, lambda: list(islice(self._requests, _PULL)), self._pulled_more)
+            self._in(self._puller, self._pull, self._pulled_all)
 
     @property
     def _has_room(self) -> bool:
-        return not self._in_flight or self._in_flight + self._expected < _IN_FLIGHT
+        """Whether the next request may be begun."""
+        taken = self._in_flight + self._expected
+        if not self._pulled:
+            return taken < _IN_FLIGHT
+        return not taken or taken + self._files_of(self._pulled[0]) <= _IN_FLIGHT
 
-    def _pulled_more(self, requests: list[Order]) -> None:
+    def _files_of(self, request: Order) -> int:
+        """Return how many files a request may be: what it says, or what others were."""
+        return max(request.files, self._planned_files // max(1, self._planned_requests))
+
+    def _pull(self) -> int:
+        """Take some requests, each passed on as it comes: the next may be on another page."""
+        pulled = 0
+        for request in islice(self._requests, _PULL):
+            self._events.put(partial(self._pulled.append, request))
+            pulled += 1
+        return pulled
+
+    def _pulled_all(self, pulled: int) -> None:
         self._is_pulling = False
-        self._is_exhausted = len(requests) < _PULL
-        self._pulled.extend(requests)
+        self._is_exhausted = pulled < _PULL
 
     def _plan(self, request: Order) -> None:
         """Ask for the files of a request, and look what is there already."""
+        expected = self._files_of(request)
         self._questions += 1
-        self._expected += request.files
+        self._expected += expected
         self._in(
             self._api,
             lambda: self._preparer.prepare(request),
-            partial(self._planned, request),
+            partial(self._planned, request, expected),
         )
 
-    def _planned(self, request: Order, prepared: Prepared) -> None:
+    def _planned(self, request: Order, expected: int, prepared: Prepared) -> None:
         self._questions -= 1
-        self._expected -= request.files
+        self._expected -= expected
+        self._planned_requests += 1
+        self._planned_files += len(prepared.expanded.wanted)
         expanded = prepared.expanded
         if not request.is_entered:
             failed = [task for task, report in expanded.others if report.state == "failed"]
@@ -630,6 +650,9 @@ class Engine:
                 if report.state != "skipped":
                     progress = self._progress_of(task)
                     progress.fail() if report.state == "failed" else progress.finish()
+        for _, report in results:
+            if report.error is not None:
+                drop_frames(report.error)
         self._results += results
         if len(self._results) >= _BATCH:
             self._flush()

@@ -3,6 +3,7 @@
 import errno
 from typing import TYPE_CHECKING
 
+from dss_client.errors import DSSError
 from dss_client.transfer.errors import FileDownloadError, NameClash, UnsafeName
 from dss_client.versions import FQID
 
@@ -22,6 +23,7 @@ __all__ = [
     "UnsafeName",
     "WrongRange",
     "directory_error",
+    "drop_frames",
     "file_error",
 ]
 
@@ -140,12 +142,22 @@ def directory_error(directory: str, error: OSError) -> DirectoryError | None:
 
 
 def file_error(name: str, bundle: FQID | None, error: Exception) -> FileDownloadError:
-    """Return the error as one that names its file, and that keeps no frames alive."""
+    """Return the error as one that names its file."""
     if not isinstance(error, FileDownloadError):
         error = FileDownloadError(name, str(error), bundle=bundle, cause=error)
     error.name, error.bundle = name, bundle
-    each: BaseException | None = error
-    while each is not None:
-        each.__traceback__ = None  # its frames hold what was read
-        each = each.__cause__ or each.__context__
     return error
+
+
+def drop_frames(error: BaseException) -> None:
+    """Forget where an error and those behind it were raised: frames hold what was read.
+
+    Errors of libraries forget what else they hold, such as requests.
+    """
+    found: list[BaseException] = [error]
+    for each in found:
+        each.__traceback__ = None
+        if not isinstance(each, DSSError):
+            getattr(each, "__dict__", {}).clear()
+        behind = (each.__cause__, each.__context__)
+        found += [one for one in behind if one is not None and one not in found]

@@ -380,7 +380,7 @@ def _is_alike(place: str, other: str) -> bool:
 
 def _digest(file: IO[bytes], tick: Callable[[int], object]) -> str:
     digest = hashlib.sha256()
-    while block := file.read(_BLOCK):
+    while block := os.read(file.fileno(), _BLOCK):
         tick(len(block))
         digest.update(block)
     return digest.hexdigest()

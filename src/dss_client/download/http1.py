@@ -354,5 +354,6 @@ class Connection(asyncio.BufferedProtocol):
 
     def _end(self, error: Exception | None) -> None:
         attempt, self.attempt = self.attempt, None
+        self._filled = self._body = 0  # where the end of the connection would be read to
         if attempt is not None:
             self._ended(self, attempt, error)

@@ -105,6 +105,7 @@ class LoopPool:
             loop.stop()
         for loop in self._loops:
             loop.join(_GRACE)
+        self._loops.clear()  # an error may keep this, and their buffers are large
 
 
 class _Loop:

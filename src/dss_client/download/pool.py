@@ -2,11 +2,18 @@
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from queue import SimpleQueue
+from typing import TypeVar
 
 from dss_client.errors import DSSError
+from dss_client.transfer.cancel import Stopped
 
-__all__ = ["WorkerPool"]
+__all__ = ["WorkerPool", "wait_for"]
+
+T = TypeVar("T")
+
+_STEP = 0.05  # seconds
 
 
 class WorkerPool:
@@ -74,3 +81,29 @@ class WorkerPool:
             task()
             with self._lock:
                 self._free += 1
+
+
+def wait_for(work: Callable[[], T], stop: threading.Event | None) -> T:
+    """Return the result of something that may wait long, unless the download is stopped.
+
+    Args:
+        work: What is to be done, in a thread of its own.
+        stop: Ends the wait, and leaves the thread behind.
+
+    Raises:
+        Stopped: `stop` was set.
+    """
+    done: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - raised by who waits
+            done.set_exception(error)
+
+    WorkerPool("dss-ask", 1).submit(run)
+    while not done.done():
+        if stop is not None and stop.is_set():
+            raise Stopped
+        wait([done], timeout=_STEP)  # in short steps, since a signal just before does not end it
+    return done.result()

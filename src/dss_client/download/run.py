@@ -17,6 +17,7 @@ from .errors import DiskFull
 from .options import DownloadOptions
 from .orders import BundleOrder, KnownFiles, PlannedBundle, RowsOrder
 from .plan import expand_bundle, filters
+from .pool import wait_for
 from .report import DownloadError, DownloadReport, Entries, StoredEntries
 from .room import Room, check_room
 from .rows import ListedBundles, ListedFiles
@@ -76,7 +77,9 @@ def download_bundle(
     wanted = filters(metadata_filter, data_filter, no_metadata=no_metadata, no_data=no_data)
     engine = new_engine(source, options)
     # Before anything else: what is wrong with the bundle as a whole is raised as it is.
-    found = expand_bundle(engine.source, engine.rule, 0, uuid, version, wanted)
+    found = wait_for(
+        lambda: expand_bundle(engine.source, engine.rule, 0, uuid, version, wanted), engine.stop
+    )
     takes = options.share.takes
     found = evolve(
         found,
