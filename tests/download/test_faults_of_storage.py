@@ -140,6 +140,12 @@ def chunked(wire: Wire, asked: Asked) -> Iterator[Step]:
     yield b"0\r\n\r\n"
 
 
+def chunked_with_a_length(wire: Wire, asked: Asked) -> Iterator[Step]:
+    body = wire.stored[asked.name].body
+    yield head(200, len(body), Transfer_Encoding="chunked")
+    yield f"{len(body):x}\r\n".encode() + body + b"\r\n0\r\n\r\n"
+
+
 def early(status: int) -> Callable[[Wire, Asked], Iterator[Step]]:
     def script(wire: Wire, asked: Asked) -> Iterator[Step]:
         yield f"HTTP/1.1 {status} Early\r\nLink: </a>\r\n\r\n".encode()
@@ -173,8 +179,15 @@ def byte_by_byte(wire: Wire, asked: Asked) -> Iterator[Step]:
 
 @each_way
 @pytest.mark.parametrize(
-    "how", [chunked, early(100), early(103), until_the_end, http_1_0, odd_head, byte_by_byte],
-    ids=["chunked", "100", "103", "until the end", "HTTP/1.0", "odd head", "byte by byte"],
+    "how",
+    [
+        chunked, chunked_with_a_length, early(100), early(103), until_the_end, http_1_0, odd_head,
+        byte_by_byte,
+    ],
+    ids=[
+        "chunked", "chunked with a length", "100", "103", "until the end", "HTTP/1.0", "odd head",
+        "byte by byte",
+    ],
 )  # fmt: skip
 def test_one_request_a_file_however_the_answer_is_framed(
     apart: Apart,

@@ -28,7 +28,7 @@ _LONGEST_HEAD = 1 << 14  # bytes
 _UNSENDABLE = re.compile(r"[^!-~]")
 _STATUS = re.compile(rb"HTTP/1\.([01]) ([0-9]{3})[ \r]")
 _FRAMING = re.compile(
-    rb"\r\n(content-length|attempt-encoding|connection):[ \t]*([^\r\n]*?)[ \t]*(?=\r\n)",
+    rb"\r\n(content-length|transfer-encoding|connection):[ \t]*([^\r\n]*?)[ \t]*(?=\r\n)",
     re.IGNORECASE,
 )
 _LENGTH = re.compile(rb"[0-9]{1,18}")
