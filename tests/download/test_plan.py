@@ -10,8 +10,8 @@ from attrs import evolve
 
 from dss_client.download import FileDownloadError, ManifestMismatch, NameClash, UnsafeName
 from dss_client.download.answers import BundleFile, BundlePage
-from dss_client.download.ledger import ManifestEntry
 from dss_client.download.plan import Filter, expand_bundle, expand_rows, filters, none_of
+from dss_client.download.results import ManifestEntry
 from dss_client.download.urls import BundleSize
 from dss_client.download.want import FILES_OF_A_BUNDLE, BundleRule, Expanded
 from dss_client.errors import DSSError, InvalidArgument, NotFound

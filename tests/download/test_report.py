@@ -21,8 +21,8 @@ from dss_client.download import (
     UnsafeName,
 )
 from dss_client.download.errors import file_error
-from dss_client.download.ledger import Ledger
 from dss_client.download.report import State, StoredEntries
+from dss_client.download.results import ResultStore
 from dss_client.download.task import FileTask
 from dss_client.errors import DSSError
 
@@ -55,9 +55,9 @@ REPORT = DownloadReport(
 
 @pytest.fixture
 def stored() -> Iterator[DownloadReport]:
-    """Return the same report, its files in a ledger."""
-    ledger = Ledger()
-    ledger.record(
+    """Return the same report, its files in a store."""
+    results = ResultStore()
+    results.record(
         (
             FileTask(
                 number=number,
@@ -73,8 +73,8 @@ def stored() -> Iterator[DownloadReport]:
         )
         for number, entry in enumerate(REPORT.entries)
     )
-    yield DownloadReport(StoredEntries(ledger), REPORT.manifest_path)
-    ledger.close()
+    yield DownloadReport(StoredEntries(results), REPORT.manifest_path)
+    results.close()
 
 
 STATES: list[State] = ["downloaded", "reused", "failed", "skipped", "planned"]

@@ -28,12 +28,12 @@ from .attempts import Attempt, TransferContext
 from .errors import SizeMismatch, directory_error, drop_frames, file_error
 from .fetch import Fetch
 from .filestore import FileStore, Verify
-from .ledger import Ledger, LedgerExport
 from .link import Linker
 from .loops import LoopPool
 from .pool import WorkerPool
 from .prepare import Prepared, Preparer
 from .report import FileReport
+from .results import ExportedResults, ResultStore
 from .room import Room
 from .slowpath import carry_out
 from .source import Source
@@ -109,7 +109,7 @@ class Engine:
         stop: Set by others to end soon, with `Stopped`.
 
     Attributes:
-        ledger: The files and their results.
+        results: The files and their results.
         store: The contents below the directory.
         stop: Set to end soon.
     """
@@ -134,7 +134,7 @@ class Engine:
         self.limits = limits
         self.stop: threading.Event = stop or threading.Event()
         self.store: FileStore = FileStore(download_dir, verify=verify, durable=durable)
-        self.ledger: Ledger = Ledger(self.store.place)
+        self.results: ResultStore = ResultStore(self.store.place)
         if not dry_run:
             journal.tidy(self.store.partials, self.store.place)
         self.context: TransferContext = TransferContext(
@@ -183,7 +183,7 @@ class Engine:
         self._numbers = count()
         self._queues: dict[Origin, _Queue] = {}
         self._queue_of: dict[Attempt, _Queue] = {}
-        self._results: list[tuple[FileTask, FileReport]] = []  # to be entered
+        self._unrecorded: list[tuple[FileTask, FileReport]] = []  # to be entered
         self._small: list[Attempt] = []  # to be sent
         self._large: list[Attempt] = []
 
@@ -347,14 +347,14 @@ class Engine:
             else:
                 self._admit(task, urls, is_unverified=is_unverified)
 
-    def take_over(self, export: LedgerExport, *, planned: bool) -> None:
+    def take_over(self, export: ExportedResults, *, planned: bool) -> None:
         """Enter what was done elsewhere.
 
         Args:
             export: The results of the worker.
-            planned: Whether the files are in this ledger already.
+            planned: Whether the files are in the results already.
         """
-        self.ledger.take_over(export)
+        self.results.take_over(export)
         wanted = [file for file in export.outcomes if file.state != "skipped"]
         if not planned:
             self.progress.plan(len(wanted), sum(file.size for file in wanted))
@@ -653,14 +653,14 @@ class Engine:
         for _, report in results:
             if report.error is not None:
                 drop_frames(report.error)
-        self._results += results
-        if len(self._results) >= _BATCH:
+        self._unrecorded += results
+        if len(self._unrecorded) >= _BATCH:
             self._flush()
 
     def _flush(self) -> None:
-        results, self._results = self._results, []
+        results, self._unrecorded = self._unrecorded, []
         if results:
-            self.ledger.record(results)
+            self.results.record(results)
 
 
 def _failed(

@@ -9,8 +9,8 @@ from dss_client.manifest import MAX_SIZE
 from dss_client.versions import FQID
 
 from .errors import FileDownloadError
-from .ledger import ManifestEntry
 from .plan import Filter, expand_bundle, expand_rows, none_of
+from .results import ManifestEntry
 from .source import Source
 from .task import FileTask
 from .want import FILES_OF_A_BUNDLE, BundleRule, Expanded
@@ -25,7 +25,7 @@ _FILES = 16  # of a bundle that nothing is known of
 
 @frozen(kw_only=True)
 class KnownFiles:
-    """Files of one bundle that are in the ledger already.
+    """Files of one bundle that are in the results already.
 
     Attributes:
         number: The bundle's place in the report.

@@ -15,8 +15,8 @@ from dss_client.versions import FQID
 
 from .errors import FileDownloadError, ManifestMismatch, NameClash, UnsafeName
 from .indented import indented
-from .ledger import ManifestEntry
 from .report import FileReport
+from .results import ManifestEntry
 from .source import Source
 from .task import FileTask
 from .urls import BundleSize

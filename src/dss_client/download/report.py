@@ -72,7 +72,7 @@ class FileReport:
         }
 
 
-class Entries(Protocol):
+class ReportStore(Protocol):
     """Reports of files that are kept elsewhere than in memory."""
 
     def __len__(self) -> int:
@@ -117,15 +117,15 @@ class Totals:
 class StoredEntries(Sequence[FileReport]):
     """The reports of a download too long for memory, read as they are asked for."""
 
-    def __init__(self, kept: Entries) -> None:
-        self.kept = kept
-        self._length = len(kept)
+    def __init__(self, store: ReportStore) -> None:
+        self.store = store
+        self._length = len(store)
 
     def __len__(self) -> int:
         return self._length
 
     def __iter__(self) -> Iterator[FileReport]:
-        return self.kept.reports()
+        return self.store.reports()
 
     @overload
     def __getitem__(self, index: int) -> FileReport: ...
@@ -136,11 +136,11 @@ class StoredEntries(Sequence[FileReport]):
     def __getitem__(self, index: int | slice) -> FileReport | Sequence[FileReport]:
         if isinstance(index, slice):
             start, stop, step = index.indices(self._length)
-            return [self.kept.report(each) for each in range(start, stop, step)]
+            return [self.store.report(each) for each in range(start, stop, step)]
         place = index + self._length if index < 0 else index
         if not 0 <= place < self._length:
             raise IndexError(f"the report has no entry {index}: it has {self._length}")
-        return self.kept.report(place)
+        return self.store.report(place)
 
     def __reduce__(self) -> tuple[object, ...]:
         return tuple, (list(self),)
@@ -161,14 +161,14 @@ class DownloadReport:
     _totals: Totals = field(init=False, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        kept = self.entries.kept if isinstance(self.entries, StoredEntries) else None
-        totals = Totals.of(self.entries) if kept is None else kept.totals()
+        store = self.entries.store if isinstance(self.entries, StoredEntries) else None
+        totals = Totals.of(self.entries) if store is None else store.totals()
         object.__setattr__(self, "_totals", totals)
 
     def in_state(self, state: State) -> tuple[FileReport, ...]:
         """Return the files in a given state."""
         if isinstance(self.entries, StoredEntries):
-            return tuple(self.entries.kept.reports(state))
+            return tuple(self.entries.store.reports(state))
         return tuple(entry for entry in self.entries if entry.state == state)
 
     def count(self, state: State) -> int:

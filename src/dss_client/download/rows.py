@@ -1,4 +1,4 @@
-"""A manifest on its way into the ledger, and out again with the paths of its files."""
+"""A manifest on its way into the results, and out again with the paths of its files."""
 
 import csv
 import os
@@ -10,8 +10,8 @@ from dss_client.manifest import ManifestReader, RawRow, row_text, write_texts
 from dss_client.versions import FQID
 
 from .filestore import PLACE, FileStore
-from .ledger import Ledger
 from .report import FileReport, State, Totals
+from .results import ResultStore
 
 __all__ = ["ListedBundles", "ListedFiles"]
 
@@ -24,7 +24,7 @@ class _Listed(ABC):
 
     Args:
         reader: The manifest.
-        ledger: Where its rows are kept.
+        results: Where its rows are kept.
         store: Where its files go.
         download_dir: The directory of the store as the user spells it; paths begin with it.
     """
@@ -32,12 +32,12 @@ class _Listed(ABC):
     def __init__(
         self,
         reader: ManifestReader,
-        ledger: Ledger,
+        results: ResultStore,
         store: FileStore,
         download_dir: str | os.PathLike[str],
     ) -> None:
         self._reader = reader
-        self._ledger = ledger
+        self._results = results
         self._store = store
         self._base = os.path.join(download_dir, *PLACE, "")  # noqa: PTH118 - spelled as it was
         self._appended = _PATH not in reader.columns
@@ -94,7 +94,7 @@ class ListedFiles(_Listed):
             ManifestError: A row is bad.
         """
         for batch in self._reader.batches():
-            self._ledger.add_texts(self._count, self._entered(batch))
+            self._results.add_texts(self._count, self._entered(batch))
             self._count += len(batch)
 
     def _entered(self, batch: Sequence[RawRow]) -> list[str]:
@@ -130,12 +130,12 @@ class ListedFiles(_Listed):
             bundle = f"{row[0].lower()}.{row[1]}" if row[0] and row[1] else None
             known = (number, bundle, row[2], row[3].lower(), row[4], key, size, None)
             missing.append((*known, "planned", None, None, 0, 0.0, ""))
-        self._ledger.add_rows(missing)
+        self._results.add_rows(missing)
         return texts
 
     def _rows(self) -> Iterator[Sequence[str]]:
-        for first, texts in self._ledger.texts():
-            for number, state, sha256 in self._ledger.states(first, first + len(texts)):
+        for first, texts in self._results.texts():
+            for number, state, sha256 in self._results.states(first, first + len(texts)):
                 place = self._place(sha256) if state in _THERE else ""
                 texts[number - first] = self._with_path(texts[number - first], place)
             yield texts
@@ -147,7 +147,7 @@ class ListedFiles(_Listed):
 
     def totals(self) -> Totals:
         """Return numbers of files and bytes by state."""
-        known = self._ledger.totals()
+        known = self._results.totals()
         return Totals(
             _plus(known.files, "reused", self._there),
             _plus(known.bytes, "reused", self._there_bytes),
@@ -157,15 +157,15 @@ class ListedFiles(_Listed):
     def reports(self, state: State | None = None) -> Iterator[FileReport]:
         """Yield the reports of all files, or of those in one state."""
         if state not in {None, "reused"}:
-            yield from self._ledger.reports(state)
+            yield from self._results.reports(state)
             return
-        for first, texts in self._ledger.texts():
+        for first, texts in self._results.texts():
             yield from self._reports(first, texts, state)
 
     def _reports(
         self, first: int, texts: Sequence[str], state: State | None
     ) -> Iterator[FileReport]:
-        known = self._ledger.reports_between(first, first + len(texts))
+        known = self._results.reports_between(first, first + len(texts))
         for number, text in enumerate(texts, first):
             report = known.get(number) or self._report(text)
             if state is None or report.state == state:
@@ -173,8 +173,8 @@ class ListedFiles(_Listed):
 
     def report(self, index: int) -> FileReport:
         """Return the report of one file, by its place in the order."""
-        known = self._ledger.reports_between(index, index + 1)
-        return known.get(index) or self._report(self._ledger.text(index))
+        known = self._results.reports_between(index, index + 1)
+        return known.get(index) or self._report(self._results.text(index))
 
     def _report(self, text: str) -> FileReport:
         uuid, version, name, file, file_version, sha256, size = self._reader.fields(text)
@@ -208,16 +208,16 @@ class ListedBundles(_Listed):
                 uuid, version, name, file, file_version, sha256, size, text = row
                 if (uuid, version) != last:
                     last = (uuid, version)
-                    bundle = self._ledger.number_of(FQID(uuid, version))
+                    bundle = self._results.number_of(FQID(uuid, version))
                 length = (int(size) if size else None) if name else 0
                 known = (file.lower(), file_version, sha256.lower(), length)
                 rows.append((number, bundle, name, *known, text))
-            self._ledger.add_cells(rows)
+            self._results.add_cells(rows)
             count += len(batch)
-        self._ledger.index_cells()
+        self._results.index_cells()
 
     def _rows(self) -> Iterator[Sequence[str]]:
-        for batch in self._ledger.cells():
+        for batch in self._results.cells():
             texts: list[str] = []
             for name, sha256, size, text in batch:
                 there = name and self._store.find(sha256, size)

@@ -18,7 +18,7 @@ from .options import DownloadOptions
 from .orders import BundleOrder, KnownFiles, PlannedBundle, RowsOrder
 from .plan import expand_bundle, filters
 from .pool import wait_for
-from .report import DownloadError, DownloadReport, Entries, StoredEntries
+from .report import DownloadError, DownloadReport, ReportStore, StoredEntries
 from .room import Room, check_room
 from .rows import ListedBundles, ListedFiles
 from .shards import run_in
@@ -87,7 +87,7 @@ def download_bundle(
         others=[each for each in found.others if takes(each[0].sha256)],
     )
     _run(source, options, engine, [PlannedBundle(number=0, expanded=found)])
-    return finish(engine, engine.ledger)
+    return finish(engine, engine.results)
 
 
 def download_bundles(
@@ -135,7 +135,7 @@ def run_orders(
     """
     engine = new_engine(source, options)
     _run(source, options, engine, orders)
-    return finish(engine, engine.ledger)
+    return finish(engine, engine.results)
 
 
 def _fqid(bundle: FQID | str) -> FQID:
@@ -181,17 +181,17 @@ def download_manifest(
     with ShareReader(manifest, layout, options.share) as reader:
         if layout == "none":
             return _download_files(source, reader, engine, options)
-        listed = ListedBundles(reader, engine.ledger, engine.store, options.download_dir)
+        listed = ListedBundles(reader, engine.results, engine.store, options.download_dir)
         listed.enter()
     orders = _bundles(engine, no_metadata=no_metadata, no_data=no_data, check_rows=check_rows)
     output = _run_listed(source, listed, engine, options, orders)
-    return finish(engine, engine.ledger, output)
+    return finish(engine, engine.results, output)
 
 
 def _download_files(
     source: Source | HasSource, reader: ManifestReader, engine: Engine, options: DownloadOptions
 ) -> DownloadReport:
-    listed = ListedFiles(reader, engine.ledger, engine.store, options.download_dir)
+    listed = ListedFiles(reader, engine.results, engine.store, options.download_dir)
     listed.enter()
     totals = listed.totals()
     engine.progress.plan(
@@ -241,12 +241,12 @@ def _run(
 def _check_room(engine: Engine) -> None:
     """Make sure that what a manifest lists has room, before its first byte."""
     try:
-        check_room(engine.rule.download_dir, engine.ledger.listed_bytes())
+        check_room(engine.rule.download_dir, engine.results.listed_bytes())
     except DiskFull:  # some of it may be there already, or listed twice
         room = Room(engine.rule.download_dir, engine.context.leftovers)
         missing = (
             room.needed(key, size)
-            for key, size in engine.ledger.contents()
+            for key, size in engine.results.contents()
             if engine.store.look(key, size) == "missing"
         )
         check_room(engine.rule.download_dir, sum(missing))
@@ -254,7 +254,7 @@ def _check_room(engine: Engine) -> None:
 
 def _files(engine: Engine) -> Iterator[Order]:
     """Yield the files that are not there, those of a bundle together."""
-    for bundle, tasks in groupby(engine.ledger.pending(), key=attrgetter("bundle")):
+    for bundle, tasks in groupby(engine.results.pending(), key=attrgetter("bundle")):
         while part := tuple(islice(tasks, _GROUP)):
             yield KnownFiles(number=0, bundle=bundle, tasks=part)
 
@@ -263,33 +263,33 @@ def _bundles(
     engine: Engine, *, no_metadata: bool, no_data: bool, check_rows: bool
 ) -> Iterator[Order]:
     """Yield the bundles of a manifest."""
-    for number, bundle in engine.ledger.bundles():
+    for number, bundle in engine.results.bundles():
         yield RowsOrder(
             number=number,
             bundle=bundle,
-            rows=tuple(engine.ledger.entries_of(number)),
+            rows=tuple(engine.results.entries_of(number)),
             no_metadata=no_metadata,
             no_data=no_data,
             check_rows=check_rows,
         )
 
 
-def finish(engine: Engine, kept: Entries, output: Path | None = None) -> DownloadReport:
+def finish(engine: Engine, store: ReportStore, output: Path | None = None) -> DownloadReport:
     """Return the report of a download that has run.
 
     Args:
         engine: Who has run it.
-        kept: Where its entries are.
+        store: Where its reports are.
         output: Where the output manifest is, if there is one.
 
     Raises:
         DownloadError: Some files failed.
     """
-    if len(kept) > _IN_MEMORY:
-        report = DownloadReport(StoredEntries(kept), output)
+    if len(store) > _IN_MEMORY:
+        report = DownloadReport(StoredEntries(store), output)
     else:
-        report = DownloadReport(tuple(kept.reports()), output)
-        engine.ledger.close()
+        report = DownloadReport(tuple(store.reports()), output)
+        engine.results.close()
     if not report.ok:
         raise DownloadError(report)
     return report

@@ -17,9 +17,9 @@ from dss_client.errors import DSSError
 from dss_client.transfer.cancel import Stopped
 
 from .engine import Engine
-from .ledger import LedgerExport
 from .options import DownloadOptions
 from .orders import KnownFiles
+from .results import ExportedResults
 from .source import Source
 from .start import new_engine
 from .want import Order
@@ -82,15 +82,15 @@ def _in_pieces(orders: Iterable[Order]) -> Iterator[Order]:
             yield evolve(order, tasks=order.tasks[start : start + _FILES])
 
 
-def run_shard(shard: Shard) -> LedgerExport:
+def run_shard(shard: Shard) -> ExportedResults:
     """Run a shard here, and return the results of its files."""
     source = shard.source.detached()
     engine = new_engine(source, shard.options)
     try:
         engine.run(shard.orders)
-        return engine.ledger.export()
+        return engine.results.export()
     finally:
-        engine.ledger.close()
+        engine.results.close()
         source.close()
 
 
@@ -109,11 +109,11 @@ def run_in(
     Args:
         executor: Runs shards.
         source: The source to ask.
-        engine: The engine whose ledger to keep; it fetches nothing itself.
+        engine: The engine whose results to add to; it fetches nothing itself.
         options: How to download.
         orders: What.
     """
-    running: dict[Future[LedgerExport], Shard] = {}
+    running: dict[Future[ExportedResults], Shard] = {}
     try:
         shards = shards_of(source.detached(), options, orders)
         _run_all(executor, running, engine, shards)
@@ -125,7 +125,7 @@ def run_in(
 
 def _run_all(
     executor: Executor,
-    running: "dict[Future[LedgerExport], Shard]",
+    running: "dict[Future[ExportedResults], Shard]",
     engine: Engine,
     shards: Iterable[Shard],
 ) -> None:
@@ -140,16 +140,16 @@ def _run_all(
         _collect(running, engine)
 
 
-def _submitted(executor: Executor, shard: Shard) -> "Future[LedgerExport]":
+def _submitted(executor: Executor, shard: Shard) -> "Future[ExportedResults]":
     try:
         return executor.submit(run_shard, shard)
     except RuntimeError as error:  # a pool that broke takes nothing more
-        lost: Future[LedgerExport] = Future()
+        lost: Future[ExportedResults] = Future()
         lost.set_exception(error)
         return lost
 
 
-def _collect(running: "dict[Future[LedgerExport], Shard]", engine: Engine) -> None:
+def _collect(running: "dict[Future[ExportedResults], Shard]", engine: Engine) -> None:
     # In short steps, since a signal that comes just before a wait does not end it.
     done, _ = wait(running, timeout=_STEP, return_when=FIRST_COMPLETED)
     if engine.stop.is_set():

@@ -79,7 +79,7 @@ class Order(Protocol):
 
     @property
     def is_entered(self) -> bool:
-        """Whether its files are in the ledger already."""
+        """Whether its files are in the results already."""
         ...
 
     def expand(self, source: Source, rule: BundleRule) -> Expanded:

@@ -25,7 +25,7 @@ from .errors import FileDownloadError
 from .report import FileReport, Link, State, Totals
 from .task import FileTask
 
-__all__ = ["Ledger", "ManifestEntry"]
+__all__ = ["ManifestEntry", "ResultStore"]
 
 _BATCH = 1000
 _TABLES = """
@@ -62,7 +62,7 @@ _Entry = tuple[int, str, str, str, str, int | None]
 
 @frozen
 class ManifestEntry:
-    """A row of a manifest as the ledger keeps it.
+    """A row of a manifest as it is stored.
 
     Attributes:
         number: Its place, from 0.
@@ -82,8 +82,8 @@ class ManifestEntry:
 
 
 @frozen
-class LedgerExport:
-    """The files of a ledger.
+class ExportedResults:
+    """Results of files, on their way from one process to another.
 
     Attributes:
         files: Their rows.
@@ -109,7 +109,7 @@ class Outcome:
     state: State
 
 
-class Ledger:
+class ResultStore:
     """The files of one download, in the order of their numbers. Safe to be used by threads.
 
     Args:
@@ -233,14 +233,14 @@ class Ledger:
         sql = f"{_ALL} WHERE number >= ? AND number < ?"
         return {_int(row[0]): self._report(row) for row in self._each(sql, (start, end))}
 
-    # From one ledger to another
+    # From one store to another
 
-    def export(self) -> "LedgerExport":
+    def export(self) -> "ExportedResults":
         """Return all files and their results, as one value that can be pickled."""
-        return LedgerExport(list(self._each(_ALL)), dict(self._errors))
+        return ExportedResults(list(self._each(_ALL)), dict(self._errors))
 
-    def take_over(self, export: "LedgerExport") -> None:
-        """Add files from another ledger; those that are known get their results."""
+    def take_over(self, export: "ExportedResults") -> None:
+        """Add files from another store; those that are known get their results."""
         self.add_rows(export.files)
         self._errors.update(export.errors)
 
