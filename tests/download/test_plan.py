@@ -10,10 +10,18 @@ from attrs import evolve
 
 from dss_client.download import FileDownloadError, ManifestMismatch, NameClash, UnsafeName
 from dss_client.download.answers import BundleFile, BundlePage
-from dss_client.download.plan import Filter, expand_bundle, expand_rows, filters, none_of
+from dss_client.download.plan import (
+    FILES_OF_A_BUNDLE,
+    BundlePlan,
+    BundleRule,
+    Filter,
+    failed_plan,
+    filters,
+    plan_bundle,
+    plan_rows,
+)
 from dss_client.download.results import ManifestEntry
 from dss_client.download.urls import BundleSize
-from dss_client.download.want import FILES_OF_A_BUNDLE, BundleRule, Expanded
 from dss_client.errors import DSSError, InvalidArgument, NotFound
 from dss_client.models import FileVersion
 from dss_client.types import Replica
@@ -45,7 +53,7 @@ def rule(tmp_path: Path) -> BundleRule:
     return BundleRule(replica="aws", download_dir=tmp_path)
 
 
-Plan = Callable[..., Expanded]
+Plan = Callable[..., BundlePlan]
 
 
 @pytest.fixture
@@ -56,8 +64,8 @@ def plan(source: ScriptedSource, rule: BundleRule) -> Plan:
         wanted: Filter | None = None,
         many: bool = True,
         **changes: Any,
-    ) -> Expanded:
-        return expand_bundle(
+    ) -> BundlePlan:
+        return plan_bundle(
             source,
             evolve(rule, **changes),
             3,
@@ -381,8 +389,8 @@ class TestRows:
             no_metadata: bool = False,
             no_data: bool = False,
             **changes: Any,
-        ) -> Expanded:
-            return expand_rows(
+        ) -> BundlePlan:
+            return plan_rows(
                 source,
                 evolve(rule, **changes),
                 3,
@@ -519,7 +527,7 @@ class TestRows:
         assert isinstance(made.others[2][1].error, NameClash)
 
     def test_a_bundle_that_is_gone_may_be_left_out(self) -> None:
-        made = none_of(3, FQ, refusal(404), skip="it is gone")
+        made = failed_plan(3, FQ, refusal(404), skip="it is gone")
         ((task, result),) = made.others
         assert (task.name, task.number, result.state) == ("bundle.json", FIRST, "skipped")
         assert (result.reason, result.error) == ("it is gone", None)

@@ -16,7 +16,7 @@ from attrs import evolve
 from dss_client import AsyncDSSClient, DSSClient, ProgressEvent
 from dss_client.download import DownloadError, DownloadReport
 from dss_client.download.options import DownloadOptions
-from dss_client.download.orders import KnownFiles
+from dss_client.download.requests import FilesRequest
 from dss_client.download.shards import Shard, run_shard, shards_of
 from dss_client.download.task import FileTask
 from dss_client.errors import InvalidArgument
@@ -185,7 +185,7 @@ class Dying(ThreadPoolExecutor):
         if self.submitted % 2:
             return super().submit(fn, *args, **kwargs)
         [shard] = args
-        run_shard(evolve(shard, orders=shard.orders[:1]))
+        run_shard(evolve(shard, requests=shard.requests[:1]))
         lost: Future[Any] = Future()
         lost.set_exception(ConnectionAbortedWorker("its worker died"))
         return lost
@@ -296,15 +296,15 @@ def known(number: int, size: int) -> FileTask:
 
 def test_shards_are_cut_by_files_and_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dss_client.download.shards._BYTES", 100)
-    orders = [
-        KnownFiles(number=0, bundle=None, tasks=tuple(known(number, 1) for number in range(25))),
-        KnownFiles(number=0, bundle=None, tasks=(known(25, 100),)),
-        KnownFiles(number=0, bundle=None, tasks=(known(26, 1),)),
+    requests = [
+        FilesRequest(number=0, bundle=None, tasks=tuple(known(number, 1) for number in range(25))),
+        FilesRequest(number=0, bundle=None, tasks=(known(25, 100),)),
+        FilesRequest(number=0, bundle=None, tasks=(known(26, 1),)),
     ]
     client = DSSClient("http://127.0.0.1:9/v1")
     shards: list[Shard] = list(
-        shards_of(client.as_source(), DownloadOptions(replica="aws"), orders)
+        shards_of(client.as_source(), DownloadOptions(replica="aws"), requests)
     )
-    sizes = [sum(order.files for order in shard.orders) for shard in shards]
+    sizes = [sum(request.files for request in shard.requests) for shard in shards]
     assert sizes == [10, 10, 6, 1]
     client.close()

@@ -10,13 +10,12 @@ from dss_client.versions import FQID, normal_uuid
 
 from .errors import FileDownloadError
 from .options import DownloadOptions
-from .orders import BundleOrder, FileOrder, LostOrder
 from .plan import filters
 from .pool import wait_for
 from .report import DownloadReport
-from .run import ALL, run_orders
+from .requests import BundleRequest, DownloadRequest, FailedRequest, FileRequest
+from .run import ALL, run_requests
 from .source import HasSource, Source, as_source
-from .want import Order
 
 if TYPE_CHECKING:
     from dss_client.models import CollectionItem
@@ -53,13 +52,13 @@ def download_collection(
         lambda: asked.collection_items(uuid=collection, version=version, replica=options.replica),
         options.stop,
     )
-    return run_orders(source, _orders(asked, uuid, items, options), options)
+    return run_requests(source, _requests(asked, uuid, items, options), options)
 
 
-def _orders(
+def _requests(
     source: Source, uuid: str, items: "list[CollectionItem]", options: DownloadOptions
-) -> Iterator[Order]:
-    """Yield one order for each listed item, even if it is listed several times."""
+) -> Iterator[DownloadRequest]:
+    """Yield one request for each listed item, even if it is listed several times."""
     seen: set[_Item] = set()
     folder = f"collection-{uuid}"
     todo = deque(items)
@@ -83,12 +82,12 @@ def _orders(
                 continue
             bundle = FQID(item_uuid, version) if kind == "bundle" else None
         except DSSError as error:
-            order: Order = _lost(number, f"{kind} {item_uuid}.{version}", error)
+            request: DownloadRequest = _failed(number, f"{kind} {item_uuid}.{version}", error)
         else:
             if bundle is not None:
-                order = BundleOrder(number=number, bundle=bundle)
+                request = BundleRequest(number=number, bundle=bundle)
             else:
-                order = FileOrder(
+                request = FileRequest(
                     number=number,
                     uuid=item_uuid,
                     version=version,
@@ -96,7 +95,7 @@ def _orders(
                     pointer=pointer,
                 )
         if options.share.takes(f"{item_uuid}.{version}"):
-            yield order
+            yield request
         number += 1
 
 
@@ -128,20 +127,20 @@ def download_search(
     wanted = filters(metadata_filter, data_filter, no_metadata=no_metadata, no_data=no_data)
     found = as_source(source).bundles_found(es_query=es_query, replica=options.replica)
 
-    def orders() -> Iterator[Order]:
+    def requests() -> Iterator[DownloadRequest]:
         for number, fqid in enumerate(found):
             if not options.share.takes(fqid):
                 continue
             try:
                 bundle = FQID.parse(fqid)
             except DSSError as error:
-                yield _lost(number, f"bundle {fqid}", error)
+                yield _failed(number, f"bundle {fqid}", error)
             else:
-                yield BundleOrder(number=number, bundle=bundle, wanted=wanted, gone=_GONE)
+                yield BundleRequest(number=number, bundle=bundle, wanted=wanted, gone=_GONE)
 
-    return run_orders(source, orders(), options)
+    return run_requests(source, requests(), options)
 
 
-def _lost(number: int, name: str, error: DSSError) -> LostOrder:
+def _failed(number: int, name: str, error: DSSError) -> FailedRequest:
     lost = FileDownloadError(name, f"it cannot be read: {error}", cause=error)
-    return LostOrder(number=number, name=name, error=lost)
+    return FailedRequest(number=number, name=name, error=lost)

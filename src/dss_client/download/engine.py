@@ -30,16 +30,17 @@ from .fetch import Fetch
 from .filestore import FileStore, Verify
 from .link import Linker
 from .loops import LoopPool
+from .plan import BundleRule
 from .pool import WorkerPool
 from .prepare import Prepared, Preparer
 from .report import FileReport
+from .requests import DownloadRequest
 from .results import ExportedResults, ResultStore
 from .room import Room
 from .slowpath import carry_out
 from .source import Source
 from .task import FileTask
 from .urls import BundleUrls, ask_for_bundle, key_of
-from .want import BundleRule, Order
 
 __all__ = ["Engine", "Limits"]
 
@@ -168,8 +169,8 @@ class Engine:
                 report=self._carried,
                 crashed=self._crashed,
             )
-        self._requests: Iterator[Order] = iter(())
-        self._pulled: deque[Order] = deque()
+        self._requests: Iterator[DownloadRequest] = iter(())
+        self._pulled: deque[DownloadRequest] = deque()
         self._is_pulling = self._is_exhausted = False
         self._pending = 0  # tasks of pools
         self._questions = 0  # requests that are being planned
@@ -187,7 +188,7 @@ class Engine:
         self._small: list[Attempt] = []  # to be sent
         self._large: list[Attempt] = []
 
-    def run(self, requests: Iterable[Order]) -> None:
+    def run(self, requests: Iterable[DownloadRequest]) -> None:
         """Do all requests; a file that fails does not stop the others.
 
         On an exception all threads are told to end, and the exception is raised. What was fetched
@@ -301,7 +302,7 @@ class Engine:
             return taken < _IN_FLIGHT
         return not taken or taken + self._files_of(self._pulled[0]) <= _IN_FLIGHT
 
-    def _files_of(self, request: Order) -> int:
+    def _files_of(self, request: DownloadRequest) -> int:
         """Return how many files a request may be: what it says, or what others were."""
         return max(request.files, self._planned_files // max(1, self._planned_requests))
 
@@ -317,7 +318,7 @@ class Engine:
         self._is_pulling = False
         self._is_exhausted = pulled < _PULL
 
-    def _plan(self, request: Order) -> None:
+    def _plan(self, request: DownloadRequest) -> None:
         """Ask for the files of a request, and look what is there already."""
         expected = self._files_of(request)
         self._questions += 1
@@ -328,18 +329,18 @@ class Engine:
             partial(self._planned, request, expected),
         )
 
-    def _planned(self, request: Order, expected: int, prepared: Prepared) -> None:
+    def _planned(self, request: DownloadRequest, expected: int, prepared: Prepared) -> None:
         self._questions -= 1
         self._expected -= expected
         self._planned_requests += 1
-        self._planned_files += len(prepared.expanded.wanted)
-        expanded = prepared.expanded
-        if not request.is_entered:
-            failed = [task for task, report in expanded.others if report.state == "failed"]
-            self._announce([*expanded.wanted, *failed])
-            self._record(expanded.others)
+        self._planned_files += len(prepared.plan.wanted)
+        plan = prepared.plan
+        if not request.is_recorded:
+            failed = [task for task, report in plan.others if report.state == "failed"]
+            self._announce([*plan.wanted, *failed])
+            self._record(plan.others)
         self._record(prepared.done)
-        urls = BundleUrls(expanded.bundle, together=prepared.together, known=prepared.urls)
+        urls = BundleUrls(plan.bundle, together=prepared.together, known=prepared.urls)
         full = self._room.refusal([task for task, _ in prepared.missing], self._fetches.values())
         for task, is_unverified in prepared.missing:
             if full is not None and not is_unverified:

@@ -1,15 +1,16 @@
 """What is to be downloaded of a bundle: its answer becomes tasks, one for each file."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import field, frozen
 
 from dss_client.errors import DSSError, DSSResponseError, DSSTimeout, InvalidArgument, NotFound
 from dss_client.manifest import MAX_SIZE
-from dss_client.transfer.names import BUNDLE_JSON, settle_names
+from dss_client.transfer.names import BUNDLE_JSON, ClashPolicy, settle_names
 from dss_client.types import JSONObject, Replica
 from dss_client.versions import FQID
 
@@ -20,14 +21,64 @@ from .results import ManifestEntry
 from .source import Source
 from .task import FileTask
 from .urls import BundleSize
-from .want import FILES_OF_A_BUNDLE, BundleRule, Expanded
 
 if TYPE_CHECKING:
     from .answers import BundleFile
 
-__all__ = ["Filter", "Wanted", "expand_bundle", "expand_rows", "filters", "none_of"]
+__all__ = [
+    "FILES_OF_A_BUNDLE",
+    "BundlePlan",
+    "BundleRule",
+    "Filter",
+    "Wanted",
+    "failed_plan",
+    "filters",
+    "plan_bundle",
+    "plan_rows",
+]
 
 Wanted = Callable[["BundleFile"], bool]
+
+FILES_OF_A_BUNDLE = 1 << 24
+"""Numbers that are kept for the files of one bundle; the service itself knows no such limit."""
+
+
+@frozen(kw_only=True)
+class BundleRule:
+    """How bundles are planned.
+
+    Attributes:
+        replica: The replica.
+        download_dir: Where to.
+        clash: What to do with names that cannot both be files.
+        portable: Take only names that every system can store.
+        ask_urls: Ask for the contents' URLs along with a bundle whose directory is not there yet.
+    """
+
+    replica: Replica
+    download_dir: Path
+    clash: ClashPolicy = "error"
+    portable: bool = False
+    ask_urls: bool = True
+
+
+@frozen(kw_only=True)
+class BundlePlan:
+    """The files of a bundle that are wanted.
+
+    Attributes:
+        bundle: The bundle, its version pinned; None for files that belong to none.
+        wanted: Its files to be in place at the end.
+        others: Its other files, with what is to be said of them.
+        whole: How much it holds in all.
+        known: URLs that were given out with it, by uuid and version.
+    """
+
+    bundle: FQID | None
+    wanted: Sequence[FileTask] = ()
+    others: Sequence[tuple[FileTask, FileReport]] = ()
+    whole: BundleSize | None = None
+    known: Mapping[tuple[str, str], str] = field(factory=dict[tuple[str, str], str], repr=False)
 
 
 @frozen
@@ -82,7 +133,7 @@ def _patterns(name: str, patterns: Iterable[str], switch: str, off: bool) -> tup
     return ()
 
 
-def expand_bundle(
+def plan_bundle(
     source: Source,
     rule: BundleRule,
     number: int,
@@ -91,7 +142,7 @@ def expand_bundle(
     wanted: Wanted,
     *,
     many: bool = True,
-) -> Expanded:
+) -> BundlePlan:
     """Ask for a bundle and plan its files.
 
     Args:
@@ -110,7 +161,7 @@ def expand_bundle(
     there = version is not None and (rule.download_dir / f"{uuid}.{version}").exists()
     answer = _ask(source, uuid, version, rule.replica, urls=rule.ask_urls and many and not there)
     try:
-        return _expand(answer, rule, number * FILES_OF_A_BUNDLE, wanted)
+        return _to_plan(answer, rule, number * FILES_OF_A_BUNDLE, wanted)
     except NameClash as error:
         error.bundle = answer.fqid
         raise
@@ -126,7 +177,7 @@ class _Answer:
     urls: dict[tuple[str, str], str]
 
 
-def _expand(answer: _Answer, rule: BundleRule, first: int, wanted: Wanted) -> Expanded:
+def _to_plan(answer: _Answer, rule: BundleRule, first: int, wanted: Wanted) -> BundlePlan:
     fqid = answer.fqid
     # All names of the bundle take part, so that the outcome does not hang on what is wanted of it.
     targets = settle_names([file.name for file in answer.files], rule.clash, portable=rule.portable)
@@ -146,7 +197,7 @@ def _expand(answer: _Answer, rule: BundleRule, first: int, wanted: Wanted) -> Ex
         else:
             tasks.append(task)
     whole = BundleSize(len(answer.files), sum(file.size for file in answer.files))
-    return Expanded(bundle=fqid, wanted=tasks, others=others, whole=whole, known=answer.urls)
+    return BundlePlan(bundle=fqid, wanted=tasks, others=others, whole=whole, known=answer.urls)
 
 
 def _ask(
@@ -229,7 +280,7 @@ def _bundle_json(fqid: FQID, document: JSONObject, number: int) -> FileTask:
     )
 
 
-def expand_rows(
+def plan_rows(
     source: Source,
     rule: BundleRule,
     number: int,
@@ -239,7 +290,7 @@ def expand_rows(
     no_metadata: bool,
     no_data: bool,
     check_rows: bool = True,
-) -> Expanded:
+) -> BundlePlan:
     """Plan all metadata of a bundle, and the data files that rows of a manifest name.
 
     See docs/behaviour.md 14.11.
@@ -255,17 +306,17 @@ def expand_rows(
 
     try:
         # The version is pinned; the reference client took the latest (docs/behaviour.md C2).
-        found = expand_bundle(
+        found = plan_bundle(
             source, rule, number, fqid.uuid, fqid.version, wanted, many=len(named) > 1
         )
     except DSSError as error:
         if check_rows:
             return _all_failed(number, fqid, named, error)
-        return none_of(number, fqid, error)
+        return failed_plan(number, fqid, error)
     return _checked(found, fqid, named) if check_rows else found
 
 
-def _checked(found: Expanded, fqid: FQID, rows: Sequence[ManifestEntry]) -> Expanded:
+def _checked(found: BundlePlan, fqid: FQID, rows: Sequence[ManifestEntry]) -> BundlePlan:
     """Take out the files of which the manifest says something else than the bundle."""
     tasks = [*found.wanted, *(task for task, _ in found.others)]
     files: dict[str, list[FileTask]] = {}  # there may be several of one name
@@ -288,7 +339,7 @@ def _checked(found: Expanded, fqid: FQID, rows: Sequence[ManifestEntry]) -> Expa
         error = ManifestMismatch(row.name, fault, bundle=fqid)
         failed.append(_failed_row(index, fqid, row, error))
     left_out = {task.number for row, _ in wrong for task in files.get(row.name, ())} - right
-    return Expanded(
+    return BundlePlan(
         bundle=found.bundle,
         wanted=[task for task in found.wanted if task.number not in left_out],
         others=[*failed, *(each for each in found.others if each[0].number not in left_out)],
@@ -314,16 +365,16 @@ def _contradiction(row: ManifestEntry, task: FileTask) -> str:
 
 def _all_failed(
     number: int, fqid: FQID, rows: Sequence[ManifestEntry], error: DSSError
-) -> Expanded:
+) -> BundlePlan:
     """Report a bundle, and all rows of it, that failed before any transfer."""
     first = number * FILES_OF_A_BUNDLE
-    others = list(none_of(number, fqid, error).others)
+    others = list(failed_plan(number, fqid, error).others)
     for index, row in enumerate(rows, first + 1):
         others.append(_failed_row(index, fqid, row, _named(row.name, fqid, error)))
-    return Expanded(bundle=fqid, others=others)
+    return BundlePlan(bundle=fqid, others=others)
 
 
-def none_of(number: int, fqid: FQID, error: DSSError, *, skip: str = "") -> Expanded:
+def failed_plan(number: int, fqid: FQID, error: DSSError, *, skip: str = "") -> BundlePlan:
     """Report a bundle as a whole as failed, or as left out for a reason."""
     first = number * FILES_OF_A_BUNDLE
     itself = FileTask(
@@ -332,7 +383,7 @@ def none_of(number: int, fqid: FQID, error: DSSError, *, skip: str = "") -> Expa
     result = itself.report("failed", error=_named(BUNDLE_JSON, fqid, error))
     if skip:
         result = itself.report("skipped", reason=skip)
-    return Expanded(bundle=fqid, others=[(itself, result)])
+    return BundlePlan(bundle=fqid, others=[(itself, result)])
 
 
 def _failed_row(

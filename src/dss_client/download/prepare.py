@@ -10,10 +10,11 @@ from dss_client.transfer.progress import FileProgress
 
 from .attempts import TransferContext
 from .errors import ChecksumMismatch, directory_error, file_error
+from .plan import BundlePlan, BundleRule
 from .report import FileReport
+from .requests import DownloadRequest
 from .task import FileTask
 from .urls import Key, ask_for_bundle, key_of, pays_to_ask_for_bundle
-from .want import BundleRule, Expanded, Order
 
 __all__ = ["Prepared", "Preparer"]
 
@@ -23,14 +24,14 @@ class Prepared:
     """The files of a request, after a look at the store.
 
     Attributes:
-        expanded: All of them.
+        plan: All of them.
         done: Those that are in place, or have failed.
         missing: Those that are to be fetched, and whether an unverified file is in the store.
         together: Whether it pays to ask for the URLs of the whole bundle.
         urls: URLs that are known.
     """
 
-    expanded: Expanded
+    plan: BundlePlan
     done: Sequence[tuple[FileTask, FileReport]]
     missing: Sequence[tuple[FileTask, bool]]
     together: bool
@@ -51,16 +52,16 @@ class Preparer:
         self._rule = rule
         self._dry_run = dry_run
 
-    def prepare(self, request: Order) -> Prepared:
+    def prepare(self, request: DownloadRequest) -> Prepared:
         """Ask for the files of a request, and do what can be done for them without storage.
 
         Raises:
             DirectoryError: The directory cannot be written to.
         """
-        expanded = request.expand(self._context.source, self._rule)
+        plan = request.plan(self._context.source, self._rule)
         done: list[tuple[FileTask, FileReport]] = []
         missing: list[tuple[FileTask, bool]] = []
-        for task in expanded.wanted:
+        for task in plan.wanted:
             self._context.check_stop()
             report = self._foreseen(task) if self._dry_run else self._done(task)
             if isinstance(report, FileReport):
@@ -68,16 +69,16 @@ class Preparer:
             else:
                 missing.append((task, report))
         wanted = [task for task, _ in missing]
-        together = pays_to_ask_for_bundle(wanted, expanded.whole)
-        urls = dict(expanded.known)
-        bundle = expanded.bundle
+        together = pays_to_ask_for_bundle(wanted, plan.whole)
+        urls = dict(plan.known)
+        bundle = plan.bundle
         if together and bundle is not None and any(key_of(task) not in urls for task in wanted):
             try:
                 urls |= ask_for_bundle(self._context.source, bundle, self._rule.replica)
             except DSSError:
                 together = False  # each file has its own answer or error
         return Prepared(
-            expanded=expanded,
+            plan=plan,
             done=done,
             missing=missing,
             together=together,

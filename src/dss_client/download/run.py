@@ -15,17 +15,16 @@ from dss_client.versions import FQID, normal_uuid, parse_version
 from .engine import Engine
 from .errors import DiskFull
 from .options import DownloadOptions
-from .orders import BundleOrder, KnownFiles, PlannedBundle, RowsOrder
-from .plan import expand_bundle, filters
+from .plan import filters, plan_bundle
 from .pool import wait_for
 from .report import DownloadError, DownloadReport, ReportStore, StoredEntries
+from .requests import BundleRequest, DownloadRequest, FilesRequest, PlannedRequest, RowsRequest
 from .room import Room, check_room
 from .rows import ListedBundles, ListedFiles
 from .shards import run_in
 from .share_rows import ShareReader
 from .source import HasSource, Source, as_source
 from .start import new_engine
-from .want import Order
 from .workers import worker_processes
 
 __all__ = [
@@ -33,7 +32,7 @@ __all__ = [
     "download_bundle",
     "download_bundles",
     "download_manifest",
-    "run_orders",
+    "run_requests",
 ]
 
 ALL = ("*",)
@@ -78,7 +77,7 @@ def download_bundle(
     engine = new_engine(source, options)
     # Before anything else: what is wrong with the bundle as a whole is raised as it is.
     found = wait_for(
-        lambda: expand_bundle(engine.source, engine.rule, 0, uuid, version, wanted), engine.stop
+        lambda: plan_bundle(engine.source, engine.rule, 0, uuid, version, wanted), engine.stop
     )
     takes = options.share.takes
     found = evolve(
@@ -86,7 +85,7 @@ def download_bundle(
         wanted=[task for task in found.wanted if takes(task.sha256)],
         others=[each for each in found.others if takes(each[0].sha256)],
     )
-    _run(source, options, engine, [PlannedBundle(number=0, expanded=found)])
+    _run(source, options, engine, [PlannedRequest(number=0, planned=found)])
     return finish(engine, engine.results)
 
 
@@ -117,24 +116,24 @@ def download_bundles(
         ValueError: A bundle id is not valid, or the options contradict each other.
     """
     wanted = filters(metadata_filter, data_filter, no_metadata=no_metadata, no_data=no_data)
-    orders = (
-        BundleOrder(number=number, bundle=fqid, wanted=wanted)
+    requests = (
+        BundleRequest(number=number, bundle=fqid, wanted=wanted)
         for number, fqid in enumerate(dict.fromkeys(map(_fqid, bundles)))
         if options.share.takes(str(fqid))
     )
-    return run_orders(source, orders, options)
+    return run_requests(source, requests, options)
 
 
-def run_orders(
-    source: Source | HasSource, orders: Iterable[Order], options: DownloadOptions
+def run_requests(
+    source: Source | HasSource, requests: Iterable[DownloadRequest], options: DownloadOptions
 ) -> DownloadReport:
-    """Do orders, and return the report.
+    """Do what is asked for, and return the report.
 
     Raises:
         DownloadError: Some files failed.
     """
     engine = new_engine(source, options)
-    _run(source, options, engine, orders)
+    _run(source, options, engine, requests)
     return finish(engine, engine.results)
 
 
@@ -183,8 +182,8 @@ def download_manifest(
             return _download_files(source, reader, engine, options)
         listed = ListedBundles(reader, engine.results, engine.store, options.download_dir)
         listed.enter()
-    orders = _bundles(engine, no_metadata=no_metadata, no_data=no_data, check_rows=check_rows)
-    output = _run_listed(source, listed, engine, options, orders)
+    requests = _bundles(engine, no_metadata=no_metadata, no_data=no_data, check_rows=check_rows)
+    output = _run_listed(source, listed, engine, options, requests)
     return finish(engine, engine.results, output)
 
 
@@ -209,12 +208,12 @@ def _run_listed(
     listed: ListedBundles | ListedFiles,
     engine: Engine,
     options: DownloadOptions,
-    orders: Iterable[Order],
+    requests: Iterable[DownloadRequest],
 ) -> Path | None:
     """Do what a manifest asks for, and return where the output manifest is."""
     if not options.dry_run:
         _check_room(engine)
-    _run(source, options, engine, orders)
+    _run(source, options, engine, requests)
     if options.dry_run or options.shard is not None:
         return None
     output = options.download_dir if options.output_dir is None else options.output_dir
@@ -225,17 +224,17 @@ def _run(
     source: Source | HasSource,
     options: DownloadOptions,
     engine: Engine,
-    orders: Iterable[Order],
+    requests: Iterable[DownloadRequest],
 ) -> None:
     if options.dry_run:
-        engine.run(orders)
+        engine.run(requests)
     elif options.executor is not None:
-        run_in(options.executor, as_source(source), engine, options, orders)
+        run_in(options.executor, as_source(source), engine, options, requests)
     elif options.processes is not None:
         with worker_processes(options.processes) as executor:
-            run_in(executor, as_source(source), engine, options, orders)
+            run_in(executor, as_source(source), engine, options, requests)
     else:
-        engine.run(orders)
+        engine.run(requests)
 
 
 def _check_room(engine: Engine) -> None:
@@ -252,19 +251,19 @@ def _check_room(engine: Engine) -> None:
         check_room(engine.rule.download_dir, sum(missing))
 
 
-def _files(engine: Engine) -> Iterator[Order]:
+def _files(engine: Engine) -> Iterator[DownloadRequest]:
     """Yield the files that are not there, those of a bundle together."""
     for bundle, tasks in groupby(engine.results.pending(), key=attrgetter("bundle")):
         while part := tuple(islice(tasks, _GROUP)):
-            yield KnownFiles(number=0, bundle=bundle, tasks=part)
+            yield FilesRequest(number=0, bundle=bundle, tasks=part)
 
 
 def _bundles(
     engine: Engine, *, no_metadata: bool, no_data: bool, check_rows: bool
-) -> Iterator[Order]:
+) -> Iterator[DownloadRequest]:
     """Yield the bundles of a manifest."""
     for number, bundle in engine.results.bundles():
-        yield RowsOrder(
+        yield RowsRequest(
             number=number,
             bundle=bundle,
             rows=tuple(engine.results.entries_of(number)),

@@ -1,6 +1,6 @@
 """A download in parts, done elsewhere: by any executor of `concurrent.futures`.
 
-A shard is a value: the client, the options and the orders. A thread, a process or another machine
+A shard is a value: the client, the options and the requests. A thread, a process or another machine
 with the same file system runs an engine on it and returns the results of the files. A shard can be
 run twice: what the first run has put into the store, the second finds there.
 """
@@ -18,11 +18,10 @@ from dss_client.transfer.cancel import Stopped
 
 from .engine import Engine
 from .options import DownloadOptions
-from .orders import KnownFiles
+from .requests import DownloadRequest, FilesRequest
 from .results import ExportedResults
 from .source import Source
 from .start import new_engine
-from .want import Order
 
 __all__ = ["Shard", "run_in", "run_shard", "shards_of"]
 
@@ -41,16 +40,18 @@ class Shard:
     Attributes:
         source: The source to ask.
         options: How to download.
-        orders: What.
+        requests: What.
     """
 
     source: Source
     options: DownloadOptions
-    orders: tuple[Order, ...]
+    requests: tuple[DownloadRequest, ...]
 
 
-def shards_of(source: Source, options: DownloadOptions, orders: Iterable[Order]) -> Iterator[Shard]:
-    """Yield orders in shards of some hundred files, or about a GiB."""
+def shards_of(
+    source: Source, options: DownloadOptions, requests: Iterable[DownloadRequest]
+) -> Iterator[Shard]:
+    """Yield requests in shards of some hundred files, or about a GiB."""
     there = evolve(
         options,
         download_dir=Path(options.download_dir).absolute(),  # workers may be anywhere
@@ -60,26 +61,26 @@ def shards_of(source: Source, options: DownloadOptions, orders: Iterable[Order])
         shard=None,
         stop=None,
     )
-    batch: list[Order] = []
+    batch: list[DownloadRequest] = []
     files = size = 0
-    for order in _in_pieces(orders):
-        batch.append(order)
-        files, size = files + order.files, size + order.size
+    for request in _in_pieces(requests):
+        batch.append(request)
+        files, size = files + request.files, size + request.size
         if files >= _FILES or size >= _BYTES:
-            yield Shard(source=source, options=there, orders=tuple(batch))
+            yield Shard(source=source, options=there, requests=tuple(batch))
             batch, files, size = [], 0, 0
     if batch:
-        yield Shard(source=source, options=there, orders=tuple(batch))
+        yield Shard(source=source, options=there, requests=tuple(batch))
 
 
-def _in_pieces(orders: Iterable[Order]) -> Iterator[Order]:
-    """Yield orders, large ones of known files in several pieces."""
-    for order in orders:
-        if not isinstance(order, KnownFiles):
-            yield order
+def _in_pieces(requests: Iterable[DownloadRequest]) -> Iterator[DownloadRequest]:
+    """Yield requests, large ones of known files in several pieces."""
+    for request in requests:
+        if not isinstance(request, FilesRequest):
+            yield request
             continue
-        for start in range(0, len(order.tasks), _FILES):
-            yield evolve(order, tasks=order.tasks[start : start + _FILES])
+        for start in range(0, len(request.tasks), _FILES):
+            yield evolve(request, tasks=request.tasks[start : start + _FILES])
 
 
 def run_shard(shard: Shard) -> ExportedResults:
@@ -87,7 +88,7 @@ def run_shard(shard: Shard) -> ExportedResults:
     source = shard.source.detached()
     engine = new_engine(source, shard.options)
     try:
-        engine.run(shard.orders)
+        engine.run(shard.requests)
         return engine.results.export()
     finally:
         engine.results.close()
@@ -99,9 +100,9 @@ def run_in(
     source: Source,
     engine: Engine,
     options: DownloadOptions,
-    orders: Iterable[Order],
+    requests: Iterable[DownloadRequest],
 ) -> None:
-    """Run orders with an executor, and enter their results.
+    """Run requests with an executor, and enter their results.
 
     Only so many shards are handed in at once as keep the workers busy. One that is lost, because
     its worker died or the executor broke, is run here instead: what it had done is in the store.
@@ -111,11 +112,11 @@ def run_in(
         source: The source to ask.
         engine: The engine whose results to add to; it fetches nothing itself.
         options: How to download.
-        orders: What.
+        requests: What.
     """
     running: dict[Future[ExportedResults], Shard] = {}
     try:
-        shards = shards_of(source.detached(), options, orders)
+        shards = shards_of(source.detached(), options, requests)
         _run_all(executor, running, engine, shards)
     except BaseException:
         for future in running:
@@ -163,4 +164,4 @@ def _collect(running: "dict[Future[ExportedResults], Shard]", engine: Engine) ->
         except Exception as error:  # noqa: BLE001 - each executor has its own for a lost worker
             _logger.warning("a worker was lost (%s); its part is done here", error)
             export = run_shard(shard)
-        engine.take_over(export, planned=isinstance(shard.orders[0], KnownFiles))
+        engine.take_over(export, planned=isinstance(shard.requests[0], FilesRequest))

@@ -7,8 +7,8 @@ from dss_client.transfer.progress import Progress
 
 from .engine import Engine, Limits
 from .options import DownloadOptions
+from .plan import BundleRule
 from .source import HasSource, Source, as_source
-from .want import BundleRule
 
 __all__ = ["new_engine"]
 

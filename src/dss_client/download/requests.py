@@ -1,6 +1,6 @@
-"""The kinds of orders: known files, a whole bundle, rows of a manifest, a single file."""
+"""What is asked for: a bundle, rows of a manifest, single files. Each knows how it is planned."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from attrs import field, frozen
 
@@ -9,22 +9,65 @@ from dss_client.manifest import MAX_SIZE
 from dss_client.versions import FQID
 
 from .errors import FileDownloadError
-from .plan import Filter, expand_bundle, expand_rows, none_of
+from .plan import (
+    FILES_OF_A_BUNDLE,
+    BundlePlan,
+    BundleRule,
+    Filter,
+    failed_plan,
+    plan_bundle,
+    plan_rows,
+)
 from .results import ManifestEntry
 from .source import Source
 from .task import FileTask
-from .want import FILES_OF_A_BUNDLE, BundleRule, Expanded
 
 if TYPE_CHECKING:
     from .source import FileFacts
 
-__all__ = ["BundleOrder", "FileOrder", "KnownFiles", "LostOrder", "PlannedBundle", "RowsOrder"]
+__all__ = [
+    "BundleRequest",
+    "DownloadRequest",
+    "FailedRequest",
+    "FileRequest",
+    "FilesRequest",
+    "PlannedRequest",
+    "RowsRequest",
+]
 
 _FILES = 16  # of a bundle that nothing is known of
 
 
+class DownloadRequest(Protocol):
+    """Files of one bundle, known already or still to be asked for. It can be pickled."""
+
+    @property
+    def number(self) -> int:
+        """The bundle's place in the report."""
+        ...
+
+    @property
+    def files(self) -> int:
+        """About how many files it is, as far as that is known; at least 1."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """About how many bytes, as far as that is known."""
+        ...
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether its files are in the results already."""
+        ...
+
+    def plan(self, source: Source, rule: BundleRule) -> BundlePlan:
+        """Return the files, asking the service for them where need be."""
+        ...
+
+
 @frozen(kw_only=True)
-class KnownFiles:
+class FilesRequest:
     """Files of one bundle that are in the results already.
 
     Attributes:
@@ -37,7 +80,7 @@ class KnownFiles:
     bundle: FQID | None
     tasks: tuple[FileTask, ...]
 
-    is_entered = True
+    is_recorded = True
 
     @property
     def files(self) -> int:
@@ -49,43 +92,43 @@ class KnownFiles:
         """How many bytes."""
         return sum(task.size for task in self.tasks)
 
-    def expand(self, source: Source, rule: BundleRule) -> Expanded:
+    def plan(self, source: Source, rule: BundleRule) -> BundlePlan:
         """Return the files."""
-        return Expanded(bundle=self.bundle, wanted=self.tasks)
+        return BundlePlan(bundle=self.bundle, wanted=self.tasks)
 
 
 @frozen(kw_only=True)
-class PlannedBundle:
+class PlannedRequest:
     """A bundle that the service was asked about already.
 
     Attributes:
         number: The bundle's place in the report.
-        expanded: Its files.
+        planned: Its files.
     """
 
     number: int
-    expanded: Expanded
+    planned: BundlePlan
 
-    is_entered = False
+    is_recorded = False
 
     @property
     def files(self) -> int:
         """How many files it is."""
-        return len(self.expanded.wanted)
+        return len(self.planned.wanted)
 
     @property
     def size(self) -> int:
         """How many bytes."""
-        return sum(task.size for task in self.expanded.wanted)
+        return sum(task.size for task in self.planned.wanted)
 
-    def expand(self, source: Source, rule: BundleRule) -> Expanded:
+    def plan(self, source: Source, rule: BundleRule) -> BundlePlan:
         """Return the files."""
-        return self.expanded
+        return self.planned
 
 
 @frozen(kw_only=True)
-class BundleOrder:
-    """A bundle with the files that a filter takes. If it cannot be read, only this order fails.
+class BundleRequest:
+    """A bundle with the files that a filter takes. If it cannot be read, only this request fails.
 
     Attributes:
         number: Its place in the report.
@@ -99,22 +142,22 @@ class BundleOrder:
     wanted: Filter = field(factory=Filter)
     gone: str = ""
 
-    is_entered = False
+    is_recorded = False
     files = _FILES
     size = 0
 
-    def expand(self, source: Source, rule: BundleRule) -> Expanded:
+    def plan(self, source: Source, rule: BundleRule) -> BundlePlan:
         """Ask for the files."""
         uuid, version = self.bundle.uuid, self.bundle.version
         try:
-            return expand_bundle(source, rule, self.number, uuid, version, self.wanted)
+            return plan_bundle(source, rule, self.number, uuid, version, self.wanted)
         except DSSError as error:
             skip = self.gone if isinstance(error, NotFound) else ""
-            return none_of(self.number, self.bundle, error, skip=skip)
+            return failed_plan(self.number, self.bundle, error, skip=skip)
 
 
 @frozen(kw_only=True)
-class RowsOrder:
+class RowsRequest:
     """The files of a bundle that rows of a manifest name.
 
     Attributes:
@@ -133,7 +176,7 @@ class RowsOrder:
     no_data: bool
     check_rows: bool = True
 
-    is_entered = False
+    is_recorded = False
 
     @property
     def files(self) -> int:
@@ -145,9 +188,9 @@ class RowsOrder:
         """About how many bytes."""
         return sum(row.size or 0 for row in self.rows)
 
-    def expand(self, source: Source, rule: BundleRule) -> Expanded:
+    def plan(self, source: Source, rule: BundleRule) -> BundlePlan:
         """Ask for the files."""
-        return expand_rows(
+        return plan_rows(
             source,
             rule,
             self.number,
@@ -160,7 +203,7 @@ class RowsOrder:
 
 
 @frozen(kw_only=True)
-class FileOrder:
+class FileRequest:
     """A single file, as a collection lists it.
 
     Attributes:
@@ -177,11 +220,11 @@ class FileOrder:
     folder: str
     pointer: str | None = None
 
-    is_entered = False
+    is_recorded = False
     files = 1
     size = 0
 
-    def expand(self, source: Source, rule: BundleRule) -> Expanded:
+    def plan(self, source: Source, rule: BundleRule) -> BundlePlan:
         """Ask for its checksum and size."""
         number = self.number * FILES_OF_A_BUNDLE
         name = f"{self.uuid}.{self.version}"
@@ -192,8 +235,8 @@ class FileOrder:
         except DSSError as error:
             named = FileDownloadError(name, f"it cannot be read: {error}", cause=error)
             task = self._task(number, name, None)
-            return Expanded(bundle=None, others=[(task, task.report("failed", error=named))])
-        return Expanded(bundle=None, wanted=[self._task(number, name, facts)])
+            return BundlePlan(bundle=None, others=[(task, task.report("failed", error=named))])
+        return BundlePlan(bundle=None, wanted=[self._task(number, name, facts)])
 
     def _task(self, number: int, name: str, facts: "FileFacts | None") -> FileTask:
         return FileTask(
@@ -212,7 +255,7 @@ class FileOrder:
 
 
 @frozen(kw_only=True)
-class LostOrder:
+class FailedRequest:
     """An item that was listed and cannot be read.
 
     Attributes:
@@ -225,14 +268,14 @@ class LostOrder:
     name: str
     error: FileDownloadError
 
-    is_entered = False
+    is_recorded = False
     files = 1
     size = 0
 
-    def expand(self, source: Source, rule: BundleRule) -> Expanded:
+    def plan(self, source: Source, rule: BundleRule) -> BundlePlan:
         """Return it as failed."""
         number = self.number * FILES_OF_A_BUNDLE
         task = FileTask(
             number=number, bundle=None, name=self.name, uuid=None, version=None, sha256="", size=0
         )
-        return Expanded(bundle=None, others=[(task, task.report("failed", error=self.error))])
+        return BundlePlan(bundle=None, others=[(task, task.report("failed", error=self.error))])
