@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 from attrs import Factory, define, field, frozen
 
-from dss_client.download.answers import BundlePage
+from dss_client.download.responses import BundlePage
 from dss_client.download.source import Content, DirectAccess, FileFacts
 from dss_client.download.task import FileTask
 from dss_client.errors import (

@@ -9,7 +9,6 @@ import pytest
 from attrs import evolve
 
 from dss_client.download import FileDownloadError, ManifestMismatch, NameClash, UnsafeName
-from dss_client.download.answers import BundleFile, BundlePage
 from dss_client.download.plan import (
     FILES_OF_A_BUNDLE,
     BundlePlan,
@@ -20,6 +19,7 @@ from dss_client.download.plan import (
     plan_bundle,
     plan_rows,
 )
+from dss_client.download.responses import BundleFile, BundlePage
 from dss_client.download.results import ManifestEntry
 from dss_client.download.urls import BundleSize
 from dss_client.errors import DSSError, InvalidArgument, NotFound

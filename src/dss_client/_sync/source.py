@@ -12,7 +12,7 @@ from .._endpoints import GET_BUNDLE, GET_COLLECTION, GET_FILE, HEAD_FILE, POST_S
 from .._environment import Network, UnusableSetting, proxy_for
 from .._http import tls_context
 from .._options import Timeout
-from ..download.answers import (
+from ..download.responses import (
     BundlePage,
     decode_contents,
     decode_facts,

@@ -288,7 +288,7 @@ def finish(
     Raises:
         click.ClickException: Some files failed.
     """
-    from dss_client.download.lines import report_lines
+    from dss_client.download.report import report_lines
 
     text = _text(report, dry_run=options.dry_run, verbose=verbose, ending=ending)
     echo_lines(report_lines(report) if cli.as_json else text)

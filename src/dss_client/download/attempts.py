@@ -14,7 +14,7 @@ from dss_client._retry import RetryPolicy
 from dss_client.transfer.cancel import Stopped
 from dss_client.transfer.progress import FileProgress
 
-from .answer import check_answer, network_error
+from .checks import check_response, network_error
 from .errors import ChecksumMismatch, ShortBody, SizeMismatch, WrongRange
 from .filestore import FileStore
 from .http1 import Head, OddAnswer, ParsedURL
@@ -212,7 +212,7 @@ class WholeAttempt(Attempt):
 
     def begin(self, head: Head) -> None:
         """Make sure that it is the whole content."""
-        check_answer(self._task, 0, self._task.size, head)
+        check_response(self._task, 0, self._task.size, head)
 
     def take(self, data: memoryview) -> bool:
         """Compare its checksum."""
@@ -256,7 +256,7 @@ class PartAttempt(Attempt):
 
     def begin(self, head: Head) -> None:
         """Make sure that it is the range that was asked for, of the same content."""
-        whole = check_answer(self._task, self.first, self._end, head)
+        whole = check_response(self._task, self.first, self._end, head)
         self._compare(head.headers().get("etag", ""))
         if not whole:
             return

@@ -94,7 +94,7 @@ def _requests(
                     folder=folder,
                     pointer=pointer,
                 )
-        if options.share.takes(f"{item_uuid}.{version}"):
+        if options.parsed_shard.takes(f"{item_uuid}.{version}"):
             yield request
         number += 1
 
@@ -129,7 +129,7 @@ def download_search(
 
     def requests() -> Iterator[DownloadRequest]:
         for number, fqid in enumerate(found):
-            if not options.share.takes(fqid):
+            if not options.parsed_shard.takes(fqid):
                 continue
             try:
                 bundle = FQID.parse(fqid)

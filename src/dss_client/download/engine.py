@@ -6,12 +6,14 @@ made in the engine's thread, over one queue.
 """
 
 import heapq
+import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import count, islice
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
@@ -30,6 +32,7 @@ from .fetch import Fetch
 from .filestore import FileStore, Verify
 from .link import Linker
 from .loops import LoopPool
+from .options import DownloadOptions
 from .plan import BundleRule
 from .pool import WorkerPool
 from .prepare import Prepared, Preparer
@@ -38,11 +41,11 @@ from .requests import DownloadRequest
 from .results import ExportedResults, ResultStore
 from .room import Room
 from .slowpath import carry_out
-from .source import Source
+from .source import HasSource, Source, as_source
 from .task import FileTask
 from .urls import BundleUrls, ask_for_bundle, key_of
 
-__all__ = ["Engine", "Limits"]
+__all__ = ["Engine", "Limits", "new_engine"]
 
 T = TypeVar("T")
 
@@ -53,6 +56,9 @@ _QUESTIONS = 2  # at once, as long as something happens all the time
 _MORE = 4  # times as many, where nothing happened for a while
 _QUIET = 0.02  # seconds
 _DISK_THREADS = 4
+_THREADS = max(8, min(16, 2 * (os.cpu_count() or 1)))
+_CONNECTIONS = 128
+_MAX_QUESTIONS = 32
 _BATCH = 500  # results that are entered together
 _MAX_DELAY = 60.0
 _GRACE = 5.0  # seconds that threads get to end
@@ -680,3 +686,30 @@ def _or_error(work: Callable[[], T]) -> T | DSSError:
         return work()
     except DSSError as error:
         return error
+
+
+def new_engine(source: Source | HasSource, options: DownloadOptions) -> Engine:
+    """Return an engine for one download."""
+    return Engine(
+        as_source(source),
+        rule=BundleRule(
+            replica=options.replica,
+            download_dir=Path(options.download_dir),
+            clash=options.clash,
+            portable=options.portable,
+            ask_urls=not options.dry_run,
+        ),
+        limits=Limits(
+            loops=min(options.threads or _THREADS, (os.cpu_count() or 1) + 1),
+            large=options.threads or _THREADS,
+            connections=options.threads or _CONNECTIONS,
+            questions=min(options.threads or _MAX_QUESTIONS, _MAX_QUESTIONS),
+            num_retries=options.num_retries,
+            min_delay_seconds=options.min_delay_seconds,
+        ),
+        progress=Progress(options.progress),
+        verify=options.verify,
+        durable=options.durable,
+        dry_run=options.dry_run,
+        stop=options.stop,
+    )

@@ -19,8 +19,8 @@ from dss_client.errors import (
 from dss_client.transfer.cancel import Stopped
 from dss_client.transfer.progress import FileProgress
 
-from .answer import short_content
 from .attempts import Attempt, Content, PartAttempt, TransferContext, WholeAttempt
+from .checks import short_content
 from .errors import ChecksumMismatch, ShortBody, SizeMismatch, WrongRange
 from .http1 import BLOCK, ParsedURL
 from .partial import Overtaken, Partial

@@ -14,7 +14,7 @@ from attrs import field, fields, frozen
 from dss_client.errors import InvalidArgument
 from dss_client.types import Replica
 
-from .share import Share
+from .shard import Shard
 
 if TYPE_CHECKING:
     from dss_client.transfer.progress import ProgressCallback
@@ -138,9 +138,9 @@ class DownloadOptions:
                 raise InvalidArgument(f"{each.name}={value!r} is unknown: choose {known}")
         if self.processes is not None and self.executor is not None:
             raise InvalidArgument("processes= and executor= exclude each other")
-        Share.parse(self.shard)
+        Shard.parse(self.shard)
 
     @property
-    def share(self) -> Share:
-        """The share of the work that this run takes."""
-        return Share.parse(self.shard)
+    def parsed_shard(self) -> Shard:
+        """The shard of the work that this run takes."""
+        return Shard.parse(self.shard)

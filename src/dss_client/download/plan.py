@@ -23,7 +23,7 @@ from .task import FileTask
 from .urls import BundleSize
 
 if TYPE_CHECKING:
-    from .answers import BundleFile
+    from .responses import BundleFile
 
 __all__ = [
     "FILES_OF_A_BUNDLE",

@@ -249,6 +249,20 @@ class DownloadReport:
         return json_text(self.to_dict(), indent=indent)
 
 
+def report_lines(report: DownloadReport) -> Iterator[str]:
+    """Yield a report as lines of one JSON document: its totals, then a line for each file.
+
+    That of a million files need not be in memory at once.
+    """
+    head = json_text({**report.totals(), "files": []})
+    yield head.removesuffix("]}")
+    last = len(report.entries) - 1
+    for index, entry in enumerate(report.entries):
+        text = json_text(entry.to_dict())
+        yield text if index == last else f"{text},"
+    yield "]}"
+
+
 class DownloadError(DSSError, ExceptionGroup[FileDownloadError]):
     """Some files of a download failed; the others are in place.
 

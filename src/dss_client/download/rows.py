@@ -3,20 +3,61 @@
 import csv
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from dss_client.manifest import ManifestReader, RawRow, row_text, write_texts
+from dss_client.manifest import (
+    USED,
+    ManifestReader,
+    ManifestSource,
+    RawRow,
+    row_text,
+    write_texts,
+)
 from dss_client.versions import FQID
 
 from .filestore import PLACE, FileStore
 from .report import FileReport, State, Totals
 from .results import ResultStore
+from .shard import Shard
 
-__all__ = ["ListedBundles", "ListedFiles"]
+__all__ = ["ListedBundles", "ListedFiles", "ShardReader"]
 
 _PATH = "file_path"
 _THERE = frozenset({"downloaded", "reused"})
+
+
+class ShardReader(ManifestReader):
+    """Reads the rows of a shard: whole bundles, or contents where the layout is ``none``.
+
+    Args:
+        source: The manifest.
+        layout: The layout of the download.
+        shard: The shard.
+
+    Raises:
+        ManifestError: It cannot be read, or its header lacks columns: the message names them.
+    """
+
+    def __init__(self, source: ManifestSource, layout: str, shard: Shard) -> None:
+        super().__init__(source, allow_unnamed=layout == "bundle", needed=USED[layout])
+        self._by_bundle = layout == "bundle"
+        self._shard = shard
+
+    def batches(self) -> Generator[list[RawRow]]:
+        """Yield the rows in batches, each checked.
+
+        Raises:
+            ManifestError: A row is bad, of whatever shard; it names the line and the columns.
+        """
+        takes, key = self._shard.takes, self._key
+        for batch in super().batches():
+            mine = batch if self._shard.count == 1 else [row for row in batch if takes(key(row))]
+            if mine:
+                yield mine
+
+    def _key(self, row: RawRow) -> str:
+        return f"{row[0]}.{row[1]}" if self._by_bundle else row[5]
 
 
 class _Listed(ABC):

@@ -12,19 +12,17 @@ from dss_client.errors import InvalidArgument
 from dss_client.manifest import ManifestReader, ManifestSource
 from dss_client.versions import FQID, normal_uuid, parse_version
 
-from .engine import Engine
+from .engine import Engine, new_engine
 from .errors import DiskFull
+from .executors import run_in
 from .options import DownloadOptions
 from .plan import filters, plan_bundle
 from .pool import wait_for
 from .report import DownloadError, DownloadReport, ReportStore, StoredEntries
 from .requests import BundleRequest, DownloadRequest, FilesRequest, PlannedRequest, RowsRequest
 from .room import Room, check_room
-from .rows import ListedBundles, ListedFiles
-from .shards import run_in
-from .share_rows import ShareReader
+from .rows import ListedBundles, ListedFiles, ShardReader
 from .source import HasSource, Source, as_source
-from .start import new_engine
 from .workers import worker_processes
 
 __all__ = [
@@ -79,7 +77,7 @@ def download_bundle(
     found = wait_for(
         lambda: plan_bundle(engine.source, engine.rule, 0, uuid, version, wanted), engine.stop
     )
-    takes = options.share.takes
+    takes = options.parsed_shard.takes
     found = evolve(
         found,
         wanted=[task for task in found.wanted if takes(task.sha256)],
@@ -119,7 +117,7 @@ def download_bundles(
     requests = (
         BundleRequest(number=number, bundle=fqid, wanted=wanted)
         for number, fqid in enumerate(dict.fromkeys(map(_fqid, bundles)))
-        if options.share.takes(str(fqid))
+        if options.parsed_shard.takes(str(fqid))
     )
     return run_requests(source, requests, options)
 
@@ -177,7 +175,7 @@ def download_manifest(
             " which of its files are metadata"
         )
     engine = new_engine(source, options)
-    with ShareReader(manifest, layout, options.share) as reader:
+    with ShardReader(manifest, layout, options.parsed_shard) as reader:
         if layout == "none":
             return _download_files(source, reader, engine, options)
         listed = ListedBundles(reader, engine.results, engine.store, options.download_dir)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from dss_client._options import Timeout
     from dss_client.models import CollectionItem
 
-    from .answers import BundlePage
+    from .responses import BundlePage
 
 
 @frozen

@@ -16,14 +16,14 @@ from .errors import ShortBody, SizeMismatch, WrongRange
 from .http1 import Head
 from .task import FileTask
 
-__all__ = ["check_answer", "network_error", "short_content"]
+__all__ = ["check_response", "network_error", "short_content"]
 
 _NUMBER = "[0-9]{1,32}"  # what is longer, int() may refuse
 _WHOLE = re.compile(rf"bytes \*/({_NUMBER})")
 _CONTENT_RANGE = re.compile(rf"bytes ({_NUMBER})-({_NUMBER})/({_NUMBER}|\*)")
 
 
-def check_answer(task: FileTask, first: int, end: int, head: Head) -> bool:
+def check_response(task: FileTask, first: int, end: int, head: Head) -> bool:
     """Make sure that what comes belongs where it is to be written (docs/behaviour.md C4).
 
     Args:

@@ -1,4 +1,4 @@
-"""Downloads in shards: by threads, processes, and a Dask cluster, with workers that are killed."""
+"""Downloads in batches: by threads, processes, and a Dask cluster, with workers that are killed."""
 
 import os
 import signal
@@ -15,9 +15,9 @@ from attrs import evolve
 
 from dss_client import AsyncDSSClient, DSSClient, ProgressEvent
 from dss_client.download import DownloadError, DownloadReport
+from dss_client.download.executors import Batch, batches_of, run_batch
 from dss_client.download.options import DownloadOptions
 from dss_client.download.requests import FilesRequest
-from dss_client.download.shards import Shard, run_shard, shards_of
 from dss_client.download.task import FileTask
 from dss_client.errors import InvalidArgument
 from dss_client.local import LoadedBundle, LocalDSS
@@ -63,8 +63,8 @@ def manifest(
 
 
 @pytest.fixture(autouse=True)
-def _small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dss_client.download.shards._FILES", 10)
+def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dss_client.download.executors._FILES", 10)
 
 
 def spawning(workers: int) -> ProcessPoolExecutor:
@@ -171,7 +171,7 @@ def test_what_fails_is_told(server: LocalDSS, manifest: Path, tmp_path: Path) ->
 
 
 class Dying(ThreadPoolExecutor):
-    """Loses every second shard after it was done in part, and breaks in the end."""
+    """Loses every second batch after it was done in part, and breaks in the end."""
 
     def __init__(self, breaks_after: int) -> None:
         super().__init__(1)
@@ -184,8 +184,8 @@ class Dying(ThreadPoolExecutor):
             raise RuntimeError("the pool is broken")
         if self.submitted % 2:
             return super().submit(fn, *args, **kwargs)
-        [shard] = args
-        run_shard(evolve(shard, requests=shard.requests[:1]))
+        [batch] = args
+        run_batch(evolve(batch, requests=batch.requests[:1]))
         lost: Future[Any] = Future()
         lost.set_exception(ConnectionAbortedWorker("its worker died"))
         return lost
@@ -196,7 +196,7 @@ class ConnectionAbortedWorker(Exception):
 
 
 @pytest.mark.parametrize("breaks_after", [3, 100])
-def test_lost_shards_are_done_here(
+def test_lost_batches_are_done_here(
     server: LocalDSS,
     manifest: Path,
     expected: dict[str, bytes],
@@ -294,17 +294,17 @@ def known(number: int, size: int) -> FileTask:
     )
 
 
-def test_shards_are_cut_by_files_and_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dss_client.download.shards._BYTES", 100)
+def test_batches_are_cut_by_files_and_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dss_client.download.executors._BYTES", 100)
     requests = [
         FilesRequest(number=0, bundle=None, tasks=tuple(known(number, 1) for number in range(25))),
         FilesRequest(number=0, bundle=None, tasks=(known(25, 100),)),
         FilesRequest(number=0, bundle=None, tasks=(known(26, 1),)),
     ]
     client = DSSClient("http://127.0.0.1:9/v1")
-    shards: list[Shard] = list(
-        shards_of(client.as_source(), DownloadOptions(replica="aws"), requests)
+    batches: list[Batch] = list(
+        batches_of(client.as_source(), DownloadOptions(replica="aws"), requests)
     )
-    sizes = [sum(request.files for request in shard.requests) for shard in shards]
+    sizes = [sum(request.files for request in batch.requests) for batch in batches]
     assert sizes == [10, 10, 6, 1]
     client.close()

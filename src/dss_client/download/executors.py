@@ -1,7 +1,7 @@
 """A download in parts, done elsewhere: by any executor of `concurrent.futures`.
 
-A shard is a value: the client, the options and the requests. A thread, a process or another machine
-with the same file system runs an engine on it and returns the results of the files. A shard can be
+A batch is a value: the client, the options and the requests. A thread, a process or another machine
+with the same file system runs an engine on it and returns the results of the files. A batch can be
 run twice: what the first run has put into the store, the second finds there.
 """
 
@@ -16,25 +16,24 @@ from attrs import evolve, frozen
 from dss_client.errors import DSSError
 from dss_client.transfer.cancel import Stopped
 
-from .engine import Engine
+from .engine import Engine, new_engine
 from .options import DownloadOptions
 from .requests import DownloadRequest, FilesRequest
 from .results import ExportedResults
 from .source import Source
-from .start import new_engine
 
-__all__ = ["Shard", "run_in", "run_shard", "shards_of"]
+__all__ = ["Batch", "batches_of", "run_batch", "run_in"]
 
 _logger = logging.getLogger("dss_client")
 
 _FILES = 500
 _BYTES = 1 << 30
 _STEP = 0.05  # seconds
-_AHEAD = 4  # shards for each worker that are handed in at once
+_AHEAD = 4  # batches for each worker that are handed in at once
 
 
 @frozen(kw_only=True)
-class Shard:
+class Batch:
     """A part of a download.
 
     Attributes:
@@ -48,10 +47,10 @@ class Shard:
     requests: tuple[DownloadRequest, ...]
 
 
-def shards_of(
+def batches_of(
     source: Source, options: DownloadOptions, requests: Iterable[DownloadRequest]
-) -> Iterator[Shard]:
-    """Yield requests in shards of some hundred files, or about a GiB."""
+) -> Iterator[Batch]:
+    """Yield requests in batches of some hundred files, or about a GiB."""
     there = evolve(
         options,
         download_dir=Path(options.download_dir).absolute(),  # workers may be anywhere
@@ -61,16 +60,16 @@ def shards_of(
         shard=None,
         stop=None,
     )
-    batch: list[DownloadRequest] = []
+    taken: list[DownloadRequest] = []
     files = size = 0
     for request in _in_pieces(requests):
-        batch.append(request)
+        taken.append(request)
         files, size = files + request.files, size + request.size
         if files >= _FILES or size >= _BYTES:
-            yield Shard(source=source, options=there, requests=tuple(batch))
-            batch, files, size = [], 0, 0
-    if batch:
-        yield Shard(source=source, options=there, requests=tuple(batch))
+            yield Batch(source=source, options=there, requests=tuple(taken))
+            taken, files, size = [], 0, 0
+    if taken:
+        yield Batch(source=source, options=there, requests=tuple(taken))
 
 
 def _in_pieces(requests: Iterable[DownloadRequest]) -> Iterator[DownloadRequest]:
@@ -83,12 +82,12 @@ def _in_pieces(requests: Iterable[DownloadRequest]) -> Iterator[DownloadRequest]
             yield evolve(request, tasks=request.tasks[start : start + _FILES])
 
 
-def run_shard(shard: Shard) -> ExportedResults:
-    """Run a shard here, and return the results of its files."""
-    source = shard.source.detached()
-    engine = new_engine(source, shard.options)
+def run_batch(batch: Batch) -> ExportedResults:
+    """Run a batch here, and return the results of its files."""
+    source = batch.source.detached()
+    engine = new_engine(source, batch.options)
     try:
-        engine.run(shard.requests)
+        engine.run(batch.requests)
         return engine.results.export()
     finally:
         engine.results.close()
@@ -104,20 +103,20 @@ def run_in(
 ) -> None:
     """Run requests with an executor, and enter their results.
 
-    Only so many shards are handed in at once as keep the workers busy. One that is lost, because
+    Only so many batches are handed in at once as keep the workers busy. One that is lost, because
     its worker died or the executor broke, is run here instead: what it had done is in the store.
 
     Args:
-        executor: Runs shards.
+        executor: Runs batches.
         source: The source to ask.
         engine: The engine whose results to add to; it fetches nothing itself.
         options: How to download.
         requests: What.
     """
-    running: dict[Future[ExportedResults], Shard] = {}
+    running: dict[Future[ExportedResults], Batch] = {}
     try:
-        shards = shards_of(source.detached(), options, requests)
-        _run_all(executor, running, engine, shards)
+        batches = batches_of(source.detached(), options, requests)
+        _run_all(executor, running, engine, batches)
     except BaseException:
         for future in running:
             future.cancel()
@@ -126,42 +125,41 @@ def run_in(
 
 def _run_all(
     executor: Executor,
-    running: "dict[Future[ExportedResults], Shard]",
+    running: "dict[Future[ExportedResults], Batch]",
     engine: Engine,
-    shards: Iterable[Shard],
+    batches: Iterable[Batch],
 ) -> None:
-    # By itself for interrupts, as `Engine._run_all`.
     workers: object = getattr(executor, "_max_workers", None)
     limit = _AHEAD * (workers if isinstance(workers, int) else os.cpu_count() or 1)
-    for shard in shards:
+    for batch in batches:
         while len(running) >= limit:
             _collect(running, engine)
-        running[_submitted(executor, shard)] = shard
+        running[_submitted(executor, batch)] = batch
     while running:
         _collect(running, engine)
 
 
-def _submitted(executor: Executor, shard: Shard) -> "Future[ExportedResults]":
+def _submitted(executor: Executor, batch: Batch) -> "Future[ExportedResults]":
     try:
-        return executor.submit(run_shard, shard)
+        return executor.submit(run_batch, batch)
     except RuntimeError as error:  # a pool that broke takes nothing more
         lost: Future[ExportedResults] = Future()
         lost.set_exception(error)
         return lost
 
 
-def _collect(running: "dict[Future[ExportedResults], Shard]", engine: Engine) -> None:
+def _collect(running: "dict[Future[ExportedResults], Batch]", engine: Engine) -> None:
     # In short steps, since a signal that comes just before a wait does not end it.
     done, _ = wait(running, timeout=_STEP, return_when=FIRST_COMPLETED)
     if engine.stop.is_set():
         raise Stopped
     for future in done:
-        shard = running.pop(future)
+        batch = running.pop(future)
         try:
             export = future.result()
         except (DSSError, OSError, TypeError):
             raise
         except Exception as error:  # noqa: BLE001 - each executor has its own for a lost worker
             _logger.warning("a worker was lost (%s); its part is done here", error)
-            export = run_shard(shard)
-        engine.take_over(export, planned=isinstance(shard.requests[0], FilesRequest))
+            export = run_batch(batch)
+        engine.take_over(export, planned=isinstance(batch.requests[0], FilesRequest))

@@ -9,7 +9,7 @@ from attrs import frozen
 
 from dss_client.errors import InvalidArgument
 
-__all__ = ["Share"]
+__all__ = ["Shard"]
 
 _FORM = re.compile(r"(auto|[0-9]{1,9}|)/([0-9]{1,9})")
 # The variables in which schedulers tell a job its number, and their first number. Slurm, PBS and
@@ -27,7 +27,7 @@ _VARIABLES = {
 
 
 @frozen
-class Share:
+class Shard:
     """One of several parts of about the same size.
 
     Attributes:
@@ -51,18 +51,18 @@ class Share:
             return cls()
         found = _FORM.fullmatch(text)
         number, count = found.groups() if found else ("0", "0")
-        share = cls(
+        shard = cls(
             int(number) if number.isdecimal() else _number_of_job(text, int(count)), int(count)
         )
-        if not 1 <= share.number <= share.count:
+        if not 1 <= shard.number <= shard.count:
             raise InvalidArgument(
                 f"shard={text!r} is not a valid shard: expected I/N with I from 1 to N, such as"
                 " 3/16, or auto/N in a job array"
             )
-        return share
+        return shard
 
     def takes(self, key: str) -> bool:
-        """Tell whether what has this key is in the share."""
+        """Tell whether what has this key is in the shard."""
         if self.count == 1:
             return True
         digest = hashlib.sha256(key.lower().encode("utf-8", "surrogatepass")).digest()
