@@ -294,6 +294,8 @@ class Engine:
     def _feed(self) -> None:
         """Take requests, as long as few enough files are in flight."""
         most = min(self._most_questions, self.limits.questions)
+        if self._pulled and not (self._planned_requests or self._pulled[0].size):
+            most = min(most, _QUESTIONS)  # the first shows how many files others may be
         while self._pulled and self._questions < most and self._has_room:
             self._plan(self._pulled.popleft())
         if not (self._pulled or self._is_pulling or self._is_exhausted) and self._has_room:
