@@ -1,6 +1,7 @@
 """Whether there is room on the disk for what is still to be fetched."""
 
 import shutil
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from .fetch import Fetch
 from .task import FileTask
 
 __all__ = ["Room", "check_room"]
+
+_MOMENT = 0.2  # seconds
 
 
 class Room:
@@ -24,6 +27,7 @@ class Room:
         self._directory = directory
         self._leftovers = leftovers
         self._reserved = 0
+        self._free = 0, 0.0  # bytes, and until when that is taken for granted
 
     def reserve(self, size: int) -> None:
         """Take note of a content that will need room."""
@@ -49,7 +53,11 @@ class Room:
         needed = sum(self.needed(key, size) for key, size in contents.items())
         if not needed:
             return None
-        free = free_space(self._directory)
+        now = time.monotonic()
+        free, until = self._free
+        if now > until or needed + self._reserved > free // 2:
+            free = free_space(self._directory)
+            self._free = free, now + _MOMENT
         if needed + self._reserved <= free:
             return None
         outstanding = sum(fetch.bytes_missing for fetch in fetches)
