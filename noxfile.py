@@ -79,7 +79,7 @@ def types(session: nox.Session) -> None:
     """Check types: mypy and pyright (as basedpyright, whole from PyPI), and their completeness."""
     session.install(
         "-e",
-        ".[all,fsspec,s3,upload,upload-gcs]",
+        ".[all,fast,fsspec,s3,upload,upload-gcs]",
         *group("types"),
         *group("generate"),
         *group("test"),

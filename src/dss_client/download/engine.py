@@ -499,14 +499,14 @@ class Engine:
     def _queue(self, fetch: Fetch, url: str) -> None:
         """Have a content asked for, a large one when its turn comes."""
         try:
-            attempt = fetch.attempt(url) if fetch.is_small else None
+            if fetch.is_small:
+                attempt = fetch.attempt(url)
+                self._small += [] if attempt is None else [attempt]
+                return
             origin = fetch.origin(url)
         except DSSError as error:
             fetch.fail(error)
             self._finish(fetch)
-            return
-        if attempt is not None:
-            self._small.append(attempt)
             return
         queue = self._queues.setdefault(origin, _Queue())
         queue.waiting.append(fetch)
