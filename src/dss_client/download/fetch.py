@@ -94,6 +94,7 @@ class Fetch(Content):
             and self.error is None
             and not (self._must_restart or self.ignores_ranges)
             and 0 < len(self.active) < _MAX_ATTEMPTS
+            and self.partial.writers == len(self.active)  # none has just ended
             and time.monotonic() >= self.ready_at
             and self.partial.has_work
         )

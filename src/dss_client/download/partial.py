@@ -145,6 +145,11 @@ class Partial:
         return self._hashed == self.size
 
     @property
+    def writers(self) -> int:
+        """How many writers are at work."""
+        return self._writers
+
+    @property
     def has_work(self) -> bool:
         """Whether there is a range that nobody has claimed."""
         return bool(self._todo)
