@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from attrs import Factory, define, field, frozen
 
 from dss_client.download.responses import BundlePage
-from dss_client.download.source import Content, DirectAccess, FileFacts
+from dss_client.download.source import ContentStream, DirectAccess, FileFacts
 from dss_client.download.task import FileTask
 from dss_client.errors import (
     DSSConnectionError,
@@ -213,7 +213,7 @@ class ScriptedSource:
 
     def open(
         self, url: str, *, first: int = 0, last: int | None = None
-    ) -> AbstractContextManager[Content]:
+    ) -> AbstractContextManager[ContentStream]:
         self.opened.append(Opened(url, first, last))
         return self._serve(url, first, last)
 

@@ -86,7 +86,7 @@ class TestPlaces:
 class TestPut:
     @pytest.mark.parametrize("durable", [True, False])
     @pytest.mark.parametrize("content", [b"", CONTENT, bytes(3 << 20)])
-    def test_what_was_put_is_there_and_sealed(
+    def test_what_was_put_is_there_and_marked(
         self, tmp_path: Path, content: bytes, durable: bool
     ) -> None:
         store = FileStore(tmp_path, durable=durable)
@@ -231,7 +231,7 @@ def _forge(path: Path, _: Path) -> None:
     os.utime(path, ns=(seconds * SECOND, seconds * SECOND))
 
 
-class TestSeals:
+class TestMarks:
     @pytest.mark.parametrize(
         ("harm", "left"),
         [
@@ -257,7 +257,7 @@ class TestSeals:
         path = put(store)
         harm(path, tmp_path)
         assert store.look(SHA, SIZE) == left
-        assert not store.all_good([str(path)], [SHA], [SIZE])
+        assert not store.all_verified([str(path)], [SHA], [SIZE])
         good = path.read_bytes() == CONTENT
         assert store.find(SHA, SIZE) == good
         assert store.look(SHA, SIZE) == ("verified" if good else left)
@@ -284,45 +284,45 @@ class TestSeals:
             fractions.add(put(store, content).stat().st_mtime_ns % SECOND)
         assert len(fractions) == 50
 
-    def test_seal_and_unseal(self, store: FileStore) -> None:
+    def test_mark_and_unmark(self, store: FileStore) -> None:
         path = plant(store, CONTENT)
-        assert store.seal(SHA, path.stat())
+        assert store.mark(SHA, path.stat())
         assert store.look(SHA, SIZE) == "verified"
         stamp = path.stat().st_mtime_ns
-        assert store.seal(SHA, path.stat())
+        assert store.mark(SHA, path.stat())
         assert path.stat().st_mtime_ns == stamp
-        assert store.unseal(SHA, path.stat())
+        assert store.unmark(SHA, path.stat())
         assert store.look(SHA, SIZE) == "unverified"
-        assert store.unseal(SHA, path.stat())
+        assert store.unmark(SHA, path.stat())
 
-    def test_what_changed_since_is_not_sealed(self, store: FileStore) -> None:
+    def test_what_changed_since_is_not_marked(self, store: FileStore) -> None:
         path = plant(store, CONTENT)
         before = path.stat()
         os.utime(path, ns=(0, before.st_mtime_ns - SECOND))
-        assert not store.seal(SHA, before)
+        assert not store.mark(SHA, before)
         assert store.look(SHA, SIZE) == "unverified"
 
-    def test_what_is_gone_is_not_sealed(self, store: FileStore) -> None:
+    def test_what_is_gone_is_not_marked(self, store: FileStore) -> None:
         path = plant(store, CONTENT)
-        unsealed = path.stat()
-        assert store.seal(SHA, unsealed)
-        sealed = path.stat()
+        unmarked = path.stat()
+        assert store.mark(SHA, unmarked)
+        marked = path.stat()
         path.unlink()
-        assert not store.seal(SHA, unsealed)
-        assert not store.unseal(SHA, sealed)
+        assert not store.mark(SHA, unmarked)
+        assert not store.unmark(SHA, marked)
 
     @pytest.mark.parametrize("code", [errno.EPERM, errno.EROFS, errno.ENOTSUP])
     def test_files_whose_times_cannot_be_set_are_used_all_the_same(
         self, store: FileStore, monkeypatch: pytest.MonkeyPatch, code: int
     ) -> None:
-        sealed = put(store, b"sealed").stat()
+        marked = put(store, b"marked").stat()
         monkeypatch.setattr(os, "utime", refuse(code))
         path = put(store)
         assert store.look(SHA, SIZE) == "unverified"
         assert store.find(SHA, SIZE)
         assert store.find(SHA, SIZE)
-        assert not store.seal(SHA, path.stat())
-        assert not store.unseal(sha256(b"sealed"), sealed)
+        assert not store.mark(SHA, path.stat())
+        assert not store.unmark(sha256(b"marked"), marked)
 
 
 class TestFind:
@@ -341,7 +341,7 @@ class TestFind:
             size = path.lstat().st_size
             assert store.look(SHA, size) == "missing"
             assert not store.find(SHA, size)
-            assert not store.all_good([str(path)], [SHA], [size])
+            assert not store.all_verified([str(path)], [SHA], [size])
         put(store)
         assert is_regular(path)
         assert (tmp_path / "elsewhere").read_bytes() == CONTENT
@@ -357,10 +357,10 @@ class TestFind:
         path = plant(store, b"CONTENT")
         assert store.look(SHA, SIZE) == "verified"
         assert store.find(SHA, SIZE)
-        assert store.all_good([str(path)], [SHA], [SIZE])
+        assert store.all_verified([str(path)], [SHA], [SIZE])
         assert store.look(SHA, SIZE - 1) == "missing"
         assert not store.find(SHA, SIZE - 1)
-        assert not store.all_good([str(path)], [SHA], [SIZE - 1])
+        assert not store.all_verified([str(path)], [SHA], [SIZE - 1])
         assert FileStore(tmp_path).look(SHA, SIZE) == "unverified"
 
 
@@ -369,24 +369,24 @@ class TestAllGood:
         contents = [b"a", b"bc", b"def"]
         places = [str(put(store, content)) for content in contents]
         keys, sizes = [*map(sha256, contents)], [*map(len, contents)]
-        assert store.all_good(places, keys, sizes)
-        assert store.all_good([], [], [])
+        assert store.all_verified(places, keys, sizes)
+        assert store.all_verified([], [], [])
         for index in range(3):
             path = Path(places[index])
             content = path.read_bytes()
             stamp = path.stat().st_mtime_ns
             os.utime(path, ns=(stamp, stamp + 100))
-            assert not store.all_good(places, keys, sizes)
+            assert not store.all_verified(places, keys, sizes)
             path.write_bytes(content + b"!")
-            assert not store.all_good(places, keys, sizes)
+            assert not store.all_verified(places, keys, sizes)
             path.unlink()
-            assert not store.all_good(places, keys, sizes)
+            assert not store.all_verified(places, keys, sizes)
             store.put(keys[index], content)
-            assert store.all_good(places, keys, sizes)
+            assert store.all_verified(places, keys, sizes)
 
     def test_keys_that_are_mixed_up_are_noticed(self, store: FileStore) -> None:
         places = [str(put(store, content)) for content in (b"a", b"b")]
-        assert not store.all_good(places, [sha256(b"b"), sha256(b"a")], [1, 1])
+        assert not store.all_verified(places, [sha256(b"b"), sha256(b"a")], [1, 1])
 
 
 class TestTwoStores:

@@ -18,7 +18,7 @@ from ..download.responses import (
     decode_hits,
     decode_page,
 )
-from ..download.source import Content, DirectAccess, FileFacts, Source, no_downgrade
+from ..download.source import ContentStream, DirectAccess, FileFacts, Source, no_downgrade
 from ..errors import InvalidArgument
 from ..models import CollectionItem
 from ..types import JSONMapping, Replica
@@ -85,7 +85,9 @@ class AsyncClientSource(AsyncOperation):
         return None if self._transport.has_custom_storage else self._direct
 
     @contextmanager
-    def open(self, url: str, *, first: int = 0, last: int | None = None) -> Generator[Content]:
+    def open(
+        self, url: str, *, first: int = 0, last: int | None = None
+    ) -> Generator[ContentStream]:
         """Ask once for the bytes behind a URL, from `first` to `last` (included)."""
         opened = self._transport.open_storage(url, first=first, last=last)
         response = self._bridge.call(opened.__aenter__)

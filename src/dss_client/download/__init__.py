@@ -1,4 +1,4 @@
-"""Downloads: plan -> source -> transfer -> filestore -> layout -> report.
+"""Downloads: request -> plan -> locate -> transfer -> store -> link -> report.
 
 The methods of `DSSClient` call these functions; `Source` is the part of a client that they need.
 """

@@ -17,7 +17,7 @@ from dss_client.transfer.progress import FileProgress
 from .checks import check_response, network_error
 from .errors import ChecksumMismatch, ShortBody, SizeMismatch, WrongRange
 from .filestore import FileStore
-from .http1 import Head, OddAnswer, ParsedURL
+from .http1 import Head, ParsedURL, UnsupportedResponse
 from .link import Linker
 from .partial import Partial, Writer
 from .report import FileReport, State
@@ -74,8 +74,8 @@ class Content:
         replaces: Whether a bad file is in its place in the store.
         has_started_over: Whether it is fetched for the second time, since the first was bad.
         ignores_ranges: Whether its storage sends all of it, whatever is asked for.
-        is_odd: Whether only the slow path can read what its storage answers.
-        is_hopeless: Whether it has failed for good, so that other attempts are to end.
+        needs_httpx: Whether only the slow path can read what its storage answers.
+        has_failed: Whether it has failed for good, so that other attempts are to end.
         tries: Requests for it.
         seconds: Time that they took.
     """
@@ -88,8 +88,8 @@ class Content:
         self.replaces = False
         self.has_started_over = False
         self.ignores_ranges = False
-        self.is_odd = False
-        self.is_hopeless = False
+        self.needs_httpx = False
+        self.has_failed = False
         self.tries: int = 0
         self.seconds: float = 0.0
 
@@ -135,7 +135,7 @@ class Attempt:
         first: The first byte that is asked for.
         has_ended: Whether nothing more comes of it.
         error: What went wrong, once it has ended.
-        is_odd: Whether only the slow path can read the answer.
+        needs_httpx: Whether only the slow path can read the answer.
         report: The result of the file, if it is in place.
         seconds: Time that it took.
     """
@@ -147,7 +147,7 @@ class Attempt:
         self.first = first
         self.has_ended = False
         self.error: Exception | None = None
-        self.is_odd = False
+        self.needs_httpx = False
         self.report: FileReport | None = None
         self.seconds: float = 0.0
         self._end = end
@@ -183,12 +183,12 @@ class Attempt:
     def end(self, error: Exception | None, seconds: float) -> None:
         """Take note that the request has ended, and publish the content if it is whole."""
         self.seconds = seconds
-        self.is_odd = isinstance(error, OddAnswer)
+        self.needs_httpx = isinstance(error, UnsupportedResponse)
         if isinstance(error, _WriteFailed):
             self.error = error.cause
         elif isinstance(error, OSError | UnicodeError | EOFError):
             self.error = network_error(error, self.url)
-        elif not self.is_odd:
+        elif not self.needs_httpx:
             self.error = error
         try:
             self._settle()
@@ -310,13 +310,13 @@ class PartAttempt(Attempt):
             if following is None:  # somebody else has it
                 return False
             self._writer = following
-        return not self.content.is_hopeless
+        return not self.content.has_failed
 
     def _settle(self) -> None:
         self._writer.leave()
-        if self.error is not None or self.is_odd:
+        if self.error is not None or self.needs_httpx:
             return
-        if self._writer.position < self._writer.end and not self.content.is_hopeless:
+        if self._writer.position < self._writer.end and not self.content.has_failed:
             raise _short(self._task.name, self._writer.position, self._task.size)
         # One part has one writer; what is larger, or shared, the engine has published.
         most = min(_AT_ONCE, self._context.part_size)

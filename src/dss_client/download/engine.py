@@ -40,7 +40,7 @@ from .report import FileReport
 from .requests import DownloadRequest
 from .results import ExportedResults, ResultStore
 from .room import Room
-from .slowpath import carry_out
+from .slowpath import fetch_over_httpx
 from .source import HasSource, Source, as_source
 from .task import FileTask
 from .urls import BundleUrls, ask_for_bundle, key_of
@@ -550,7 +550,7 @@ class Engine:
         slow = [each for each in (*small, *large) if self._goes_slowly(each)]
         if slow:
             for attempt in slow:
-                self._slow.submit(partial(self._carry_out, attempt))
+                self._slow.submit(partial(self._fetch_over_httpx, attempt))
             left = set(slow)
             small = [each for each in small if each not in left]
             large = [each for each in large if each not in left]
@@ -560,13 +560,15 @@ class Engine:
     def _goes_slowly(self, attempt: Attempt) -> bool:
         direct = self.source.direct
         return (
-            direct is None or attempt.content.is_odd or not direct.leads_to(*attempt.address.origin)
+            direct is None
+            or attempt.content.needs_httpx
+            or not direct.leads_to(*attempt.address.origin)
         )
 
-    def _carry_out(self, attempt: Attempt) -> None:
+    def _fetch_over_httpx(self, attempt: Attempt) -> None:
         if self.stop.is_set():
             return
-        carry_out(attempt, self.source)
+        fetch_over_httpx(attempt, self.source)
         self._events.put(partial(self._attempted, [attempt]))
 
     def _carried(self, attempts: Sequence[object]) -> None:

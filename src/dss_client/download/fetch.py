@@ -191,8 +191,8 @@ class Fetch(Content):
         self._count_progress()
         if attempt.report is not None:
             self.report = attempt.report
-        elif attempt.is_odd:
-            self.is_odd = True
+        elif attempt.needs_httpx:
+            self.needs_httpx = True
             self.tries -= 1
         elif attempt.error is not None:
             self.decide(attempt.error, attempt.url)
@@ -291,7 +291,7 @@ class Fetch(Content):
         """Give up."""
         if self.error is None:
             self.error = error
-        self.is_hopeless = True
+        self.has_failed = True
 
     def leave(self) -> None:
         """Leave what is there to a later run, unless it is bad."""

@@ -5,9 +5,9 @@ See docs/behaviour.md 14.10.
 ``<download_dir>/.hca/v2/files_2_4/<first 2>/<next 4>/<sha256>``, in lower case. A file under its
 final name is whole and verified: it is written in ``.hca/v2/partials``, and then renamed.
 
-A verified file carries a seal: the fraction of a second of its modification time is a hash of its
-sha256, inode, size and time. Writing to the file, replacing or copying it breaks the seal, and a
-file without a seal is read before it is trusted. So there is no index to keep, lock, share or lose,
+A verified file carries a mark: the fraction of a second of its modification time is a hash of its
+sha256, inode, size and time. Writing to the file, replacing or copying it undoes the mark, and a
+file without it is read before it is trusted. So there is no index to keep, lock, share or lose,
 and a million files cost no memory.
 """
 
@@ -114,7 +114,7 @@ class FileStore:
 
     Args:
         download_dir: The directory.
-        verify: ``sha256`` to read a file that has no seal before it is trusted; ``size`` to
+        verify: ``sha256`` to read a file that has no mark before it is trusted; ``size`` to
             trust any file of the right size.
         durable: Flush each content to the disk before it gets its name, as the reference client
             does.
@@ -179,11 +179,11 @@ class FileStore:
         if self.verify == "size":
             return "verified"
         seconds, fraction = divmod(status.st_mtime_ns, _SECOND)
-        sealed = fraction == _fraction(key, status.st_ino, size, seconds)
-        return "verified" if sealed else "unverified"
+        marked = fraction == _fraction(key, status.st_ino, size, seconds)
+        return "verified" if marked else "unverified"
 
-    def all_good(self, places: list[str], keys: list[str], sizes: list[int]) -> bool:
-        """Tell whether `look_at` would find all contents good; much faster than calling it."""
+    def all_verified(self, places: list[str], keys: list[str], sizes: list[int]) -> bool:
+        """Tell whether `look_at` would find all contents verified; much faster than calling it."""
         try:
             statuses = list(map(os.lstat, places))
         except FileNotFoundError:
@@ -225,39 +225,39 @@ class FileStore:
                 if _digest(file, tick) != key:
                     return False
                 if os.fstat(file.fileno()).st_mtime_ns == before.st_mtime_ns:
-                    self._seal(place, key, before)
+                    self._mark(place, key, before)
         except FileNotFoundError:
             return False
         return True
 
-    def seal(self, key: str, status: os.stat_result) -> bool:
-        """Seal a verified content, if it has not changed since `status`.
+    def mark(self, key: str, status: os.stat_result) -> bool:
+        """Mark a content as verified, if it has not changed since `status`.
 
         Returns:
-            Whether it has its seal now.
+            Whether it has its mark now.
         """
-        if _is_sealed(key, status):
+        if _is_marked(key, status):
             return True
         place = self.place(key)
         with suppress(OSError):
             if os.stat(place).st_mtime_ns == status.st_mtime_ns:
-                self._seal(place, key, status)
-            return _is_sealed(key, os.stat(place))
+                self._mark(place, key, status)
+            return _is_marked(key, os.stat(place))
         return False
 
-    def unseal(self, key: str, status: os.stat_result) -> bool:
-        """Remove the seal of a content that is bad.
+    def unmark(self, key: str, status: os.stat_result) -> bool:
+        """Remove the mark of a content that is bad.
 
         Returns:
-            Whether it has no seal now.
+            Whether it has no mark now.
         """
-        if not _is_sealed(key, status):
+        if not _is_marked(key, status):
             return True
         place = self.place(key)
         stamp = status.st_mtime_ns + _TICK
         with suppress(OSError):
             os.utime(place, ns=(stamp, stamp))
-            return not _is_sealed(key, os.stat(place))
+            return not _is_marked(key, os.stat(place))
         return False
 
     def put(self, key: str, content: bytes | memoryview, *, replace: bool = False) -> None:
@@ -311,10 +311,10 @@ class FileStore:
             return os.open(path, _CREATE, 0o666)
 
     def finish(self, descriptor: int, path: str, key: str) -> None:
-        """Flush a written file to the disk, if asked, and seal it."""
+        """Flush a written file to the disk, if asked, and mark it as verified."""
         if self.durable:
             sync(descriptor)
-        self._seal(descriptor if _BY_FD else path, key, os.fstat(descriptor))
+        self._mark(descriptor if _BY_FD else path, key, os.fstat(descriptor))
 
     def publish(self, temporary: str, key: str, *, replace: bool = False) -> None:
         """Give a finished and closed file its final name, in one step.
@@ -360,10 +360,10 @@ class FileStore:
                 raise
             os.unlink(temporary)
 
-    def _seal(self, target: int | str, key: str, status: os.stat_result) -> None:
-        """Seal a file.
+    def _mark(self, target: int | str, key: str, status: os.stat_result) -> None:
+        """Mark a file as verified.
 
-        Another user's file stays unsealed, and so does a file on a file system that is read-only or
+        Another user's file gets no mark, and so does a file on a file system that is read-only or
         keeps no times.
         """
         now = int(time.time())
@@ -386,7 +386,7 @@ def _digest(file: IO[bytes], tick: Callable[[int], object]) -> str:
     return digest.hexdigest()
 
 
-def _is_sealed(key: str, status: os.stat_result) -> bool:
+def _is_marked(key: str, status: os.stat_result) -> bool:
     seconds, fraction = divmod(status.st_mtime_ns, _SECOND)
     return fraction == _fraction(key, status.st_ino, status.st_size, seconds)
 

@@ -1,8 +1,8 @@
 """One connection to storage. It asks for contents, and takes the plain good answer.
 
 What has come is passed on at once, while it is in the processor's cache. Only what nearly every
-storage sends is read here: HTTP/1.1 with a Content-Length. All else is an `OddAnswer`, and the
-content is then asked for by way of httpx.
+storage sends is read here: HTTP/1.1 with a Content-Length. All else is an `UnsupportedResponse`,
+and the content is asked for again over httpx.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from dss_client._redact import secrets_in
 from dss_client._version import USER_AGENT
 from dss_client.errors import DSSConnectionError, DSSResponseError, RequestInfo, ResponseInfo
 
-__all__ = ["BLOCK", "Attempt", "Connection", "Head", "OddAnswer", "ParsedURL"]
+__all__ = ["BLOCK", "Attempt", "Connection", "Head", "ParsedURL", "UnsupportedResponse"]
 
 BLOCK = 1 << 18
 """Bytes that are read at once; a body up to this size is passed on as a whole."""
@@ -35,8 +35,8 @@ _LENGTH = re.compile(rb"[0-9]{1,18}")
 _HEADER = re.compile(rb"\r\n([^:\r\n]+):[ \t]*([^\r\n]*)")
 
 
-class OddAnswer(Exception):
-    """An answer that is not read here; httpx knows what to make of it."""
+class UnsupportedResponse(Exception):
+    """A response that is not read here; httpx knows what to make of it."""
 
 
 class ClosedByServer(Exception):
@@ -134,11 +134,11 @@ class Head:
         """Read the head of an answer, up to and including its last header's line end.
 
         Raises:
-            OddAnswer: It is framed in a way that is not read here.
+            UnsupportedResponse: It is framed in a way that is not read here.
         """
         found = _STATUS.match(raw)
         if found is None:
-            raise OddAnswer
+            raise UnsupportedResponse
         status = int(found[2])
         length: int | None = None
         keeps, odd = found[1] == b"1", False
@@ -152,7 +152,7 @@ class Head:
                     odd = True
         if odd or length is None:
             if 200 <= status < 300:
-                raise OddAnswer
+                raise UnsupportedResponse
             keeps, length = False, 0  # the status says enough of a refusal
         return cls(status, length, keeps, lambda: _headers_of(raw))
 
@@ -323,7 +323,7 @@ class Connection(asyncio.BufferedProtocol):
             end = self._raw.find(b"\r\n\r\n", 0, self._filled)
             if end < 0:
                 if self._filled >= _LONGEST_HEAD:
-                    raise OddAnswer
+                    raise UnsupportedResponse
                 return None
             head = Head.parse(bytes(self._buffer[: end + 2]))
             if head.status >= 200:

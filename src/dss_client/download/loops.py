@@ -16,7 +16,7 @@ from typing import Any
 
 from attrs import define, field
 
-from .http1 import Attempt, ClosedByServer, Connection, OddAnswer
+from .http1 import Attempt, ClosedByServer, Connection, UnsupportedResponse
 from .source import DirectAccess
 
 __all__ = ["LoopPool"]
@@ -34,7 +34,7 @@ Origin = tuple[str, str, int]
 
 
 @define(eq=False)
-class _Lane:
+class _ConnectionPool:
     """The connections to one origin, and the requests that wait for one."""
 
     todo: deque[Attempt] = field(factory=deque[Attempt])
@@ -44,7 +44,7 @@ class _Lane:
     most: int = 1  # until the first answer shows what they look like
     is_full: bool = False  # more could not be opened
     heard: int = 0  # answers
-    is_odd: bool = False  # its answers are framed in a way that is not read here
+    needs_httpx: bool = False  # its answers are framed in a way that is not read here
     is_watched: bool = False
 
 
@@ -126,7 +126,7 @@ class _Loop:
         self._crashed = crashed
         self._loop = _new_loop()
         self._ended: asyncio.Event | None = None
-        self._lanes: dict[Origin, _Lane] = {}
+        self._pools: dict[Origin, _ConnectionPool] = {}
         self._connections: set[Connection] = set()
         self._opening: set[asyncio.Task[None]] = set()
         self._results: list[Attempt] = []
@@ -203,38 +203,38 @@ class _Loop:
         origins: set[Origin] = set()
         for attempt in attempts:
             origin = attempt.address.origin
-            self._lanes.setdefault(origin, _Lane()).todo.append(attempt)
+            self._pools.setdefault(origin, _ConnectionPool()).todo.append(attempt)
             origins.add(origin)
         for origin in origins:
             self._go_on(origin)
 
     def _go_on(self, origin: Origin) -> None:
         """Give requests to connections, and open more where that helps."""
-        lane = self._lanes[origin]
-        while lane.todo and lane.is_odd:
-            self._finish(lane.todo.popleft(), OddAnswer(), 0.0)
-        while lane.todo and lane.idle:
-            lane.idle.pop().ask(lane.todo.popleft())
-        most = min(lane.most, self._limit)
-        more = min(len(lane.todo) - lane.opening, most - lane.open - lane.opening, _BURST)
+        pool = self._pools[origin]
+        while pool.todo and pool.needs_httpx:
+            self._finish(pool.todo.popleft(), UnsupportedResponse(), 0.0)
+        while pool.todo and pool.idle:
+            pool.idle.pop().ask(pool.todo.popleft())
+        most = min(pool.most, self._limit)
+        more = min(len(pool.todo) - pool.opening, most - pool.open - pool.opening, _BURST)
         for _ in range(more):
-            lane.opening += 1
-            task = self._loop.create_task(self._open(origin, lane))
+            pool.opening += 1
+            task = self._loop.create_task(self._open(origin, pool))
             self._opening.add(task)
             task.add_done_callback(self._opening.discard)
-        if lane.todo and not (lane.is_watched or lane.is_full) and most < self._limit:
-            lane.is_watched = True
-            self._loop.call_later(_QUIET, self._look_for_quiet, origin, lane.heard)
+        if pool.todo and not (pool.is_watched or pool.is_full) and most < self._limit:
+            pool.is_watched = True
+            self._loop.call_later(_QUIET, self._look_for_quiet, origin, pool.heard)
 
     def _look_for_quiet(self, origin: Origin, heard: int) -> None:
         """Allow more connections if all of them only wait."""
-        lane = self._lanes[origin]
-        lane.is_watched = False
-        if lane.open and not lane.opening and lane.heard == heard:
-            lane.most *= _MORE
+        pool = self._pools[origin]
+        pool.is_watched = False
+        if pool.open and not pool.opening and pool.heard == heard:
+            pool.most *= _MORE
         self._go_on(origin)
 
-    async def _open(self, origin: Origin, lane: _Lane) -> None:
+    async def _open(self, origin: Origin, pool: _ConnectionPool) -> None:
         scheme, host, port = origin
         try:
             async with asyncio.timeout(self._timeout.connect):
@@ -245,32 +245,32 @@ class _Loop:
                     ssl=self._tls() if scheme == "https" else None,
                 )
         except Exception as error:  # noqa: BLE001 - whatever it is, it is said of a file
-            lane.opening -= 1
-            if lane.open:
-                lane.most, lane.is_full = lane.open, True
-            elif lane.todo:
-                self._finish(lane.todo.popleft(), error, 0.0)
+            pool.opening -= 1
+            if pool.open:
+                pool.most, pool.is_full = pool.open, True
+            elif pool.todo:
+                self._finish(pool.todo.popleft(), error, 0.0)
             self._go_on(origin)
             return
-        lane.opening -= 1
-        lane.open += 1
+        pool.opening -= 1
+        pool.open += 1
         self._connections.add(connection)
-        lane.idle.append(connection)
+        pool.idle.append(connection)
         self._go_on(origin)
 
     def _answered(self, connection: Connection, attempt: Attempt, error: Exception | None) -> None:
         """Take the end of a request."""
-        lane = self._lanes[connection.origin]
+        pool = self._pools[connection.origin]
         seconds = time.monotonic() - connection.asked_at
         if not connection.is_open:
             self._drop(connection)
         if isinstance(error, ClosedByServer):
-            lane.todo.appendleft(attempt)
+            pool.todo.appendleft(attempt)
             self._go_on(connection.origin)
             return
-        lane.is_odd |= isinstance(error, OddAnswer)
-        lane.heard += 1
-        lane.most = lane.most if lane.is_full else max(lane.most, _FEW)
+        pool.needs_httpx |= isinstance(error, UnsupportedResponse)
+        pool.heard += 1
+        pool.most = pool.most if pool.is_full else max(pool.most, _FEW)
         if error is None and attempt.is_slow_to_end:
             # The content is in the connection's buffer: it waits, too.
             self._wait(lambda: self._end_elsewhere(connection, attempt, seconds))
@@ -292,20 +292,20 @@ class _Loop:
     def _free(self, connection: Connection) -> None:
         """Let a connection be used for the next request."""
         if connection.is_open:
-            self._lanes[connection.origin].idle.append(connection)
+            self._pools[connection.origin].idle.append(connection)
         if not self._is_stopped:
             self._go_on(connection.origin)
 
     def _lost(self, connection: Connection) -> None:
-        lane = self._lanes[connection.origin]
-        if connection in lane.idle:
-            lane.idle.remove(connection)
+        pool = self._pools[connection.origin]
+        if connection in pool.idle:
+            pool.idle.remove(connection)
         self._drop(connection)
 
     def _drop(self, connection: Connection) -> None:
         if connection in self._connections:
             self._connections.remove(connection)
-            self._lanes[connection.origin].open -= 1
+            self._pools[connection.origin].open -= 1
 
     def _look_for_stalls(self) -> None:
         limit = self._timeout.read
@@ -324,7 +324,7 @@ class _Loop:
 
     def _add_result(self, attempt: Attempt) -> None:
         if not self._results:
-            busy = bool(self._lanes[attempt.address.origin].todo)
+            busy = bool(self._pools[attempt.address.origin].todo)
             self._loop.call_later(_SOON if busy else 0, self._flush)
         self._results.append(attempt)
         if len(self._results) >= _BATCH:

@@ -128,23 +128,23 @@ class ListedFiles(_Listed):
 
     _there = _there_bytes = _count = 0
 
-    def enter(self) -> None:
-        """Take up the rows, and look which files are there.
+    def read(self) -> None:
+        """Read the rows, and look which files are there.
 
         Raises:
             ManifestError: A row is bad.
         """
         for batch in self._reader.batches():
-            self._results.add_texts(self._count, self._entered(batch))
+            self._results.add_texts(self._count, self._read_batch(batch))
             self._count += len(batch)
 
-    def _entered(self, batch: Sequence[RawRow]) -> list[str]:
+    def _read_batch(self, batch: Sequence[RawRow]) -> list[str]:
         keys = [row[5].lower() for row in batch]
         sizes = [int(row[6]) for row in batch]
         # As `_place` does; here every call counts.
         base = self._base
         places = [f"{base}{key[:2]}{os.sep}{key[2:6]}{os.sep}{key}" for key in keys]
-        if 0 not in sizes and self._store.all_good(places, keys, sizes):
+        if 0 not in sizes and self._store.all_verified(places, keys, sizes):
             self._there += len(batch)
             self._there_bytes += sum(sizes)
             if self._plain:
@@ -152,9 +152,9 @@ class ListedFiles(_Listed):
             return [
                 self._with_path(row[7], place) for row, place in zip(batch, places, strict=True)
             ]
-        return self._entered_one_by_one(batch, places, keys, sizes)
+        return self._read_one_by_one(batch, places, keys, sizes)
 
-    def _entered_one_by_one(
+    def _read_one_by_one(
         self, batch: Sequence[RawRow], places: list[str], keys: list[str], sizes: list[int]
     ) -> list[str]:
         texts: list[str] = []
@@ -235,8 +235,8 @@ class ListedFiles(_Listed):
 class ListedBundles(_Listed):
     """A manifest whose rows name files of bundles, or bundles as a whole."""
 
-    def enter(self) -> None:
-        """Take up the rows.
+    def read(self) -> None:
+        """Read the rows.
 
         Raises:
             ManifestError: A row is bad.

@@ -179,7 +179,7 @@ def download_manifest(
         if layout == "none":
             return _download_files(source, reader, engine, options)
         listed = ListedBundles(reader, engine.results, engine.store, options.download_dir)
-        listed.enter()
+        listed.read()
     requests = _bundles(engine, no_metadata=no_metadata, no_data=no_data, check_rows=check_rows)
     output = _run_listed(source, listed, engine, options, requests)
     return finish(engine, engine.results, output)
@@ -189,7 +189,7 @@ def _download_files(
     source: Source | HasSource, reader: ManifestReader, engine: Engine, options: DownloadOptions
 ) -> DownloadReport:
     listed = ListedFiles(reader, engine.results, engine.store, options.download_dir)
-    listed.enter()
+    listed.read()
     totals = listed.totals()
     engine.progress.plan(
         sum(totals.files.values()),

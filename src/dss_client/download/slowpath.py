@@ -8,14 +8,14 @@ import time
 
 from .attempts import Attempt
 from .http1 import BLOCK, Head
-from .source import Content, Source
+from .source import ContentStream, Source
 
-__all__ = ["carry_out"]
+__all__ = ["fetch_over_httpx"]
 
 _LENGTH = re.compile("[0-9]{1,18}")
 
 
-def carry_out(attempt: Attempt, source: Source) -> None:
+def fetch_over_httpx(attempt: Attempt, source: Source) -> None:
     """Make a request, and give what comes to the attempt. Never raises."""
     started = time.monotonic()
     fault: Exception | None = None
@@ -28,14 +28,14 @@ def carry_out(attempt: Attempt, source: Source) -> None:
     attempt.end(fault, time.monotonic() - started)
 
 
-def _head_of(content: Content) -> Head:
+def _head_of(content: ContentStream) -> Head:
     headers = content.headers
     length = headers.get("content-length", "")
     known = _LENGTH.fullmatch(length) and "transfer-encoding" not in headers
     return Head(content.status_code, int(length) if known else None, False, lambda: dict(headers))
 
 
-def _pass_on(content: Content, attempt: Attempt) -> None:
+def _pass_on(content: ContentStream, attempt: Attempt) -> None:
     buffer = memoryview(bytearray(BLOCK + 1))
     if attempt.is_whole:
         filled = 0

@@ -30,7 +30,7 @@ class FileFacts:
     size: int
 
 
-class Content(Protocol):
+class ContentStream(Protocol):
     """The answer of storage, its content still to be read."""
 
     @property
@@ -106,7 +106,7 @@ class Source(Protocol):
 
     def open(
         self, url: str, *, first: int = 0, last: int | None = None
-    ) -> AbstractContextManager[Content]:
+    ) -> AbstractContextManager[ContentStream]:
         """Ask once for the bytes behind a URL, from `first` to `last` (included)."""
         ...
 

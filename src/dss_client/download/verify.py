@@ -360,7 +360,7 @@ class _Verification:
         remedy = _REMEDIES.get(problem or "", _AGAIN)
         if problem is None and file.content:
             if status:
-                self._store.seal(file.sha256, status)
+                self._store.mark(file.sha256, status)
             self._contents += 1
             self._content_bytes += file.size
         elif problem is None and not file.sha256 and not self._has(finding.found):
@@ -375,7 +375,7 @@ class _Verification:
                 remedy = _REPLACED
             elif file.content:
                 self._bad.add(file.sha256)
-                if status and self._store.unseal(file.sha256, status):
+                if status and self._store.unmark(file.sha256, status):
                     remedy = f"it no longer counts as verified: {_REPLACED}"
             expected = f"{file.size} bytes" if problem == "size" else f"sha256 {file.sha256}"
             self._add_fault(Fault(file.path, problem, expected, finding.found, remedy))
