@@ -19,8 +19,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dss_client.download import journal
-from dss_client.download.filestore import FileStore
 from dss_client.download.journal import Journal, Range
+from dss_client.download.store import FileStore
 
 SHA = "0123456789abcdef" * 4
 OTHER = "f" * 64

@@ -21,7 +21,7 @@ from dss_client.download import (
     SizeMismatch,
     UnsafeName,
 )
-from dss_client.download.filestore import FileStore
+from dss_client.download.store import FileStore
 from dss_client.errors import DSSConnectionError, InvalidArgument, NotFound
 from dss_client.manifest import COLUMNS, ManifestRow, manifest_rows, write_manifest
 from dss_client.models import FileVersion

@@ -16,12 +16,12 @@ from dss_client.transfer.progress import FileProgress
 
 from .checks import check_response, network_error
 from .errors import ChecksumMismatch, ShortBody, SizeMismatch, WrongRange
-from .filestore import FileStore
 from .http1 import Head, ParsedURL, UnsupportedResponse
 from .link import Linker
 from .partial import Partial, Writer
 from .report import FileReport, State
 from .source import Source
+from .store import FileStore
 from .task import FileTask
 
 __all__ = ["Attempt", "Content", "PartAttempt", "TransferContext", "WholeAttempt"]

@@ -29,7 +29,6 @@ from . import journal
 from .attempts import Attempt, TransferContext
 from .errors import SizeMismatch, directory_error, drop_frames, file_error
 from .fetch import Fetch
-from .filestore import FileStore, Verify
 from .link import Linker
 from .loops import LoopPool
 from .options import DownloadOptions
@@ -42,6 +41,7 @@ from .results import ExportedResults, ResultStore
 from .room import Room
 from .slowpath import fetch_over_httpx
 from .source import HasSource, Source, as_source
+from .store import FileStore, Verify
 from .task import FileTask
 from .urls import BundleUrls, ask_for_bundle, key_of
 

@@ -15,7 +15,7 @@ from dss_client._files import TEMPORARY_NAME
 from dss_client.errors import InvalidArgument
 from dss_client.manifest import ManifestReader
 
-from .filestore import FileStore
+from .store import FileStore
 from .tree import (
     BadDescription,
     BundleDirectory,

@@ -14,8 +14,8 @@ from pathlib import Path
 from dss_client.transfer.errors import FileDownloadError
 from dss_client.transfer.names import SafeDirectory
 
-from .filestore import FileStore, close_synced, is_regular, sha256_of, temporary_beside
 from .report import FileReport, Link, State
+from .store import FileStore, close_synced, is_regular, sha256_of, temporary_beside
 from .task import FileTask
 
 __all__ = ["Linker"]

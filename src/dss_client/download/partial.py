@@ -11,8 +11,8 @@ from pathlib import Path
 from dss_client.transfer.owner import is_alive, owner, tag
 
 from . import journal
-from .filestore import FileStore
 from .journal import Digest, Journal, Range
+from .store import FileStore
 
 __all__ = ["Overtaken", "Partial", "Writer"]
 

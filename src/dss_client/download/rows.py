@@ -16,10 +16,10 @@ from dss_client.manifest import (
 )
 from dss_client.versions import FQID
 
-from .filestore import PLACE, FileStore
 from .report import FileReport, State, Totals
 from .results import ResultStore
 from .shard import Shard
+from .store import PLACE, FileStore
 
 __all__ = ["ListedBundles", "ListedFiles", "ShardReader"]
 

@@ -25,8 +25,8 @@ from dss_client.transfer.progress import FileProgress, Progress, ProgressCallbac
 from dss_client.versions import FQID
 
 from .errors import InvalidChecksum
-from .filestore import FileStore
 from .run import Layout
+from .store import FileStore
 from .tree import (
     BadDescription,
     BundleDirectory,

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from dss_client.download import InvalidChecksum, filestore
-from dss_client.download.filestore import (
+from dss_client.download import InvalidChecksum
+from dss_client.download import store as store_module
+from dss_client.download.store import (
     FileStore,
     close_synced,
     is_regular,
@@ -134,7 +135,7 @@ class TestPut:
         store = FileStore(tmp_path)
         put(store, b"another")
         before = files_of(tmp_path)
-        where = filestore if call == "sync" else os
+        where = store_module if call == "sync" else os
         with monkeypatch.context() as patch:
             patch.setattr(where, call, refuse(errno.ENOSPC))
             with pytest.raises(OSError, match="No space"):
@@ -426,10 +427,10 @@ class TestSlowDisks:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: float, slow: bool
     ) -> None:
         store = FileStore(tmp_path)
-        monkeypatch.setattr(filestore, "_SLOW", limit)
+        monkeypatch.setattr(store_module, "_SLOW", limit)
         assert store.syncs_slowly is slow
         assert files_of(tmp_path) == []
-        monkeypatch.setattr(filestore, "sync", refuse(errno.EIO))
+        monkeypatch.setattr(store_module, "sync", refuse(errno.EIO))
         assert store.syncs_slowly is slow
 
 
