@@ -1,8 +1,8 @@
 """Runs a download: bundles are planned, contents located, fetched, stored, and linked.
 
-The engine's thread keeps the books and makes all decisions. Loops carry contents; a pool asks the
-service; another one does what waits for the disk. They return what they have found as calls to be
-made in the engine's thread, over one queue.
+The engine's thread makes all decisions. Loops carry contents; a pool asks the service; another one
+does what waits for the disk. They return what they have found as calls to be made in the engine's
+thread, over one queue.
 """
 
 import heapq
@@ -59,7 +59,7 @@ _DISK_THREADS = 4
 _THREADS = max(8, min(16, 2 * (os.cpu_count() or 1)))
 _CONNECTIONS = 128
 _MAX_QUESTIONS = 32
-_BATCH = 500  # results that are entered together
+_BATCH = 500  # results that are recorded together
 _MAX_DELAY = 60.0
 _GRACE = 5.0  # seconds that threads get to end
 
@@ -190,7 +190,7 @@ class Engine:
         self._numbers = count()
         self._queues: dict[Origin, _Queue] = {}
         self._queue_of: dict[Attempt, _Queue] = {}
-        self._unrecorded: list[tuple[FileTask, FileReport]] = []  # to be entered
+        self._unrecorded: list[tuple[FileTask, FileReport]] = []  # to be recorded
         self._small: list[Attempt] = []  # to be sent
         self._large: list[Attempt] = []
 
@@ -357,7 +357,7 @@ class Engine:
                 self._admit(task, urls, is_unverified=is_unverified)
 
     def take_over(self, export: ExportedResults, *, planned: bool) -> None:
-        """Enter what was done elsewhere.
+        """Take over the results of another process or thread.
 
         Args:
             export: The results of the worker.
@@ -650,7 +650,7 @@ class Engine:
     def _record(
         self, results: Sequence[tuple[FileTask, FileReport]], *, told: bool = False
     ) -> None:
-        """Enter results.
+        """Record results.
 
         Args:
             results: The files, and what became of them.

@@ -101,7 +101,7 @@ def run_in(
     options: DownloadOptions,
     requests: Iterable[DownloadRequest],
 ) -> None:
-    """Run requests with an executor, and enter their results.
+    """Run requests with an executor, and record their results.
 
     Only so many batches are handed in at once as keep the workers busy. One that is lost, because
     its worker died or the executor broke, is run here instead: what it had done is in the store.
