@@ -11,7 +11,7 @@ from benchmarks.measure import Call, Job, serve
 _USED = (
     "httpx",
     "httpcore",
-    "dss_client.download",
+    "dss_client.download.run",
     "dss_client._sync.operations.get_bundle",
 )
 

@@ -1,19 +1,22 @@
 """Downloads that an executor shares among workers."""
 
 import os
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+import httpx
 import pytest
 
-from dss_client import AsyncDSSClient, DSSClient
-from dss_client.download import DownloadError
+from dss_client import AsyncDSSClient, DSSClient, ProgressEvent
+from dss_client.download import DownloadError, DownloadReport
+from dss_client.errors import InvalidArgument
 
 from .apart import Apart, tree
-from .wire import Wire
+from .wire import Asked, Bundle, Step, Wire
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -69,6 +72,7 @@ def test_one_big_bundle_is_split(wire: Wire, tmp_path: Path, large: bool, layout
         else:
             call = dss.download_manifest
             arguments["manifest"] = bundle.write_manifest(tmp_path / "listed.tsv")
+            arguments["output_dir"] = tmp_path
             arguments["layout"] = "none" if layout == "manifest" else "bundle"
         try:
             call(executor=executor, num_retries=0, **arguments)
@@ -132,3 +136,192 @@ def test_the_clients_of_workers_are_closed(apart: Apart, wire: Wire, tmp_path: P
     bundle = wire.add_bundle(many(20))
     first, *_, last = apart(download_in_threads, wire.url, bundle.uuid, tmp_path)
     assert first == last
+
+
+BUNDLES = 3
+FILES = 1200  # in all: two batches
+
+
+@pytest.fixture
+def bundles(wire: Wire) -> list[Bundle]:
+    files = many(FILES)
+    names = list(files)
+    return [
+        wire.add_bundle({name: files[name] for name in names[start::BUNDLES]})
+        for start in range(BUNDLES)
+    ]
+
+
+def rows_of(bundles: list[Bundle]) -> list[dict[str, str]]:
+    return [row for bundle in bundles for row in bundle.rows]
+
+
+def fetch(
+    wire: Wire, bundles: list[Bundle], folder: Path, executor: Executor | None, **options: Any
+) -> DownloadReport:
+    """Download a manifest of bundles."""
+    options = {"layout": "bundle", "durable": False, "output_dir": folder.parent, **options}
+    with DSSClient(wire.url) as dss:
+        return dss.download_manifest(
+            manifest=rows_of(bundles),
+            replica="aws",
+            download_dir=folder,
+            executor=executor,
+            **options,
+        )
+
+
+@pytest.mark.parametrize("kind", ["threads", "processes"])
+def test_workers_make_the_same(
+    wire: Wire, bundles: list[Bundle], tmp_path: Path, kind: str
+) -> None:
+    plain = fetch(wire, bundles, tmp_path / "plain", None)
+    with Counting(2) if kind == "threads" else workers(tmp_path) as executor:
+        report = fetch(wire, bundles, tmp_path / "d", executor)
+        again = fetch(wire, bundles, tmp_path / "d", executor)
+    assert tree(tmp_path / "d") == tree(tmp_path / "plain")
+    names = [(entry.bundle, entry.name) for entry in plain.entries]
+    for each in (report, again):
+        assert [(entry.bundle, entry.name) for entry in each.entries] == names
+    assert report.count("downloaded") == again.count("reused") == len(names)
+
+
+def test_files_keep_the_order_of_the_manifest(
+    wire: Wire, bundles: list[Bundle], tmp_path: Path
+) -> None:
+    names = [row["file_name"] for row in rows_of(bundles)]
+    with Counting(2) as executor:
+        report = fetch(wire, bundles, tmp_path / "d", executor, layout="none")
+    assert [entry.name for entry in report.entries] == names
+    assert report.count("downloaded") == len(names)
+    assert report.manifest_path is not None
+    assert report.manifest_path.read_text().count(".hca") == len(names)
+
+
+@pytest.mark.parametrize("layout", ["none", "bundle"])
+def test_progress_goes_on_with_each_batch(
+    wire: Wire, bundles: list[Bundle], tmp_path: Path, layout: str
+) -> None:
+    events: list[ProgressEvent] = []
+    with Counting(2) as executor:
+        report = fetch(
+            wire, bundles, tmp_path / "d", executor, layout=layout, progress=events.append
+        )
+    last = events[-1]
+    assert last.files_done == last.files_total == report.files_total
+    assert last.bytes_done == last.bytes_total == report.bytes_total
+
+
+def test_what_fails_in_a_worker_is_told(wire: Wire, bundles: list[Bundle], tmp_path: Path) -> None:
+    rows = rows_of(bundles)
+    rows[7]["file_sha256"] = "0" * 64
+    with (
+        workers(tmp_path) as executor,
+        DSSClient(wire.url) as dss,
+        pytest.raises(DownloadError) as caught,
+    ):
+        dss.download_manifest(
+            manifest=rows,
+            replica="aws",
+            download_dir=tmp_path / "d",
+            executor=executor,
+            num_retries=0,
+        )
+    [error] = caught.value.report.errors
+    assert error.name == rows[7]["file_name"]
+    assert error.__traceback__ is None
+    assert caught.value.report.count("downloaded") == FILES - 1
+
+
+class WorkerLost(ConnectionError):
+    """What an executor of somebody's own raises."""
+
+
+class Losing(ThreadPoolExecutor):
+    """Loses every second batch, done or not, and takes no more in the end."""
+
+    def __init__(self, most: int, *, done: bool) -> None:
+        super().__init__(1)
+        self.given = 0
+        self.most = most
+        self.done = done
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        self.given += 1
+        if self.given > self.most:
+            raise RuntimeError("the pool is broken")
+        if self.given % 2 == 0:
+            return super().submit(fn, *args, **kwargs)
+        if self.done:
+            fn(*args, **kwargs)
+        lost: Future[T] = Future()
+        lost.set_exception(WorkerLost("its worker died"))
+        return lost
+
+
+@pytest.mark.parametrize("done", [False, True], ids=["not done", "done"])
+@pytest.mark.parametrize("most", [1, 100])
+def test_lost_batches_are_done_by_the_caller(
+    wire: Wire,
+    bundles: list[Bundle],
+    tmp_path: Path,
+    most: int,
+    done: bool,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with Losing(most, done=done) as executor:
+        report = fetch(wire, bundles, tmp_path / "d", executor)
+    assert report.ok
+    assert len(tree(tmp_path / "d")) == FILES
+    assert "a worker was lost" in caplog.text
+
+
+def kill_at(wire: Wire, count: int, victim: int) -> None:
+    """Kill a process as soon as storage is asked for the n-th time."""
+    left = iter(range(count))
+
+    def script(asked: Asked) -> Iterator[Step]:
+        if next(left, None) == count - 1:
+            os.kill(victim, signal.SIGKILL)
+        yield from wire.serve(asked)
+
+    wire.script = script
+
+
+def test_a_killed_process_costs_its_batch_only(
+    wire: Wire, bundles: list[Bundle], tmp_path: Path
+) -> None:
+    with workers(tmp_path) as executor:
+        kill_at(wire, 200, executor.submit(os.getpid).result())
+        report = fetch(wire, bundles, tmp_path / "d", executor)
+    assert report.ok
+    assert len(tree(tmp_path / "d")) == FILES
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_dask_cluster_of_processes_that_loses_a_worker(
+    wire: Wire, bundles: list[Bundle], tmp_path: Path
+) -> None:
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        kill_at(wire, 200, next(iter(client.run(os.getpid).values())))
+        report = fetch(wire, bundles, tmp_path / "d", client.get_executor())
+    assert report.ok
+    assert len(tree(tmp_path / "d")) == FILES
+
+
+def test_a_client_that_cannot_be_sent_along(wire: Wire, tmp_path: Path) -> None:
+    bundle = wire.add_bundle(many(1))
+    with (
+        workers(tmp_path) as executor,
+        httpx.Client() as http,
+        DSSClient(wire.url, http_client=http) as dss,
+        pytest.raises(InvalidArgument, match="executor= cannot be used with http_client="),
+    ):
+        dss.download(bundle_uuid=bundle.uuid, replica="aws", executor=executor)

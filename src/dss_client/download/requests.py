@@ -30,7 +30,6 @@ __all__ = [
     "DownloadRequest",
     "FailedRequest",
     "FileRequest",
-    "FilesRequest",
     "PlannedRequest",
     "RowsRequest",
 ]
@@ -48,7 +47,7 @@ class DownloadRequest(Protocol):
 
     @property
     def files(self) -> int:
-        """About how many files it is, as far as that is known; at least 1."""
+        """About how many files it is, as far as that is known."""
         ...
 
     @property
@@ -67,49 +66,18 @@ class DownloadRequest(Protocol):
 
 
 @frozen(kw_only=True)
-class FilesRequest:
-    """Files of one bundle that are in the results already.
-
-    Attributes:
-        number: The bundle's place in the report.
-        bundle: The bundle.
-        tasks: The files.
-    """
-
-    number: int
-    bundle: FQID | None
-    tasks: tuple[FileTask, ...]
-
-    is_recorded = True
-
-    @property
-    def files(self) -> int:
-        """How many files it is."""
-        return len(self.tasks)
-
-    @property
-    def size(self) -> int:
-        """How many bytes."""
-        return sum(task.size for task in self.tasks)
-
-    def plan(self, source: Source, rule: BundleRule) -> BundlePlan:
-        """Return the files."""
-        return BundlePlan(bundle=self.bundle, wanted=self.tasks)
-
-
-@frozen(kw_only=True)
 class PlannedRequest:
-    """A bundle that the service was asked about already.
+    """Files of a bundle that the service need not be asked about any more.
 
     Attributes:
         number: The bundle's place in the report.
-        planned: Its files.
+        planned: The files.
+        is_recorded: Whether they are in the results already.
     """
 
     number: int
     planned: BundlePlan
-
-    is_recorded = False
+    is_recorded: bool = False
 
     @property
     def files(self) -> int:

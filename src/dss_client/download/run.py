@@ -16,13 +16,13 @@ from .engine import Engine, new_engine
 from .errors import DiskFull
 from .executors import run_in
 from .options import DownloadOptions
-from .plan import filters, plan_bundle
+from .plan import BundlePlan, filters, plan_bundle
 from .pool import wait_for
 from .report import DownloadError, DownloadReport, ReportStore, StoredEntries
-from .requests import BundleRequest, DownloadRequest, FilesRequest, PlannedRequest, RowsRequest
+from .requests import BundleRequest, DownloadRequest, PlannedRequest, RowsRequest
 from .room import Room, check_room
 from .rows import ListedBundles, ListedFiles, ShardReader
-from .source import HasSource, Source, as_source
+from .source import HasSource, Source
 from .workers import worker_processes
 
 __all__ = [
@@ -83,7 +83,7 @@ def download_bundle(
         wanted=[task for task in found.wanted if takes(task.sha256)],
         others=[each for each in found.others if takes(each[0].sha256)],
     )
-    _run(source, options, engine, [PlannedRequest(number=0, planned=found)])
+    _run(engine, options, [PlannedRequest(number=0, planned=found)])
     return finish(engine, engine.results)
 
 
@@ -131,7 +131,7 @@ def run_requests(
         DownloadError: Some files failed.
     """
     engine = new_engine(source, options)
-    _run(source, options, engine, requests)
+    _run(engine, options, requests)
     return finish(engine, engine.results)
 
 
@@ -177,16 +177,16 @@ def download_manifest(
     engine = new_engine(source, options)
     with ShardReader(manifest, layout, options.parsed_shard) as reader:
         if layout == "none":
-            return _download_files(source, reader, engine, options)
+            return _download_files(reader, engine, options)
         listed = ListedBundles(reader, engine.results, engine.store, options.download_dir)
         listed.read()
     requests = _bundles(engine, no_metadata=no_metadata, no_data=no_data, check_rows=check_rows)
-    output = _run_listed(source, listed, engine, options, requests)
+    output = _run_listed(listed, engine, options, requests)
     return finish(engine, engine.results, output)
 
 
 def _download_files(
-    source: Source | HasSource, reader: ManifestReader, engine: Engine, options: DownloadOptions
+    reader: ManifestReader, engine: Engine, options: DownloadOptions
 ) -> DownloadReport:
     listed = ListedFiles(reader, engine.results, engine.store, options.download_dir)
     listed.read()
@@ -197,12 +197,11 @@ def _download_files(
         files_there=totals.files["reused"],
         bytes_there=totals.bytes["reused"],
     )
-    output = _run_listed(source, listed, engine, options, _files(engine))
+    output = _run_listed(listed, engine, options, _files(engine))
     return finish(engine, listed, output)
 
 
 def _run_listed(
-    source: Source | HasSource,
     listed: ListedBundles | ListedFiles,
     engine: Engine,
     options: DownloadOptions,
@@ -211,7 +210,7 @@ def _run_listed(
     """Do what a manifest asks for, and return where the output manifest is."""
     if not options.dry_run:
         _check_room(engine)
-    _run(source, options, engine, requests)
+    _run(engine, options, requests)
     if options.dry_run or options.shard is not None:
         return None
     output = options.download_dir if options.output_dir is None else options.output_dir
@@ -219,18 +218,17 @@ def _run_listed(
 
 
 def _run(
-    source: Source | HasSource,
-    options: DownloadOptions,
     engine: Engine,
+    options: DownloadOptions,
     requests: Iterable[DownloadRequest],
 ) -> None:
     if options.dry_run:
         engine.run(requests)
     elif options.executor is not None:
-        run_in(options.executor, as_source(source), engine, options, requests)
+        run_in(options.executor, engine, options, requests)
     elif options.processes is not None:
         with worker_processes(options.processes) as executor:
-            run_in(executor, as_source(source), engine, options, requests)
+            run_in(executor, engine, options, requests)
     else:
         engine.run(requests)
 
@@ -253,7 +251,8 @@ def _files(engine: Engine) -> Iterator[DownloadRequest]:
     """Yield the files that are not there, those of a bundle together."""
     for bundle, tasks in groupby(engine.results.pending(), key=attrgetter("bundle")):
         while part := tuple(islice(tasks, _GROUP)):
-            yield FilesRequest(number=0, bundle=bundle, tasks=part)
+            files = BundlePlan(bundle=bundle, wanted=part)
+            yield PlannedRequest(number=0, planned=files, is_recorded=True)
 
 
 def _bundles(
