@@ -27,7 +27,7 @@ from dss_client.transfer.progress import FileProgress, Progress
 
 from . import journal
 from .attempts import Attempt, TransferContext
-from .errors import SizeMismatch, directory_error, drop_frames, file_error
+from .errors import SizeMismatch, check_directory, directory_error, drop_frames, file_error
 from .fetch import Fetch
 from .link import Linker
 from .loops import LoopPool
@@ -140,8 +140,9 @@ class Engine:
         self.dry_run = dry_run
         self.limits = limits
         self.stop: threading.Event = stop or threading.Event()
+        check_directory(download_dir)
         self.store: FileStore = FileStore(download_dir, verify=verify, durable=durable)
-        self.results: ResultStore = ResultStore(self.store.place)
+        self.results: ResultStore = ResultStore(self.store.place, spare=self.store.partials)
         if not dry_run:
             journal.tidy(self.store.partials, self.store.place)
         self.context: TransferContext = TransferContext(
@@ -219,6 +220,10 @@ class Engine:
             self._take_events()
             self._send()
             self._feed()
+        self._flush()
+        self.store.sync_folders(self.store.take_new_names())
+        if not self.dry_run:
+            journal.remove_abandoned(self.store.partials)
 
     @property
     def _is_done(self) -> bool:
@@ -667,6 +672,9 @@ class Engine:
         self._unrecorded += results
         if len(self._unrecorded) >= _BATCH:
             self._flush()
+            folders = self.store.take_new_names()
+            if folders:
+                self._in(self._disk, lambda: self.store.sync_folders(folders), lambda _: None)
 
     def _flush(self) -> None:
         results, self._unrecorded = self._unrecorded, []

@@ -1,6 +1,11 @@
 """Errors of downloads: of a file and as a whole."""
 
 import errno
+import os
+import stat
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dss_client.errors import DSSError
@@ -22,9 +27,12 @@ __all__ = [
     "SizeMismatch",
     "UnsafeName",
     "WrongRange",
+    "check_directory",
     "directory_error",
     "drop_frames",
     "file_error",
+    "manifest_error",
+    "only_own_errors",
 ]
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -127,9 +135,7 @@ def directory_error(directory: str, error: OSError) -> DirectoryError | None:
             f"there is no room left ({error.strerror}): make room and run again; what was fetched"
             " is kept",
         )
-    elif error.errno == errno.EROFS or (
-        error.errno in _FORBIDDEN and str(error.filename or "").startswith(directory)
-    ):
+    elif error.errno == errno.EROFS or (error.errno in _FORBIDDEN and _is_below(directory, error)):
         fault = DirectoryError(
             directory,
             f"it cannot be written to ({error.strerror}): change its permissions, or choose another"
@@ -138,6 +144,70 @@ def directory_error(directory: str, error: OSError) -> DirectoryError | None:
     else:
         return None
     fault.cause = fault.__cause__ = error
+    return fault
+
+
+def check_directory(path: Path) -> None:
+    """Make sure that there is a directory, or that there can be one.
+
+    Raises:
+        DirectoryError: There is a file, or the system takes no such name.
+    """
+    try:
+        is_directory = stat.S_ISDIR(path.stat().st_mode)
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+    else:
+        if is_directory:
+            return
+        reason = "a file is there"
+    raise DirectoryError(
+        str(path),
+        f"it cannot be downloaded to ({reason}): choose another directory",
+    )
+
+
+def manifest_error(path: Path, error: OSError) -> DirectoryError:
+    """Return the error of an output manifest that cannot be written."""
+    fault = directory_error(str(path), error) or _refused(str(path), error)
+    fault.name = str(path)
+    fault.reason = f"the files are in place, but not the output manifest: {fault.reason}"
+    return fault
+
+
+@contextmanager
+def only_own_errors(directory: str | os.PathLike[str]) -> Generator[None]:
+    """Have what the system says of a directory, and nobody has taken, said in words of our own.
+
+    Raises:
+        DirectoryError: The system has refused something there.
+    """
+    place = os.fspath(directory) or "."
+    try:
+        yield
+    except OSError as error:
+        fault = None if isinstance(error, DSSError) else directory_error(place, error)
+        if fault is None and _is_below(place, error):
+            fault = _refused(place, error)
+        if fault is None:
+            raise
+        raise fault from error
+
+
+def _is_below(directory: str, error: OSError) -> bool:
+    """Tell whether an error is about something in a directory."""
+    name = str(error.filename or "")
+    return bool(name) and Path(name).absolute().is_relative_to(Path(directory).absolute())
+
+
+def _refused(directory: str, error: OSError) -> DirectoryError:
+    place = str(error.filename or directory)
+    fault = DirectoryError(
+        place, f"the system refuses ({error.strerror or error}): look at the disk, and run again"
+    )
+    fault.cause = error
     return fault
 
 

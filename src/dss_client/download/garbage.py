@@ -15,6 +15,7 @@ from dss_client._files import TEMPORARY_NAME
 from dss_client.errors import InvalidArgument
 from dss_client.manifest import ManifestReader
 
+from .journal import WEEK
 from .store import FileStore
 from .tree import (
     BadDescription,
@@ -27,8 +28,6 @@ from .tree import (
 from .tree_report import Garbage, GarbageKind, GarbageReport
 
 __all__ = ["WEEK", "collect_garbage"]
-
-WEEK = timedelta(days=7)
 
 
 def collect_garbage(

@@ -5,25 +5,29 @@ each range, with a checksum of its bytes and one of the line itself. Every entry
 the bytes, so a torn line or a block that never reached the disk does no harm.
 
 There are no file locks, since they are unreliable on network file systems. Only one run writes a
-partial file: another run takes it over by renaming it, but only from an owner that is certainly
-dead (same machine, no such process); from any other owner it copies the verified ranges.
+partial file: another run takes it over by renaming it, but only from an owner that is gone: on the
+same machine there is no such process; on another one nothing was written for some minutes. From any
+other owner it copies the verified ranges.
 """
 
 import hashlib
 import os
 import re
+import time
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
 from attrs import field, frozen
 
 from dss_client.transfer.checked_lines import line, records
-from dss_client.transfer.owner import is_alive, may_run, owner, tag
+from dss_client.transfer.owner import is_alive, is_here, may_run, owner, tag
 
 __all__ = [
+    "WEEK",
     "Digest",
     "Journal",
     "Range",
@@ -31,18 +35,24 @@ __all__ = [
     "entry",
     "header",
     "is_alive",
+    "is_at_work",
     "leftovers",
     "line",
     "owner",
     "proven",
     "read_at",
     "records",
+    "remove_abandoned",
     "room_of",
     "tag",
     "tidy",
     "write_at",
 ]
 
+WEEK = timedelta(days=7)
+"""After so long nobody is thought to go on with what an interrupted download left."""
+
+_GONE = 600.0  # seconds without a write, after which a run on another machine has ended
 _FORMAT = 1
 _BLOCK = 1 << 20
 _NAME = re.compile(r"([0-9a-f]{64})\.[0-9a-z-]+\.journal")
@@ -152,33 +162,74 @@ def _range(record: dict[str, Any]) -> Range:
 def leftovers(partials: Path) -> dict[str, list[Path]]:
     """Return the journals that are there, by the sha256 of their content."""
     found: dict[str, list[Path]] = {}
-    with suppress(FileNotFoundError):
+    with suppress(OSError):  # somebody else's, perhaps: it is fetched from the start
         for name in sorted(os.listdir(partials)):
             if match := _NAME.fullmatch(name):
                 found.setdefault(match[1], []).append(partials / name)
     return found
 
 
+def is_at_work(found: Journal) -> bool:
+    """Tell whether the owner of a journal may still write."""
+    if is_here(found.owner):
+        return is_alive(found.owner)
+    return _age(found.path) < _GONE
+
+
+def _age(path: Path) -> float:
+    """Return the seconds since a partial file or its journal was written to."""
+    written = 0.0
+    for each in {path, path.with_suffix(".part"), path.with_suffix(".journal")}:
+        with suppress(FileNotFoundError):
+            written = max(written, each.stat().st_mtime)
+    return time.time() - written
+
+
 def tidy(partials: Path, place: Callable[[str], str]) -> None:
-    """Remove files of dead runs that no run can continue.
+    """Remove files of runs that are gone, if no run can continue them.
+
+    What cannot be removed, or not even looked at, belongs to somebody else, and stays.
 
     Args:
         partials: Where partial files are.
         place: Tells where a content is stored, by its sha256.
     """
     names: set[str] = set()
-    with suppress(FileNotFoundError):
+    with suppress(OSError):
         names.update(os.listdir(partials))
     for name in names:
         match = _TAGGED.fullmatch(name)
-        if match is None or may_run(*match.groups()[1:]):
-            continue
-        journal, part = ((partials / name).with_suffix(end) for end in (".journal", ".part"))
-        stored = match[1] is None or os.path.exists(place(match[1]))
-        if name.endswith(".tmp"):
-            (partials / name).unlink(missing_ok=True)
-        elif stored or not {journal.name, part.name} <= names or Journal.read(journal) is None:
-            delete(journal)
+        if match is not None:
+            with suppress(OSError):
+                _tidy(partials / name, names, match, place)
+
+
+def _tidy(path: Path, names: set[str], match: re.Match[str], place: Callable[[str], str]) -> None:
+    if not _is_gone(path, match):
+        return
+    journal, part = (path.with_suffix(end) for end in (".journal", ".part"))
+    stored = match[1] is None or os.path.exists(place(match[1]))
+    if path.suffix == ".tmp":
+        path.unlink(missing_ok=True)
+    elif stored or not {journal.name, part.name} <= names or Journal.read(journal) is None:
+        delete(journal)
+
+
+def _is_gone(path: Path, match: re.Match[str]) -> bool:
+    """Tell whether the run that a name tells of has ended."""
+    if is_here(match[2]):
+        return not may_run(*match.groups()[1:])
+    return _age(path) > _GONE
+
+
+def remove_abandoned(partials: Path) -> None:
+    """Remove what runs that are gone have left, and nobody has gone on with for a week."""
+    with suppress(OSError):
+        for name in os.listdir(partials):
+            path, match = partials / name, _TAGGED.fullmatch(name)
+            with suppress(OSError):
+                if match and _age(path) > WEEK.total_seconds() and _is_gone(path, match):
+                    path.unlink(missing_ok=True)
 
 
 def room_of(journal: Path) -> int:

@@ -1,8 +1,8 @@
 """Puts stored contents under their names: as reflinks, hard links or copies.
 
 A reflink shares the blocks until one of the two files is changed; a hard link, which the reference
-client makes, is the same file under another name; a copy needs room of its own. What a file system
-does not know is found out once for each download, not once for each file.
+client makes, is the same file under another name; a copy needs room of its own. A hard link is
+tried for each file: that one could not be made says nothing of the next.
 """
 
 import errno
@@ -15,16 +15,17 @@ from dss_client.transfer.errors import FileDownloadError
 from dss_client.transfer.names import SafeDirectory
 
 from .report import FileReport, Link, State
-from .store import FileStore, close_synced, is_regular, sha256_of, temporary_beside
+from .store import NO_LINK, FileStore, close_synced, is_regular, sha256_of, temporary_beside
 from .task import FileTask
 
 __all__ = ["Linker"]
 
-# What a file system does not know at all.
-_UNKNOWN = frozenset({errno.EXDEV, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
-# A file of someone else's, or one with as many links as there may be: the next one may do.
-_NOT_THIS_ONE = frozenset({errno.EPERM, errno.EMLINK})
-_NO_REFLINKS = frozenset({*_UNKNOWN, errno.EPERM, errno.EINVAL, errno.ENOTTY})
+_NO_REFLINKS = frozenset(
+    {
+        *(errno.EXDEV, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS),
+        *(errno.EPERM, errno.EINVAL, errno.ENOTTY),
+    }
+)
 _FICLONE = 0x40049409  # share the blocks of another file, from linux/fs.h
 _FOLDERS = 10_000  # names after which the memory of directories is cleared
 
@@ -45,11 +46,11 @@ class Linker:
         self._folders = SafeDirectory(root)
         self._linked = 0
         self._reflinks = sys.platform == "linux"
-        self._hardlinks = True
+        self._hardlinks = True  # whether the last one could be made
 
     @property
     def copies(self) -> bool:
-        """Whether the file system has links of no kind."""
+        """Whether files are copied, as far as it is known."""
         return not (self._reflinks or self._hardlinks)
 
     def link(
@@ -79,24 +80,26 @@ class Linker:
             self._folders = SafeDirectory(self._root)
         target = self._folders.prepare(name)
         try:
-            return target, self._link(stored, target)
+            kind = self._link(stored, target)
         except FileExistsError:
             return target, _kind_of_existing(Path(stored), target, name)
+        self._store.note_name_in(str(target.parent))
+        return target, kind
 
     def _link(self, stored: str, target: Path) -> Link:
         if self._reflinks:
             _refuse_existing(target)  # before anything is written
             if self._reflink(stored, target):
                 return "reflink"
-        if self._hardlinks:
-            try:
-                os.link(stored, target)
-            except OSError as error:
-                if error.errno not in _UNKNOWN | _NOT_THIS_ONE:
-                    raise
-                self._hardlinks = error.errno not in _UNKNOWN
-            else:
-                return "hardlink"
+        try:
+            os.link(stored, target)
+        except OSError as error:
+            if error.errno not in NO_LINK:
+                raise
+            self._hardlinks = False
+        else:
+            self._hardlinks = True
+            return "hardlink"
         _copy(Path(stored), target, durable=self._durable)
         return "copy"
 

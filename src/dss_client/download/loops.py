@@ -17,6 +17,7 @@ from typing import Any
 from attrs import define, field
 
 from .http1 import Attempt, ClosedByServer, Connection, UnsupportedResponse
+from .pool import no_thread
 from .source import DirectAccess
 
 __all__ = ["LoopPool"]
@@ -89,9 +90,9 @@ class LoopPool:
         if len(self._loops) <= number:
             try:
                 self._loops.append(self._start())
-            except RuntimeError:  # there can be no more threads
+            except RuntimeError as error:
                 if not self._loops:
-                    raise
+                    raise no_thread(error) from error
         return self._loops[min(number, len(self._loops) - 1)]
 
     def _start(self) -> "_Loop":

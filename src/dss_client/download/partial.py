@@ -6,9 +6,10 @@ import secrets
 import threading
 import zlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from dss_client.transfer.owner import is_alive, owner, tag
+from dss_client.transfer.owner import owner, tag
 
 from . import journal
 from .journal import Digest, Journal, Range
@@ -79,7 +80,7 @@ class Partial:
 
     def _adopt(self, found: Journal, tick: Callable[[int], object]) -> bool:
         mine = found.owner == owner()
-        dead = str(found.part) not in _at_work if mine else not is_alive(found.owner)
+        dead = str(found.part) not in _at_work if mine else not journal.is_at_work(found)
         try:
             if dead:
                 self._take_over(found)
@@ -312,7 +313,8 @@ class Partial:
         self._store.finish(self._descriptor, self._path, self._key)
         self._close()
         self._store.publish(self._path, self._key, replace=replace)
-        self._journal.unlink(missing_ok=True)
+        with suppress(OSError):  # the content is in place
+            self._journal.unlink(missing_ok=True)
 
     def discard(self) -> None:
         """Remove the file and its journal."""

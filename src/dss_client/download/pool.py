@@ -9,7 +9,16 @@ from typing import TypeVar
 from dss_client.errors import DSSError
 from dss_client.transfer.cancel import Stopped
 
-__all__ = ["WorkerPool", "wait_for"]
+__all__ = ["WorkerPool", "no_thread", "wait_for"]
+
+
+def no_thread(error: RuntimeError) -> DSSError:
+    """Return the error of a download that cannot have the threads that it needs."""
+    return DSSError(
+        f"the system allows no further thread ({error}): raise the limit (ulimit -u), or end other"
+        " programs"
+    )
+
 
 T = TypeVar("T")
 
@@ -56,10 +65,7 @@ class WorkerPool:
             thread.start()
         except RuntimeError as error:
             if not self._threads:
-                raise DSSError(
-                    f"the system allows no further thread ({error}): raise the limit (ulimit -u),"
-                    " or end other programs"
-                ) from error
+                raise no_thread(error) from error
             return
         self._threads.append(thread)
         self._free += 1

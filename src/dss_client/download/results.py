@@ -1,38 +1,44 @@
 """The files of a download and their results, row by row, in bounded memory.
 
 A manifest may have a million rows. So rows and results are not kept as objects but in a private
-SQLite database, in memory while it is small and in an unnamed temporary file otherwise. It ends
-with the object and leaves nothing in the download directory.
+SQLite database, in memory while it is small and in an unnamed temporary file otherwise, or below
+the download directory where the directory of temporary files has no room. It ends with the object.
 """
 
 import marshal
 import os
+import secrets
 import sqlite3
+import tempfile
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 from weakref import finalize
 
 from attrs import frozen
 
+from dss_client.transfer.owner import tag
 from dss_client.versions import FQID
 
-from .errors import FileDownloadError
+from .errors import DiskFull, FileDownloadError
 from .report import FileReport, Link, State, Totals
 from .task import FileTask
 
 __all__ = ["ManifestEntry", "ResultStore"]
 
 _BATCH = 1000
-_TABLES = """
-PRAGMA journal_mode = OFF;
+_OPTIONS = """
+PRAGMA journal_mode = MEMORY;
 PRAGMA synchronous = OFF;
 PRAGMA locking_mode = EXCLUSIVE;
 PRAGMA cache_size = -1024;
+"""
+_TABLES = """
 PRAGMA temp_store = FILE;
 CREATE TABLE bundles (number INTEGER PRIMARY KEY, uuid TEXT, version TEXT);
 CREATE INDEX bundles_by_id ON bundles (uuid, version);
@@ -46,7 +52,6 @@ CREATE TABLE cells (
     size INTEGER, text TEXT
 );
 CREATE TABLE texts (first INTEGER PRIMARY KEY, texts BLOB);
-BEGIN;
 """
 _FILE = f"INSERT OR REPLACE INTO files VALUES ({','.join('?' * 14)})"  # noqa: S608 - constants
 _ALL = "SELECT * FROM files"
@@ -57,6 +62,7 @@ _LISTED = (
 _LISTED_BYTES = f"SELECT sum(size) FROM ({_LISTED})"  # noqa: S608 - constants
 _CONTENTS = f"SELECT DISTINCT sha256, size FROM ({_LISTED})"  # noqa: S608 - constants
 _Row = tuple[object, ...]
+T = TypeVar("T")
 _Entry = tuple[int, str, str, str, str, int | None]
 
 
@@ -114,27 +120,92 @@ class ResultStore:
 
     Args:
         stored: Returns the place of a content in the store.
+        spare: Where the database goes if there is no room in the directory of temporary files.
+
+    Raises:
+        DiskFull: By any method: there is no room for the database anywhere.
     """
 
-    def __init__(self, stored: Callable[[str], str] = str) -> None:
+    def __init__(self, stored: Callable[[str], str] = str, *, spare: Path | None = None) -> None:
         self._stored = stored
+        self._spare = spare
         self._lock = threading.Lock()
         self._errors: dict[int, FileDownloadError] = {}
-        self._db = sqlite3.connect("", check_same_thread=False, isolation_level=None)
-        finalize(self, self._db.close)  # a report may keep it, or an exception end its use
+        self._places = f"{tempfile.gettempdir()} (TMPDIR)"
+        self._closing = ExitStack()
+        finalize(self, self._closing.close)  # a report may keep it, or an exception end its use
+        self._db = self._open("")
         self._db.executescript(_TABLES)
+
+    def _open(self, path: str | Path) -> sqlite3.Connection:
+        db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        self._closing.callback(db.close)
+        db.executescript(_OPTIONS)
+        return db
+
+    def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do something with the database; where it has no room, move it first."""
+        with self._lock:
+            try:
+                return work(self._db)
+            except sqlite3.OperationalError as error:
+                self._move(error)
+            try:
+                return work(self._db)
+            except sqlite3.OperationalError as error:
+                raise self._no_room(error) from error
+
+    def _change(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Change something in the database, all or nothing."""
+
+        def change(db: sqlite3.Connection) -> T:
+            db.execute("BEGIN")
+            try:
+                result = work(db)
+                db.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.OperationalError):  # it was done by itself
+                    db.execute("ROLLBACK")
+                raise
+            return result
+
+        return self._do(change)
+
+    def _move(self, error: sqlite3.Error) -> None:
+        """Go on with the database below the download directory. Its open cursors stay good."""
+        folder, self._spare = self._spare, None
+        if folder is None:
+            raise self._no_room(error) from error
+        self._places += f", nor in {folder}"
+        path = folder / f"{tag()}-{secrets.token_hex(6)}.tmp"  # removed if this process is killed
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._closing.callback(path.unlink, missing_ok=True)
+            moved = self._open(path)
+            moved.execute("PRAGMA temp_store = MEMORY")
+            self._db.backup(moved)
+        except (OSError, sqlite3.Error) as fault:
+            raise self._no_room(fault) from fault
+        if os.name != "nt":
+            path.unlink()
+        self._db = moved
+
+    def _no_room(self, error: Exception) -> DiskFull:
+        return DiskFull(
+            "results",
+            f"there is no room for the list of files in {self._places} ({error}): make room, or set"
+            " TMPDIR to a directory with more",
+        )
 
     # Bundles of a manifest
 
     def number_of(self, bundle: FQID) -> int:
         """Return the number of a bundle; a new one gets the next."""
-        with self._lock:
-            sql = "SELECT number FROM bundles WHERE uuid = ? AND version = ?"
-            found = self._db.execute(sql, (bundle.uuid, bundle.version)).fetchone()
-            if found is not None:
-                return _int(found[0])
-            sql = "INSERT INTO bundles (uuid, version) VALUES (?,?)"
-            return _int(self._db.execute(sql, (bundle.uuid, bundle.version)).lastrowid)
+        key = (bundle.uuid, bundle.version)
+        for row in self._each("SELECT number FROM bundles WHERE uuid = ? AND version = ?", key):
+            return _int(row[0])
+        sql = "INSERT INTO bundles (uuid, version) VALUES (?,?)"
+        return self._change(lambda db: _int(db.execute(sql, key).lastrowid))
 
     def bundles(self) -> Iterator[tuple[int, FQID]]:
         """Yield the bundles by their numbers."""
@@ -143,10 +214,9 @@ class ResultStore:
 
     # Files
 
-    def add_rows(self, rows: Iterable[_Row]) -> None:
+    def add_rows(self, rows: Sequence[_Row]) -> None:
         """Add files as rows of the table."""
-        with self._lock:
-            self._db.executemany(_FILE, rows)
+        self._change(lambda db: db.executemany(_FILE, rows))
 
     def record(self, results: Iterable[tuple[FileTask, FileReport]]) -> None:
         """Record what became of files."""
@@ -183,15 +253,15 @@ class ResultStore:
 
     # Rows of a manifest
 
-    def add_cells(self, rows: Iterable[_Row]) -> None:
+    def add_cells(self, rows: Sequence[_Row]) -> None:
         """Add rows of a manifest as rows of the table."""
-        with self._lock:
-            self._db.executemany("INSERT INTO cells VALUES (?,?,?,?,?,?,?,?)", rows)
+        sql = "INSERT INTO cells VALUES (?,?,?,?,?,?,?,?)"
+        self._change(lambda db: db.executemany(sql, rows))
 
     def index_cells(self) -> None:
         """Make it quick to find the rows of a bundle."""
-        with self._lock:
-            self._db.execute("CREATE INDEX cells_by_bundle ON cells (bundle, number)")
+        sql = "CREATE INDEX cells_by_bundle ON cells (bundle, number)"
+        self._change(lambda db: db.execute(sql))
 
     def entries_of(self, bundle: int) -> list[ManifestEntry]:
         """Return the rows of a bundle."""
@@ -208,8 +278,8 @@ class ResultStore:
 
     def add_texts(self, first: int, texts: list[str]) -> None:
         """Add the texts of rows, from number `first` on."""
-        with self._lock:
-            self._db.execute("INSERT INTO texts VALUES (?,?)", (first, marshal.dumps(texts)))
+        row = (first, marshal.dumps(texts))
+        self._change(lambda db: db.execute("INSERT INTO texts VALUES (?,?)", row))
 
     def texts(self) -> Iterator[tuple[int, list[str]]]:
         """Yield the batches of texts, each with the number of its first."""
@@ -312,9 +382,12 @@ class ResultStore:
 
     def _each(self, sql: str, values: _Row = (), *, size: int = _BATCH) -> Iterator[_Row]:
         """Yield rows, fetched in batches: others may write in between."""
-        with self._lock:
-            cursor = self._db.execute(sql, values)
-            batch = cursor.fetchmany(size)
+
+        def begin(db: sqlite3.Connection) -> tuple[sqlite3.Cursor, list[_Row]]:
+            cursor = db.execute(sql, values)
+            return cursor, cursor.fetchmany(size)
+
+        cursor, batch = self._do(begin)
         while batch:
             yield from batch
             with self._lock:
@@ -323,7 +396,7 @@ class ResultStore:
     def close(self) -> None:
         """Close the database."""
         with self._lock:
-            self._db.close()
+            self._closing.close()
 
 
 @lru_cache(maxsize=256)

@@ -16,6 +16,7 @@ from dss_client.manifest import (
 )
 from dss_client.versions import FQID
 
+from .errors import manifest_error
 from .report import FileReport, State, Totals
 from .results import ResultStore
 from .shard import Shard
@@ -87,13 +88,30 @@ class _Listed(ABC):
         self._plain = os.sep == "/" and self._appended and row_text([root]) == root
 
     def write(self, directory: Path) -> Path:
-        """Write the manifest with the paths of the files that exist, and return its own path."""
+        """Write the manifest with the paths of the files that exist, and return its own path.
+
+        Raises:
+            DirectoryError: It cannot be written, and what is there says something else.
+        """
         source = self._reader.path
         path = directory / self._reader.output_name
         if source and path.exists() and path.samefile(source):
             path = path.with_name(f"{path.stem}.downloaded.tsv")
-        write_texts(path, self._texts())
+        try:
+            write_texts(path, self._texts())
+        except OSError as error:
+            if not self._is_written(path):
+                raise manifest_error(path, error) from error
         return path
+
+    def _is_written(self, path: Path) -> bool:
+        """Tell whether an earlier run has written the same to a place that is read-only now."""
+        texts = (f"{text}\r\n" for batch in self._texts() for text in batch)
+        try:
+            with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+                return all(file.read(len(text)) == text for text in texts) and not file.read(1)
+        except (OSError, UnicodeError):
+            return False
 
     def _texts(self) -> Iterator[Sequence[str]]:
         yield [row_text(tuple(dict.fromkeys((*self._reader.columns, _PATH))))]

@@ -1,6 +1,7 @@
 """The downloads that a user asks for: a bundle, several, and a manifest."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby, islice
 from operator import attrgetter
 from pathlib import Path
@@ -13,7 +14,7 @@ from dss_client.manifest import ManifestReader, ManifestSource
 from dss_client.versions import FQID, normal_uuid, parse_version
 
 from .engine import Engine, new_engine
-from .errors import DiskFull
+from .errors import DirectoryError, DiskFull, only_own_errors
 from .executors import run_in
 from .options import DownloadOptions
 from .plan import BundlePlan, filters, plan_bundle
@@ -83,7 +84,8 @@ def download_bundle(
         wanted=[task for task in found.wanted if takes(task.sha256)],
         others=[each for each in found.others if takes(each[0].sha256)],
     )
-    _run(engine, options, [PlannedRequest(number=0, planned=found)])
+    with _reporting(engine, engine.results):
+        _run(engine, options, [PlannedRequest(number=0, planned=found)])
     return finish(engine, engine.results)
 
 
@@ -131,7 +133,8 @@ def run_requests(
         DownloadError: Some files failed.
     """
     engine = new_engine(source, options)
-    _run(engine, options, requests)
+    with _reporting(engine, engine.results):
+        _run(engine, options, requests)
     return finish(engine, engine.results)
 
 
@@ -181,7 +184,8 @@ def download_manifest(
         listed = ListedBundles(reader, engine.results, engine.store, options.download_dir)
         listed.read()
     requests = _bundles(engine, no_metadata=no_metadata, no_data=no_data, check_rows=check_rows)
-    output = _run_listed(listed, engine, options, requests)
+    with _reporting(engine, engine.results):
+        output = _run_listed(listed, engine, options, requests)
     return finish(engine, engine.results, output)
 
 
@@ -189,15 +193,16 @@ def _download_files(
     reader: ManifestReader, engine: Engine, options: DownloadOptions
 ) -> DownloadReport:
     listed = ListedFiles(reader, engine.results, engine.store, options.download_dir)
-    listed.read()
-    totals = listed.totals()
-    engine.progress.plan(
-        sum(totals.files.values()),
-        sum(totals.bytes.values()),
-        files_there=totals.files["reused"],
-        bytes_there=totals.bytes["reused"],
-    )
-    output = _run_listed(listed, engine, options, _files(engine))
+    with _reporting(engine, listed):
+        listed.read()
+        totals = listed.totals()
+        engine.progress.plan(
+            sum(totals.files.values()),
+            sum(totals.bytes.values()),
+            files_there=totals.files["reused"],
+            bytes_there=totals.bytes["reused"],
+        )
+        output = _run_listed(listed, engine, options, _files(engine))
     return finish(engine, listed, output)
 
 
@@ -215,6 +220,17 @@ def _run_listed(
         return None
     output = options.download_dir if options.output_dir is None else options.output_dir
     return listed.write(Path(output))
+
+
+@contextmanager
+def _reporting(engine: Engine, store: ReportStore) -> Generator[None]:
+    """Let an error of the place say what was done before."""
+    try:
+        with only_own_errors(engine.rule.download_dir):
+            yield
+    except DirectoryError as error:
+        error.report = _report_of(engine, store)
+        raise
 
 
 def _run(
@@ -281,11 +297,15 @@ def finish(engine: Engine, store: ReportStore, output: Path | None = None) -> Do
     Raises:
         DownloadError: Some files failed.
     """
-    if len(store) > _IN_MEMORY:
-        report = DownloadReport(StoredEntries(store), output)
-    else:
-        report = DownloadReport(tuple(store.reports()), output)
-        engine.results.close()
+    report = _report_of(engine, store, output)
     if not report.ok:
         raise DownloadError(report)
+    return report
+
+
+def _report_of(engine: Engine, store: ReportStore, output: Path | None = None) -> DownloadReport:
+    if len(store) > _IN_MEMORY:
+        return DownloadReport(StoredEntries(store), output)
+    report = DownloadReport(tuple(store.reports()), output)
+    engine.results.close()
     return report

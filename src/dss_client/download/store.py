@@ -16,8 +16,10 @@ import hashlib
 import os
 import secrets
 import stat
+import sys
+import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from itertools import count
@@ -30,6 +32,7 @@ from . import journal
 from .errors import InvalidChecksum
 
 __all__ = [
+    "NO_LINK",
     "FileStore",
     "Found",
     "Verify",
@@ -55,7 +58,16 @@ _STEPS = 9_999_991  # of a second; a prime, so that every bit counts
 _TICK = 100  # nanoseconds: the finest time that NTFS keeps
 _CREATE = os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_BINARY", 0)
 _BY_FD = os.utime in os.supports_fd
-_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+# What a directory says that cannot be flushed: its file system does that by itself, or never.
+_NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.EBADF, errno.EACCES, errno.EPERM, errno.ENOTSUP})
+
+NO_LINK: frozenset[int] = frozenset(
+    {
+        *(errno.EPERM, errno.EACCES, errno.EMLINK, errno.EXDEV),
+        *(errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS),
+    }
+)
+"""What the system says of a hard link that cannot be, where another way may do."""
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:
@@ -81,8 +93,29 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
 
 
 # Without the file's times, where the system can leave those out.
-sync: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)
-"""Flush an open file to the disk, so that no crash leaves a hole under a final name."""
+_sync: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)
+
+
+def _full_sync() -> Callable[[int], object] | None:
+    """Return what macOS has for it: its plain flush ends in the memory of the disk."""
+    if sys.platform == "win32":
+        return None
+    import fcntl
+
+    command: int | None = getattr(fcntl, "F_FULLFSYNC", None)
+    return None if command is None else lambda descriptor: fcntl.fcntl(descriptor, command)
+
+
+_sync_fully = _full_sync()
+
+
+def sync(descriptor: int) -> None:
+    """Flush an open file to the disk, so that no crash leaves a hole under a final name."""
+    if _sync_fully is not None:
+        with suppress(OSError):  # not all file systems know it
+            _sync_fully(descriptor)
+            return
+    _sync(descriptor)
 
 
 @contextmanager
@@ -136,7 +169,8 @@ class FileStore:
         token = f"{journal.tag()}-{secrets.token_hex(6)}"
         self._temporary = f"{self.partials}{os.sep}{token}-"
         self._numbers = count()
-        self._links = True  # whether the file system knows hard links
+        self._new_names: set[str] = set()  # directories whose names may not be on the disk yet
+        self._noting = threading.Lock()
 
     def path(self, sha256: str) -> Path:
         """Return the path of a content, whether it exists or not.
@@ -281,7 +315,7 @@ class FileStore:
                 os.close(descriptor)
             self.publish(temporary, key, replace=replace)
         except BaseException:
-            with suppress(FileNotFoundError):
+            with suppress(OSError):
                 os.unlink(temporary)
             raise
 
@@ -291,12 +325,15 @@ class FileStore:
         if not self.durable:
             return False
         temporary = self.new_temporary()
-        descriptor = self.create(temporary)
         try:
-            return min(_time_of_sync(descriptor) for _ in range(3)) > _SLOW
-        finally:
-            os.close(descriptor)
-            os.unlink(temporary)
+            descriptor = self.create(temporary)
+            try:
+                return min(_time_of_sync(descriptor) for _ in range(3)) > _SLOW
+            finally:
+                os.close(descriptor)
+                os.unlink(temporary)
+        except Exception:  # noqa: BLE001 - it is said of the first content that meets it
+            return True
 
     def new_temporary(self) -> str:
         """Return a name in ``partials`` that nobody else uses."""
@@ -334,22 +371,24 @@ class FileStore:
             pass
         except FileNotFoundError:
             os.makedirs(folder, exist_ok=True)
-        if replace or not self._links:
+        self.note_name_in(folder)
+        if replace or not self._link(temporary, place):
             self._replace(temporary, place)
             return
+        with suppress(OSError):  # the content is in place
+            os.unlink(temporary)
+
+    def _link(self, temporary: str, place: str) -> bool:
+        """Link a file to its place; tell whether a good one is there now."""
         try:
             os.link(temporary, place)
         except FileExistsError:
-            if not _is_alike(place, temporary):
-                self._replace(temporary, place)
-                return
+            return _is_alike(place, temporary)
         except OSError as error:
-            if error.errno not in _NO_LINKS:
+            if error.errno not in NO_LINK:
                 raise
-            self._links = False
-            self._replace(temporary, place)
-            return
-        os.unlink(temporary)
+            return os.path.lexists(place) and _is_alike(place, temporary)
+        return True
 
     def _replace(self, temporary: str, place: str) -> None:
         try:
@@ -359,6 +398,46 @@ class FileStore:
             if os.name != "nt" or _size(place) != _size(temporary):
                 raise
             os.unlink(temporary)
+
+    def note_name_in(self, folder: str) -> None:
+        """Take note that a directory has a new name, which is to be on the disk at the end."""
+        if self.durable:
+            with self._noting:
+                self._new_names.add(folder)
+
+    def take_new_names(self) -> list[str]:
+        """Return the directories that were noted, once."""
+        with self._noting:
+            noted, self._new_names = self._new_names, set()
+        return sorted(noted)
+
+    def sync_folders(self, folders: Iterable[str]) -> None:
+        """Flush the names in some directories to the disk, and those that lead there.
+
+        Raises:
+            OSError: The disk fails.
+        """
+        if os.name == "nt":  # it cannot be asked for there
+            return
+        top = self.root.parents[len(PLACE) - 1]
+        wanted: set[str] = set()
+        for folder in folders:
+            place = Path(folder)
+            while str(place) not in wanted and place.is_relative_to(top):
+                wanted.add(str(place))
+                place = place.parent
+        for name in sorted(wanted, reverse=True):
+            try:
+                descriptor = os.open(name, os.O_RDONLY)
+                try:
+                    os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                if error.errno not in _NO_FOLDER_SYNC:
+                    raise OSError(error.errno, error.strerror, name) from error
 
     def _mark(self, target: int | str, key: str, status: os.stat_result) -> None:
         """Mark a file as verified.

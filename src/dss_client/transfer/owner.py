@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-__all__ = ["is_alive", "may_run", "owner", "tag"]
+__all__ = ["is_alive", "is_here", "may_run", "owner", "tag"]
 
 
 @cache
@@ -23,6 +23,11 @@ def _machine() -> str:
 def owner() -> str:
     """Return the identity of this process, so that others can tell whether it is alive."""
     return f"{_machine()}#{os.getpid()}#{_started(os.getpid())}"
+
+
+def is_here(machine: str) -> bool:
+    """Tell whether an `owner`, or the machine of a `tag`, is of this boot of this machine."""
+    return machine == _machine_tag() or machine.partition("#")[0] == _machine()
 
 
 def is_alive(name: str) -> bool:
