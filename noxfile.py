@@ -37,7 +37,7 @@ nox.options.sessions = [
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PYPROJECT)
-COVERAGE = "99"
+COVERAGE = "95"  # per cent; much of downloads is tested in processes that are killed
 
 
 def group(name: str) -> list[str]:

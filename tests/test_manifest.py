@@ -169,7 +169,7 @@ def test_a_bad_byte_is_named_by_its_line(
     content[line - 1] = content[line - 1].replace(b"e", b"\xff", 1)
     path = tmp_path / ("m.tsv.gz" if source == "gzip" else "m.tsv")
     whole = end.encode().join(content)
-    path.write_bytes(gzip.compress(whole, 1) if source == "gzip" else whole)
+    path.write_bytes(gzip.compress(whole, 1, mtime=0) if source == "gzip" else whole)
     message = rf"line {line}: byte 0xff is not UTF-8 text \(.*\): save the manifest as UTF-8"
     with (
         path.open(encoding="utf-8", newline="") as file,
@@ -235,9 +235,12 @@ TEXT = f"{HEADER}\n{LINE}\n"
         (bz2.compress(TEXT.encode()), r"compressed with bzip2: decompress it first \(bunzip2\)"),
         (lzma.compress(TEXT.encode()), r"compressed with xz: decompress it first \(unxz\)"),
         (b"\x28\xb5\x2f\xfd\x24", r"compressed with zstd: decompress it first \(unzstd\)"),
-        (gzip.compress(TEXT.encode())[:-20], "cannot be read: Compressed file ended"),
-        (gzip.compress(TEXT.encode())[:-8] + b"x" * 8, "cannot be read: CRC check failed"),
-        (gzip.compress(b"")[:10] + b"x" * 50, "cannot be read: Error -3 while decompressing"),
+        (gzip.compress(TEXT.encode(), mtime=0)[:-20], "cannot be read: Compressed file ended"),
+        (gzip.compress(TEXT.encode(), mtime=0)[:-8] + b"x" * 8, "cannot be read: CRC check failed"),
+        (
+            gzip.compress(b"", mtime=0)[:10] + b"x" * 50,
+            "cannot be read: Error -3 while decompressing",
+        ),
     ],
 )
 def test_other_formats_are_recognised(tmp_path: Path, content: bytes, message: str) -> None:
@@ -249,7 +252,7 @@ def test_other_formats_are_recognised(tmp_path: Path, content: bytes, message: s
 
 def test_gzip_is_read(tmp_path: Path) -> None:
     path = tmp_path / "m.tsv.gz"
-    path.write_bytes(gzip.compress(b"\xef\xbb\xbf" + TEXT.encode()))
+    path.write_bytes(gzip.compress(b"\xef\xbb\xbf" + TEXT.encode(), mtime=0))
     assert [row.file_size for row in read_manifest(path)] == [12]
     with ManifestReader(path) as reader:
         assert (reader.path, reader.output_name) == (path, "m.tsv")

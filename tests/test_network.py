@@ -114,11 +114,9 @@ class TestWhatIsNeeded:
             return drive(url=f"{url}/v1", options=PATIENT).call("get_bundle", **ID)
 
         def storage(url: str) -> Any:
-            with DSSClient(url) as dss:
-                pool = dss._transport.connections
-                assert pool is not None
-                with pool.open(f"{url}/x?X-Amz-Signature=c0ffee"):
-                    pass
+            query = "X-Amz-Signature=c0ffee"
+            with DSSClient(url) as dss, dss._transport.open_storage(f"{url}/x?{query}"):
+                pass
 
         return api if request.param == "api" else storage
 
