@@ -7,6 +7,7 @@ nox -s schemathesis  the specification's own questions to the embedded DSS
 nox -s compat        the tests on every supported Python that is installed
 nox -s lowest        the tests on the lowest versions that pyproject.toml allows: some minutes, so
                      that it is no part of a plain `nox`
+nox -s coverage      the tests with coverage: a third slower, so that it is no part of a plain `nox`
 nox -s lab           the long forms of the tests of downloads that fail or are killed at any moment:
                      an hour, so that it is no part of a plain `nox`
 nox -s bench         figures of the embedded DSS and of imports; a report, not a gate
@@ -91,9 +92,8 @@ def types(session: nox.Session) -> None:
     session.run("basedpyright", "--verifytypes", "dss_client", "--ignoreexternal")
 
 
-@nox.session
-def tests(session: nox.Session) -> None:
-    """Run the tests with coverage; the typing tests are among them."""
+def install_for_tests(session: nox.Session) -> None:
+    """Install the project with all that its tests need."""
     session.install(
         "-e",
         ".[all,fsspec,s3,upload,upload-gcs]",
@@ -101,9 +101,21 @@ def tests(session: nox.Session) -> None:
         *group("types"),
         *group("generate"),
     )
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests; the typing tests are among them."""
+    install_for_tests(session)
+    session.run("pytest", *(session.posargs or ["-n", "auto"]))
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Run the tests with coverage."""
+    install_for_tests(session)
     session.env["COVERAGE_FILE"] = str(Path(".nox", ".coverage").absolute())
-    arguments = session.posargs or ["-n", "auto", "--cov", f"--cov-fail-under={COVERAGE}"]
-    session.run("pytest", *arguments)
+    session.run("pytest", "-n", "auto", "--cov", f"--cov-fail-under={COVERAGE}", *session.posargs)
 
 
 @nox.session
