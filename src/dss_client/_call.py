@@ -117,15 +117,15 @@ def authorization_header(token: str) -> str:
     return f"{_BEARER}{token}"
 
 
-def raise_for_status(attempt: Attempt, response: HTTPResponse) -> None:
-    """Refuse an answer of storage that is not the content as it is stored.
+def raise_for_status(attempt: Attempt, response: HTTPResponse, *, hint: str = "") -> None:
+    """Refuse an answer of storage that is not a content.
 
     Raises:
         DSSResponseError: It is an error, or a redirect.
     """
     if not response.is_success:
         raise DSSResponseError.for_response(
-            request=attempt.info, response=attempt.response_info(response)
+            request=attempt.info, response=attempt.response_info(response), hint=hint
         )
 
 

@@ -41,7 +41,7 @@ from .._http import (
 )
 from .._options import Options
 from .._request import Request
-from .._response import Response
+from .._response import Response, check_content_encoding
 from .._tokens import Tokens
 from ..errors import DSSError
 
@@ -195,7 +195,7 @@ class Transport:
 
     @contextmanager
     def open_storage(
-        self, url: str, *, first: int = 0, last: int | None = None
+        self, url: str, *, first: int = 0, last: int | None = None, as_stored: bool = False
     ) -> Generator[StorageResponse]:
         """Ask storage once for the bytes from `first` to `last` (included).
 
@@ -220,7 +220,12 @@ class Transport:
                     response.read()
                 except NETWORK_ERRORS as error:
                     raise self._fault(error, attempt, proxy) from error
-            raise_for_status(attempt, response)
+            refusal = "" if proxy is None else proxy.refusal(response.status_code)
+            raise_for_status(attempt, response, hint=refusal)
+            if not as_stored:
+                check_content_encoding(
+                    response.status_code, response.headers, attempt.info, attempt.secrets
+                )
             yield StorageResponse(response, attempt, response.headers, attempt.secrets)
         finally:
             response.close()
