@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -42,6 +43,15 @@ def fill(server: LocalDSS, directory: Path, bundles: int, files: int = 1) -> lis
     for number in range(files):
         (directory / f"{number:04}.json").write_text(json.dumps({"number": number}))
     return [server.load_bundle(directory).fqid for _ in range(bundles)]
+
+
+@pytest.fixture(autouse=True)
+def hang_up_ends() -> Iterator[None]:
+    """Have SIGHUP end processes that tests start, even if these tests run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL) if hasattr(signal, "SIGHUP") else None
+    yield
+    if before is not None:
+        signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture

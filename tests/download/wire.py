@@ -243,6 +243,7 @@ class Wire:
             task = asyncio.ensure_future(self._converse(reader, writer))
             tasks.add(task)
             task.add_done_callback(tasks.discard)
+            task.add_done_callback(lambda _: writer.transport.abort())
 
         server = await asyncio.start_server(accepted, "127.0.0.1", 0, backlog=512, limit=URL_LIMIT)
         async with server:
@@ -253,6 +254,7 @@ class Wire:
             for task in list(tasks):
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.sleep(0)  # until the connections are closed
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         number, self._connections = self._connections, self._connections + 1
@@ -264,7 +266,6 @@ class Wire:
                     pass
         finally:
             self._open -= 1
-            writer.transport.abort()
 
     async def _answer(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int

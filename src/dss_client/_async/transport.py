@@ -82,32 +82,22 @@ class AsyncStorageResponse:
             DSSConnectionError, DSSTimeout: The connection broke or stalled.
         """
         if self._pieces is None:
-            self._pieces = self._as_stored()
+            self._pieces = self.iter_bytes(_PIECE)
         piece = self._rest or await anext(self._pieces, b"")
         count = min(len(piece), len(buffer))
         buffer[:count] = piece[:count]
         self._rest = piece[count:]
         return count
 
-    async def _as_stored(self) -> AsyncIterator[bytes]:
-        """Yield the bytes as they come: checksums are of these, whatever their coding is."""
-        try:
-            need_process(self._process)
-            async for chunk in self._response.aiter_raw(_PIECE):
-                yield chunk
-                need_process(self._process)
-        except NETWORK_ERRORS as error:
-            raise to_dss_error(error, self._attempt.info, secrets=self.secrets) from error
-
     async def iter_bytes(self, chunk_size: int = _BLOCK) -> AsyncIterator[bytes]:
-        """Yield the content in pieces of at most `chunk_size` bytes.
+        """Yield the content in pieces of at most `chunk_size` bytes, as it is stored.
 
         Raises:
             DSSConnectionError, DSSTimeout: The connection broke or stalled.
         """
         try:
             need_process(self._process)
-            async for chunk in self._response.aiter_bytes(chunk_size):
+            async for chunk in self._response.aiter_raw(chunk_size):
                 yield chunk
                 need_process(self._process)
         except NETWORK_ERRORS as error:
@@ -198,7 +188,8 @@ class AsyncTransport:
     ) -> AsyncGenerator[AsyncStorageResponse]:
         """Ask storage once for the bytes from `first` to `last` (included).
 
-        No retry, no redirect; over the HTTP library, for a client that was handed in.
+        No retry, no redirect; over the HTTP library. What is encoded is refused, unless it is to
+        come `as_stored`, for a checksum that tells.
 
         Raises:
             DSSResponseError: Storage refused; `Forbidden` where a presigned URL has expired.

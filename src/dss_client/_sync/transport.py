@@ -83,32 +83,22 @@ class StorageResponse:
             DSSConnectionError, DSSTimeout: The connection broke or stalled.
         """
         if self._pieces is None:
-            self._pieces = self._as_stored()
+            self._pieces = self.iter_bytes(_PIECE)
         piece = self._rest or next(self._pieces, b"")
         count = min(len(piece), len(buffer))
         buffer[:count] = piece[:count]
         self._rest = piece[count:]
         return count
 
-    def _as_stored(self) -> Iterator[bytes]:
-        """Yield the bytes as they come: checksums are of these, whatever their coding is."""
-        try:
-            need_process(self._process)
-            for chunk in self._response.iter_raw(_PIECE):
-                yield chunk
-                need_process(self._process)
-        except NETWORK_ERRORS as error:
-            raise to_dss_error(error, self._attempt.info, secrets=self.secrets) from error
-
     def iter_bytes(self, chunk_size: int = _BLOCK) -> Iterator[bytes]:
-        """Yield the content in pieces of at most `chunk_size` bytes.
+        """Yield the content in pieces of at most `chunk_size` bytes, as it is stored.
 
         Raises:
             DSSConnectionError, DSSTimeout: The connection broke or stalled.
         """
         try:
             need_process(self._process)
-            for chunk in self._response.iter_bytes(chunk_size):
+            for chunk in self._response.iter_raw(chunk_size):
                 yield chunk
                 need_process(self._process)
         except NETWORK_ERRORS as error:
@@ -199,7 +189,8 @@ class Transport:
     ) -> Generator[StorageResponse]:
         """Ask storage once for the bytes from `first` to `last` (included).
 
-        No retry, no redirect; over the HTTP library, for a client that was handed in.
+        No retry, no redirect; over the HTTP library. What is encoded is refused, unless it is to
+        come `as_stored`, for a checksum that tells.
 
         Raises:
             DSSResponseError: Storage refused; `Forbidden` where a presigned URL has expired.

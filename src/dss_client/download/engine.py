@@ -61,7 +61,8 @@ _CONNECTIONS = 128
 _MAX_QUESTIONS = 32
 _BATCH = 500  # results that are recorded together
 _MAX_DELAY = 60.0
-_GRACE = 5.0  # seconds that threads get to end
+_GRACE = 5.0  # seconds that threads get to end what they do on the disk
+_SHORT_GRACE = 0.3  # and those that may wait for the network
 
 PART_SIZE = 1 << 25
 """Bytes of a part of a large content."""
@@ -240,7 +241,7 @@ class Engine:
         self._api.end()
         if self._loops is not None:
             self._loops.end()
-        self._slow.end(grace=_GRACE)
+        self._slow.end(grace=_SHORT_GRACE)
         self._disk.end(grace=_GRACE)
         for fetch in self._fetches.values():
             fetch.leave()
@@ -262,7 +263,7 @@ class Engine:
         except Empty:
             event = None
             if self._pulled:  # all who were asked only wait
-                self._most_questions *= _MORE
+                self._most_questions = min(self._most_questions * _MORE, self.limits.questions)
         if event is not None:
             event()
         while self._delayed and self._delayed[0][0] <= time.monotonic():
@@ -298,7 +299,7 @@ class Engine:
 
     def _feed(self) -> None:
         """Take requests, as long as few enough files are in flight."""
-        most = min(self._most_questions, self.limits.questions)
+        most = self._most_questions
         if self._pulled and not (self._planned_requests or self._pulled[0].size):
             most = min(most, _QUESTIONS)  # the first shows how many files others may be
         while self._pulled and self._questions < most and self._has_room:
@@ -424,6 +425,8 @@ class Engine:
             heapq.heappush(self._delayed, (fetch.ready_at, next(self._numbers), fetch))
         elif fetch.can_be_resumed:
             self._on_disk(fetch, fetch.resume)
+        elif fetch.can_catch_up:
+            self._on_disk(fetch, fetch.catch_up)
         elif fetch.partial is not None and fetch.partial.is_whole:
             self._on_disk(fetch, fetch.complete)
         elif (url := fetch.url) is None:
@@ -521,7 +524,8 @@ class Engine:
         """Start requests for large contents, as many as there may be."""
         while queue.active < self.limits.large and queue.waiting:
             fetch = queue.waiting.popleft()
-            self._begin(queue, fetch)
+            if not self._begin(queue, fetch):
+                self._go_on(fetch)
         for fetch in list(queue.begun):
             while queue.active < self.limits.large and fetch.can_be_shared:
                 if not self._begin(queue, fetch):
@@ -529,7 +533,11 @@ class Engine:
 
     def _begin(self, queue: _Queue, fetch: Fetch) -> bool:
         url = fetch.url
-        attempt = None if url is None else fetch.attempt(url)
+        try:
+            attempt = None if url is None else fetch.attempt(url)
+        except DSSError as error:
+            fetch.fail(error)
+            return False
         if attempt is None:
             return False
         queue.begun[fetch] = None

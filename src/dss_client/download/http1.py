@@ -165,7 +165,13 @@ def _headers_of(raw: bytes) -> dict[str, str]:
 
 
 class Attempt(Protocol):
-    """One request, and what becomes of its answer."""
+    """One request, and what becomes of its answer.
+
+    Attributes:
+        error: What went wrong, once it has ended.
+    """
+
+    error: Exception | None
 
     @property
     def url(self) -> str:

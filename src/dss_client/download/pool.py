@@ -1,6 +1,7 @@
 """Threads for what has to wait: they hold up neither Ctrl-C nor the end of the interpreter."""
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from queue import SimpleQueue
@@ -74,13 +75,14 @@ class WorkerPool:
         """Let the threads end after what they are at; tasks that wait are dropped.
 
         Args:
-            grace: Seconds to wait for them.
+            grace: Seconds to wait for them, in all.
         """
         self._ended = True
         for _ in self._threads:
             self._tasks.put(None)
-        for thread in self._threads if grace else ():
-            thread.join(grace)
+        deadline = time.monotonic() + grace
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def _run(self) -> None:
         while (task := self._tasks.get()) is not None and not self._ended:
@@ -107,9 +109,11 @@ def wait_for(work: Callable[[], T], stop: threading.Event | None) -> T:
         except BaseException as error:  # noqa: BLE001 - raised by who waits
             done.set_exception(error)
 
-    WorkerPool("dss-ask", 1).submit(run)
+    pool = WorkerPool("dss-ask", 1)
+    pool.submit(run)
     while not done.done():
         if stop is not None and stop.is_set():
             raise Stopped
         wait([done], timeout=_STEP)  # in short steps, since a signal just before does not end it
+    pool.end()
     return done.result()
