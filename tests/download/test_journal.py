@@ -21,6 +21,8 @@ from hypothesis import strategies as st
 from dss_client.download import journal
 from dss_client.download.journal import Journal, Range
 from dss_client.download.store import FileStore
+from dss_client.transfer import checked_lines
+from dss_client.transfer import owner as owners
 
 SHA = "0123456789abcdef" * 4
 OTHER = "f" * 64
@@ -35,11 +37,11 @@ def dead() -> str:
 
 
 def owned_by(pid: str, started: str = "1") -> str:
-    return f"{journal.owner().split('#')[0]}#{pid}#{started}"
+    return f"{owners.owner().split('#')[0]}#{pid}#{started}"
 
 
 def tagged(pid: str) -> str:
-    return f"{journal.tag().split('-')[0]}-{pid}-1"
+    return f"{owners.tag().split('-')[0]}-{pid}-1"
 
 
 @frozen
@@ -130,7 +132,7 @@ class TestReading:
         assert found is not None
         assert found.ranges == run.records
         assert (found.size, found.etag) == (len(run.content), 'W/"a?b~é"')
-        assert found.owner == journal.owner()
+        assert found.owner == owners.owner()
 
     def test_it_knows_its_partial_file(self) -> None:
         with written(journal.header(5, "")) as path:
@@ -149,7 +151,7 @@ class TestReading:
         if found is not None:
             assert is_prefix(found.ranges, run.records)
             assert (found.size, found.etag) == (len(run.content), 'W/"a?b~é"')
-            assert found.owner == journal.owner()
+            assert found.owner == owners.owner()
 
     @given(runs(), st.data())
     def test_a_torn_one_is_read_up_to_its_last_whole_line(
@@ -195,7 +197,7 @@ class TestReading:
     @example({"from": float("inf"), "to": 1, "crc32": 1})
     @example({"from": "1", "to": None})
     def test_so_can_lines_whose_own_checksum_is_right(self, record: object) -> None:
-        line = journal.line(record)  # type: ignore[arg-type] # that is the point
+        line = checked_lines.line(record)  # type: ignore[arg-type] # that is the point
         read(line)
         found = read(journal.header(9, "") + line)
         if found is not None:
@@ -222,7 +224,7 @@ class TestReading:
         ],
     )
     def test_another_format_is_not_read(self, header: dict[str, object]) -> None:
-        assert read(journal.line(header)) is None
+        assert read(checked_lines.line(header)) is None
 
     @pytest.mark.parametrize(("start", "end"), [(-1, 2), (3, 3), (3, 2)])
     def test_ranges_are_ranges(self, start: int, end: int) -> None:
@@ -357,25 +359,25 @@ class TestProof:
 
 class TestOwners:
     def test_this_process_is_alive(self) -> None:
-        assert journal.is_alive(journal.owner())
+        assert owners.is_alive(owners.owner())
 
     def test_a_process_that_has_ended_is_dead(self, dead: str) -> None:
-        assert not journal.is_alive(owned_by(dead))
-        assert not journal.is_alive(owned_by(dead, ""))
+        assert not owners.is_alive(owned_by(dead))
+        assert not owners.is_alive(owned_by(dead, ""))
 
     @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
     def test_so_is_one_that_nobody_has_waited_for(self) -> None:
         with subprocess.Popen([sys.executable, "-c", ""]) as process:
             os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-            assert not journal.is_alive(owned_by(str(process.pid), ""))
+            assert not owners.is_alive(owned_by(str(process.pid), ""))
 
     def test_nobody_knows_of_another_machine(self, dead: str) -> None:
-        assert journal.is_alive(ELSEWHERE)
-        assert journal.is_alive(f"elsewhere#{dead}#1")
-        assert journal.is_alive(f"{journal.owner().split('#')[0]}-2#{dead}#1")
+        assert owners.is_alive(ELSEWHERE)
+        assert owners.is_alive(f"elsewhere#{dead}#1")
+        assert owners.is_alive(f"{owners.owner().split('#')[0]}-2#{dead}#1")
 
     def test_another_process_with_the_same_number_is_another(self) -> None:
-        assert not journal.is_alive(owned_by(str(os.getpid()), "1"))
+        assert not owners.is_alive(owned_by(str(os.getpid()), "1"))
 
     def test_where_the_start_is_not_told_the_number_decides(
         self, monkeypatch: pytest.MonkeyPatch
@@ -385,9 +387,9 @@ class TestOwners:
 
         with monkeypatch.context() as patch:
             patch.setattr(Path, "read_text", unknown)
-            name = journal.owner()
+            name = owners.owner()
         assert name.endswith(f"#{os.getpid()}#")
-        assert journal.is_alive(name)
+        assert owners.is_alive(name)
 
     @pytest.mark.parametrize(
         "error", [PermissionError(errno.EPERM, "not yours"), OSError(errno.EINVAL, "what?")]
@@ -399,15 +401,15 @@ class TestOwners:
             raise error
 
         monkeypatch.setattr(os, "kill", kill)
-        assert journal.is_alive(owned_by(dead, ""))
+        assert owners.is_alive(owned_by(dead, ""))
 
     @pytest.mark.parametrize("pid", ["", "x", "-1", "²", "9" * 30])
     def test_what_is_no_process_may_be_alive(self, pid: str) -> None:
-        assert journal.is_alive(owned_by(pid))
+        assert owners.is_alive(owned_by(pid))
 
     @pytest.mark.parametrize("name", ["", "#", "##", "x", "x#y", "x#1"])
     def test_what_is_no_owner_may_be_alive(self, name: str) -> None:
-        assert journal.is_alive(name)
+        assert owners.is_alive(name)
 
     def test_on_windows_nobody_is_known_to_be_dead(
         self, monkeypatch: pytest.MonkeyPatch, dead: str
@@ -415,7 +417,7 @@ class TestOwners:
         name = owned_by(dead)
         with monkeypatch.context() as patch:
             patch.setattr(os, "name", "nt")
-            alive = journal.is_alive(name)
+            alive = owners.is_alive(name)
         assert alive
 
 
@@ -484,8 +486,8 @@ class TestWhatRunsLeave:
 
     def test_what_others_may_be_at_work_on_stays(self, store: FileStore, dead: str) -> None:
         names = {
-            f"{SHA}.{journal.tag()}-0a.part",
-            f"{SHA}.{journal.tag()}-0a.journal",
+            f"{SHA}.{owners.tag()}-0a.part",
+            f"{SHA}.{owners.tag()}-0a.journal",
             f"{SHA}.00000000-{dead}-1-0a.part",
             f"00000000-{dead}-1-0a-1.tmp",
             f"{tagged('9' * 30)}-0a-1.tmp",
@@ -497,7 +499,7 @@ class TestWhatRunsLeave:
         assert self.left(store) == names
 
     def test_the_names_of_this_process_are_known_as_its_own(self, store: FileStore) -> None:
-        part = store.partials / f"{SHA}.{journal.tag()}-0a0b.part"
+        part = store.partials / f"{SHA}.{owners.tag()}-0a0b.part"
         match = journal._TAGGED.fullmatch(part.name)
         assert match is not None
         assert match[3] == str(os.getpid())

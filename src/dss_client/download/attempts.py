@@ -5,6 +5,7 @@ Loops and the slow path feed it; `Fetch` decides what is next.
 
 import hashlib
 import threading
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 from attrs import field, frozen
@@ -125,7 +126,7 @@ class _WriteFailed(Exception):
         self.cause = cause
 
 
-class Attempt:
+class Attempt(ABC):
     """One request, and what came of it.
 
     Attributes:
@@ -172,13 +173,13 @@ class Attempt:
         """Whether `end` may wait for the disk."""
         return self._context.store.syncs_slowly or self._context.linker.copies
 
+    @abstractmethod
     def begin(self, head: Head) -> None:
         """Look at the head of a good answer; raise to refuse it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def take(self, data: memoryview) -> bool:
         """Take bytes, and tell whether more are wanted."""
-        raise NotImplementedError
 
     def end(self, error: Exception | None, seconds: float) -> None:
         """Take note that the request has ended, and publish the content if it is whole."""
@@ -196,9 +197,9 @@ class Attempt:
             self.error = self.error or fault
         self.has_ended = True
 
+    @abstractmethod
     def _settle(self) -> None:
         """Put what has come where it belongs."""
-        raise NotImplementedError
 
 
 class WholeAttempt(Attempt):

@@ -24,7 +24,7 @@ from typing import Any, Protocol
 from attrs import field, frozen
 
 from dss_client.transfer.checked_lines import line, records
-from dss_client.transfer.owner import is_alive, is_here, may_run, owner, tag
+from dss_client.transfer.owner import is_alive, is_here, may_run, owner
 
 __all__ = [
     "WEEK",
@@ -34,17 +34,12 @@ __all__ = [
     "delete",
     "entry",
     "header",
-    "is_alive",
     "is_at_work",
     "leftovers",
-    "line",
-    "owner",
     "proven",
     "read_at",
-    "records",
     "remove_abandoned",
     "room_of",
-    "tag",
     "tidy",
     "write_at",
 ]

@@ -27,8 +27,8 @@ from pathlib import Path
 from typing import IO, Literal
 
 from dss_client._files import temporary_name
+from dss_client.transfer.owner import tag
 
-from . import journal
 from .errors import InvalidChecksum
 
 __all__ = [
@@ -166,7 +166,7 @@ class FileStore:
         # Beside the real store, so that a rename never has to cross file systems.
         self.partials: Path = self.root.resolve().parent / "partials"
         self._base = f"{self.root}{os.sep}"
-        token = f"{journal.tag()}-{secrets.token_hex(6)}"
+        token = f"{tag()}-{secrets.token_hex(6)}"
         self._temporary = f"{self.partials}{os.sep}{token}-"
         self._numbers = count()
         self._new_names: set[str] = set()  # directories whose names may not be on the disk yet
