@@ -89,7 +89,7 @@ class Content:
         self.replaces = False
         self.has_started_over = False
         self.ignores_ranges = False
-        self.needs_httpx = False
+        self.needs_httpx: bool = False
         self.has_failed = False
         self.tries: int = 0
         self.seconds: float = 0.0
@@ -144,18 +144,18 @@ class Attempt(ABC):
     def __init__(self, content: Content, url: str, first: int, end: int) -> None:
         self.content = content
         self.url = url
-        self.address = ParsedURL.of(url)
+        self.address: ParsedURL = ParsedURL.of(url)
         self.first = first
-        self.has_ended = False
+        self.has_ended: bool = False
         self.error: Exception | None = None
-        self.needs_httpx = False
+        self.needs_httpx: bool = False
         self.report: FileReport | None = None
         self.seconds: float = 0.0
         self._end = end
         self._context = content.context
         self._task = content.task
 
-    is_whole = False
+    is_whole: bool = False
     """Whether the content is taken as a whole."""
 
     @property
@@ -192,20 +192,20 @@ class Attempt(ABC):
         elif not self.needs_httpx:
             self.error = error
         try:
-            self._settle()
+            self.report = self._settle()
         except Exception as fault:  # noqa: BLE001 - whatever it is, it is this file's alone
             self.error = self.error or fault
         self.has_ended = True
 
     @abstractmethod
-    def _settle(self) -> None:
-        """Put what has come where it belongs."""
+    def _settle(self) -> FileReport | None:
+        """Put what has come where it belongs; return the result of the file, if it is in place."""
 
 
 class WholeAttempt(Attempt):
     """Asks for a small content, which is taken as a whole."""
 
-    is_whole = True
+    is_whole: bool = True
 
     def __init__(self, content: Content, url: str) -> None:
         super().__init__(content, url, 0, content.task.size)
@@ -227,11 +227,12 @@ class WholeAttempt(Attempt):
         self._bytes = data
         return False
 
-    def _settle(self) -> None:
+    def _settle(self) -> FileReport | None:
         data, self._bytes = self._bytes, None
         if data is not None and self.error is None:
             self._context.store.put(self._task.sha256, data, replace=self.content.replaces)
-            self.report = self.content.link("downloaded", seconds=self.seconds)
+            return self.content.link("downloaded", seconds=self.seconds)
+        return None
 
 
 class PartAttempt(Attempt):
@@ -313,16 +314,17 @@ class PartAttempt(Attempt):
             self._writer = following
         return not self.content.has_failed
 
-    def _settle(self) -> None:
+    def _settle(self) -> FileReport | None:
         self._writer.leave()
         if self.error is not None or self.needs_httpx:
-            return
+            return None
         if self._writer.position < self._writer.end and not self.content.has_failed:
             raise _short(self._task.name, self._writer.position, self._task.size)
         # One part has one writer; what is larger, or shared, the engine has published.
         most = min(_AT_ONCE, self._context.part_size)
         if self._task.size <= most and self._partial.is_whole:
-            self.report = self.content.publish(self._partial, seconds=self.seconds)
+            return self.content.publish(self._partial, seconds=self.seconds)
+        return None
 
 
 def _short(name: str, there: int, size: int) -> ShortBody:

@@ -56,6 +56,9 @@ class Fetch(Content):
         report: The result, when it is in place.
     """
 
+    tries: int
+    seconds: float
+
     def __init__(
         self, task: FileTask, urls: BundleUrls, context: TransferContext, progress: FileProgress
     ) -> None:

@@ -232,7 +232,7 @@ class Connection(asyncio.BufferedProtocol):
     ) -> None:
         self.origin = origin
         self.attempt: Attempt | None = None
-        self.is_open = False
+        self.is_open: bool = False
         self.asked_at: float = 0.0
         self.heard_at: float = 0.0
         self._ended = ended

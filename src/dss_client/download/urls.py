@@ -100,7 +100,7 @@ class BundleUrls:
         self, bundle: FQID | None, *, together: bool = False, known: Mapping[Key, str] | None = None
     ) -> None:
         self.bundle = bundle
-        self.together = together and bundle is not None
+        self.together: bool = together and bundle is not None
         self.is_asking = False
         self._known: dict[Key, str] = dict(known or {})
 
