@@ -283,7 +283,7 @@ def test_few_descriptors(
     files = contents(count, size)
     bundle = wire.add_bundle(files)
     # Slow answers, so that many are wanted at once.
-    wire.script = lambda asked: iter((0.01, *wire.serve(asked)))
+    wire.script = lambda asked: iter((0.05, *wire.serve(asked)))
     how = apart(
         download,
         wire.url,

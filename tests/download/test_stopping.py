@@ -1,7 +1,10 @@
 """Downloads that are stopped: at once wherever they wait, and with what they have kept."""
 
+import asyncio
+import gc
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -13,6 +16,9 @@ import pytest
 from attrs import define
 
 from dss_client import DSSClient, ProgressEvent
+from dss_client.download.options import DownloadOptions
+from dss_client.download.run import download_bundle
+from dss_client.transfer.cancel import Stopped
 
 from .apart import Apart, Ended, Running, Wanted, call_of, download, dss, partials, tree
 from .forked import Break, break_calls
@@ -384,7 +390,7 @@ def stopped_and_counted(url: str, what: str, folder: Path) -> Ended:
     break_calls(folder)
 
     def interrupt(event: ProgressEvent) -> None:
-        if event.kind == "finished":
+        if event.kind == "finished" and event.name != "bundle.json":
             signal.raise_signal(signal.SIGINT)
 
     with DSSClient(url) as client:
@@ -398,3 +404,35 @@ def test_a_client_can_be_used_after_an_interrupt(apart: Apart, wire: Wire, tmp_p
     bundle = wire.add_bundle(contents(40, SMALL))
     assert apart(stopped_and_counted, wire.url, bundle.fqid, tmp_path).failed == {}
     assert len(tree(tmp_path)) == 40
+
+
+def test_nothing_is_opened_after_the_stop(
+    wire: Wire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of a loop takes long where the machine is busy."""
+    end = asyncio.BaseEventLoop.shutdown_asyncgens
+
+    async def end_late(loop: asyncio.BaseEventLoop) -> None:
+        await asyncio.sleep(0.1)
+        await end(loop)
+
+    monkeypatch.setattr("asyncio.BaseEventLoop.shutdown_asyncgens", end_late)
+    bundle = wire.add_bundle({f"f{number}": b"%d" % number for number in range(300)})
+    stop = threading.Event()
+
+    def first_alone(asked: Asked) -> Iterator[Step]:
+        if len(wire.asked) > 1:
+            yield "stall"
+        yield from wire.serve(asked)
+
+    def end_after_the_first(event: ProgressEvent) -> None:
+        if event.kind == "finished" and event.name != "bundle.json":
+            stop.set()
+
+    wire.script = first_alone
+    options = DownloadOptions(
+        replica="aws", download_dir=tmp_path, stop=stop, progress=end_after_the_first
+    )
+    with DSSClient(wire.url) as client, pytest.raises(Stopped):
+        download_bundle(client, options, bundle_uuid=bundle.uuid)
+    gc.collect()  # what is left open is told of, and fails the test

@@ -251,6 +251,8 @@ class Wire:
             self._up.set()
             await self._end.wait()
             server.close()
+            for _ in range(5):
+                await asyncio.sleep(0)  # until what was accepted last has its task
             for task in list(tasks):
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

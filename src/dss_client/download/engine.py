@@ -17,8 +17,6 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
-from attrs import define, field, frozen
-
 from dss_client._retry import RetryPolicy
 from dss_client.errors import DSSError
 from dss_client.transfer.cancel import Stopped
@@ -27,10 +25,10 @@ from dss_client.transfer.progress import FileProgress, Progress
 
 from . import journal
 from .attempts import Attempt, TransferContext
+from .dispatch import Dispatcher
 from .errors import SizeMismatch, check_directory, directory_error, drop_frames, file_error
 from .fetch import Fetch
 from .link import Linker
-from .loops import LoopPool
 from .options import DownloadOptions
 from .plan import BundleRule
 from .pool import WorkerPool
@@ -39,13 +37,12 @@ from .report import FileReport
 from .requests import DownloadRequest
 from .results import ExportedResults, ResultStore
 from .room import Room
-from .slowpath import fetch_over_httpx
 from .source import HasSource, Source, as_source
-from .store import FileStore, Verify
+from .store import FileStore
 from .task import FileTask
 from .urls import BundleUrls, ask_for_bundle, key_of
 
-__all__ = ["Engine", "Limits", "new_engine"]
+__all__ = ["Engine"]
 
 T = TypeVar("T")
 
@@ -57,50 +54,15 @@ _MORE = 8  # times as many, where nothing happened for a while
 _QUIET = 0.02  # seconds
 _DISK_THREADS = 4
 _THREADS = max(8, min(16, 2 * (os.cpu_count() or 1)))
-_CONNECTIONS = 128
 _MAX_QUESTIONS = 32
 _BATCH = 500  # results that are recorded together
 _MAX_DELAY = 60.0
 _GRACE = 5.0  # seconds that threads get to end what they do on the disk
-_SHORT_GRACE = 0.3  # and those that may wait for the network
 
 PART_SIZE = 1 << 25
 """Bytes of a part of a large content."""
 
 Event = Callable[[], object]
-Origin = tuple[str, str, int]
-
-
-@frozen(kw_only=True)
-class Limits:
-    """The limits of concurrency and of retries.
-
-    Attributes:
-        loops: Threads that carry contents.
-        large: Requests for large contents of one origin at once.
-        connections: Connections to one origin.
-        questions: Questions to the service at once.
-        num_retries: Failed attempts allowed per file.
-        min_delay_seconds: First wait after a failure.
-        part_size: Bytes of a part of a large content.
-    """
-
-    loops: int
-    large: int
-    connections: int
-    questions: int
-    num_retries: int
-    min_delay_seconds: float
-    part_size: int = field(factory=lambda: PART_SIZE)
-
-
-@define(eq=False)
-class _Queue:
-    """The large contents of one origin."""
-
-    waiting: deque[Fetch] = field(factory=deque[Fetch])
-    begun: dict[Fetch, None] = field(factory=dict[Fetch, None])
-    active: int = 0  # requests under way
 
 
 class Engine:
@@ -108,75 +70,69 @@ class Engine:
 
     Args:
         source: The client to ask.
-        rule: The replica, the directory, and how bundles are planned.
-        limits: The limits of concurrency.
-        progress: Is told of each step.
-        verify: How a stored file is checked before it is trusted.
-        durable: Flush contents to the disk before they get their names.
-        dry_run: Report what would be done, and do nothing.
-        stop: Set by others to end soon, with `Stopped`.
+        options: How to download.
 
     Attributes:
+        source: The client.
+        rule: How bundles are planned.
+        progress: Is told of each step.
         results: The files and their results.
         store: The contents below the directory.
+        context: How contents are fetched.
         stop: Set to end soon.
     """
 
-    def __init__(
-        self,
-        source: Source,
-        *,
-        rule: BundleRule,
-        limits: Limits,
-        progress: Progress,
-        verify: Verify = "sha256",
-        durable: bool = True,
-        dry_run: bool = False,
-        stop: threading.Event | None = None,
-    ) -> None:
-        download_dir = rule.download_dir
-        self.source = source
-        self.rule = rule
-        self.progress = progress
-        self.dry_run = dry_run
-        self.limits = limits
-        self.stop: threading.Event = stop or threading.Event()
+    def __init__(self, source: Source | HasSource, options: DownloadOptions) -> None:
+        download_dir = Path(options.download_dir)
+        large = options.threads or _THREADS
+        self.source: Source = as_source(source)
+        self.rule: BundleRule = BundleRule(
+            replica=options.replica,
+            download_dir=download_dir,
+            clash=options.clash,
+            portable=options.portable,
+            ask_urls=not options.dry_run,
+        )
+        self.progress: Progress = Progress(options.progress)
+        self.stop: threading.Event = options.stop or threading.Event()
         check_directory(download_dir)
-        self.store: FileStore = FileStore(download_dir, verify=verify, durable=durable)
+        self.store: FileStore = FileStore(
+            download_dir, verify=options.verify, durable=options.durable
+        )
         self.results: ResultStore = ResultStore(self.store.place, spare=self.store.partials)
-        if not dry_run:
+        self._dry_run = options.dry_run
+        if not self._dry_run:
             journal.tidy(self.store.partials, self.store.place)
         self.context: TransferContext = TransferContext(
-            source=source,
+            source=self.source,
             store=self.store,
-            linker=Linker(self.store, download_dir, durable=durable),
+            linker=Linker(self.store, download_dir, durable=options.durable),
             leftovers=journal.leftovers(self.store.partials),
-            num_retries=limits.num_retries,
+            num_retries=options.num_retries,
             policy=RetryPolicy(
-                initial_delay=limits.min_delay_seconds,
+                initial_delay=options.min_delay_seconds,
                 max_delay=_MAX_DELAY,
                 max_retry_after=_MAX_DELAY,
             ),
-            part_size=limits.part_size,
+            part_size=PART_SIZE,
             stop=self.stop,
         )
-        self._preparer = Preparer(self.context, rule, dry_run=dry_run)
+        self._preparer = Preparer(self.context, self.rule, dry_run=self._dry_run)
         self._room = Room(download_dir, self.context.leftovers)
         self._events: SimpleQueue[Event] = SimpleQueue()
         self._puller = WorkerPool("dss-requests", 1)  # a search may wait for its next page
-        self._api = WorkerPool("dss-api", limits.questions)
-        self._disk = WorkerPool("dss-disk", min(_DISK_THREADS, limits.large))
-        self._slow = WorkerPool("dss-slow", limits.large)
-        self._loops: LoopPool | None = None
-        if source.direct is not None:
-            self._loops = LoopPool(
-                limits.loops,
-                limits.connections,
-                source.direct,
-                wait=self._disk.submit,
-                report=self._carried,
-                crashed=self._crashed,
-            )
+        self._max_questions = min(options.threads or _MAX_QUESTIONS, _MAX_QUESTIONS)
+        self._api = WorkerPool("dss-api", self._max_questions)
+        self._disk = WorkerPool("dss-disk", min(_DISK_THREADS, large))
+        self._dispatcher = Dispatcher(
+            self.source,
+            large=large,
+            threads=options.threads,
+            disk=self._disk,
+            go_on=self._go_on,
+            report=lambda attempts: self._events.put(partial(self._attempted, attempts)),
+            crashed=self._crashed,
+        )
         self._requests: Iterator[DownloadRequest] = iter(())
         self._pulled: deque[DownloadRequest] = deque()
         self._is_pulling = self._is_exhausted = False
@@ -190,11 +146,7 @@ class Engine:
         self._lacking: dict[BundleUrls, list[Fetch]] = {}
         self._delayed: list[tuple[float, int, Fetch]] = []
         self._numbers = count()
-        self._queues: dict[Origin, _Queue] = {}
-        self._queue_of: dict[Attempt, _Queue] = {}
-        self._unrecorded: list[tuple[FileTask, FileReport]] = []  # to be recorded
-        self._small: list[Attempt] = []  # to be sent
-        self._large: list[Attempt] = []
+        self._unrecorded: list[tuple[FileTask, FileReport]] = []
 
     def run(self, requests: Iterable[DownloadRequest]) -> None:
         """Do all requests; a file that fails does not stop the others.
@@ -219,11 +171,11 @@ class Engine:
         self._feed()
         while not self._is_done:
             self._take_events()
-            self._send()
+            self._dispatcher.send()
             self._feed()
         self._flush()
         self.store.sync_folders(self.store.take_new_names())
-        if not self.dry_run:
+        if not self._dry_run:
             journal.remove_abandoned(self.store.partials)
 
     @property
@@ -239,9 +191,7 @@ class Engine:
     def _end(self) -> None:
         self._puller.end()
         self._api.end()
-        if self._loops is not None:
-            self._loops.end()
-        self._slow.end(grace=_SHORT_GRACE)
+        self._dispatcher.end()
         self._disk.end(grace=_GRACE)
         for fetch in self._fetches.values():
             fetch.leave()
@@ -263,7 +213,7 @@ class Engine:
         except Empty:
             event = None
             if self._pulled:  # all who were asked only wait
-                self._most_questions = min(self._most_questions * _MORE, self.limits.questions)
+                self._most_questions = min(self._most_questions * _MORE, self._max_questions)
         if event is not None:
             event()
         while self._delayed and self._delayed[0][0] <= time.monotonic():
@@ -432,7 +382,14 @@ class Engine:
         elif (url := fetch.url) is None:
             self._locate(fetch)
         else:
-            self._queue(fetch, url)
+            self._ask(fetch, url)
+
+    def _ask(self, fetch: Fetch, url: str) -> None:
+        try:
+            self._dispatcher.add(fetch, url)
+        except DSSError as error:
+            fetch.fail(error)
+            self._finish(fetch)
 
     def _on_disk(self, fetch: Fetch, work: Callable[[], object]) -> None:
         """Do for a content what waits for the disk."""
@@ -452,7 +409,7 @@ class Engine:
                 fetch.decide(error, "")
                 fetch.restart_if_needed()
             self._go_on(fetch)
-            self._share(fetch)
+            self._dispatcher.share(fetch)
 
         self._in(self._disk, safely, then)
 
@@ -502,112 +459,17 @@ class Engine:
             fetch.urls.add({key_of(fetch.task): found})
         self._go_on(fetch)
 
-    # Requests to storage
-
-    def _queue(self, fetch: Fetch, url: str) -> None:
-        """Have a content asked for, a large one when its turn comes."""
-        try:
-            if fetch.is_small:
-                attempt = fetch.attempt(url)
-                self._small += [] if attempt is None else [attempt]
-                return
-            origin = fetch.origin(url)
-        except DSSError as error:
-            fetch.fail(error)
-            self._finish(fetch)
-            return
-        queue = self._queues.setdefault(origin, _Queue())
-        queue.waiting.append(fetch)
-        self._start_large(queue)
-
-    def _start_large(self, queue: _Queue) -> None:
-        """Start requests for large contents, as many as there may be."""
-        while queue.active < self.limits.large and queue.waiting:
-            fetch = queue.waiting.popleft()
-            if not self._begin(queue, fetch):
-                self._go_on(fetch)
-        for fetch in list(queue.begun):
-            while queue.active < self.limits.large and fetch.can_be_shared:
-                if not self._begin(queue, fetch):
-                    break
-
-    def _begin(self, queue: _Queue, fetch: Fetch) -> bool:
-        url = fetch.url
-        try:
-            attempt = None if url is None else fetch.attempt(url)
-        except DSSError as error:
-            fetch.fail(error)
-            return False
-        if attempt is None:
-            return False
-        queue.begun[fetch] = None
-        queue.active += 1
-        self._queue_of[attempt] = queue
-        self._large.append(attempt)
-        return True
-
-    def _share(self, fetch: Fetch) -> None:
-        """Let free connections help with a content that was begun."""
-        url = fetch.url
-        if url is not None and not fetch.is_small:
-            queue = self._queues.get(fetch.origin(url))
-            if queue is not None:
-                self._start_large(queue)
-
-    def _send(self) -> None:
-        """Send what was decided since the last time."""
-        small, self._small = self._small, []
-        large, self._large = self._large, []
-        if not (small or large):
-            return
-        slow = [each for each in (*small, *large) if self._goes_slowly(each)]
-        if slow:
-            for attempt in slow:
-                self._slow.submit(partial(self._fetch_over_httpx, attempt))
-            left = set(slow)
-            small = [each for each in small if each not in left]
-            large = [each for each in large if each not in left]
-        if self._loops is not None and (small or large):
-            self._loops.send(small, large)
-
-    def _goes_slowly(self, attempt: Attempt) -> bool:
-        direct = self.source.direct
-        return (
-            direct is None
-            or attempt.content.needs_httpx
-            or not direct.leads_to(*attempt.address.origin)
-        )
-
-    def _fetch_over_httpx(self, attempt: Attempt) -> None:
-        if self.stop.is_set():
-            return
-        fetch_over_httpx(attempt, self.source)
-        self._events.put(partial(self._attempted, [attempt]))
-
-    def _carried(self, attempts: Sequence[object]) -> None:
-        """Pass on what a loop has done."""
-        ended = [each for each in attempts if isinstance(each, Attempt)]
-        self._events.put(partial(self._attempted, ended))
-
     def _attempted(self, attempts: Sequence[Attempt]) -> None:
-        """Take the ends of requests."""
-        queues: dict[_Queue, None] = {}
+        """Take the ends of requests to storage."""
         for attempt in attempts:
             fetch = self._fetches[attempt.content.task.sha256]
-            queue = self._queue_of.pop(attempt, None)
-            if queue is not None:
-                queue.active -= 1
-                queues[queue] = None
-                if not fetch.active - {attempt}:
-                    queue.begun.pop(fetch, None)
             if attempt.error is not None:
                 self._refuse_directory_error(attempt.error)
             fetch.ended(attempt)
+            self._dispatcher.release(attempt, fetch)
             if fetch.can_catch_up:
                 self._on_disk(fetch, fetch.catch_up)
             self._go_on(fetch)
-        for queue in queues:
-            self._start_large(queue)
 
     def _refuse_directory_error(self, error: Exception) -> None:
         """End the run if it is the directory that is at fault."""
@@ -669,7 +531,7 @@ class Engine:
             results: The files, and what became of them.
             told: Whether the progress of these files was told already.
         """
-        if not told and self.progress.is_watched and not self.dry_run:
+        if not told and self.progress.is_watched and not self._dry_run:
             for task, report in results:
                 if report.state != "skipped":
                     progress = self._progress_of(task)
@@ -706,30 +568,3 @@ def _or_error(work: Callable[[], T]) -> T | DSSError:
         return work()
     except DSSError as error:
         return error
-
-
-def new_engine(source: Source | HasSource, options: DownloadOptions) -> Engine:
-    """Return an engine for one download."""
-    return Engine(
-        as_source(source),
-        rule=BundleRule(
-            replica=options.replica,
-            download_dir=Path(options.download_dir),
-            clash=options.clash,
-            portable=options.portable,
-            ask_urls=not options.dry_run,
-        ),
-        limits=Limits(
-            loops=min(options.threads or _THREADS, (os.cpu_count() or 1) + 1),
-            large=options.threads or _THREADS,
-            connections=options.threads or _CONNECTIONS,
-            questions=min(options.threads or _MAX_QUESTIONS, _MAX_QUESTIONS),
-            num_retries=options.num_retries,
-            min_delay_seconds=options.min_delay_seconds,
-        ),
-        progress=Progress(options.progress),
-        verify=options.verify,
-        durable=options.durable,
-        dry_run=options.dry_run,
-        stop=options.stop,
-    )

@@ -31,12 +31,14 @@ __all__ = [
     "directory_error",
     "drop_frames",
     "file_error",
+    "lacks_descriptors",
     "manifest_error",
     "only_own_errors",
 ]
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM})
+_NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
 
 
 class InvalidChecksum(FileDownloadError, ValueError):
@@ -209,6 +211,12 @@ def _refused(directory: str, error: OSError) -> DirectoryError:
     )
     fault.cause = error
     return fault
+
+
+def lacks_descriptors(error: Exception | None) -> bool:
+    """Tell whether there were too many open files: some will be closed soon."""
+    behind = (error, getattr(error, "__cause__", None))
+    return any(isinstance(each, OSError) and each.errno in _NO_DESCRIPTOR for each in behind)
 
 
 def file_error(name: str, bundle: FQID | None, error: Exception) -> FileDownloadError:

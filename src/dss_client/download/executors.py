@@ -18,7 +18,7 @@ from attrs import evolve, frozen
 from dss_client.errors import DSSError
 from dss_client.transfer.cancel import Stopped
 
-from .engine import Engine, new_engine
+from .engine import Engine
 from .options import DownloadOptions
 from .pool import wait_for
 from .requests import DownloadRequest, PlannedRequest
@@ -55,7 +55,7 @@ class _Batch:
     def run(self) -> ExportedResults:
         """Do them here, and return the results of their files."""
         with closing(self.source.detached()) as source:
-            engine = new_engine(source, self.options)
+            engine = Engine(source, self.options)
             with closing(engine.results):
                 engine.run(self.requests)
                 return engine.results.export()

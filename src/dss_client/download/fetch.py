@@ -4,7 +4,6 @@ All decisions are made in the engine's thread: go on, wait, ask for a new URL, s
 by way of httpx, follow a redirect, or give up.
 """
 
-import errno
 import time
 
 from dss_client._http import is_permanent
@@ -17,11 +16,12 @@ from dss_client.errors import (
     RangeNotSatisfiable,
 )
 from dss_client.transfer.cancel import Stopped
+from dss_client.transfer.errors import FileDownloadError
 from dss_client.transfer.progress import FileProgress
 
 from .attempts import Attempt, Content, PartAttempt, TransferContext, WholeAttempt
 from .checks import short_content
-from .errors import ChecksumMismatch, ShortBody, SizeMismatch, WrongRange
+from .errors import ChecksumMismatch, ShortBody, SizeMismatch, WrongRange, lacks_descriptors
 from .http1 import BLOCK, ParsedURL
 from .partial import Overtaken, Partial
 from .report import FileReport
@@ -34,7 +34,7 @@ _MIB = 1 << 20
 _MAX_ATTEMPTS = 8  # at once for one content: what limits a single connection is met by then
 _MAX_REDIRECTS = 5
 _SHORTAGE = 0.2  # seconds to wait where there are no more descriptors
-_SHORT_OF = frozenset({errno.EMFILE, errno.ENFILE})
+_MAX_SHORTAGES = 300
 
 
 class Fetch(Content):
@@ -72,6 +72,7 @@ class Fetch(Content):
         self.report: FileReport | None = None
         self._redirect: str | None = None
         self._redirects = 0
+        self._shortages = 0
         self._budget = context.num_retries
         self._failures = 0
         self._best = 0  # most bytes that were ever there
@@ -231,8 +232,8 @@ class Fetch(Content):
         if isinstance(error, RangeNotSatisfiable | WrongRange | ChecksumMismatch):
             self._begin_again(short_content(self.task, error))
             return
-        if isinstance(error, OSError) and error.errno in _SHORT_OF:
-            self.ready_at = time.monotonic() + _SHORTAGE
+        if lacks_descriptors(error):
+            self._wait_for_descriptor(error)
             return
         if self._redirect not in {None, url} and isinstance(error, DSSResponseError):
             return  # it was asked for before the redirect was known
@@ -245,6 +246,13 @@ class Fetch(Content):
         elif self._follows(error):
             return
         self._wait_or_fail(error)
+
+    def _wait_for_descriptor(self, error: Exception) -> None:
+        self.ready_at = time.monotonic() + _SHORTAGE
+        self._shortages += 1
+        if self._shortages > _MAX_SHORTAGES:
+            reason = f"{error}, and none is closed: raise the limit (ulimit -n)"
+            self.fail(FileDownloadError(self.task.name, reason, cause=error))
 
     def _follows(self, error: Exception) -> bool:
         """Follow a redirect of the storage; tell whether there was one."""

@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Protocol, cast
+from typing import Generic, Protocol, TypeVar, cast
 from urllib.parse import quote, urlsplit
 
 from attrs import frozen
@@ -19,7 +19,7 @@ from dss_client._redact import secrets_in
 from dss_client._version import USER_AGENT
 from dss_client.errors import DSSConnectionError, DSSResponseError, RequestInfo, ResponseInfo
 
-__all__ = ["BLOCK", "Attempt", "Connection", "Head", "ParsedURL", "UnsupportedResponse"]
+__all__ = ["BLOCK", "Connection", "Head", "ParsedURL", "Receiver", "UnsupportedResponse"]
 
 BLOCK = 1 << 18
 """Bytes that are read at once; a body up to this size is passed on as a whole."""
@@ -164,23 +164,12 @@ def _headers_of(raw: bytes) -> dict[str, str]:
     }
 
 
-class Attempt(Protocol):
-    """One request, and what becomes of its answer.
-
-    Attributes:
-        error: What went wrong, once it has ended.
-    """
-
-    error: Exception | None
+class Receiver(Protocol):
+    """Who asks for something, and takes the answer."""
 
     @property
     def url(self) -> str:
         """What is asked for."""
-        ...
-
-    @property
-    def address(self) -> ParsedURL:
-        """The same, taken apart."""
         ...
 
     @property
@@ -195,30 +184,25 @@ class Attempt(Protocol):
     def take(self, data: memoryview, /) -> bool:
         """Take bytes, and tell whether more are wanted.
 
-        A body of up to `BLOCK` bytes comes as a whole, and its buffer stays as it is until `end`.
+        A body of up to `BLOCK` bytes comes as a whole, and its buffer stays as it is until the
+        connection is used again.
         """
         ...
 
-    @property
-    def is_slow_to_end(self) -> bool:
-        """Whether `end` may wait for the disk, so that another thread has to call it."""
-        ...
 
-    def end(self, error: Exception | None, seconds: float, /) -> None:
-        """Take note that the request has ended. Never raises."""
-        ...
+R = TypeVar("R", bound=Receiver)
 
 
-class Connection(asyncio.BufferedProtocol):
+class Connection(asyncio.BufferedProtocol, Generic[R]):
     """A connection, and the request that it is busy with.
 
     Args:
         origin: Where it leads to.
-        ended: Called when a request has ended, with its attempt and what went wrong, if anything.
+        ended: Called when a request has ended, with who made it and what went wrong, if anything.
         lost: Called when an idle connection has been closed.
 
     Attributes:
-        attempt: Who takes the present answer; None while it is idle.
+        receiver: Who takes the present answer; None while it is idle.
         is_open: Whether it can be used.
         asked_at: When the request was sent, by the monotonic clock.
         heard_at: When something came last.
@@ -227,11 +211,11 @@ class Connection(asyncio.BufferedProtocol):
     def __init__(
         self,
         origin: tuple[str, str, int],
-        ended: "Callable[[Connection, Attempt, Exception | None], object]",
-        lost: "Callable[[Connection], object]",
+        ended: "Callable[[Connection[R], R, Exception | None], object]",
+        lost: "Callable[[Connection[R]], object]",
     ) -> None:
         self.origin = origin
-        self.attempt: Attempt | None = None
+        self.receiver: R | None = None
         self.is_open: bool = False
         self.asked_at: float = 0.0
         self.heard_at: float = 0.0
@@ -245,16 +229,16 @@ class Connection(asyncio.BufferedProtocol):
         self._left = 0  # bytes of the body that are still to be passed on
         self._is_used = False  # an answer came over it
 
-    def ask(self, attempt: Attempt) -> None:
+    def ask(self, receiver: R) -> None:
         """Send a request."""
-        self.attempt = attempt
+        self.receiver = receiver
         self._head, self._filled = None, 0
         self.asked_at = self.heard_at = time.monotonic()
-        self._transport.write(attempt.request)
+        self._transport.write(receiver.request)
 
     def close(self) -> None:
         """Close the connection; what it is busy with is dropped."""
-        self.is_open, self.attempt = False, None
+        self.is_open, self.receiver = False, None
         self._transport.abort()
 
     def fail(self, error: Exception) -> None:
@@ -276,20 +260,20 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take what has come."""
-        if self.attempt is None:  # bytes that nobody asked for
+        if self.receiver is None:  # bytes that nobody asked for
             self._transport.abort()
             return
         self._filled += nbytes
         self.heard_at = time.monotonic()
         try:
-            self._advance(self.attempt)
+            self._advance(self.receiver)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this request's alone
             self.fail(error)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note the end of the connection."""
         self.is_open = False
-        if self.attempt is None:
+        if self.receiver is None:
             self._lost(self)
         elif self._is_used and self._head is None and not self._filled:
             self._end(ClosedByServer())
@@ -298,26 +282,26 @@ class Connection(asyncio.BufferedProtocol):
 
     # The answer
 
-    def _advance(self, attempt: Attempt) -> None:
+    def _advance(self, receiver: R) -> None:
         if self._head is None:
             self._head = self._read_head()
             if self._head is None:
                 return
             self._left = self._head.length or 0
             if self._head.status < 300:
-                attempt.begin(self._head)
+                receiver.begin(self._head)
         head = self._head
         came = self._filled - self._body
         if head.status >= 300:
             if came >= min(self._left, BLOCK):
-                self._refuse(head, attempt)
+                self._refuse(head, receiver)
         elif came >= self._left:
             self.is_open = head.keeps and came == self._left
-            attempt.take(self._buffer[self._body : self._body + self._left])
+            receiver.take(self._buffer[self._body : self._body + self._left])
             self._finish()
         elif self._left > BLOCK:
             self._left -= came
-            wanted = attempt.take(self._buffer[self._body : self._filled])
+            wanted = receiver.take(self._buffer[self._body : self._filled])
             self._filled = self._body = 0
             if not wanted:
                 self.is_open = False
@@ -339,15 +323,15 @@ class Connection(asyncio.BufferedProtocol):
             self._buffer[: len(rest)] = rest
             self._filled = len(rest)
 
-    def _refuse(self, head: Head, attempt: Attempt) -> None:
+    def _refuse(self, head: Head, receiver: R) -> None:
         """End a request that storage has refused."""
         length = min(self._left, BLOCK)
         self.is_open = head.keeps and self._filled - self._body == self._left
-        secrets = secrets_in(attempt.url)
+        secrets = secrets_in(receiver.url)
         body = bytes(self._buffer[self._body : self._body + length])
         self._finish(
             DSSResponseError.for_response(
-                request=RequestInfo.of_storage(attempt.url),
+                request=RequestInfo.of_storage(receiver.url),
                 response=ResponseInfo.masked(head.status, head.headers(), body, secrets),
             )
         )
@@ -359,7 +343,7 @@ class Connection(asyncio.BufferedProtocol):
         self._end(error)
 
     def _end(self, error: Exception | None) -> None:
-        attempt, self.attempt = self.attempt, None
+        receiver, self.receiver = self.receiver, None
         self._filled = self._body = 0  # where the end of the connection would be read to
-        if attempt is not None:
-            self._ended(self, attempt, error)
+        if receiver is not None:
+            self._ended(self, receiver, error)

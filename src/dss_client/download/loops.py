@@ -16,7 +16,9 @@ from typing import Any
 
 from attrs import define, field
 
-from .http1 import Attempt, ClosedByServer, Connection, UnsupportedResponse
+from .attempts import Attempt
+from .errors import lacks_descriptors
+from .http1 import ClosedByServer, Connection, UnsupportedResponse
 from .pool import no_thread
 from .source import DirectAccess
 
@@ -32,6 +34,7 @@ _LOOK = 0.25  # seconds between two looks for connections that stall
 _GRACE = 5.0  # seconds that a thread gets to end
 
 Origin = tuple[str, str, int]
+_Connection = Connection[Attempt]
 
 
 @define(eq=False)
@@ -39,7 +42,7 @@ class _ConnectionPool:
     """The connections to one origin, and the requests that wait for one."""
 
     todo: deque[Attempt] = field(factory=deque[Attempt])
-    idle: list[Connection] = field(factory=list[Connection])
+    idle: list[_Connection] = field(factory=list[_Connection])
     open: int = 0
     opening: int = 0
     most: int = 1  # until the first answer shows what they look like
@@ -48,13 +51,18 @@ class _ConnectionPool:
     needs_httpx: bool = False  # its answers are framed in a way that is not read here
     is_watched: bool = False
 
+    def adapt(self, error: Exception | None) -> None:
+        """Open no more, and close half of them where this process has no descriptor left."""
+        if self.open <= self.most:  # else some are to be closed already
+            self.most = max(1, self.open // 2 if lacks_descriptors(error) else self.open)
+        self.is_full = True
+
 
 class LoopPool:
     """A few loops. The engine's thread hands out requests.
 
     Args:
-        threads: How many loops.
-        connections: The most connections of one loop to one origin.
+        connections: The most connections to one origin, of each loop.
         direct: How connections are made.
         wait: Runs a function that may wait for the disk in another thread.
         report: Called with the attempts that have ended, in a loop's thread.
@@ -63,15 +71,16 @@ class LoopPool:
 
     def __init__(
         self,
-        threads: int,
-        connections: int,
+        connections: Sequence[int],
         direct: DirectAccess,
+        *,
         wait: Callable[[Callable[[], object]], object],
         report: Callable[[Sequence[Attempt]], object],
         crashed: Callable[[BaseException], object],
     ) -> None:
-        self._make = partial(_Loop, connections, direct, wait, report, crashed)
-        self._turns = cycle(range(threads))
+        self._make = partial(_Loop, direct=direct, wait=wait, report=report, crashed=crashed)
+        self._connections = connections
+        self._turns = cycle(range(len(connections)))
         self._loops: list[_Loop] = []
 
     def send(self, small: Sequence[Attempt], large: Sequence[Attempt] = ()) -> None:
@@ -96,7 +105,7 @@ class LoopPool:
         return self._loops[min(number, len(self._loops) - 1)]
 
     def _start(self) -> "_Loop":
-        loop = self._make()
+        loop = self._make(self._connections[len(self._loops)])
         loop.start()
         return loop
 
@@ -113,6 +122,7 @@ class _Loop:
     def __init__(
         self,
         connections: int,
+        *,
         direct: DirectAccess,
         wait: Callable[[Callable[[], object]], object],
         report: Callable[[Sequence[Attempt]], object],
@@ -128,7 +138,7 @@ class _Loop:
         self._loop = _new_loop()
         self._ended: asyncio.Event | None = None
         self._pools: dict[Origin, _ConnectionPool] = {}
-        self._connections: set[Connection] = set()
+        self._connections: set[_Connection] = set()
         self._opening: set[asyncio.Task[None]] = set()
         self._results: list[Attempt] = []
         self._is_stopped = False
@@ -173,10 +183,13 @@ class _Loop:
     async def _main(self) -> None:
         self._loop.set_exception_handler(self._failed)
         self._ended = asyncio.Event()
-        while not self._is_stopped:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._ended.wait(), _LOOK)
-            self._look_for_stalls()
+        try:
+            while not self._is_stopped:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._ended.wait(), _LOOK)
+                self._look_for_stalls()
+        finally:
+            self._close()
 
     def _failed(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Take an exception that no part of this module has handled."""
@@ -186,17 +199,21 @@ class _Loop:
 
     def _stop(self) -> None:
         self._is_stopped = True
+        if self._ended is not None:
+            self._ended.set()
+
+    def _close(self) -> None:
+        """Close all connections; what is under way ends with an error."""
+        self._is_stopped = True
         for task in self._opening:
             task.cancel()
         stopped = ConnectionAbortedError("the download was stopped")
         for connection in list(self._connections):
-            if connection.attempt is None:
+            if connection.receiver is None:
                 connection.close()
             else:
                 connection.fail(stopped)
         self._flush()
-        if self._ended is not None:
-            self._ended.set()
 
     def _add(self, attempts: Sequence[Attempt]) -> None:
         if self._is_stopped:
@@ -211,6 +228,8 @@ class _Loop:
 
     def _go_on(self, origin: Origin) -> None:
         """Give requests to connections, and open more where that helps."""
+        if self._is_stopped:
+            return
         pool = self._pools[origin]
         while pool.todo and pool.needs_httpx:
             self._finish(pool.todo.popleft(), UnsupportedResponse(), 0.0)
@@ -240,7 +259,7 @@ class _Loop:
         try:
             async with asyncio.timeout(self._timeout.connect):
                 _, connection = await self._loop.create_connection(
-                    lambda: Connection(origin, self._answered, self._lost),
+                    lambda: _Connection(origin, self._answered, self._lost),
                     host,
                     port,
                     ssl=self._tls() if scheme == "https" else None,
@@ -248,7 +267,7 @@ class _Loop:
         except Exception as error:  # noqa: BLE001 - whatever it is, it is said of a file
             pool.opening -= 1
             if pool.open:
-                pool.most, pool.is_full = pool.open, True
+                pool.adapt(error)
             elif pool.todo:
                 self._finish(pool.todo.popleft(), error, 0.0)
             self._go_on(origin)
@@ -259,7 +278,7 @@ class _Loop:
         pool.idle.append(connection)
         self._go_on(origin)
 
-    def _answered(self, connection: Connection, attempt: Attempt, error: Exception | None) -> None:
+    def _answered(self, connection: _Connection, attempt: Attempt, error: Exception | None) -> None:
         """Take the end of a request."""
         pool = self._pools[connection.origin]
         seconds = time.monotonic() - connection.asked_at
@@ -279,7 +298,7 @@ class _Loop:
         self._finish(attempt, error, seconds)
         self._free(connection)
 
-    def _end_elsewhere(self, connection: Connection, attempt: Attempt, seconds: float) -> None:
+    def _end_elsewhere(self, connection: _Connection, attempt: Attempt, seconds: float) -> None:
         """Do what waits for the disk, in another thread."""
         attempt.end(None, seconds)
 
@@ -290,20 +309,23 @@ class _Loop:
         with suppress(RuntimeError):  # the loop has ended: the download was stopped
             self._loop.call_soon_threadsafe(go_on)
 
-    def _free(self, connection: Connection) -> None:
+    def _free(self, connection: _Connection) -> None:
         """Let a connection be used for the next request."""
-        if connection.is_open:
-            self._pools[connection.origin].idle.append(connection)
-        if not self._is_stopped:
-            self._go_on(connection.origin)
+        pool = self._pools[connection.origin]
+        if connection.is_open and pool.open > pool.most:
+            connection.close()
+            self._drop(connection)
+        elif connection.is_open:
+            pool.idle.append(connection)
+        self._go_on(connection.origin)
 
-    def _lost(self, connection: Connection) -> None:
+    def _lost(self, connection: _Connection) -> None:
         pool = self._pools[connection.origin]
         if connection in pool.idle:
             pool.idle.remove(connection)
         self._drop(connection)
 
-    def _drop(self, connection: Connection) -> None:
+    def _drop(self, connection: _Connection) -> None:
         if connection in self._connections:
             self._connections.remove(connection)
             self._pools[connection.origin].open -= 1
@@ -314,13 +336,15 @@ class _Loop:
             return
         now = time.monotonic()
         for connection in list(self._connections):
-            if connection.attempt is not None and now - connection.heard_at > limit:
+            if connection.receiver is not None and now - connection.heard_at > limit:
                 connection.fail(TimeoutError())
 
     # Results
 
     def _finish(self, attempt: Attempt, error: Exception | None, seconds: float) -> None:
         attempt.end(error, seconds)
+        if lacks_descriptors(attempt.error):
+            self._pools[attempt.address.origin].adapt(attempt.error)
         self._add_result(attempt)
 
     def _add_result(self, attempt: Attempt) -> None:

@@ -13,7 +13,7 @@ from dss_client.errors import InvalidArgument
 from dss_client.manifest import ManifestReader, ManifestSource
 from dss_client.versions import FQID, normal_uuid, parse_version
 
-from .engine import Engine, new_engine
+from .engine import Engine
 from .errors import DirectoryError, DiskFull, only_own_errors
 from .executors import run_in
 from .options import DownloadOptions
@@ -73,7 +73,7 @@ def download_bundle(
     if version is not None:
         parse_version(version)
     wanted = filters(metadata_filter, data_filter, no_metadata=no_metadata, no_data=no_data)
-    engine = new_engine(source, options)
+    engine = Engine(source, options)
     # Before anything else: what is wrong with the bundle as a whole is raised as it is.
     found = wait_for(
         lambda: plan_bundle(engine.source, engine.rule, 0, uuid, version, wanted), engine.stop
@@ -132,7 +132,7 @@ def run_requests(
     Raises:
         DownloadError: Some files failed.
     """
-    engine = new_engine(source, options)
+    engine = Engine(source, options)
     with _reporting(engine, engine.results):
         _run(engine, options, requests)
     return finish(engine, engine.results)
@@ -177,7 +177,7 @@ def download_manifest(
             "no_data and no_metadata work with layout='bundle' only: a manifest does not say"
             " which of its files are metadata"
         )
-    engine = new_engine(source, options)
+    engine = Engine(source, options)
     with ShardReader(manifest, layout, options.parsed_shard) as reader:
         if layout == "none":
             return _download_files(reader, engine, options)

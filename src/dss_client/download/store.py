@@ -419,13 +419,14 @@ class FileStore:
         """
         if os.name == "nt":  # it cannot be asked for there
             return
-        top = self.root.parents[len(PLACE) - 1]
+        top = os.path.abspath(self.root.parents[len(PLACE) - 1])
+        below = os.path.join(top, "")
         wanted: set[str] = set()
         for folder in folders:
-            place = Path(folder)
-            while str(place) not in wanted and place.is_relative_to(top):
-                wanted.add(str(place))
-                place = place.parent
+            name = os.path.abspath(folder)
+            while name not in wanted and (name == top or name.startswith(below)):
+                wanted.add(name)
+                name = os.path.dirname(name)
         for name in sorted(wanted, reverse=True):
             try:
                 descriptor = os.open(name, os.O_RDONLY)
