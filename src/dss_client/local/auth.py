@@ -4,6 +4,7 @@ import secrets
 import threading
 import time
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import jwt
@@ -21,6 +22,7 @@ OWN_ISSUER = "https://local-dss.invalid/"
 GROUP_CLAIM = "https://auth.data.humancellatlas.org/group"
 EMAIL_CLAIM = "https://auth.data.humancellatlas.org/email"
 _ALGORITHM = "RS256"
+_LOCK = threading.Lock()
 
 
 @frozen
@@ -94,9 +96,7 @@ class Tokens:
         self._keys = {
             issuer: _rsa_keys(issuer, jwks) for issuer, jwks in settings.trusted_issuers.items()
         }
-        self._own_key: RSAPrivateKey | None = None
         self._own_kid = secrets.token_hex(8)
-        self._lock = threading.Lock()
 
     def mint(
         self,
@@ -120,7 +120,7 @@ class Tokens:
         }
         content = {name: value for name, value in content.items() if value is not None}
         headers = {"kid": self._own_kid}
-        return jwt.encode(content, self._key(), algorithm=_ALGORITHM, headers=headers)
+        return jwt.encode(content, _own_key(), algorithm=_ALGORITHM, headers=headers)
 
     def caller(self, authorization: str | None) -> Caller:
         """Return who sent an `Authorization` header.
@@ -165,14 +165,19 @@ class Tokens:
 
     def _keys_of(self, issuer: str) -> dict[str, RSAPublicKey] | None:
         if issuer == OWN_ISSUER:
-            return {self._own_kid: self._key().public_key()}
+            return {self._own_kid: _own_key().public_key()}
         return self._keys.get(issuer)
 
-    def _key(self) -> RSAPrivateKey:
-        with self._lock:
-            if self._own_key is None:
-                self._own_key = generate_private_key(public_exponent=65537, key_size=2048)
-            return self._own_key
+
+def _own_key() -> RSAPrivateKey:
+    """Return the key of this process: its services tell their tokens by the kid that is signed."""
+    with _LOCK:
+        return _generated_key()
+
+
+@cache
+def _generated_key() -> RSAPrivateKey:
+    return generate_private_key(public_exponent=65537, key_size=2048)
 
 
 def _rsa_keys(issuer: str, jwks: Mapping[str, Any]) -> dict[str, RSAPublicKey]:

@@ -7,10 +7,11 @@ import shutil
 import socket
 import tempfile
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -345,7 +346,7 @@ class _Running:
         self.jobs = jobs
         self.copies = copies
         self._sockets = sockets
-        self._servers = [uvicorn.Server(config) for config in configs]
+        self._servers = [_Server(config) for config in configs]
         self._up = threading.Event()
         self._thread = threading.Thread(target=self._run, name="dss-local", daemon=True)
         self._thread.start()
@@ -353,14 +354,20 @@ class _Running:
 
     def close(self) -> None:
         """Stop both servers and the jobs."""
-        for server in self._servers:
-            server.should_exit = True
+        with suppress(RuntimeError):  # it has ended by itself
+            self._loop.call_soon_threadsafe(self._end)
         self._thread.join()
         self.jobs.close()
 
+    def _end(self) -> None:
+        for server in self._servers:
+            server.end.set()
+
     def _run(self) -> None:
         try:
-            asyncio.run(self._serve())
+            with asyncio.Runner() as runner:
+                self._loop = runner.get_loop()
+                runner.run(self._serve())
         finally:
             self._up.set()
 
@@ -374,9 +381,38 @@ class _Running:
             await asyncio.sleep(0.001)
         self._up.set()
         await serving
-        for server in self._servers:
-            for connection in list(server.server_state.connections):
-                connection.transport.abort()  # what is left after the grace, or it would leak
+
+
+class _Server(uvicorn.Server):
+    """Stops when it is told to: uvicorn's own looks ten times a second, twice."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.end = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        """Serve until the end, with the date of now in each second's answers."""
+        while not self.end.is_set():
+            await self.on_tick(0)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.end.wait(), 1)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more requests, and give those that are being answered a grace."""
+        for server in self.servers:
+            server.close()
+        for sock in sockets or ():
+            sock.close()
+        state = self.server_state
+        for connection in list(state.connections):
+            connection.shutdown()
+        until = time.monotonic() + _GRACE
+        while (state.connections or state.tasks) and time.monotonic() < until:
+            await asyncio.sleep(0.001)
+        for task in state.tasks:
+            task.cancel()
+        for connection in list(state.connections):
+            connection.transport.abort()  # what is left after the grace, or it would leak
 
 
 def _apps(service: Service, faults: Faults, *, loopback: bool) -> list[ASGIApp]:
@@ -403,7 +439,6 @@ def _config(app: ASGIApp, max_head: int) -> uvicorn.Config:
         log_level="critical",
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=_GRACE,
     )
 
 
