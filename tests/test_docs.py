@@ -214,6 +214,7 @@ def environment(service: LocalDSS, home: Path, *, hca: bool) -> dict[str, str]:
         "XDG_CONFIG_HOME": str(home),
         "XDG_CACHE_HOME": str(home),
         "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
+        "PYTEST_ADDOPTS": "-p no:hypothesispytest -p no:zarr",  # seconds of imports, for nothing
         "ACCESS_TOKEN": service.mint_token(),
     }
     if not hca:
