@@ -250,9 +250,9 @@ class Wire:
             self._port = server.sockets[0].getsockname()[1]
             self._up.set()
             await self._end.wait()
-            server.close()
             for _ in range(5):
-                await asyncio.sleep(0)  # until what was accepted last has its task
+                await asyncio.sleep(0)  # a server that closes loses what it has just accepted
+            server.close()
             for task in list(tasks):
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
