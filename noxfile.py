@@ -16,6 +16,7 @@ nox -s downloads     figures of downloads, for benchmarks/RESULTS.md; the same
 
 import os
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nox
@@ -87,9 +88,14 @@ def types(session: nox.Session) -> None:
         *group("schemathesis"),
         "nox",
     )
-    session.run("mypy")
-    session.run("basedpyright")
-    session.run("basedpyright", "--verifytypes", "dss_client", "--ignoreexternal")
+    checks = [
+        ["basedpyright"],
+        ["mypy"],
+        ["basedpyright", "--verifytypes", "dss_client", "--ignoreexternal"],
+    ]
+    with ThreadPoolExecutor(2) as pool:  # each of them uses one processor
+        for said in pool.map(lambda words: session.run(*words, silent=True), checks):
+            session.log(said)
 
 
 def install_for_tests(session: nox.Session) -> None:

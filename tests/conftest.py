@@ -1,5 +1,6 @@
 """Fixtures of all tests."""
 
+import gc
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -26,6 +27,11 @@ settings.register_profile(
     "untimed", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("untimed")
+
+
+def pytest_collection_finish() -> None:
+    """Have collections of garbage pass over modules and tests, which take most of their time."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

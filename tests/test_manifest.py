@@ -160,11 +160,11 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("source", ["path", "text file", "gzip"])
 @pytest.mark.parametrize("odd", ["", '"'])
-@pytest.mark.parametrize("line", [1, 2, 900, 20_000])
+@pytest.mark.parametrize("line", [1, 2, 900, 2_000])
 def test_a_bad_byte_is_named_by_its_line(
     tmp_path: Path, end: str, source: str, odd: str, line: int
 ) -> None:
-    lines = [HEADER, LINE.replace("a/b", f"a/b{odd}"), *[LINE] * 20_000]
+    lines = [HEADER, LINE.replace("a/b", f"a/b{odd}"), *[LINE] * 2_000]
     content = [each.encode() for each in lines]
     content[line - 1] = content[line - 1].replace(b"e", b"\xff", 1)
     path = tmp_path / ("m.tsv.gz" if source == "gzip" else "m.tsv")

@@ -282,20 +282,25 @@ def _noise(bundle: SampleBundle, purpose: str, length: int) -> bytes:
     return shake_256(f"{bundle.uuid} {purpose}".encode()).digest(length)
 
 
+# What each byte of noise stands for in a FASTQ file.
+_BASES = bytes(b"ACGT"[byte % 4] for byte in range(256))
+_QUALITIES = bytes(33 + 20 + byte % 21 for byte in range(256))
+
+
 def _fastq(bundle: SampleBundle, read: int) -> bytes:
     """Return one of a pair of FASTQ files: four lines per read, the same names in both."""
     length = (_BARCODE_LENGTH, _INSERT_LENGTH)[read - 1]
-    bases = _noise(bundle, f"bases {read}", _READS * length)
-    qualities = _noise(bundle, f"qualities {read}", _READS * length)
+    bases = _noise(bundle, f"bases {read}", _READS * length).translate(_BASES).decode()
+    qualities = _noise(bundle, f"qualities {read}", _READS * length).translate(_QUALITIES).decode()
     lines: list[str] = []
     for number in range(_READS):
         part = slice(number * length, (number + 1) * length)
         place = f"{1000 + 7 * number}:{2000 + 3 * number}"
         lines += [
             f"@SAMPLE:1:FLOWCELL:1:1101:{place} {read}:N:0:ACGTACGT",
-            "".join("ACGT"[byte % 4] for byte in bases[part]),
+            bases[part],
             "+",
-            "".join(chr(33 + 20 + byte % 21) for byte in qualities[part]),
+            qualities[part],
         ]
     return ("\n".join(lines) + "\n").encode()
 
