@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Generic, ParamSpec, Self, TypeVar
 
@@ -119,10 +119,11 @@ def download(
                 return report
 
         return ended(lambda: asyncio.run(run()))
-    with (
-        httpx.Client(timeout=timeout) as client,
-        DSSClient(url, retries=0, timeout=timeout, storage_client=client if http else None) as dss,
-    ):
+    with ExitStack() as opened:
+        storage = opened.enter_context(httpx.Client(timeout=timeout)) if http else None
+        dss = opened.enter_context(
+            DSSClient(url, retries=0, timeout=timeout, storage_client=storage)
+        )
         return ended(lambda: getattr(dss, method)(**arguments))
 
 

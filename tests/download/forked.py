@@ -26,6 +26,7 @@ from contextlib import suppress
 from functools import wraps
 from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import IO, Any
 
 from attrs import frozen
@@ -310,9 +311,16 @@ def work(job: bytes) -> None:
 
 
 def import_all() -> None:
-    """Import what a download needs, so that no fork has to."""
-    for name in ("pytest", "rich.progress", "dss_client.cli._app", "tests.download.apart"):
+    """Import what a download needs, so that no fork has to: the package itself is lazy."""
+    names = ("pytest", "rich.progress", "dss_client.cli._app", "tests.download.apart")
+    for name in (*names, "httpcore", "encodings.idna"):
         import_module(name)
+    with suppress(ImportError):
+        import_module("uvloop")
+    for package in ("download", "_sync", "_async", "transfer"):
+        path = import_module(f"dss_client.{package}").__path__
+        for module in iter_modules(path, f"dss_client.{package}."):
+            import_module(module.name)
     commands = import_module("dss_client.cli.commands")
     commands.load_commands()
 
