@@ -269,11 +269,12 @@ class Apart:
 
 def tree(folder: Path) -> dict[str, bytes]:
     """Return the files below a directory but for those of the store and the descriptions."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file() and ".hca" not in path.parts and path.name != "bundle.json"
-    }
+    found: dict[str, bytes] = {}
+    for path in folder.rglob("*"):
+        if path.is_file() and ".hca" not in path.parts and path.name != "bundle.json":
+            with suppress(FileNotFoundError):  # a download that runs has just given it its name
+                found[path.relative_to(folder).as_posix()] = path.read_bytes()
+    return found
 
 
 def partials(folder: Path) -> list[Path]:

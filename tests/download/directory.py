@@ -43,10 +43,10 @@ def hard_links(root: Path) -> None:
     """Make all files of bundles hard links to their contents, also where there are reflinks."""
     for path in root.glob("*.*Z/**/*"):
         if path.is_file() and path.stat().st_nlink == 1:
-            stored = content_of(root, path)
-            if stored.exists():
+            content = content_of(root, path)
+            if content.exists():
                 path.unlink()
-                os.link(stored, path)
+                os.link(content, path)
 
 
 def sha256_of(path: Path) -> str:
@@ -54,10 +54,14 @@ def sha256_of(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def stored(root: Path, sha256: str) -> Path:
+    """Return where the store has a content."""
+    return root / ".hca" / "v2" / "files_2_4" / sha256[:2] / sha256[2:6] / sha256
+
+
 def content_of(root: Path, path: Path) -> Path:
     """Return the content of a file in the store."""
-    sha256 = sha256_of(path)
-    return root / ".hca" / "v2" / "files_2_4" / sha256[:2] / sha256[2:6] / sha256
+    return stored(root, sha256_of(path))
 
 
 def rot(path: Path) -> Path:

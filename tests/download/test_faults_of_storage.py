@@ -4,7 +4,6 @@ Each test holds for each way that contents may take: small and large ones, and t
 client which was handed in fetches.
 """
 
-import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +20,7 @@ from .apart import Apart, Ended, Running, download, tree
 from .forked import Break
 from .wire import Asked, Content, Script, Step, Wire, answer, head
 
-SMALL, LARGE = 1_000, 400_000
+SMALL, LARGE = 1_000, 300_000
 MiB = 1 << 20
 EXPIRED = b"<Error><Code>ExpiredToken</Code></Error>"
 
@@ -197,10 +196,10 @@ def test_one_request_a_file_however_the_answer_is_framed(
     how: Callable[[Wire, Asked], Iterator[Step]],
 ) -> None:
     wire.script = partial(how, wire)
-    files = contents(12, way.size)
+    files = contents(60, way.size)
     assert run(apart, wire, files, tmp_path, way).ok
-    # In each loop one shows what the others are like.
-    assert len(files) <= len(wire.asked) <= len(files) + (os.cpu_count() or 1) + 1
+    # A few show what the others are like: on a busy machine more than one at a time.
+    assert len(files) <= len(wire.asked) < len(files) * 2
 
 
 @each_way

@@ -1,13 +1,14 @@
-"""Reports and errors as values."""
+"""Reports, errors and progress: what they say of a download, and that they are plain values."""
 
 import json
+import logging
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from attrs import evolve
 
+from dss_client import FQID, DSSClient, DSSConnectionError, NotFound
 from dss_client.download import (
     ChecksumMismatch,
     DiskFull,
@@ -17,196 +18,270 @@ from dss_client.download import (
     FileReport,
     InvalidChecksum,
     NameClash,
+    ProgressEvent,
     SizeMismatch,
     UnsafeName,
 )
-from dss_client.download.errors import file_error
-from dss_client.download.report import State, StoredEntries
-from dss_client.download.results import ResultStore
-from dss_client.download.task import FileTask
-from dss_client.errors import DSSError
+from dss_client.errors import DSSError, RequestInfo
 
-from .scripted import FQ, broken
+from .fetching import fail, get, mixed
+from .sample import tree
+from .wire import VERSION, Asked, Bundle, Step, Wire, answer, head
 
-CLASH = NameClash("a", "A", "letter case")
-GONE = FileDownloadError("gone", "broken", bundle=FQ, cause=broken())
-REPORT = DownloadReport(
-    (
-        FileReport(
-            bundle=FQ,
-            name="new",
-            sha256="0" * 64,
-            size=5,
-            path=Path("d/new"),
-            state="downloaded",
-            link="hardlink",
-            tries=2,
-            seconds=1.23456,
-        ),
-        FileReport(name="old", size=7, path=Path("d/old"), state="reused", link="copy"),
-        FileReport(name="gone", size=11, state="failed", error=GONE),
-        FileReport(name="a", size=13, state="failed", error=CLASH),
-        FileReport(name="left", size=17, state="skipped", reason="left out"),
-        FileReport(name="later", size=19, state="planned"),
-    ),
-    Path("d/m.tsv"),
-)
+DESCRIPTION = "bundle.json"
+STATES = {
+    DESCRIPTION: "downloaded",
+    "a": "failed",
+    "b": "downloaded",
+    "c": "failed",
+    "d": "failed",
+    "e": "reused",
+    "m": "skipped",
+}
 
 
 @pytest.fixture
-def stored() -> Iterator[DownloadReport]:
-    """Return the same report, its files in a store."""
-    results = ResultStore()
-    results.record(
-        (
-            FileTask(
-                number=number,
-                bundle=entry.bundle,
-                name=entry.name,
-                uuid=None,
-                version=None,
-                sha256=entry.sha256,
-                size=entry.size,
-                target=entry.name,
-            ),
-            entry,
-        )
-        for number, entry in enumerate(REPORT.entries)
-    )
-    yield DownloadReport(StoredEntries(results), REPORT.manifest_path)
-    results.close()
+def bundle(wire: Wire) -> Bundle:
+    """A bundle of which files come, are there, fail, or are not wanted."""
+    files = {"a": b"a", "b": b"bb", "c": b"ccc", "d": b"dddd", "e": b"bb"}
+    bundle = mixed(wire, {"m": b"mmmmmm"}, files)
+    bundle.files.append(bundle.files.pop(0))
+    lost, flipped, broken = (bundle.uuid_of(name) for name in "acd")
 
-
-STATES: list[State] = ["downloaded", "reused", "failed", "skipped", "planned"]
-
-
-class TestReports:
-    def test_totals(self) -> None:
-        assert [entry.name for entry in REPORT.failed] == ["gone", "a"]
-        assert REPORT.errors == (GONE, CLASH)
-        assert not REPORT.ok
-        assert (REPORT.files_total, REPORT.files_done) == (5, 2)
-        assert (REPORT.bytes_total, REPORT.bytes_done) == (55, 12)
-        assert (REPORT.bytes_downloaded, REPORT.bytes_planned) == (5, 19)
-
-    def test_an_empty_one_is_fine(self) -> None:
-        empty = DownloadReport(())
-        assert empty.ok
-        assert (empty.files_total, empty.bytes_total, empty.errors) == (0, 0, ())
-
-    def test_json(self) -> None:
-        document = json.loads(REPORT.to_json())
-        assert list(document)[-1] == "files"
-        assert document["manifest_path"] == "d/m.tsv"
-        assert (document["ok"], document["files_failed"]) == (False, 2)
-        assert (document["files_planned"], document["files_skipped"]) == (1, 1)
-        assert document["files"][0] == {
-            "bundle": str(FQ),
-            "name": "new",
-            "uuid": None,
-            "version": None,
-            "sha256": "0" * 64,
-            "size": 5,
-            "path": "d/new",
-            "state": "downloaded",
-            "link": "hardlink",
-            "tries": 2,
-            "seconds": 1.235,
-            "reason": None,
-            "error": None,
-        }
-        assert document["files"][2]["error"] == f"'gone' of bundle {FQ}: broken"
-        assert document["files"][4]["reason"] == "left out"
-        assert json.loads(DownloadReport(()).to_json(indent=None))["manifest_path"] is None
-
-
-class TestStoredReports:
-    def test_they_are_as_others(self, stored: DownloadReport) -> None:
-        assert list(stored.entries) == list(REPORT.entries)
-        assert stored.to_dict() == REPORT.to_dict()
-        assert stored.totals() == REPORT.totals()
-        assert (stored.failed, stored.errors) == (REPORT.failed, REPORT.errors)
-        for state in STATES:
-            assert stored.in_state(state) == REPORT.in_state(state)
-            assert stored.count(state) == REPORT.count(state)
-
-    def test_entries_can_be_picked(self, stored: DownloadReport) -> None:
-        entries, others = stored.entries, REPORT.entries
-        assert len(entries) == 6
-        for index in range(-6, 6):
-            assert entries[index] == others[index]
-        for some in (slice(1, 3), slice(None), slice(None, None, -2), slice(-2, 99), slice(5, 1)):
-            assert list(entries[some]) == list(others[some])
-        for index in (6, -7, 10**9):
-            with pytest.raises(IndexError, match=f"no entry {index}: it has 6"):
-                entries[index]
-
-    def test_they_can_be_read_again_and_at_once(self, stored: DownloadReport) -> None:
-        names = [(one.name, two.name) for one in stored.entries for two in stored.entries]
-        assert len(set(names)) == 36
-        assert evolve(stored.entries[0]) in stored.entries
-        assert next(reversed(stored.entries)).name == "later"
-
-    def test_they_pickle_as_values(self, stored: DownloadReport) -> None:
-        again = pickle.loads(pickle.dumps(stored))
-        assert again == REPORT
-        assert again.totals() == REPORT.totals()
-        assert isinstance(again.entries, tuple)
-
-
-class TestErrors:
-    def test_the_error_holds_every_failure(self) -> None:
-        error = DownloadError(REPORT)
-        assert isinstance(error, DSSError)
-        assert error.exceptions == (GONE, CLASH)
-        assert error.report is REPORT
-        assert "2 of 5 files failed" in str(error)
-        assert "'gone'" in str(error)
-        clashes = error.subgroup(NameClash)
-        assert clashes is not None
-        assert clashes.exceptions == (CLASH,)
-
-    def test_so_does_that_of_a_stored_one(self, stored: DownloadReport) -> None:
-        assert DownloadError(stored).exceptions == (GONE, CLASH)
-
-    def test_it_names_only_some(self) -> None:
-        entries = [
-            FileReport(name=f"f{n}", state="failed", error=FileDownloadError(f"f{n}", "x"))
-            for n in range(8)
-        ]
-        text = str(DownloadError(DownloadReport(tuple(entries))))
-        assert "'f4'" in text
-        assert "'f5'" not in text
-        assert "and 3 more" in text
-
-    @pytest.mark.parametrize(
-        "error",
-        [
-            GONE,
-            CLASH,
-            UnsafeName("../x", "no"),
-            InvalidChecksum("", "no"),
-            SizeMismatch("f", 3, None),
-            ChecksumMismatch("f", "a", "b"),
-            DiskFull.before("d", 9, 3),
-            DownloadError(REPORT),
-        ],
-        ids=lambda error: type(error).__name__,
-    )
-    def test_errors_pickle(self, error: DSSError) -> None:
-        again = pickle.loads(pickle.dumps(error))
-        assert (type(again), str(again)) == (type(error), str(error))
-        if isinstance(error, DownloadError):
-            assert again.report == REPORT
-            assert [str(one) for one in again.exceptions] == [str(GONE), str(CLASH)]
+    def script(asked: Asked) -> Iterator[Step]:
+        if asked.name == lost:
+            yield head(404, 0)
+        elif asked.name == broken:
+            yield "reset"
         else:
-            assert again.__dict__.keys() == error.__dict__.keys()
+            first, body = answer(wire.stored[asked.name].body, asked)
+            yield first + (b"???" if asked.name == flipped else body)
 
-    def test_any_error_becomes_that_of_its_file(self) -> None:
-        task = FileTask(bundle=FQ, name="f", uuid=None, version=None, sha256="", size=0)
-        cause = broken()
-        error = file_error(task.name, task.bundle, cause)
-        assert (error.name, error.bundle, error.cause) == ("f", FQ, cause)
-        mismatch = SizeMismatch("other", 3, 4)
-        assert file_error(task.name, task.bundle, mismatch) is mismatch
-        assert (mismatch.name, mismatch.bundle) == ("f", FQ)
+    wire.script = script
+    return bundle
+
+
+@pytest.fixture
+def report(wire: Wire, bundle: Bundle, tmp_path: Path) -> DownloadReport:
+    """The report of its download."""
+    return fail(wire, bundle, tmp_path, no_metadata=True)
+
+
+def test_one_failed_file_does_not_stop_the_rest(
+    bundle: Bundle, report: DownloadReport, tmp_path: Path
+) -> None:
+    assert {entry.name: entry.state for entry in report.entries} in (
+        STATES,
+        STATES | {"b": "reused", "e": "downloaded"},
+    )
+    assert [entry.name for entry in report.failed] == ["a", "c", "d"]
+    assert [type(error) for error in report.errors] == [
+        FileDownloadError,
+        ChecksumMismatch,
+        FileDownloadError,
+    ]
+    assert isinstance(report.errors[0].cause, NotFound)
+    assert isinstance(report.errors[2].cause, DSSConnectionError)
+    assert all(bundle.fqid in str(error) for error in report.errors)
+    assert [(entry.path, entry.link) for entry in report.failed] == [(None, None)] * 3
+    assert [entry.tries for entry in report.failed] == [1, 2, 3]
+    assert set(tree(tmp_path / bundle.folder)) == {DESCRIPTION, "b", "e"}
+
+
+def test_totals(report: DownloadReport) -> None:
+    size = report.entries[0].size
+    assert not report.ok
+    assert (report.files_total, report.files_done) == (6, 3)
+    assert (report.bytes_total, report.bytes_done) == (size + 12, size + 4)
+    assert (report.bytes_downloaded, report.bytes_planned) == (size + 2, 0)
+    assert [report.count(state) for state in ("failed", "skipped", "planned")] == [3, 1, 0]
+    assert DownloadReport(()).ok
+    assert DownloadReport(()).files_total == 0
+
+
+def test_json(bundle: Bundle, report: DownloadReport, tmp_path: Path) -> None:
+    document = json.loads(report.to_json())
+    assert list(document)[-1] == "files"
+    assert (document["ok"], document["files_failed"], document["files_skipped"]) == (False, 3, 1)
+    assert document["manifest_path"] is None
+    first = document["files"][0]
+    assert isinstance(first.pop("seconds"), float)
+    assert first == {
+        "bundle": bundle.fqid,
+        "name": DESCRIPTION,
+        "uuid": None,
+        "version": None,
+        "sha256": report.entries[0].sha256,
+        "size": report.entries[0].size,
+        "path": str(tmp_path / bundle.folder / DESCRIPTION),
+        "state": "downloaded",
+        "link": report.entries[0].link,
+        "tries": 0,
+        "reason": None,
+        "error": None,
+    }
+    assert document["files"][1]["error"].startswith(f"'a' of bundle {bundle.fqid}: ")
+    assert document["files"][-1]["reason"] == "left out by the filters"
+    assert (first["uuid"], document["files"][1]["version"]) == (None, VERSION)
+
+
+def test_a_long_report_is_as_a_short_one(wire: Wire, tmp_path: Path) -> None:
+    """Its entries are read as they are asked for."""
+    count = 1100
+    files = {f"f{number}": b"" for number in range(count)}
+    bundle = mixed(wire, {"m": b""}, files | {"lost": b"lost"})
+    wire.script = lambda asked: iter((head(404, 0),))
+    report = fail(wire, bundle, tmp_path, no_metadata=True)
+    entries, others = report.entries, list(report.entries)
+    assert not isinstance(entries, tuple)
+    assert len(entries) == len(others) == count + 3
+    short = DownloadReport(tuple(others))
+    assert report.to_dict() == short.to_dict()
+    assert (report.failed, report.in_state("skipped")) == (short.failed, short.in_state("skipped"))
+    assert [str(error) for error in DownloadError(report).exceptions] == [str(report.errors[0])]
+    for index in (0, 7, -1, -len(entries)):
+        assert entries[index] == others[index]
+    for some in (slice(1, 3), slice(None, None, -300), slice(-2, 9999), slice(5, 1)):
+        assert list(entries[some]) == others[some]
+    for index in (len(entries), -len(entries) - 1):
+        with pytest.raises(IndexError, match=f"no entry {index}: it has {count + 3}"):
+            entries[index]
+    assert next(reversed(entries)) == others[-1]
+    assert others[3] in entries
+    again = pickle.loads(pickle.dumps(report))
+    assert isinstance(again.entries, tuple)
+    assert again.to_dict() == report.to_dict()
+
+
+def test_they_pickle_as_values(report: DownloadReport) -> None:
+    assert pickle.loads(pickle.dumps(report)).to_dict() == report.to_dict()
+    error = pickle.loads(pickle.dumps(DownloadError(report)))
+    assert [str(each) for each in error.exceptions] == [str(each) for each in report.errors]
+
+
+def test_the_error_holds_every_failure(report: DownloadReport) -> None:
+    error = DownloadError(report)
+    assert isinstance(error, DSSError)
+    assert [each.args for each in error.exceptions] == [each.args for each in report.errors]
+    assert error.report is report
+    assert "3 of 6 files failed" in str(error)
+    assert "'a'" in str(error)
+    mismatches = error.subgroup(ChecksumMismatch)
+    assert mismatches is not None
+    assert len(mismatches.exceptions) == 1
+
+
+def test_it_names_only_some() -> None:
+    entries = [
+        FileReport(name=f"f{n}", state="failed", error=FileDownloadError(f"f{n}", "x"))
+        for n in range(8)
+    ]
+    text = str(DownloadError(DownloadReport(tuple(entries))))
+    assert "'f4'" in text
+    assert "'f5'" not in text
+    assert "and 3 more" in text
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        FileDownloadError(
+            "gone",
+            "broken",
+            bundle=FQID("aaaaaaaa-0000-4000-8000-000000000001", VERSION),
+            cause=DSSConnectionError("it broke", request=RequestInfo("GET", "http://x/y")),
+        ),
+        NameClash("a", "A", "letter case"),
+        UnsafeName("../x", "no"),
+        InvalidChecksum("", "no"),
+        SizeMismatch("f", 3, None),
+        ChecksumMismatch("f", "a", "b"),
+        DiskFull.before("d", 9, 3),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_errors_pickle(error: DSSError) -> None:
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again)) == (type(error), str(error))
+    assert again.__dict__.keys() == error.__dict__.keys()
+
+
+# Progress
+
+
+def test_progress_counts_files_and_bytes(wire: Wire, bundle: Bundle, tmp_path: Path) -> None:
+    events: list[ProgressEvent] = []
+    report = fail(wire, bundle, tmp_path, no_metadata=True, progress=events.append)
+    assert events[0].kind == "planned"
+    last = events[-1]
+    assert (last.files_done, last.files_total) == (report.files_total, report.files_total)
+    assert (last.bytes_done, last.bytes_total) == (report.bytes_done, report.bytes_total)
+    for name, end in (("b", "finished"), ("c", "failed")):
+        of_file = [event for event in events if event.name == name]
+        assert (of_file[0].kind, of_file[-1].kind) == ("started", end)
+        assert {(event.bundle, event.file_bytes_total) for event in of_file} == {
+            (FQID(bundle.uuid, VERSION), 2 if name == "b" else 3)
+        }
+
+
+def test_progress_of_a_file_that_starts_over_goes_back(wire: Wire, tmp_path: Path) -> None:
+    def script(asked: Asked) -> Iterator[Step]:
+        first, body = answer(wire.stored[asked.name].body, asked)
+        yield first + (body if asked.turn else body[:-1] + b"?")
+
+    wire.script = script
+    done: list[int] = []
+    bundle = wire.add_bundle({"f": b"f" * 400_000})
+    get(
+        wire,
+        bundle,
+        tmp_path,
+        progress=lambda e: done.append(e.file_bytes_done) if e.name == "f" else None,
+    )
+    assert done != sorted(done)
+    assert (done[0], max(done), done[-1]) == (0, 400_000, 400_000)
+
+
+def test_a_failing_callback_is_logged_and_not_called_again(
+    wire: Wire, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    calls: list[ProgressEvent] = []
+
+    def broken(event: ProgressEvent) -> None:
+        calls.append(event)
+        raise RuntimeError("no terminal")
+
+    with caplog.at_level(logging.ERROR, logger="dss_client"):
+        assert get(wire, wire.add_bundle({"a": b"1"}), tmp_path, progress=broken).ok
+    assert len(calls) == 1
+    assert "not called again" in caplog.text
+    assert "no terminal" in caplog.text
+
+
+def test_an_interrupt_is_no_failure_of_the_callback(wire: Wire, tmp_path: Path) -> None:
+    def interrupt(_: ProgressEvent) -> None:
+        raise KeyboardInterrupt
+
+    with DSSClient(wire.url) as dss, pytest.raises(KeyboardInterrupt):
+        dss.download(
+            bundle_uuid=wire.add_bundle({"a": b"1"}).uuid,
+            replica="aws",
+            download_dir=tmp_path,
+            progress=interrupt,
+        )
+
+
+def test_events_come_one_by_one(wire: Wire, tmp_path: Path) -> None:
+    inside, sums = 0, []
+
+    def watch(event: ProgressEvent) -> None:
+        nonlocal inside
+        inside += 1
+        assert inside == 1
+        sums.append(event.bytes_done)
+        inside -= 1
+
+    bundle = wire.add_bundle({f"f{number}": bytes([number]) * 300_000 for number in range(12)})
+    report = get(wire, bundle, tmp_path, progress=watch)
+    assert sums == sorted(sums)
+    assert sums[-1] == report.bytes_total
