@@ -110,6 +110,16 @@ def test_an_async_token_function(apart: Apart, wire: Wire, tmp_path: Path, kind:
     assert running.result(15) == 5
 
 
+def test_a_client_that_no_other_process_can_have(wire: Wire, tmp_path: Path) -> None:
+    bundle = wire.add_bundle(many(4))
+    with (
+        DSSClient(wire.url, token=lambda: "secret") as client,
+        pytest.raises(InvalidArgument, match="the function that gives its token at the top level"),
+    ):
+        client.download(bundle_uuid=bundle.uuid, replica="aws", download_dir=tmp_path, processes=2)
+    assert wire.asked == []
+
+
 def descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 

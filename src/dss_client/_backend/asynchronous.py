@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any, Generic, ParamSpec, TypeVar
 
+from .._threads import no_thread
 from ..errors import DSSError, InvalidArgument
 
 __all__ = [
@@ -58,12 +59,18 @@ async def run_transfer(function: Callable[[threading.Event], T]) -> T:
 
     Args:
         function: The transfer; it is given the event that tells it to stop.
+
+    Raises:
+        DSSError: The system allows no further thread.
     """
     stop = threading.Event()
     own = ThreadPoolExecutor(1, thread_name_prefix="dss-transfer")
     context = copy_context()
     loop = asyncio.get_running_loop()
-    work = loop.run_in_executor(own, lambda: context.run(function, stop))
+    try:
+        work = loop.run_in_executor(own, lambda: context.run(function, stop))
+    except RuntimeError as error:
+        raise no_thread(error) from error
     own.shutdown(wait=False)  # takes nothing more, and ends when this is done
     try:
         return await asyncio.shield(work)

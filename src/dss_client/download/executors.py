@@ -7,6 +7,7 @@ batch can be run twice: what the first run has put into the store, the second fi
 
 import logging
 import os
+import pickle
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import closing
@@ -15,7 +16,7 @@ from typing import TypeVar
 
 from attrs import evolve, frozen
 
-from dss_client.errors import DSSError
+from dss_client.errors import DSSError, InvalidArgument
 from dss_client.transfer.cancel import Stopped
 
 from .engine import Engine
@@ -77,6 +78,9 @@ def run_in(
         engine: The engine whose results to add to; it fetches nothing itself.
         options: How to download.
         requests: What.
+
+    Raises:
+        InvalidArgument: The client cannot be sent to another process.
     """
     there = evolve(
         options,
@@ -89,6 +93,8 @@ def run_in(
     )
     running: dict[Future[ExportedResults], _Batch] = {}
     with closing(engine.source.detached()) as source:
+        if options.processes is not None:
+            _check_that_it_travels(source)
         parts = (part for request in requests for part in _parts(engine, request))
         batches = (
             _Batch(source=source, options=there, requests=some)
@@ -100,6 +106,21 @@ def run_in(
             for future in running:
                 future.cancel()
             raise
+
+
+def _check_that_it_travels(source: Source) -> None:
+    """Make sure that another process can have a source.
+
+    Raises:
+        InvalidArgument: It cannot.
+    """
+    try:
+        pickle.dumps(source)
+    except Exception as error:  # each kind of object has its own
+        raise InvalidArgument(
+            f"processes= needs a client that can be pickled ({error}): define the function that"
+            " gives its token at the top level of a module"
+        ) from error
 
 
 def _parts(engine: Engine, request: DownloadRequest) -> Iterator[DownloadRequest]:

@@ -16,10 +16,11 @@ from typing import Any
 
 from attrs import define, field
 
+from dss_client._threads import no_thread
+
 from .attempts import Attempt
 from .errors import lacks_descriptors
 from .http1 import ClosedByServer, Connection, UnsupportedResponse
-from .pool import no_thread
 from .source import DirectAccess
 
 __all__ = ["LoopPool"]

@@ -7,18 +7,10 @@ from concurrent.futures import Future, wait
 from queue import SimpleQueue
 from typing import TypeVar
 
-from dss_client.errors import DSSError
+from dss_client._threads import no_thread
 from dss_client.transfer.cancel import Stopped
 
-__all__ = ["WorkerPool", "no_thread", "wait_for"]
-
-
-def no_thread(error: RuntimeError) -> DSSError:
-    """Return the error of a download that cannot have the threads that it needs."""
-    return DSSError(
-        f"the system allows no further thread ({error}): raise the limit (ulimit -u), or end other"
-        " programs"
-    )
+__all__ = ["WorkerPool", "wait_for"]
 
 
 T = TypeVar("T")

@@ -148,11 +148,11 @@ class ResultStore:
         with self._lock:
             try:
                 return work(self._db)
-            except sqlite3.OperationalError as error:
+            except sqlite3.Error as error:
                 self._move(error)
             try:
                 return work(self._db)
-            except sqlite3.OperationalError as error:
+            except sqlite3.Error as error:
                 raise self._no_room(error) from error
 
     def _change(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -164,7 +164,7 @@ class ResultStore:
                 result = work(db)
                 db.execute("COMMIT")
             except BaseException:
-                with suppress(sqlite3.OperationalError):  # it was done by itself
+                with suppress(sqlite3.Error):  # it was done by itself
                     db.execute("ROLLBACK")
                 raise
             return result
@@ -391,7 +391,10 @@ class ResultStore:
         while batch:
             yield from batch
             with self._lock:
-                batch = cursor.fetchmany(size)
+                try:
+                    batch = cursor.fetchmany(size)
+                except sqlite3.Error as error:
+                    raise self._no_room(error) from error
 
     def close(self) -> None:
         """Close the database."""
