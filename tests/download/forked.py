@@ -272,6 +272,11 @@ def limit_room(folder: Path, free: int) -> None:
     os.statvfs = limited
 
 
+def take_parts_of(size: int) -> None:
+    """Fetch a large content by parts of so many bytes."""
+    vars(import_module("dss_client.download.engine"))["PART_SIZE"] = size
+
+
 def serve() -> None:
     """Fork for each function that comes, until there are no more."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody has to wait for them

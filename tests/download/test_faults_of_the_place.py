@@ -276,7 +276,7 @@ def few_descriptors(count: int) -> None:
 
 
 @pytest.mark.parametrize("way", ["sync", "async", "httpx"])
-@pytest.mark.parametrize(("size", "count"), [(SMALL, 304), (LARGE, 60)], ids=["small", "large"])
+@pytest.mark.parametrize(("size", "count"), [(SMALL, 150), (LARGE, 40)], ids=["small", "large"])
 def test_few_descriptors(
     apart: Apart, wire: Wire, tmp_path: Path, size: int, count: int, way: str
 ) -> None:

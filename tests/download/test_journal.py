@@ -6,6 +6,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryFile
@@ -16,7 +17,7 @@ from attrs import frozen
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dss_client.download import engine, journal
+from dss_client.download import journal
 from dss_client.download.journal import Journal, Range
 from dss_client.transfer import checked_lines
 from dss_client.transfer import owner as owners
@@ -24,6 +25,7 @@ from dss_client.transfer import owner as owners
 from .apart import Apart, download, partials
 from .directory import stored
 from .fetching import get
+from .forked import take_parts_of
 from .wire import Asked, Bundle, Step, Wire, answer
 
 SHA = "0123456789abcdef" * 4
@@ -372,11 +374,6 @@ MiB = 1 << 20
 PATTERN = bytes(range(256)) * (MiB // 256)
 
 
-def take_small_parts() -> None:
-    """Fetch a large content by parts of a MiB."""
-    engine.PART_SIZE = MiB
-
-
 @pytest.fixture
 def stopped(apart: Apart, wire: Wire, tmp_path: Path) -> Bundle:
     """A content of 6 MiB, of which a download that is over has left three."""
@@ -389,7 +386,9 @@ def stopped(apart: Apart, wire: Wire, tmp_path: Path) -> Bundle:
 
     wire.script = script
     options: dict[str, Any] = {"num_retries": 0, "threads": 1}
-    how = apart(download, wire.url, bundle.fqid, tmp_path, before=take_small_parts, **options)
+    how = apart(
+        download, wire.url, bundle.fqid, tmp_path, before=partial(take_parts_of, MiB), **options
+    )
     assert how.failed
     wire.script = None
     wire.asked.clear()

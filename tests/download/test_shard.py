@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -113,13 +114,15 @@ def test_several_bundles(dss: DSSClient, local_dss: LocalDSS, tmp_path: Path) ->
     assert_whole(download, tmp_path / "data")
 
 
-def test_a_search_in_processes(dss: DSSClient, tmp_path: Path) -> None:
-    def download(**options: Any) -> DownloadReport:
-        return dss.download_search(
-            es_query={}, replica="aws", durable=False, processes=1, **options
-        )
+def test_a_search_that_workers_share(dss: DSSClient, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(2) as pool:
 
-    assert_whole(download, tmp_path / "data")
+        def download(**options: Any) -> DownloadReport:
+            return dss.download_search(
+                es_query={}, replica="aws", durable=False, executor=pool, **options
+            )
+
+        assert_whole(download, tmp_path / "data")
 
 
 def test_a_collection(local_dss: LocalDSS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

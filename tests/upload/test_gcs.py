@@ -35,7 +35,7 @@ def cloud(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
         yield Cloud(service, place)
 
 
-@pytest.mark.parametrize("parts", [2, 32, 33, 63, 64])
+@pytest.mark.parametrize("parts", [32, 33, 63, 64])
 def test_to_the_cloud_and_back(cloud: Cloud, tmp_path: Path, parts: int) -> None:
     content = b"".join(b"%04d" % number * (PART // 4) for number in range(parts))
     files = {"a.json": b"{}", "d/big": content, "empty": b""}
