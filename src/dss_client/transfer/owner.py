@@ -4,7 +4,7 @@ import os
 import platform
 import zlib
 from contextlib import suppress
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 __all__ = ["is_alive", "is_here", "may_run", "owner", "tag"]
@@ -22,7 +22,7 @@ def _machine() -> str:
 
 def owner() -> str:
     """Return the identity of this process, so that others can tell whether it is alive."""
-    return f"{_machine()}#{os.getpid()}#{_started(os.getpid())}"
+    return f"{_machine()}#{os.getpid()}#{_own_start(os.getpid())}"
 
 
 def is_here(machine: str) -> bool:
@@ -39,7 +39,13 @@ def is_alive(name: str) -> bool:
 
 def tag() -> str:
     """Return the identity of this process, for file names."""
-    return f"{_machine_tag()}-{os.getpid()}-{_started(os.getpid())}"
+    return f"{_machine_tag()}-{os.getpid()}-{_own_start(os.getpid())}"
+
+
+@lru_cache(maxsize=1)
+def _own_start(pid: int) -> str:
+    """Return when this process, which a fork makes another one, was started."""
+    return _started(pid)
 
 
 def may_run(machine: str, pid: str, started: str) -> bool:
