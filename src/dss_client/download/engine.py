@@ -21,7 +21,7 @@ from dss_client._retry import RetryPolicy
 from dss_client.errors import DSSError
 from dss_client.transfer.cancel import Stopped
 from dss_client.transfer.errors import FileDownloadError
-from dss_client.transfer.progress import FileProgress, Progress
+from dss_client.transfer.progress import Progress
 
 from . import journal
 from .attempts import Attempt, TransferContext
@@ -302,13 +302,13 @@ class Engine:
         if not request.is_recorded:
             failed = [task for task, report in plan.others if report.state == "failed"]
             self._announce([*plan.wanted, *failed])
-            self._record(plan.others)
-        self._record(prepared.done)
+            self._report(plan.others)
+        self._report(prepared.done)
         urls = BundleUrls(plan.bundle, together=prepared.together, known=prepared.urls)
         full = self._room.refusal([task for task, _ in prepared.missing], self._fetches.values())
         for task, is_unverified in prepared.missing:
             if full is not None and not is_unverified:
-                self._record([(task, _failed(task, full))])
+                self._report([(task, _failed(task, full))])
             else:
                 self._admit(task, urls, is_unverified=is_unverified)
 
@@ -319,14 +319,11 @@ class Engine:
             export: The results of the worker.
             planned: Whether the files are in the results already.
         """
-        self.results.take_over(export)
-        wanted = [file for file in export.outcomes if file.state != "skipped"]
+        reports = self.results.take_over(export)
         if not planned:
-            self.progress.plan(len(wanted), sum(file.size for file in wanted))
-        if self.progress.is_watched:
-            for file in wanted:
-                progress = self.progress.file(file.name, None, file.size)
-                progress.fail() if file.state == "failed" else progress.finish()
+            wanted = [report for report in reports if report.state != "skipped"]
+            self.progress.plan(len(wanted), sum(report.size for report in wanted))
+        self._tell(reports)
 
     def _announce(self, tasks: Sequence[FileTask]) -> None:
         self.progress.plan(len(tasks), sum(task.size for task in tasks))
@@ -340,7 +337,8 @@ class Engine:
         if other is not None:
             other.waiting.append((task, urls))
             return
-        fetch = Fetch(task, urls, self.context, self._progress_of(task))
+        progress = self.progress.file(task.name, task.bundle, task.size)
+        fetch = Fetch(task, urls, self.context, progress)
         self._fetches[task.sha256] = fetch
         self._room.reserve(task.size)
         if is_unverified:
@@ -351,9 +349,6 @@ class Engine:
             )
         else:
             self._go_on(fetch)
-
-    def _progress_of(self, task: FileTask) -> FileProgress:
-        return self.progress.file(task.name, task.bundle, task.size)
 
     def _verified(self, fetch: Fetch, result: FileReport | None) -> None:
         """Take note whether what is in the store is right."""
@@ -489,18 +484,18 @@ class Engine:
         fetch.leave()
         if fetch.report is not None:
             fetch.progress.finish()
-            self._record([(task, fetch.report)], told=True)
+            self._record([(task, fetch.report)])
             if fetch.waiting:
                 self._follow(task, fetch.waiting)
             return
         error = fetch.error or FileDownloadError(task.name, "it was given up")
         fetch.progress.fail()
         failure = _failed(task, error, tries=fetch.tries, seconds=fetch.seconds)
-        self._record([(task, failure)], told=True)
+        self._record([(task, failure)])
         for other, urls in fetch.waiting:
             if failure.error is not None and _identity(other) == _identity(task):
                 shared = FileDownloadError(other.name, failure.error.reason, cause=failure.error)
-                self._record([(other, _failed(other, shared))])
+                self._report([(other, _failed(other, shared))])
             else:
                 self._admit(other, urls)
 
@@ -518,24 +513,26 @@ class Engine:
 
         def then(results: list[tuple[FileTask, FileReport]]) -> None:
             self._in_flight -= len(results)
-            self._record(results)
+            self._report(results)
 
         self._in(self._disk, link, then)
 
-    def _record(
-        self, results: Sequence[tuple[FileTask, FileReport]], *, told: bool = False
-    ) -> None:
-        """Record results.
+    def _report(self, results: Sequence[tuple[FileTask, FileReport]]) -> None:
+        """Record results of which nothing was told yet."""
+        if not self._dry_run:
+            self._tell([report for _, report in results])
+        self._record(results)
 
-        Args:
-            results: The files, and what became of them.
-            told: Whether the progress of these files was told already.
-        """
-        if not told and self.progress.is_watched and not self._dry_run:
-            for task, report in results:
+    def _tell(self, reports: Sequence[FileReport]) -> None:
+        """Let the progress show what became of files."""
+        if self.progress.is_watched:
+            for report in reports:
                 if report.state != "skipped":
-                    progress = self._progress_of(task)
+                    progress = self.progress.file(report.name, report.bundle, report.size)
                     progress.fail() if report.state == "failed" else progress.finish()
+
+    def _record(self, results: Sequence[tuple[FileTask, FileReport]]) -> None:
+        """Record results."""
         for _, report in results:
             if report.error is not None:
                 drop_frames(report.error)

@@ -99,21 +99,6 @@ class ExportedResults:
     files: list[_Row]
     errors: dict[int, FileDownloadError]
 
-    @property
-    def outcomes(self) -> "Iterator[Outcome]":
-        """Name, size and state of each file."""
-        for row in self.files:
-            yield Outcome(str(row[2]), _int(row[6]), _state(row[8]))
-
-
-@frozen
-class Outcome:
-    """The result of a file, in short."""
-
-    name: str
-    size: int
-    state: State
-
 
 class ResultStore:
     """The files of one download, in the order of their numbers. Safe to be used by threads.
@@ -309,10 +294,11 @@ class ResultStore:
         """Return all files and their results, as one value that can be pickled."""
         return ExportedResults(list(self._each(_ALL)), dict(self._errors))
 
-    def take_over(self, export: "ExportedResults") -> None:
-        """Add files from another store; those that are known get their results."""
+    def take_over(self, export: "ExportedResults") -> list[FileReport]:
+        """Add files from another store, and return their reports; those known get their results."""
         self.add_rows(export.files)
         self._errors.update(export.errors)
+        return list(map(self._report, export.files))
 
     # Results
 
