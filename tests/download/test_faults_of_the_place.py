@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from .apart import Apart, Ended, Running, download, partials, tree
-from .forked import Break, limit_databases, limit_room, limit_threads, on_host
+from .forked import Break, limit_databases, limit_room, limit_threads, on_host, take_parts_of
 from .wire import Asked, Bundle, Step, Wire, answer, head
 
 SMALL, LARGE = 1_000, 400_000
@@ -361,7 +361,14 @@ def test_no_room_for_the_results_anywhere(apart: Apart, wire: Wire, tmp_path: Pa
 # Partial files of others
 
 
-BODY = bytes(range(256)) * (160 << 10)  # 40 MiB, more than one part
+BODY = bytes(range(256)) * (4 * MiB // 256)
+
+
+def in_small_parts(host: str) -> None:
+    """Record what is there after each MiB, on some host."""
+    take_parts_of(MiB)
+    if host:
+        on_host(host)
 
 
 def left_behind(apart: Apart, wire: Wire, bundle: Bundle, folder: Path, host: str = "") -> None:
@@ -369,15 +376,15 @@ def left_behind(apart: Apart, wire: Wire, bundle: Bundle, folder: Path, host: st
 
     def script(asked: Asked) -> Iterator[Step]:
         start, body = answer(wire.stored[asked.name].body, asked)
-        yield start + body[: max(0, 38 * MiB - asked.first)]
+        yield start + body[: max(0, 3 * MiB - asked.first)]
         yield "stall"
 
     wire.script = script
     running: Running[Ended] = apart.start(
-        download, wire.url, bundle.fqid, folder, before=partial(on_host, host) if host else None
+        download, wire.url, bundle.fqid, folder, before=partial(in_small_parts, host), threads=1
     )
     for _ in range(500):
-        if sum(path.stat().st_blocks for path in partials(folder)) * 512 > 33 * MiB:
+        if sum(path.stat().st_blocks for path in partials(folder)) * 512 > 2 * MiB:
             break
         running.wait(0.01)
     running.wait(0.3)
