@@ -78,7 +78,7 @@ class Dispatcher:
             )
         self._queues: dict[Origin, _Queue] = {}
         self._queue_of: dict[Attempt, _Queue] = {}
-        self._freed: dict[_Queue, None] = {}
+        self._changed: dict[_Queue, None] = {}
         self._small: list[Attempt] = []  # to be sent
         self._large: list[Attempt] = []
 
@@ -94,7 +94,7 @@ class Dispatcher:
             return
         queue = self._queues.setdefault(fetch.origin(url), _Queue())
         queue.waiting.append(fetch)
-        self._start(queue)
+        self._changed[queue] = None
 
     def share(self, fetch: Fetch) -> None:
         """Let free connections help with a content that was begun."""
@@ -102,7 +102,7 @@ class Dispatcher:
         if url is not None and not fetch.is_small:
             queue = self._queues.get(fetch.origin(url))
             if queue is not None:
-                self._start(queue)
+                self._changed[queue] = None
 
     def release(self, attempt: Attempt, fetch: Fetch) -> None:
         """Take note that an attempt has ended: something else can have its place."""
@@ -112,12 +112,15 @@ class Dispatcher:
         queue.active -= 1
         if not fetch.active:
             queue.begun.pop(fetch, None)
-        self._freed[queue] = None
+        self._changed[queue] = None
 
     def send(self) -> None:
-        """Send what was decided since the last time, and what has got a free place."""
-        freed, self._freed = self._freed, {}
-        for queue in freed:
+        """Send what was decided since the last time, and what has got a free place.
+
+        All that waits is known by then, so that nobody helps where others could begin.
+        """
+        changed, self._changed = self._changed, {}
+        for queue in changed:
             self._start(queue)
         small, self._small = self._carried_by_loops(self._small), []
         large, self._large = self._carried_by_loops(self._large), []

@@ -32,6 +32,7 @@ __all__ = ["Fetch"]
 
 _MIB = 1 << 20
 _MAX_ATTEMPTS = 8  # at once for one content: what limits a single connection is met by then
+_WORTH_SHARING = 2.0  # seconds that one connection would still need
 _MAX_REDIRECTS = 5
 _SHORTAGE = 0.2  # seconds to wait where there are no more descriptors
 _MAX_SHORTAGES = 300
@@ -73,6 +74,7 @@ class Fetch(Content):
         self._redirect: str | None = None
         self._redirects = 0
         self._shortages = 0
+        self._begun = 0.0, 0  # when an attempt was begun alone, and the bytes there were then
         self._budget = context.num_retries
         self._failures = 0
         self._best = 0  # most bytes that were ever there
@@ -98,9 +100,23 @@ class Fetch(Content):
             and self.error is None
             and not (self._must_restart or self.ignores_ranges)
             and 0 < len(self.active) < _MAX_ATTEMPTS
+            and (len(self.active) > 1 or self._takes_long)
             and self.partial.writers == len(self.active)  # none has just ended
             and time.monotonic() >= self.ready_at
             and self.partial.has_work
+        )
+
+    @property
+    def _takes_long(self) -> bool:
+        """Whether one connection would need so long that another one pays.
+
+        It has to be opened, what it brings is read again to be hashed, and the first one is closed
+        where it comes to that.
+        """
+        since, there = self._begun
+        gained = self._bytes_done - there
+        return gained <= 0 or (
+            self.bytes_missing * (time.monotonic() - since) > _WORTH_SHARING * gained
         )
 
     @property
@@ -117,6 +133,8 @@ class Fetch(Content):
             if self.partial is None:
                 self.partial = self._new_partial()
             alone = not self.active
+            if alone:
+                self._begun = time.monotonic(), self._bytes_done
             writer = self.partial.claim()
             if writer is None:
                 return None
@@ -133,7 +151,11 @@ class Fetch(Content):
     @property
     def bytes_missing(self) -> int:
         """Bytes that are still to be written."""
-        return self.task.size - (0 if self.partial is None else self.partial.bytes_done)
+        return self.task.size - self._bytes_done
+
+    @property
+    def _bytes_done(self) -> int:
+        return 0 if self.partial is None else self.partial.bytes_done
 
     def origin(self, url: str) -> tuple[str, str, int]:
         """Return whose requests are counted together.
@@ -213,8 +235,7 @@ class Fetch(Content):
 
     def _count_progress(self) -> None:
         """Let new ground refill the budget; bytes that came a second time do not."""
-        there = 0 if self.partial is None else self.partial.bytes_done
-        gain = max(0, there - self._best) // _MIB
+        gain = max(0, self._bytes_done - self._best) // _MIB
         if gain:
             self._best += gain * _MIB
             self._budget = min(self.context.num_retries, self._budget + gain)
