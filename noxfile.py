@@ -158,7 +158,8 @@ def lowest(session: nox.Session) -> None:
 
 def bare(session: nox.Session, folder: Path, *packages: str) -> Path:
     """Make an environment beside the session's, with these alone; return where its programs are."""
-    session.run("uv", "venv", "-q", "--clear", "--python", "python", str(folder))
+    python = str(Path(session.bin, "python"))
+    session.run("uv", "venv", "-q", "--clear", "--python", python, str(folder))
     scripts = folder / ("Scripts" if os.name == "nt" else "bin")
     add(session, scripts, *packages)
     return scripts
