@@ -70,7 +70,7 @@ class Dispatcher:
         self._loops: LoopPool | None = None
         if source.direct is not None:
             self._loops = LoopPool(
-                _shares(threads),
+                _shares(threads, min(large, _LOOPS)),
                 source.direct,
                 wait=disk.submit,
                 report=report,
@@ -182,10 +182,9 @@ class Dispatcher:
         self._report([attempt])
 
 
-def _shares(threads: int | None) -> list[int]:
+def _shares(threads: int | None, loops: int) -> list[int]:
     """Return the most connections to one origin of each loop."""
     if threads is None:
-        return [_CONNECTIONS] * _LOOPS
-    loops = min(threads, _LOOPS)
+        return [_CONNECTIONS] * loops
     each = threads // loops
     return [threads - each * (loops - 1), *[each] * (loops - 1)]

@@ -251,7 +251,7 @@ class _Loop:
         """Allow more connections if all of them only wait."""
         pool = self._pools[origin]
         pool.is_watched = False
-        if pool.open and not pool.opening and pool.heard == heard:
+        if pool.open and not (pool.opening or pool.is_full) and pool.heard == heard:
             pool.most *= _MORE
         self._go_on(origin)
 
