@@ -2,8 +2,9 @@
 
 import csv
 import os
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from dss_client.manifest import (
@@ -14,9 +15,11 @@ from dss_client.manifest import (
     row_text,
     write_texts,
 )
+from dss_client.transfer.progress import Progress
 from dss_client.versions import FQID
 
 from .errors import manifest_error
+from .http1 import BLOCK
 from .report import FileReport, State, Totals
 from .results import ResultStore
 from .shard import Shard
@@ -26,6 +29,8 @@ __all__ = ["ListedBundles", "ListedFiles", "ShardReader"]
 
 _PATH = "file_path"
 _THERE = frozenset({"downloaded", "reused"})
+_PATIENCE = 0.1  # seconds
+_LONG = 0.001  # seconds to read a small content
 
 
 class ShardReader(ManifestReader):
@@ -145,20 +150,33 @@ class ListedFiles(_Listed):
     """
 
     _there = _there_bytes = _count = 0
+    _is_worth_it = True  # to verify contents here
+    _seconds = 0.0  # that it took longer than it may
 
-    def read(self) -> None:
+    def read(self, progress: Progress, tick: Callable[[int], object], *, verify: bool) -> None:
         """Read the rows, and look which files are there.
+
+        Args:
+            progress: Is told of the files, batch by batch.
+            tick: Called when a content is read; may raise to stop.
+            verify: Read small contents of which it is not known yet whether they are right.
 
         Raises:
             ManifestError: A row is bad.
         """
         for batch in self._reader.batches():
-            self._results.add_texts(self._count, self._read_batch(batch))
+            files, size = self._there, self._there_bytes
+            sizes = [int(row[6]) for row in batch]
+            texts = self._read_batch(batch, sizes, tick if verify else None)
+            self._results.add_texts(self._count, texts)
             self._count += len(batch)
+            there = {"files_there": self._there - files, "bytes_there": self._there_bytes - size}
+            progress.plan(len(batch), sum(sizes), **there)
 
-    def _read_batch(self, batch: Sequence[RawRow]) -> list[str]:
+    def _read_batch(
+        self, batch: Sequence[RawRow], sizes: list[int], tick: Callable[[int], object] | None
+    ) -> list[str]:
         keys = [row[5].lower() for row in batch]
-        sizes = [int(row[6]) for row in batch]
         # As `_place` does; here every call counts.
         base = self._base
         places = [f"{base}{key[:2]}{os.sep}{key[2:6]}{os.sep}{key}" for key in keys]
@@ -170,17 +188,25 @@ class ListedFiles(_Listed):
             return [
                 self._with_path(row[7], place) for row, place in zip(batch, places, strict=True)
             ]
-        return self._read_one_by_one(batch, places, keys, sizes)
+        return self._read_one_by_one(batch, places, keys, sizes, tick)
 
     def _read_one_by_one(
-        self, batch: Sequence[RawRow], places: list[str], keys: list[str], sizes: list[int]
+        self,
+        batch: Sequence[RawRow],
+        places: list[str],
+        keys: list[str],
+        sizes: list[int],
+        tick: Callable[[int], object] | None,
     ) -> list[str]:
         texts: list[str] = []
         missing: list[tuple[object, ...]] = []
         look = self._store.look_at
         rows = zip(batch, places, keys, sizes, strict=True)
         for number, (row, place, key, size) in enumerate(rows, self._count):
-            if size and look(place, key, size) == "verified":
+            found = look(place, key, size) if size else "missing"
+            if found == "unverified" and tick is not None and self._verify(key, size, tick):
+                found = "verified"
+            if found == "verified":
                 self._there += 1
                 self._there_bytes += size
                 texts.append(self._with_path(row[7], place))
@@ -191,6 +217,21 @@ class ListedFiles(_Listed):
             missing.append((*known, "planned", None, None, 0, 0.0, ""))
         self._results.add_rows(missing)
         return texts
+
+    def _verify(self, key: str, size: int, tick: Callable[[int], object]) -> bool:
+        """Read a content and mark it, where the engine's threads would not do it better."""
+        if not self._is_worth_it or size > BLOCK:
+            return False
+        started = time.perf_counter()
+        try:
+            is_good = self._store.find(key, size, tick)
+            is_marked = self._store.look(key, size) == "verified"
+        except OSError:
+            return False  # the engine meets it, too, and says so
+        self._seconds += time.perf_counter() - started - _LONG
+        # Else they are to share what they have read of a content, or to wait for the disk together.
+        self._is_worth_it = (is_marked or not is_good) and self._seconds < _PATIENCE
+        return is_good and is_marked
 
     def _rows(self) -> Iterator[Sequence[str]]:
         for first, texts in self._results.texts():

@@ -194,14 +194,7 @@ def _download_files(
 ) -> DownloadReport:
     listed = ListedFiles(reader, engine.results, engine.store, options.download_dir)
     with _reporting(engine, listed):
-        listed.read()
-        totals = listed.totals()
-        engine.progress.plan(
-            sum(totals.files.values()),
-            sum(totals.bytes.values()),
-            files_there=totals.files["reused"],
-            bytes_there=totals.bytes["reused"],
-        )
+        listed.read(engine.progress, engine.context.check_stop, verify=not options.dry_run)
         output = _run_listed(listed, engine, options, _files(engine))
     return finish(engine, listed, output)
 
