@@ -56,6 +56,7 @@ _DISK_THREADS = 4
 _THREADS = max(8, min(16, 2 * (os.cpu_count() or 1)))
 _MAX_QUESTIONS = 32
 _BATCH = 500  # results that are recorded together
+_NEW_NAMES = 10_000  # directories that are flushed together: many at once take less
 _MAX_DELAY = 60.0
 _GRACE = 5.0  # seconds that threads get to end what they do on the disk
 
@@ -539,7 +540,7 @@ class Engine:
         self._unrecorded += results
         if len(self._unrecorded) >= _BATCH:
             self._flush()
-            folders = self.store.take_new_names()
+            folders = self.store.take_new_names(_NEW_NAMES)
             if folders:
                 self._in(self._disk, lambda: self.store.sync_folders(folders), lambda _: None)
 

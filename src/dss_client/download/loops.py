@@ -344,7 +344,7 @@ class _Loop:
 
     def _finish(self, attempt: Attempt, error: Exception | None, seconds: float) -> None:
         attempt.end(error, seconds)
-        if lacks_descriptors(attempt.error):
+        if attempt.error is not None and lacks_descriptors(attempt.error):
             self._pools[attempt.address.origin].adapt(attempt.error)
         self._add_result(attempt)
 

@@ -405,9 +405,11 @@ class FileStore:
             with self._noting:
                 self._new_names.add(folder)
 
-    def take_new_names(self) -> list[str]:
-        """Return the directories that were noted, once."""
+    def take_new_names(self, least: int = 0) -> list[str]:
+        """Return the directories that were noted, once, if there are enough of them."""
         with self._noting:
+            if len(self._new_names) < least:
+                return []
             noted, self._new_names = self._new_names, set()
         return sorted(noted)
 
