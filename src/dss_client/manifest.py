@@ -72,7 +72,7 @@ MAX_CELL = 131_072
 RawRow = tuple[str, str, str, str, str, str, str, str]
 """The cells of `COLUMNS`, empty where there is no such column, and the text of the whole row."""
 
-_BATCH = 1000
+_BATCH = 500
 _SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
 _HEX = "0123456789abcdefABCDEF"
 _LINE_END = re.compile(rb"\r\n?|\n")
