@@ -310,22 +310,6 @@ def test_c5_an_unsafe_name_fails_alone(wire: Wire, tmp_path: Path, name: str) ->
     assert states(get(wire, bundle, tmp_path / "in", data_filter=("a",)))[name] == "skipped"
 
 
-@pytest.mark.parametrize("planted", ["sub", "sub/deeper"])
-def test_c5_a_planted_directory_link_fails_its_files(
-    wire: Wire, tmp_path: Path, planted: str
-) -> None:
-    bundle = wire.add_bundle({"a": b"1", "sub/deeper/b": b"2"})
-    link = tmp_path / "in" / bundle.folder / planted
-    link.parent.mkdir(parents=True)
-    (tmp_path / "out").mkdir()
-    link.symlink_to(tmp_path / "out")
-    (error,) = fail(wire, bundle, tmp_path / "in").errors
-    assert isinstance(error, UnsafeName)
-    assert "symbolic link" in str(error)
-    assert error.name == "sub/deeper/b"
-    assert list((tmp_path / "out").iterdir()) == []
-
-
 @pytest.mark.parametrize("wanted", ["*", "a"])
 @pytest.mark.parametrize(
     ("other", "why"), [("A", "letter case"), (DESCRIPTION, "description of the bundle")]
@@ -340,16 +324,3 @@ def test_c6_names_that_clash_are_refused_first(
     assert bundle.fqid in str(caught.value)
     assert wire.asked == []
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_clashing_name_can_be_left_out_or_changed(wire: Wire, tmp_path: Path) -> None:
-    bundle = wire.add_bundle({"a": b"1", "A": b"2"})
-    report = get(wire, bundle, tmp_path / "skip", clash="skip")
-    (skipped,) = report.in_state("skipped")
-    assert skipped.name == "A"
-    assert "letter case" in skipped.reason
-    assert set(tree(tmp_path / "skip" / bundle.folder)) == {DESCRIPTION, "a"}
-    report = get(wire, bundle, tmp_path / "rename", clash="rename")
-    assert [entry.name for entry in report.entries] == [DESCRIPTION, "a", "A"]
-    renamed = tree(tmp_path / "rename" / bundle.folder)
-    assert (renamed["a"], renamed["A~2"], len(renamed)) == (b"1", b"2", 3)

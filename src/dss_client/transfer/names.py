@@ -110,12 +110,10 @@ class SafeDirectory:
 
     Args:
         root: The directory, which need not be there yet.
-        portable: Take only names that Linux, macOS and Windows can all store.
     """
 
-    def __init__(self, root: Path, *, portable: bool = False) -> None:
+    def __init__(self, root: Path) -> None:
         self.root = root
-        self._portable = portable
         self._ready: set[str] = set()
 
     def path(self, name: str) -> Path:
@@ -126,9 +124,9 @@ class SafeDirectory:
         Raises:
             UnsafeName: As `safe_relative_path` says.
         """
-        fault = _fault(name, 0, portable=self._portable)
+        fault = _fault(name, 0, portable=False)
         if fault is not None:
-            raise UnsafeName(name, _with_remedy(fault, name, portable=self._portable))
+            raise UnsafeName(name, _with_remedy(fault, name, portable=False))
         return self.root / name
 
     def prepare(self, name: str) -> Path:
