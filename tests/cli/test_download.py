@@ -394,6 +394,7 @@ def is_held_up(server: LocalDSS) -> None:
         ("SIGINT", 130, []),
         ("SIGTERM", 143, []),
         ("SIGHUP", 129, []),
+        ("SIGINT", 130, ["--processes", "2"]),
         ("SIGTERM", 143, ["--processes", "2"]),
     ],
 )

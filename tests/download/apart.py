@@ -281,3 +281,12 @@ def partials(folder: Path) -> list[Path]:
     """Return what is left of downloads that were not finished."""
     place = folder / ".hca" / "v2" / "partials"
     return sorted(place.iterdir()) if place.is_dir() else []
+
+
+def on_disk(folder: Path) -> int:
+    """Return how many bytes of the disk such files have; one may be renamed meanwhile."""
+    blocks = 0
+    for path in partials(folder):
+        with suppress(FileNotFoundError):
+            blocks += path.stat().st_blocks
+    return blocks * 512
