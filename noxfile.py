@@ -178,8 +178,11 @@ def reference_client(session: nox.Session) -> str:
 
 @nox.session(python="3.11")
 def peer(session: nox.Session) -> None:
-    """Run the reference client, in an environment of its own, against the embedded DSS."""
-    session.install("-e", ".[all,s3,upload]", *group("test"))
+    """Run the reference client, in an environment of its own, against the embedded DSS.
+
+    Its downloads are compared with ours on uvloop; the other tests use the loop of asyncio.
+    """
+    session.install("-e", ".[all,fast,s3,upload]", *group("test"))
     python = reference_client(session)
     session.env["DSS_PEER_PYTHON"] = python
     session.run("pytest", "tests/peer", *session.posargs)
