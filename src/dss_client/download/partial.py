@@ -46,8 +46,9 @@ class Partial:
         self._store = store
         self._key = key
         self._part_size = part_size
-        self._path = str(store.partials / f"{key}.{tag()}-{secrets.token_hex(4)}.part")
-        self._journal = Path(self._path).with_suffix(".journal")
+        name = f"{store.partials}{os.sep}{key}.{tag()}-{secrets.token_hex(4)}"
+        self._path = f"{name}.part"
+        self._journal = Path(f"{name}.journal")
         self._lock = threading.Lock()
         self._descriptor = -1
         self._digest: Digest = hashlib.sha256()
@@ -282,9 +283,9 @@ class Partial:
         text = journal.entry(range_)
         if not self._records:
             text = journal.header(self.size, self.etag) + text
+        self._records += 1
         with open(self._journal, "ab", buffering=0) as file:
             file.write(text)
-        self._records += 1
 
     # The end
 
@@ -313,8 +314,9 @@ class Partial:
         self._store.finish(self._descriptor, self._path, self._key)
         self._close()
         self._store.publish(self._path, self._key, replace=replace)
-        with suppress(OSError):  # the content is in place
-            self._journal.unlink(missing_ok=True)
+        if self._records:
+            with suppress(OSError):  # the content is in place
+                self._journal.unlink(missing_ok=True)
 
     def discard(self) -> None:
         """Remove the file and its journal."""
