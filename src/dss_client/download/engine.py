@@ -100,7 +100,9 @@ class Engine:
         self.store: FileStore = FileStore(
             download_dir, verify=options.verify, durable=options.durable
         )
-        self.results: ResultStore = ResultStore(self.store.place, spare=self.store.partials)
+        self.results: ResultStore = ResultStore(
+            self.store.place, download_dir, spare=self.store.partials
+        )
         self._dry_run = options.dry_run
         if not self._dry_run:
             journal.tidy(self.store.partials, self.store.place)

@@ -71,10 +71,10 @@ class Linker:
         """
         if task.target is None:  # its place in the store follows from its checksum
             return task.report(state, tries=tries, seconds=seconds)
-        path, kind = self._put(self._store.place(task.sha256), task.target)
-        return task.report(state, path=path, link=kind, tries=tries, seconds=seconds)
+        kind = self._put(self._store.place(task.sha256), task.target)
+        return task.report(state, link=kind, tries=tries, seconds=seconds)
 
-    def _put(self, stored: str, name: str) -> tuple[Path, Link]:
+    def _put(self, stored: str, name: str) -> Link:
         self._linked += 1
         if self._linked % _FOLDERS == 0:
             self._folders = SafeDirectory(self._root)
@@ -82,11 +82,11 @@ class Linker:
         try:
             kind = self._link(stored, target)
         except FileExistsError:
-            return target, _kind_of_existing(Path(stored), target, name)
-        self._store.note_name_in(str(target.parent))
-        return target, kind
+            return _kind_of_existing(Path(stored), Path(target), name)
+        self._store.note_name_in(os.path.dirname(target))
+        return kind
 
-    def _link(self, stored: str, target: Path) -> Link:
+    def _link(self, stored: str, target: str) -> Link:
         if self._reflinks:
             _refuse_existing(target)  # before anything is written
             if self._reflink(stored, target):
@@ -100,14 +100,14 @@ class Linker:
         else:
             self._hardlinks = True
             return "hardlink"
-        _copy(Path(stored), target, durable=self._durable)
+        _copy(Path(stored), Path(target), durable=self._durable)
         return "copy"
 
-    def _reflink(self, stored: str, target: Path) -> bool:
+    def _reflink(self, stored: str, target: str) -> bool:
         """Share the stored file's blocks; False if the file system cannot."""
         import fcntl
 
-        with temporary_beside(target) as clone, Path(stored).open("rb") as source:
+        with temporary_beside(Path(target)) as clone, open(stored, "rb") as source:
             try:
                 fcntl.ioctl(clone.fileno(), _FICLONE, source.fileno())
                 os.link(clone.name, target)  # unlike a rename, it replaces no file that is there
@@ -121,16 +121,16 @@ class Linker:
 
 def _copy(stored: Path, target: Path, *, durable: bool) -> None:
     """Copy by way of a temporary file, so that the name never stands for half a file."""
-    _refuse_existing(target)
+    _refuse_existing(str(target))
     with temporary_beside(target) as file:
         with stored.open("rb") as source:
             shutil.copyfileobj(source, file, 1 << 20)
         close_synced(file, durable=durable).replace(target)
 
 
-def _refuse_existing(target: Path) -> None:
+def _refuse_existing(target: str) -> None:
     if os.path.lexists(target):
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
 
 
 def _kind_of_existing(stored: Path, target: Path, name: str) -> Link:

@@ -44,8 +44,7 @@ CREATE TABLE bundles (number INTEGER PRIMARY KEY, uuid TEXT, version TEXT);
 CREATE INDEX bundles_by_id ON bundles (uuid, version);
 CREATE TABLE files (
     number INTEGER PRIMARY KEY, bundle TEXT, name TEXT, uuid TEXT, version TEXT, sha256 TEXT,
-    size INTEGER, target TEXT, state TEXT, path TEXT, link TEXT, tries INTEGER, seconds REAL,
-    reason TEXT
+    size INTEGER, target TEXT, state TEXT, link TEXT, tries INTEGER, seconds REAL, reason TEXT
 );
 CREATE TABLE cells (
     number INTEGER PRIMARY KEY, bundle INTEGER, name TEXT, uuid TEXT, version TEXT, sha256 TEXT,
@@ -53,7 +52,7 @@ CREATE TABLE cells (
 );
 CREATE TABLE texts (first INTEGER PRIMARY KEY, texts BLOB);
 """
-_FILE = f"INSERT OR REPLACE INTO files VALUES ({','.join('?' * 14)})"  # noqa: S608 - constants
+_FILE = f"INSERT OR REPLACE INTO files VALUES ({','.join('?' * 13)})"  # noqa: S608 - constants
 _ALL = "SELECT * FROM files"
 _LISTED = (
     "SELECT sha256, size FROM cells WHERE name != '' AND size IS NOT NULL"
@@ -105,14 +104,16 @@ class ResultStore:
 
     Args:
         stored: Returns the place of a content in the store.
+        root: Where names of files begin.
         spare: Where the database goes if there is no room in the directory of temporary files.
 
     Raises:
         DiskFull: By any method: there is no room for the database anywhere.
     """
 
-    def __init__(self, stored: Callable[[str], str] = str, *, spare: Path | None = None) -> None:
+    def __init__(self, stored: Callable[[str], str], root: Path, *, spare: Path | None) -> None:
         self._stored = stored
+        self._root = root
         self._spare = spare
         self._lock = threading.Lock()
         self._errors: dict[int, FileDownloadError] = {}
@@ -207,8 +208,6 @@ class ResultStore:
         """Record what became of files."""
         rows: list[_Row] = []
         for task, report in results:
-            # That of a content in the store follows from its checksum; any other may be no text.
-            path = os.fsencode(report.path) if report.path and task.target else None
             rows.append(
                 (
                     task.number,
@@ -220,7 +219,6 @@ class ResultStore:
                     task.size,
                     task.target,
                     report.state,
-                    path,
                     report.link,
                     report.tries,
                     report.seconds,
@@ -347,9 +345,12 @@ class ResultStore:
 
     def _report(self, row: _Row) -> FileReport:
         task = _task(row)
-        state, path, link, tries, seconds, reason = row[8:]
+        state, link, tries, seconds, reason = row[8:]
+        path: Path | None = None
         if task.target is None and state in {"downloaded", "reused"}:
-            path = self._stored(task.sha256)
+            path = Path(self._stored(task.sha256))
+        elif task.target is not None and link is not None:
+            path = self._root / task.target
         return FileReport(
             bundle=task.bundle,
             name=task.name,
@@ -357,7 +358,7 @@ class ResultStore:
             version=task.version,
             sha256=task.sha256,
             size=task.size,
-            path=None if path is None else Path(os.fsdecode(cast("str | bytes", path))),
+            path=path,
             state=_state(state),
             link=_link(link),
             tries=_int(tries),

@@ -214,7 +214,7 @@ class ListedFiles(_Listed):
             texts.append(row[7])
             bundle = f"{row[0].lower()}.{row[1]}" if row[0] and row[1] else None
             known = (number, bundle, row[2], row[3].lower(), row[4], key, size, None)
-            missing.append((*known, "planned", None, None, 0, 0.0, ""))
+            missing.append((*known, "planned", None, 0, 0.0, ""))
         self._results.add_rows(missing)
         return texts
 

@@ -1,7 +1,5 @@
 """The files of a download, before and after."""
 
-from pathlib import Path
-
 from attrs import field, frozen
 
 from dss_client.transfer.errors import FileDownloadError
@@ -44,7 +42,6 @@ class FileTask:
         self,
         state: State,
         *,
-        path: Path | None = None,
         link: Link | None = None,
         tries: int = 0,
         seconds: float = 0.0,
@@ -59,7 +56,6 @@ class FileTask:
             version=self.version,
             sha256=self.sha256,
             size=self.size,
-            path=path,
             state=state,
             link=link,
             tries=tries,

@@ -114,10 +114,11 @@ class SafeDirectory:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._base = f"{root}{os.sep}"
         self._ready: set[str] = set()
 
-    def path(self, name: str) -> Path:
-        """Return the path of a name, without a look at the disk.
+    def path(self, name: str) -> str:
+        """Return the path of a name as text, without a look at the disk.
 
         The name may have the directory of its bundle in front, and be longer by that.
 
@@ -127,10 +128,10 @@ class SafeDirectory:
         fault = _fault(name, 0, portable=False)
         if fault is not None:
             raise UnsafeName(name, _with_remedy(fault, name, portable=False))
-        return self.root / name
+        return f"{self._base}{name}"
 
-    def prepare(self, name: str) -> Path:
-        """Return the path of a name, with the directories on the way made and no links.
+    def prepare(self, name: str) -> str:
+        """Return the path of a name as text, with the directories on the way made and no links.
 
         Raises:
             UnsafeName: As `safe_relative_path` says, or a directory on the way is a link.
