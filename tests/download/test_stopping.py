@@ -4,6 +4,7 @@ import asyncio
 import gc
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -305,6 +306,7 @@ def test_after_an_interrupt_nothing_is_opened_and_the_client_goes_on(
     wire: Wire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The end of a loop takes long where the machine is busy."""
+    monkeypatch.setitem(sys.modules, "uvloop", None)
     end = asyncio.BaseEventLoop.shutdown_asyncgens
 
     async def end_late(loop: asyncio.BaseEventLoop) -> None:
