@@ -90,7 +90,6 @@ def download(
     before: Callable[[], object] | None = None,
     is_async: bool = False,
     http: bool = False,
-    timeout: float = 30,
     **options: object,
 ) -> Ended:
     """Download into a directory, and say how that ended.
@@ -103,7 +102,6 @@ def download(
         before: Called first.
         is_async: Use the asynchronous client.
         http: Give the client an HTTP client for storage.
-        timeout: Seconds that the service and storage have for each step.
         **options: Of the download.
     """
     if before is not None:
@@ -114,16 +112,14 @@ def download(
     if is_async:
 
         async def run() -> DownloadReport:
-            async with AsyncDSSClient(url, retries=0, timeout=timeout) as dss:
+            async with AsyncDSSClient(url, retries=0) as dss:
                 report: DownloadReport = await getattr(dss, method)(**arguments)
                 return report
 
         return ended(lambda: asyncio.run(run()))
     with ExitStack() as opened:
-        storage = opened.enter_context(httpx.Client(timeout=timeout)) if http else None
-        dss = opened.enter_context(
-            DSSClient(url, retries=0, timeout=timeout, storage_client=storage)
-        )
+        storage = opened.enter_context(httpx.Client(timeout=30)) if http else None
+        dss = opened.enter_context(DSSClient(url, retries=0, storage_client=storage))
         return ended(lambda: getattr(dss, method)(**arguments))
 
 

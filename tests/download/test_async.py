@@ -42,7 +42,7 @@ async def test_a_bundle_and_a_manifest(wire: Wire, bundle: Bundle, tmp_path: Pat
             bundles=[bundle.fqid], **options(tmp_path / "other", dry_run=True)
         )
     assert report.files_done == 8
-    assert (tmp_path / "d" / bundle.folder / "big").read_bytes() == LARGE
+    assert (tmp_path / "d" / bundle.fqid / "big").read_bytes() == LARGE
     assert listed.count("reused") == 7
     assert dry.count("planned") == 8
     assert not (tmp_path / "other").exists()
@@ -69,7 +69,7 @@ async def test_a_storage_client_of_ones_own_is_used(
         with pytest.raises(DownloadError) as caught:
             await dss.download(bundle_uuid=bundle.uuid, **options(tmp_path / "e"))
     assert report.files_done == 8
-    assert tree(tmp_path / "d" / bundle.folder)["big"] == LARGE
+    assert tree(tmp_path / "d" / bundle.fqid)["big"] == LARGE
     assert len(asked) == 7 + 6 + 3  # a file has three tries
     (error,) = caught.value.report.errors
     assert "nobody there" in str(error)
@@ -101,13 +101,13 @@ async def test_a_cancelled_download_is_continued_by_the_next(
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert not (tmp_path / bundle.folder / "big").exists()
+        assert not (tmp_path / bundle.fqid / "big").exists()
         assert [path.suffix for path in partials(tmp_path)] == [".journal", ".part"]
         wire.script = None
         wire.asked.clear()
         assert (await dss.download(bundle_uuid=bundle.uuid, **options(tmp_path))).ok
     assert min(asked.first for asked in wire.asked if asked.name == big) >= MiB
-    assert (tmp_path / bundle.folder / "big").read_bytes() == LARGE
+    assert (tmp_path / bundle.fqid / "big").read_bytes() == LARGE
 
 
 async def test_an_executor_needs_a_client_that_can_be_made_anew(

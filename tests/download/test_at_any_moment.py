@@ -62,7 +62,7 @@ def after(sent: Counted, count: int, running: Running[Any]) -> None:
 
 def check(folder: Path, wire: Wire, bundle: Bundle) -> None:
     expected = {
-        f"{bundle.folder}/{file['name']}": wire.stored[file["uuid"]].body for file in bundle.files
+        f"{bundle.fqid}/{file['name']}": wire.stored[file["uuid"]].body for file in bundle.files
     }
     assert tree(folder) == expected
     assert partials(folder) == []

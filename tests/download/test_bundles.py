@@ -35,7 +35,7 @@ def test_files_description_and_report(wire: Wire, tmp_path: Path) -> None:
     bundle = mixed(wire, {"cell.json": b"{}"}, {"r/1.gz": b"1", "r/2.gz": b"22", "empty": b""})
     bundle.files[1]["new"] = ["é", 1]  # what nobody has heard of yet
     report = get(wire, bundle, tmp_path)
-    folder = tmp_path / bundle.folder
+    folder = tmp_path / bundle.fqid
     described = {"uuid": bundle.uuid, "version": VERSION, "creator_uid": 1, "files": bundle.files}
     text = json.dumps({"bundle": described}, indent=4, sort_keys=True)
     assert tree(folder) == {
@@ -89,7 +89,7 @@ def test_the_current_directory_and_the_replica(
     monkeypatch.chdir(tmp_path)
     bundle = wire.add_bundle({"a": b"1"})
     report = get(wire, evolve(bundle, uuid=bundle.uuid.upper()), Path(), replica="gcp")
-    assert report.entries[1].path == Path(bundle.folder, "a")
+    assert report.entries[1].path == Path(bundle.fqid, "a")
     assert {asked.query["replica"] for asked in wire.asked_api} == {"gcp"}
 
 
@@ -196,7 +196,7 @@ def test_ids_and_checksums_in_upper_case(wire: Wire, tmp_path: Path) -> None:
     wire.bundles[bundle.uuid] = evolve(bundle, uuid=bundle.uuid.upper())
     report = get(wire, bundle, tmp_path)
     assert report.ok
-    assert (tmp_path / bundle.folder / "a").read_bytes() == b"a"
+    assert (tmp_path / bundle.fqid / "a").read_bytes() == b"a"
     assert stored(tmp_path, report.entries[1].sha256.lower()).exists()
 
 
@@ -219,7 +219,7 @@ def test_c21_what_is_said_of_a_content_must_be_so(
     report = fail(wire, bundle, tmp_path)
     assert [type(each) for each in report.errors] == [error] or (not content and "size" in said)
     assert [entry.name for entry in report.failed] == ["bad"]
-    assert set(tree(tmp_path / bundle.folder)) == {DESCRIPTION, "good"}
+    assert set(tree(tmp_path / bundle.fqid)) == {DESCRIPTION, "good"}
     assert "X-Amz" not in report.to_json()
 
 
@@ -306,7 +306,7 @@ def test_c5_an_unsafe_name_fails_alone(wire: Wire, tmp_path: Path, name: str) ->
     assert repr(name) in str(error)
     assert len(wire.asked) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
-    assert set(tree(tmp_path / "in" / bundle.folder)) == {DESCRIPTION, "a"}
+    assert set(tree(tmp_path / "in" / bundle.fqid)) == {DESCRIPTION, "a"}
     assert states(get(wire, bundle, tmp_path / "in", data_filter=("a",)))[name] == "skipped"
 
 

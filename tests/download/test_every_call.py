@@ -92,8 +92,6 @@ def test_each_use_of_a_call_may_fail(
         what = bundle.write_manifest(tmp_path / "listed.tsv")
         options |= {"output_dir": tmp_path / "out"}
         options |= {"layout": "none" if layout == "manifest" else "bundle"}
-    wanted = (
-        {} if layout == "manifest" else {f"{bundle.folder}/{n}": c for n, c in CONTENTS.items()}
-    )
+    wanted = {} if layout == "manifest" else {f"{bundle.fqid}/{n}": c for n, c in CONTENTS.items()}
     running = apart.start(faults, wire.url, what, tmp_path / "d", call, error, wanted, options)
     assert running.result(SECONDS) == []

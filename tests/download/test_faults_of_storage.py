@@ -7,18 +7,18 @@ client which was handed in fetches.
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 
 from dss_client import AsyncDSSClient
 
 from .apart import Apart, Ended, Running, download, tree
+from .directory import forget
 from .forked import Break
-from .wire import Asked, Content, Script, Step, Wire, answer, head
+from .wire import Asked, Content, Script, Step, Wire, answer, contents, head
 
 SMALL, LARGE = 1_000, 300_000
 MiB = 1 << 20
@@ -40,12 +40,6 @@ WAYS = {
     "large, httpx": Way(LARGE, http=True),
 }
 each_way = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
-
-
-def contents(count: int, size: int, **more: bytes) -> dict[str, bytes]:
-    """Return so many different contents, by name."""
-    made = {f"f{number}": bytes([number % 251]) * (size + number) for number in range(count)}
-    return {**made, **more}
 
 
 def run(apart: Apart, wire: Wire, files: Mapping[str, bytes], folder: Path, way: Way) -> Ended:
@@ -289,39 +283,16 @@ def stall(asked: Asked) -> Iterator[Step]:
     yield "stall"
 
 
-def bundle_of_two_origins(wire: Wire, dead: str, count: int, size: int) -> str:
-    """Hold a bundle whose first files are at a dead origin, and the last four at this one."""
-    files = contents(count + 4, size)
-    names = list(files)
-    lost = {name: Content(files[name], origin=dead) for name in names[:count]}
-    return wire.add_bundle(lost | {name: Content(files[name]) for name in names[count:]}).fqid
-
-
+@pytest.mark.parametrize("kind", ["silent", "deaf"])
 @pytest.mark.parametrize(("size", "count"), [(SMALL, 150), (LARGE, 20)], ids=["small", "large"])
 def test_a_dead_origin_holds_up_no_other(
-    apart: Apart, wire: Wire, tmp_path: Path, size: int, count: int
+    apart: Apart, wire: Wire, tmp_path: Path, deaf: str, size: int, count: int, kind: str
 ) -> None:
-    with Wire(script=stall) as dead:
-        fqid = bundle_of_two_origins(wire, dead.origin, count, size)
-        running = apart.start(download, wire.url, fqid, tmp_path)
-        healthy = {f"f{count + number}" for number in range(4)}
-        assert wait_for(running, tmp_path, healthy) == healthy
-
-
-@pytest.mark.parametrize(("size", "count"), [(SMALL, 30), (LARGE, 20)], ids=["small", "large"])
-def test_an_origin_that_accepts_no_connection_holds_up_no_other(
-    apart: Apart, wire: Wire, tmp_path: Path, size: int, count: int
-) -> None:
-    with ExitStack() as opened:
-        deaf = opened.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
-        for _ in range(8):  # until its queue is full
-            waiting = opened.enter_context(socket.socket())
-            waiting.setblocking(False)
-            waiting.connect_ex(deaf.getsockname())
-        dead = f"http://127.0.0.1:{deaf.getsockname()[1]}"
-        running = apart.start(
-            download, wire.url, bundle_of_two_origins(wire, dead, count, size), tmp_path
-        )
+    with Wire(script=stall) as silent:
+        dead = silent.origin if kind == "silent" else deaf
+        files = {name: Content(body) for name, body in contents(count + 4, size).items()}
+        lost = {name: evolve(files[name], origin=dead) for name in list(files)[:count]}
+        running = apart.start(download, wire.url, wire.add_bundle(files | lost).fqid, tmp_path)
         healthy = {f"f{count + number}" for number in range(4)}
         assert wait_for(running, tmp_path, healthy) == healthy
 
@@ -360,9 +331,7 @@ def test_a_content_that_many_files_share_is_read_once(
 ) -> None:
     bundle = wire.add_bundle({f"f{number}": b"?" * size for number in range(50)}, indexed=True)
     assert apart(download, wire.url, bundle.fqid, tmp_path).ok
-    for path in (tmp_path / ".hca").rglob("*"):
-        if path.is_file():
-            path.touch()  # so that nothing is known of it
+    forget(tmp_path)
     what: Path | str = bundle.fqid
     if layout == "none":
         what = bundle.write_manifest(tmp_path / "manifest.tsv")

@@ -15,18 +15,14 @@ from typing import Any
 
 import pytest
 
-from .apart import Apart, Ended, Running, download, partials, tree
+from .apart import Apart, Ended, Running, download, on_disk, partials, tree
+from .directory import forget
 from .forked import Break, limit_databases, limit_room, limit_threads, on_host, take_parts_of
-from .wire import Asked, Bundle, Step, Wire, answer, head
+from .wire import Asked, Bundle, Step, Wire, answer, contents, head
 
 SMALL, LARGE = 1_000, 400_000
 MiB = 1 << 20
 LAYOUTS = ("bundle", "manifest", "manifest, bundles")
-
-
-def contents(count: int, size: int) -> dict[str, bytes]:
-    """Return so many different contents, by name."""
-    return {f"f{number}": number.to_bytes(2) * (size // 2) for number in range(count)}
 
 
 def wanted(bundle: Bundle, layout: str, folder: Path) -> tuple[str | Path, dict[str, Any]]:
@@ -35,18 +31,6 @@ def wanted(bundle: Bundle, layout: str, folder: Path) -> tuple[str | Path, dict[
         return bundle.fqid, {}
     manifest = bundle.write_manifest(folder / "listed.tsv")
     return manifest, {"layout": "bundle"} if layout == "manifest, bundles" else {}
-
-
-def store(folder: Path) -> dict[str, Path]:
-    """Return the contents of a store by their sha256."""
-    root = folder / ".hca" / "v2" / "files_2_4"
-    return {path.name: path for path in root.rglob("*") if path.is_file()}
-
-
-def forget(folder: Path) -> None:
-    """Touch the contents of a store, so that nothing is known of them."""
-    for path in store(folder).values():
-        path.touch()
 
 
 # A disk that is full
@@ -65,14 +49,10 @@ def test_a_fault_of_the_place_ends_the_run_once(
 ) -> None:
     count = 100
     bundle = wire.add_bundle(contents(count, size))
-    names = {
-        "write": ["write", "pwrite"],
-        "fdatasync": ["fsync", "fdatasync"],
-        "replace": ["replace", "rename"],
-    }.get(call, [call])
+    names = {"write": ["write", "pwrite"], "fdatasync": ["fsync", "fdatasync"]}.get(call, [call])
     breaks = [Break(name, error, first=12) for name in names]
     if call == "link":  # and no copy in its place
-        breaks.append(Break("create", error, below=bundle.folder))
+        breaks.append(Break("create", error, below=bundle.fqid))
     folder = tmp_path / "d"
     how = apart(download, wire.url, bundle.fqid, folder, breaks=breaks, threads=2, durable=True)
     assert not how.ok
@@ -82,8 +62,7 @@ def test_a_fault_of_the_place_ends_the_run_once(
     assert str(folder) in how.message
     remedy = {"ENOSPC": "room", "EDQUOT": "quota", "EROFS": "read-only"}[error]
     assert remedy in how.message.lower()
-    again = apart(download, wire.url, bundle.fqid, folder)
-    assert again.ok
+    assert apart(download, wire.url, bundle.fqid, folder).ok
     assert len(tree(folder)) == count
     assert partials(folder) == []
 
@@ -112,39 +91,26 @@ def test_a_bundle_that_is_too_large_fails_alone(
     fqids = [huge.fqid, small.fqid] if first else [small.fqid, huge.fqid]
     how = apart(download, wire.url, fqids, tmp_path, before=partial(limit_room, tmp_path, MiB))
     assert how.error == "DownloadError"
-    assert set(tree(tmp_path)) == {f"{small.folder}/f{number}" for number in range(3)}
+    assert set(tree(tmp_path)) == {f"{small.fqid}/f{number}" for number in range(3)}
     assert any("huge" in name or "huge" in text for name, text in how.failed.items())
     assert "free" in how.message
     assert huge.uuid_of("huge") not in {asked.name for asked in wire.asked}
 
 
 def test_what_is_under_way_counts(apart: Apart, wire: Wire, tmp_path: Path) -> None:
-    first, second = (wire.add_bundle({f"f{number}": bytes([number]) * MiB}) for number in range(2))
+    fqids = [wire.add_bundle({f"f{number}": bytes([number]) * MiB}).fqid for number in range(2)]
 
     def script(asked: Asked) -> Iterator[Step]:
         start, body = answer(wire.stored[asked.name].body, asked)
         yield start + body[:1000]
-        while len(bundles_asked) < 2 or not is_second_settled():
+        until = time.monotonic() + 1  # as if the second had to wait for room
+        while len(wire.asked) == 1 and time.monotonic() < until:
             yield 0.01
         yield body[1000:]
 
-    def is_second_settled() -> bool:
-        return len(wire.asked) > 1 or time.monotonic() > begun + 1
-
-    def api(asked: Asked) -> Iterator[Step]:
-        bundles_asked.add(asked.name)
-        return iter(())
-
-    begun = time.monotonic()
-    bundles_asked: set[str] = set()
-    wire.script, wire.api = script, api
-    how = apart(
-        download,
-        wire.url,
-        [first.fqid, second.fqid],
-        tmp_path,
-        before=partial(limit_room, tmp_path, MiB + 500_000),
-    )
+    wire.script = script
+    before = partial(limit_room, tmp_path, MiB + 500_000)
+    how = apart(download, wire.url, fqids, tmp_path, before=before)
     assert how.error == "DownloadError"
     assert len(how.failed) == 1
     assert len(wire.asked) == 1
@@ -261,7 +227,7 @@ def test_a_link_that_cannot_be_made_costs_one_copy(
     bundle = wire.add_bundle(contents(8, size))
     breaks = [Break("link", error, first=2, last=2)]
     assert apart(download, wire.url, bundle.fqid, tmp_path, breaks=breaks).ok
-    links = [path.stat().st_nlink for path in (tmp_path / bundle.folder).iterdir()]
+    links = [path.stat().st_nlink for path in (tmp_path / bundle.fqid).iterdir()]
     assert sorted(links) == [1] + [2] * 8
 
 
@@ -275,49 +241,33 @@ def few_descriptors(count: int) -> None:
     )
 
 
+LIMITS = {
+    "64 descriptors": partial(few_descriptors, 64),
+    **{f"{most} threads": partial(limit_threads, most) for most in (1, 2, 4, 8, 30)},
+}
+
+
 @pytest.mark.parametrize("way", ["sync", "async", "httpx"])
 @pytest.mark.parametrize(("size", "count"), [(SMALL, 150), (LARGE, 40)], ids=["small", "large"])
-def test_few_descriptors(
-    apart: Apart, wire: Wire, tmp_path: Path, size: int, count: int, way: str
+@pytest.mark.parametrize("limit", LIMITS)
+def test_small_limits(
+    apart: Apart, wire: Wire, tmp_path: Path, limit: str, size: int, count: int, way: str
 ) -> None:
-    files = contents(count, size)
-    bundle = wire.add_bundle(files)
+    bundle = wire.add_bundle(contents(count, size))
     # Slow answers, so that many are wanted at once.
-    wire.script = lambda asked: iter((0.05, *wire.serve(asked)))
+    wire.script = lambda asked: iter((0.02, *wire.serve(asked)))
     how = apart(
         download,
         wire.url,
         bundle.fqid,
         tmp_path,
-        before=partial(few_descriptors, 64),
+        before=LIMITS[limit],
         is_async=way == "async",
         http=way == "httpx",
     )
-    assert how.failed == {}
-    assert how.ok
-
-
-@pytest.mark.parametrize("most", [1, 2, 4, 8, 30])
-@pytest.mark.parametrize(
-    ("size", "is_async"),
-    [(SMALL, False), (LARGE, False), (SMALL, True)],
-    ids=["small", "large", "async"],
-)
-def test_few_threads(
-    apart: Apart, wire: Wire, tmp_path: Path, most: int, size: int, is_async: bool
-) -> None:
-    bundle = wire.add_bundle(contents(60, size))
-    how = apart(
-        download,
-        wire.url,
-        bundle.fqid,
-        tmp_path,
-        before=partial(limit_threads, most),
-        is_async=is_async,
-    )
     assert how.is_ours
     assert how.failed == {}
-    assert how.ok or (most < 6 and "thread" in how.message)
+    assert how.ok or (limit in {"1 threads", "2 threads", "4 threads"} and "thread" in how.message)
 
 
 @pytest.mark.parametrize("size", [SMALL, LARGE], ids=["small", "large"])
@@ -325,15 +275,14 @@ def test_no_more_connections_than_threads(
     apart: Apart, wire: Wire, tmp_path: Path, size: int
 ) -> None:
     with Wire() as storage:
-        files = contents(60, size)
-        bundles = [wire.add_bundle({name: content}) for name, content in files.items()]
+        for name, body in contents(60, size).items():
+            wire.add_bundle({name: body})
         for uuid, content in wire.stored.items():
             storage.stored[uuid] = content
             wire.origins[uuid] = storage.origin
         storage.script = lambda asked: iter((0.01, *storage.serve(asked)))
         wire.api = lambda asked: iter((0.01, *wire.right(asked)))
-        fqids = [bundle.fqid for bundle in bundles]
-        assert apart(download, wire.url, fqids, tmp_path, threads=3).ok
+        assert apart(download, wire.url, wire.found, tmp_path, threads=3).ok
     assert storage.most <= 3
     assert wire.most <= 3
 
@@ -384,7 +333,7 @@ def left_behind(apart: Apart, wire: Wire, bundle: Bundle, folder: Path, host: st
         download, wire.url, bundle.fqid, folder, before=partial(in_small_parts, host), threads=1
     )
     for _ in range(500):
-        if sum(path.stat().st_blocks for path in partials(folder)) * 512 > 2 * MiB:
+        if on_disk(folder) > 2 * MiB:
             break
         running.wait(0.01)
     running.wait(0.3)
@@ -393,41 +342,24 @@ def left_behind(apart: Apart, wire: Wire, bundle: Bundle, folder: Path, host: st
     assert partials(folder) != []
 
 
-@pytest.mark.parametrize("host", ["another-host", "pod-7f"])
-def test_partials_of_another_host_are_adopted(
-    apart: Apart, wire: Wire, tmp_path: Path, host: str
+@pytest.mark.parametrize(
+    ("days", "goes_on", "left"),
+    [(3, True, 0), (400, False, 0), (0, False, 2)],
+    ids=["adopted", "removed", "left alone"],
+)
+def test_partials_of_another_host(
+    apart: Apart, wire: Wire, tmp_path: Path, days: int, goes_on: bool, left: int
 ) -> None:
     bundle = wire.add_bundle({"large": BODY})
-    left_behind(apart, wire, bundle, tmp_path, host)
-    for path in partials(tmp_path):
-        os.utime(path, (time.time() - 3 * 86400,) * 2)
-    wire.script = None
-    asked = len(wire.asked)
-    how = apart(download, wire.url, bundle.fqid, tmp_path)
-    assert how.ok
-    assert wire.asked[asked].first > 0
-    assert partials(tmp_path) == []
-
-
-def test_old_partials_of_another_host_are_removed(apart: Apart, wire: Wire, tmp_path: Path) -> None:
-    bundle = wire.add_bundle({"large": BODY})
     left_behind(apart, wire, bundle, tmp_path, "another-host")
     for path in partials(tmp_path):
-        os.utime(path, (time.time() - 400 * 86400,) * 2)
+        os.utime(path, (time.time() - days * 86400,) * 2)
     wire.script = None
-    other = wire.add_bundle(contents(1, SMALL))
-    assert apart(download, wire.url, other.fqid, tmp_path).ok
-    assert partials(tmp_path) == []
-
-
-def test_young_partials_of_another_host_stay(apart: Apart, wire: Wire, tmp_path: Path) -> None:
-    bundle = wire.add_bundle({"large": BODY})
-    left_behind(apart, wire, bundle, tmp_path, "another-host")
-    before = partials(tmp_path)
-    wire.script = None
-    other = wire.add_bundle(contents(1, SMALL))
-    assert apart(download, wire.url, other.fqid, tmp_path).ok
-    assert partials(tmp_path) == before
+    wire.asked.clear()
+    wanted = bundle if goes_on else wire.add_bundle(contents(1, SMALL))
+    assert apart(download, wire.url, wanted.fqid, tmp_path).ok
+    assert (wire.asked[0].first > 0) == goes_on
+    assert len(partials(tmp_path)) == left
 
 
 # Exceptions of whatever is below
@@ -450,48 +382,28 @@ def test_a_name_that_the_locale_cannot_say(
 ) -> None:
     bundle = wire.add_bundle({"plain": b"1", "Größe 日": b"2" * SMALL, "大": b"3" * LARGE})
     what, options = wanted(bundle, layout, tmp_path)
-    running = ascii_apart.start(
-        download, wire.url, what, tmp_path / "d", durable=True, breaks=SLOW_DISK, **options
-    )
-    how = running.result(6)
+    folder = tmp_path / "d"
+    how = ascii_apart(download, wire.url, what, folder, durable=True, breaks=SLOW_DISK, **options)
     assert how.is_ours
     assert how.ok or set(how.failed) == {"Größe 日", "大"}
     assert how.states["plain"] == "downloaded"
 
 
-@pytest.mark.parametrize("call", ["create", "write", "utime", "replace", "link"])
-def test_no_exception_is_lost_where_the_disk_is_slow(
-    apart: Apart, wire: Wire, tmp_path: Path, call: str
-) -> None:
-    bundle = wire.add_bundle(contents(4, SMALL))
-    breaks = [Break(call, "RuntimeError", first=5, last=5), *SLOW_DISK]
-    running = apart.start(download, wire.url, bundle.fqid, tmp_path, durable=True, breaks=breaks)
-    how = running.result(6)
-    assert how.ok or how.failed or how.error == "RuntimeError"
-
-
-@pytest.mark.parametrize("error", ["RuntimeError", "EIO"])
+@pytest.mark.parametrize("slow", [[], SLOW_DISK], ids=["fast", "slow"])
 @pytest.mark.parametrize(
     "call", ["create", "write", "pwrite", "fdatasync", "utime", "replace", "mkdir", "link", "lstat"]
 )
 @pytest.mark.parametrize("size", [SMALL, LARGE], ids=["small", "large"])
 def test_no_exception_is_lost(
-    apart: Apart, wire: Wire, tmp_path: Path, size: int, call: str, error: str
+    apart: Apart, wire: Wire, tmp_path: Path, size: int, call: str, slow: list[Break]
 ) -> None:
     bundle = wire.add_bundle(contents(4, size))
-    how = apart(
-        download,
-        wire.url,
-        bundle.fqid,
-        tmp_path,
-        durable=True,
-        breaks=[Break(call, error, first=3, last=3)],
-    )
+    breaks = [Break(call, "RuntimeError", first=3, last=3), *slow]
+    how = apart(download, wire.url, bundle.fqid, tmp_path, durable=True, breaks=breaks)
     if how.ok:  # by another way, as a copy for a link
         assert len(tree(tmp_path)) == 4
     else:
-        assert how.failed or error in (how.error, "EIO")
-    assert error != "EIO" or how.is_ours
+        assert how.failed or how.error == "RuntimeError"
 
 
 @pytest.mark.parametrize("where", ["a file", "below a file", "a long name", "nul"])
@@ -517,8 +429,8 @@ def test_an_output_manifest_that_cannot_be_written(
     bundle = wire.add_bundle(contents(2, SMALL))
     manifest = bundle.write_manifest(tmp_path / "listed.tsv")
     folder = tmp_path / "d"
-    names = {"create": ("create",), "replace": ("replace", "rename", "link")}[call]
-    breaks = [Break(name, error, below="/out/") for name in names]
+    calls = ["create"] if call == "create" else ["replace", "rename", "link"]
+    breaks = [Break(each, error, below="/out/") for each in calls]
     how = apart(download, wire.url, manifest, folder, breaks=breaks, output_dir=folder / "out")
     assert not how.ok
     assert how.is_ours
@@ -534,21 +446,17 @@ def fail_and_count(url: str, what: str, folder: Path, breaks: list[Break]) -> li
     return counts[1:]
 
 
-@pytest.mark.parametrize("call", ["create", "write", "mkdir", "link", "lstat", "listdir", "stat"])
-def test_no_descriptor_is_left_open(apart: Apart, wire: Wire, tmp_path: Path, call: str) -> None:
-    bundle = wire.add_bundle(contents(3, SMALL) | {"large": b"!" * LARGE})
-    breaks = [Break(call, "EIO", first=2)]
-    first, second = apart(fail_and_count, wire.url, bundle.fqid, tmp_path, breaks)
-    assert first == second
-
-
-@pytest.mark.parametrize("status", [404, 500])
-def test_no_descriptor_is_left_open_where_the_service_fails(
-    apart: Apart, wire: Wire, tmp_path: Path, status: int
+@pytest.mark.parametrize(
+    "fault", ["create", "write", "mkdir", "link", "lstat", "listdir", "stat", 404, 500]
+)
+def test_no_descriptor_is_left_open(
+    apart: Apart, wire: Wire, tmp_path: Path, fault: str | int
 ) -> None:
-    bundle = wire.add_bundle(contents(3, SMALL))
-    wire.api = lambda asked: iter((head(status, 0),))
-    first, second = apart(fail_and_count, wire.url, bundle.fqid, tmp_path, [])
+    bundle = wire.add_bundle(contents(3, SMALL) | {"large": b"!" * LARGE})
+    breaks = [Break(fault, "EIO", first=2)] if isinstance(fault, str) else []
+    if isinstance(fault, int):
+        wire.api = lambda asked: iter((head(fault, 0),))
+    first, second = apart(fail_and_count, wire.url, bundle.fqid, tmp_path, breaks)
     assert first == second
 
 
@@ -587,14 +495,5 @@ def test_contents_reach_the_disk_of_macos(
     bundle = wire.add_bundle(contents(3, size))
     how = macos_apart(download, wire.url, bundle.fqid, tmp_path, durable=durable)
     assert how.ok
-    synced = how.calls.get("F_FULLFSYNC", 0)
-    assert synced >= 4 if durable else synced == 0
-
-
-def test_nothing_is_flushed_where_that_is_not_wanted(
-    apart: Apart, wire: Wire, tmp_path: Path
-) -> None:
-    bundle = wire.add_bundle(contents(3, SMALL) | {"large": b"!" * LARGE})
-    how = apart(download, wire.url, bundle.fqid, tmp_path, durable=False)
-    assert "fsync" not in how.calls
-    assert "fdatasync" not in how.calls
+    flushed = {call: how.calls.get(call, 0) for call in ("F_FULLFSYNC", "fsync", "fdatasync")}
+    assert flushed["F_FULLFSYNC"] >= 4 if durable else not any(flushed.values())

@@ -149,8 +149,8 @@ def test_c2_metadata_comes_whole_and_data_by_name(
     rows = [bundle.rows[1], other.rows[0], bundle.rows[1]]
     report = get(wire, rows, tmp_path, layout="bundle")
     assert set(tree(tmp_path)) == {
-        *(f"{bundle.folder}/{name}" for name in (DESCRIPTION, "m.json", "a")),
-        *(f"{other.folder}/{name}" for name in (DESCRIPTION, "a[1]")),
+        *(f"{bundle.fqid}/{name}" for name in (DESCRIPTION, "m.json", "a")),
+        *(f"{other.fqid}/{name}" for name in (DESCRIPTION, "a[1]")),
         "manifest.tsv",
     }
     assert (states(report)["b"], states(report)["a1"]) == ("skipped", "skipped")
@@ -175,13 +175,13 @@ def test_switches(
     wire: Wire, bundle: Bundle, tmp_path: Path, switches: dict[str, bool], taken: set[str]
 ) -> None:
     get(wire, bundle.rows[:2], tmp_path, layout="bundle", **switches)
-    assert set(tree(tmp_path / bundle.folder)) == taken
+    assert set(tree(tmp_path / bundle.fqid)) == taken
 
 
 def test_unnamed_rows_bring_metadata_only(wire: Wire, bundle: Bundle, tmp_path: Path) -> None:
     row = {**dict.fromkeys(COLUMNS, ""), "bundle_uuid": bundle.uuid, "bundle_version": VERSION}
     report = get(wire, [row], tmp_path, layout="bundle")
-    assert set(tree(tmp_path / bundle.folder)) == {DESCRIPTION, "m.json"}
+    assert set(tree(tmp_path / bundle.fqid)) == {DESCRIPTION, "m.json"}
     assert written(report) == [{**row, "file_path": ""}]
 
 
@@ -211,7 +211,7 @@ def test_a_contradiction_fails_its_row_alone(
     left = {DESCRIPTION, "m.json", "a", "b"} - {name}
     if name == "c" and index == 1:
         left -= {"a"}  # data that no row names
-    assert set(tree(tmp_path / bundle.folder)) == left
+    assert set(tree(tmp_path / bundle.fqid)) == left
 
 
 def test_files_of_one_name_are_each_compared_with_their_row(wire: Wire, tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_files_of_one_name_are_each_compared_with_their_row(wire: Wire, tmp_path
     rows = bundle.rows
     rows[2]["file_size"] = "9"
     report = fail(wire, rows, tmp_path, layout="bundle", clash="rename")
-    assert set(tree(tmp_path / bundle.folder)) == {DESCRIPTION, "a", "a~2"}
+    assert set(tree(tmp_path / bundle.fqid)) == {DESCRIPTION, "a", "a~2"}
     assert "size 9 in the manifest, 1 in the bundle" in str(report.errors[0])
 
 
@@ -241,4 +241,4 @@ def test_a_bundle_that_cannot_be_had_fails_its_rows(
     )
     assert "its bundle cannot be downloaded" in str(report.errors[1])
     assert all(isinstance(error.cause, NotFound) for error in report.errors[3:])
-    assert set(tree(tmp_path / bundle.folder)) == {DESCRIPTION, "m.json", "a"}
+    assert set(tree(tmp_path / bundle.fqid)) == {DESCRIPTION, "m.json", "a"}

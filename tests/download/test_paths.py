@@ -127,7 +127,7 @@ def files_of(bundle: Bundle, report: DownloadReport) -> list[FileReport]:
 
 def paths_of(bundle: Bundle, folder: Path, report: DownloadReport) -> list[str | None]:
     """Return which files the names of a bundle have become."""
-    root = folder / bundle.folder
+    root = folder / bundle.fqid
     paths = [entry.path for entry in files_of(bundle, report)]
     return [None if path is None else path.relative_to(root).as_posix() for path in paths]
 
@@ -148,7 +148,7 @@ def test_what_is_taken_is_stored(
     assert report.ok
     for bundle, name in zip(bundles, names, strict=True):
         assert paths_of(bundle, tmp_path, report) == [name]
-        assert (tmp_path / bundle.folder / name).is_file()
+        assert (tmp_path / bundle.fqid / name).is_file()
 
 
 @pytest.mark.parametrize(
@@ -249,7 +249,7 @@ def test_c5_a_planted_directory_link_fails_its_files(
     wire: Wire, tmp_path: Path, planted: str, target: str
 ) -> None:
     bundle = wire.add_bundle({"a": b"1", "sub/deeper/b": b"2"})
-    link = tmp_path / "in" / bundle.folder / planted
+    link = tmp_path / "in" / bundle.fqid / planted
     link.parent.mkdir(parents=True)
     (tmp_path / "out").mkdir()
     link.symlink_to(tmp_path / target)
@@ -278,7 +278,7 @@ def test_the_download_directory_itself_may_be_a_link(wire: Wire, tmp_path: Path)
     (tmp_path / "root").symlink_to(tmp_path / "elsewhere")
     bundle = wire.add_bundle({"a/b": b"1"})
     assert get(wire, bundle, tmp_path / "root").ok
-    assert (tmp_path / "elsewhere" / bundle.folder / "a" / "b").read_bytes() == b"1"
+    assert (tmp_path / "elsewhere" / bundle.fqid / "a" / "b").read_bytes() == b"1"
 
 
 # The names of a bundle
@@ -328,7 +328,7 @@ def test_c6_names_that_clash_are_left_out_or_renamed(wire: Wire, tmp_path: Path)
         assert paths_of(bundle, tmp_path / "rename", renamed) == expected
         for number, name in enumerate(expected):
             if name is not None:
-                path = tmp_path / "rename" / bundle.folder / name
+                path = tmp_path / "rename" / bundle.fqid / name
                 assert path.read_bytes() == b"%d" % number
         kept = [name if name == new else None for name, new in zip(names, expected, strict=True)]
         assert paths_of(bundle, tmp_path / "skip", left_out) == kept

@@ -85,7 +85,7 @@ def test_one_failed_file_does_not_stop_the_rest(
     assert all(bundle.fqid in str(error) for error in report.errors)
     assert [(entry.path, entry.link) for entry in report.failed] == [(None, None)] * 3
     assert [entry.tries for entry in report.failed] == [1, 2, 3]
-    assert set(tree(tmp_path / bundle.folder)) == {DESCRIPTION, "b", "e"}
+    assert set(tree(tmp_path / bundle.fqid)) == {DESCRIPTION, "b", "e"}
 
 
 def test_totals(report: DownloadReport) -> None:
@@ -113,7 +113,7 @@ def test_json(bundle: Bundle, report: DownloadReport, tmp_path: Path) -> None:
         "version": None,
         "sha256": report.entries[0].sha256,
         "size": report.entries[0].size,
-        "path": str(tmp_path / bundle.folder / DESCRIPTION),
+        "path": str(tmp_path / bundle.fqid / DESCRIPTION),
         "state": "downloaded",
         "link": report.entries[0].link,
         "tries": 0,

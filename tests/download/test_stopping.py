@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import signal
-import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -16,8 +15,9 @@ from attrs import define
 from dss_client import DSSClient, ProgressEvent
 
 from .apart import Apart, Ended, Running, Wanted, download, dss, on_disk, partials
+from .directory import forget
 from .forked import Break
-from .wire import Asked, Bundle, Content, Script, Step, Wire, answer, head
+from .wire import Asked, Bundle, Content, Script, Step, Wire, answer, contents, head
 
 SMALL, LARGE = 1_000, 400_000
 MiB = 1 << 20
@@ -26,10 +26,6 @@ SOON = 2.0  # seconds: what is promised is 0.5, but a machine may be busy
 PATTERN = bytes(range(256)) * (MiB // 256)
 
 is_async = pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
-
-
-def contents(count: int, size: int) -> dict[str, bytes]:
-    return {f"f{number}": bytes([number]) * size for number in range(count)}
 
 
 def fqids(wire: Wire, count: int) -> list[str]:
@@ -103,19 +99,6 @@ def a_service_that_says_wait(wire: Wire) -> Wanted:
 def storage(wire: Wire, size: int, script: Script) -> Wanted:
     wire.script = script
     return wire.add_bundle(contents(30, size)).fqid
-
-
-@pytest.fixture
-def deaf() -> Iterator[str]:
-    """An origin whose queue of connections is full."""
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as listening:
-        waiting = [socket.socket() for _ in range(8)]
-        for each in waiting:
-            each.setblocking(False)
-            each.connect_ex(listening.getsockname())
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        for each in waiting:
-            each.close()
 
 
 SCENES: dict[str, Callable[[Wire], Wanted]] = {
@@ -266,8 +249,7 @@ def test_an_interrupt_ends_the_reading_of_what_is_there(
     else:
         bundle = of_some_files(wire, 1)
         assert apart(download, wire.url, bundle.fqid, tmp_path).ok
-        for path in (tmp_path / ".hca").rglob("*"):
-            path.touch()  # so that nothing is known of it
+        forget(tmp_path)
     what = bundle.fqid if layout == "bundle" else bundle.write_manifest(tmp_path / "listed.tsv")
     running = apart.start(download, wire.url, what, tmp_path, breaks=SLOW, is_async=is_async)
     for _ in range(1000):

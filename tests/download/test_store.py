@@ -57,7 +57,7 @@ def test_c1_a_bad_file_is_replaced(
     report = get(wire, bundle.rows, tmp_path, layout=layout)
     assert states(report)["a"] == "downloaded"
     assert path.read_bytes() == CONTENT
-    assert layout == "none" or (tmp_path / bundle.folder / "a").read_bytes() == CONTENT
+    assert layout == "none" or (tmp_path / bundle.fqid / "a").read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("verify", ["size", "sha256"])
@@ -145,7 +145,7 @@ def test_c1_a_file_of_the_user_is_left_to_its_owner(
     wire: Wire, bundle: Bundle, tmp_path: Path
 ) -> None:
     get(wire, bundle, tmp_path)
-    path = tmp_path / bundle.folder / "a"
+    path = tmp_path / bundle.fqid / "a"
     path.write_bytes(b"edited")
     with pytest.raises(DownloadError, match=r"another file is at .* run again"):
         get(wire, bundle, tmp_path)

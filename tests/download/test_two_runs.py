@@ -6,14 +6,11 @@ from pathlib import Path
 import pytest
 
 from .apart import Apart, download, partials, tree
-from .wire import Asked, Bundle, Step, Wire
+from .directory import forget
+from .wire import Asked, Bundle, Step, Wire, contents
 
 SIZES = {"small": (1_000, 20), "large": (400_000, 5)}
 each_size = pytest.mark.parametrize(("size", "count"), SIZES.values(), ids=SIZES)
-
-
-def contents(count: int, size: int) -> dict[str, bytes]:
-    return {f"f{number}": bytes([number + 1]) * size for number in range(count)}
 
 
 def not_linked(folder: Path) -> list[str]:
@@ -25,7 +22,7 @@ def not_linked(folder: Path) -> list[str]:
 
 def check(folder: Path, *bundles: Bundle) -> None:
     """Make sure that all files are there, linked to the store, and that nothing else is left."""
-    names = {f"{each.folder}/{file['name']}" for each in bundles for file in each.files}
+    names = {f"{each.fqid}/{file['name']}" for each in bundles for file in each.files}
     assert set(tree(folder)) == names
     assert not_linked(folder) == []
     assert partials(folder) == []
@@ -92,8 +89,6 @@ def test_a_link_that_another_run_has_made_stays(
     bundle = wire.add_bundle(contents(count, size))
     assert apart(download, wire.url, bundle.fqid, tmp_path).ok
     before = {name: (tmp_path / name).stat().st_ino for name in tree(tmp_path)}
-    for path in (tmp_path / ".hca").rglob("*"):
-        if path.is_file():
-            path.touch()
+    forget(tmp_path)
     assert apart(download, wire.url, bundle.fqid, tmp_path).ok
     assert {name: (tmp_path / name).stat().st_ino for name in before} == before

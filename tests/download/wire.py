@@ -84,13 +84,8 @@ class Bundle:
 
     @property
     def fqid(self) -> str:
-        """Its fully qualified id."""
+        """Its fully qualified id, the directory that it is downloaded to."""
         return f"{self.uuid}.{self.version}"
-
-    @property
-    def folder(self) -> str:
-        """The directory it is downloaded to."""
-        return self.fqid
 
     @property
     def rows(self) -> list[dict[str, str]]:
@@ -104,13 +99,18 @@ class Bundle:
 
     def write_manifest(self, path: Path) -> Path:
         """Write its files as a manifest."""
-        lines = ["\t".join(cells) for cells in (self.rows[0], *(row.values() for row in self.rows))]
-        path.write_text("\n".join([*lines, ""]), encoding="utf-8")
+        rows = [list(self.rows[0]), *(list(row.values()) for row in self.rows)]
+        path.write_text("".join("\t".join(row) + "\n" for row in rows), encoding="utf-8")
         return path
 
     def uuid_of(self, name: str) -> str:
         """Return the uuid of a file."""
         return next(str(file["uuid"]) for file in self.files if file["name"] == name)
+
+
+def contents(count: int, size: int) -> dict[str, bytes]:
+    """Return so many different contents, by name."""
+    return {f"f{number}": number.to_bytes(2) * (size // 2) for number in range(count)}
 
 
 def head(status: int, length: int | None = None, **fields: str) -> bytes:
