@@ -1,6 +1,5 @@
 """A service to upload to."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,9 +10,10 @@ from tests.upload.service import PART, SMALL_PARTS, Place, running
 
 @pytest.fixture(autouse=True)
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Keep what each test leaves to the next run to itself; return where that is."""
+    """Keep what each test leaves to the next run to itself, and its login; return where that is."""
     folder = tmp_path / "state"
     monkeypatch.setenv("DSS_STATE_DIR", str(folder))
+    monkeypatch.setenv("DSS_CONFIG_FILE", str(tmp_path / "config.toml"))
     return folder
 
 
@@ -33,6 +33,5 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 def place(started: Place) -> Place:
     """An empty service, and an empty bucket."""
     started.server.reset()
-    shutil.rmtree(started.folder)
-    started.folder.mkdir()
+    started.clear()
     return started

@@ -7,51 +7,48 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from email import message_from_bytes
-from email.policy import HTTP
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections import Counter
 from pathlib import Path
-from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from attrs import define, field
+
 from dss_client.local.storage.checksums import Hasher
+from tests.origin import Reply, Seen
 
 SIDECAR = ".metadata.json"
 MOST_AT_ONCE = 32
-_OBJECT = re.compile(r"/storage/v1/b/([^/]+)/o/([^/]+?)(/compose)?")
+_OBJECT = re.compile(r"/storage/v1/b/[^/]+/o/([^/]+?)(/compose)?")
 
 
+@define
 class Service:
-    """The service.
+    """The service, as the script of an `Origin`.
 
     Attributes:
         folder: Where its only bucket is.
-        requests: What was asked for: the method and the object.
-        refuse: The status that each request is answered with, if not None.
-        refuse_from: A method, and from which of its requests on they are refused.
+        requests: How many requests for objects there were of each method.
+        refuse: A method, from which of its requests on they are refused, and with which status.
         spoil: Whether to answer with a wrong checksum.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.requests: list[tuple[str, str]] = []
-        self.refuse: int | None = None
-        self.refuse_from: tuple[str, int] | None = None
-        self.spoil = False
-        self.metadata: dict[str, dict[str, str]] = {}
-        self._generation = 0
+    folder: Path
+    requests: Counter[str] = field(factory=Counter[str])
+    refuse: tuple[str, int, int] | None = None
+    spoil: bool = False
+
+    def __call__(self, seen: Seen) -> Reply:
+        status, document = self.answer(seen)
+        body = b"" if status == 204 else json.dumps(document).encode()
+        return Reply(status, {"Content-Type": "application/json"}, body)
 
     def store(self, name: str, content: bytes, properties: dict[str, Any]) -> dict[str, Any]:
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-        kind = {"content-type": properties.get("contentType", "")}
-        claims = properties.get("metadata") or {}
-        (self.folder / (name + SIDECAR)).write_text(json.dumps({**kind, **claims}))
-        self.metadata[name] = claims
+        described = {"content-type": properties["contentType"], **properties.get("metadata", {})}
+        (self.folder / (name + SIDECAR)).write_text(json.dumps(described))
         return self.describe(name)
 
     def describe(self, name: str) -> dict[str, Any]:
@@ -59,119 +56,57 @@ class Service:
         hasher = Hasher(1 << 20)
         hasher.update(content + b"!" * self.spoil)
         crc = bytes.fromhex(hasher.checksums().crc32c)
-        self._generation += 1
         return {
             "name": name,
             "bucket": self.folder.name,
-            "generation": str(self._generation),
+            "generation": "1",
             "size": str(len(content)),
             "crc32c": base64.b64encode(crc).decode(),
             "md5Hash": base64.b64encode(hashlib.md5(content).digest()).decode(),
-            "metadata": self.metadata.get(name, {}),
+            "metadata": json.loads((self.folder / (name + SIDECAR)).read_bytes()),
         }
 
-    def names(self, prefix: str) -> list[str]:
+    def names(self, prefix: str = "") -> list[str]:
         paths = (path for path in self.folder.rglob("*") if path.is_file())
         names = sorted(path.relative_to(self.folder).as_posix() for path in paths)
         return [each for each in names if each.startswith(prefix) and not each.endswith(SIDECAR)]
 
+    def answer(self, seen: Seen) -> tuple[int, object]:
+        """Return the status and the document that answer a request."""
+        url, method = urlsplit(seen.target), seen.method
+        path, query = url.path, parse_qs(url.query)
+        if path.endswith(f"/b/{self.folder.name}"):
+            return 200, {"name": self.folder.name}  # the library is curious
+        if method == "GET" and path.endswith("/o"):
+            return 200, {"items": [self.describe(each) for each in self.names(query["prefix"][0])]}
+        self.requests[method] += 1
+        refused, first, status = self.refuse or ("", 0, 0)
+        if method == refused and self.requests[method] >= first:
+            return status, {"error": {"message": "refused"}}
+        match = _OBJECT.fullmatch(path)
+        if match is None:  # an upload, of properties and a content
+            boundary = seen.headers["content-type"].partition("=")[2].strip('"').encode()
+            _, properties, stored, _ = seen.body.split(b"--" + boundary)
+            described = json.loads(properties.partition(b"\r\n\r\n")[2])
+            head, _, content = stored.partition(b"\r\n\r\n")
+            described.setdefault("contentType", head.decode().partition(": ")[2])
+            return 200, self.store(described["name"], content.removesuffix(b"\r\n"), described)
+        name = unquote(match[1])
+        if match[2]:
+            return self.compose(name, json.loads(seen.body))
+        if not (self.folder / name).is_file():
+            return 404, {"error": {"message": "not there"}}
+        if method == "GET":
+            return 200, self.describe(name)
+        for each in (name, name + SIDECAR):
+            (self.folder / each).unlink()
+        return 204, {}
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = 1 << 16  # heads and bodies in one segment
-    service: Service
-
-    def log_message(self, *args: Any) -> None:
-        pass
-
-    def _answer(self, status: int, document: object = None) -> None:
-        content = b"" if document is None else json.dumps(document).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def _body(self) -> bytes:
-        return self.rfile.read(int(self.headers.get("Content-Length", 0)))
-
-    def _object(self) -> tuple[str, bool] | None:
-        """Return the object that is asked for, and whether to compose it; None was answered."""
-        match = _OBJECT.fullmatch(urlsplit(self.path).path)
-        name = unquote(match[2]) if match else ""
-        self.service.requests.append((self.command, name))
-        compose = bool(match and match[3])
-        refuse = self.service.refuse
-        if self.service.refuse_from is not None:
-            method, first = self.service.refuse_from
-            sent = [each for each, _ in self.service.requests if each == method]
-            refuse = 403 if self.command == method and len(sent) >= first else None
-        if refuse is not None:
-            self._body()
-            self._answer(refuse, {"error": {"message": "refused"}})
-            return None
-        if not compose and self.command != "POST" and not (self.service.folder / name).is_file():
-            self._answer(404, {"error": {"message": "not there"}})
-            return None
-        return name, compose
-
-    def do_GET(self) -> None:
-        url = urlsplit(self.path)
-        if url.path.endswith(f"/b/{self.service.folder.name}"):
-            self._answer(200, {"name": self.service.folder.name})  # the library is curious
-        elif url.path.endswith("/o"):
-            names = self.service.names(parse_qs(url.query)["prefix"][0])
-            self._answer(200, {"items": [self.service.describe(each) for each in names]})
-        elif (wanted := self._object()) is not None:
-            self._answer(200, self.service.describe(wanted[0]))
-
-    def do_DELETE(self) -> None:
-        if (wanted := self._object()) is not None:
-            (self.service.folder / wanted[0]).unlink()
-            (self.service.folder / (wanted[0] + SIDECAR)).unlink()
-            self._answer(204)
-
-    def do_POST(self) -> None:
-        wanted = self._object()
-        if wanted is None:
-            return
-        body, (name, compose) = self._body(), wanted
-        if compose:
-            self._compose(name, json.loads(body))
-            return
-        head = f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode()
-        whole = message_from_bytes(head + body, policy=HTTP)
-        described, content = whole.iter_parts()
-        properties = json.loads(str(described.get_payload()))
-        # The policy would change the ends of lines.
-        boundary = b"--" + str(whole.get_boundary()).encode()
-        data = body.split(boundary)[2].split(b"\r\n\r\n", 1)[1].removesuffix(b"\r\n")
-        properties.setdefault("contentType", content.get_content_type())
-        self._answer(200, self.service.store(properties["name"], data, properties))
-
-    def _compose(self, name: str, document: dict[str, Any]) -> None:
-        sources = [each["name"] for each in document["sourceObjects"]]
-        if len(sources) > MOST_AT_ONCE:
-            self._answer(400, {"error": {"message": "too many"}})
-            return
-        paths = [self.service.folder / each for each in sources]
+    def compose(self, name: str, wanted: dict[str, Any]) -> tuple[int, object]:
+        paths = [self.folder / each["name"] for each in wanted["sourceObjects"]]
+        if len(paths) > MOST_AT_ONCE:
+            return 400, {"error": {"message": "too many"}}
         if not all(path.is_file() for path in paths):
-            self._answer(404, {"error": {"message": "a part is not there"}})
-            return
+            return 404, {"error": {"message": "a part is not there"}}
         content = b"".join(path.read_bytes() for path in paths)
-        self._answer(200, self.service.store(name, content, document["destination"]))
-
-
-@contextmanager
-def gcs_service(folder: Path) -> Iterator[tuple[Service, str]]:
-    """Run a service over a directory; yield it and its URL."""
-    service = Service(folder)
-    handler = type("Bound", (Handler,), {"service": service})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        try:
-            yield service, f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+        return 200, self.store(name, content, wanted["destination"])

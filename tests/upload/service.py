@@ -1,6 +1,7 @@
 """An embedded DSS over a staging bucket, and directories to be uploaded to it."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,13 @@ from attrs import field, frozen
 
 from dss_client import DSSClient, RetryPolicy
 from dss_client.local import LocalDSS, LocalSettings
-from dss_client.upload import Checksums, DirectoryStaging, UploadReport
+from dss_client.models import BundleVersion
+from dss_client.upload import DirectoryStaging, UploadReport
 
 INSTANT = RetryPolicy(attempts=2, initial_delay=0, max_retry_after=0)
 BUCKET = "staging"
+UUID = "11111111-aaaa-4bbb-8ccc-222222222222"
+VERSION = "2019-01-01T000000.000000Z"
 PART = 1000
 """Bytes of a part in these tests, for the client and the service alike: see `small_parts`."""
 
@@ -32,56 +36,37 @@ def fill(folder: Path, files: Mapping[str, bytes]) -> Path:
     return folder
 
 
+def told(name: str, kind: str) -> Any:
+    """Return a method of a bucket that tells `Counting` what it is asked for."""
+    original = getattr(DirectoryStaging, name)
+
+    def method(self: "Counting", key: str, *rest: Any) -> Any:
+        call = (kind, rest[1] if kind == "part" else key.rpartition("/")[2])
+        self.calls.append(call)
+        for each in self.before:
+            each(call)
+        return original(self, key, *rest)
+
+    return method
+
+
 @frozen
-class Counting:
+class Counting(DirectoryStaging):
     """A bucket in a directory that counts, and fails when it is told to.
 
     Attributes:
-        inner: The bucket.
         calls: What it was asked to write, in order: kind and base name, for a part its number.
         before: Called before each of them, to fail or to interfere.
     """
 
-    inner: DirectoryStaging
     calls: list[Call] = field(factory=list[Call])
     before: list[Callable[[Call], object]] = field(factory=list[Callable[[Call], object]])
 
-    @property
-    def place(self) -> str:
-        return self.inner.place
-
-    def _call(self, kind: str, what: object) -> None:
-        self.calls.append((kind, what))
-        for each in self.before:
-            each((kind, what))
-
-    def find(self, key: str) -> Checksums | None:
-        return self.inner.find(key)
-
-    def put(self, key: str, data: bytes, content_type: str, checksums: Checksums) -> None:
-        self._call("put", key.rpartition("/")[2])
-        self.inner.put(key, data, content_type, checksums)
-
-    def begin(self, key: str, content_type: str) -> str:
-        self._call("begin", key.rpartition("/")[2])
-        return self.inner.begin(key, content_type)
-
-    def parts(self, key: str, upload: str) -> Mapping[int, str]:
-        return self.inner.parts(key, upload)
-
-    def put_part(self, key: str, upload: str, number: int, data: bytes, md5: str) -> str:
-        self._call("part", number)
-        return self.inner.put_part(key, upload, number, data, md5)
-
-    def complete(
-        self, key: str, upload: str, etags: Sequence[str], content_type: str, checksums: Checksums
-    ) -> None:
-        self._call("complete", key.rpartition("/")[2])
-        self.inner.complete(key, upload, etags, content_type, checksums)
-
-    def abort(self, key: str, upload: str) -> None:
-        self._call("abort", key.rpartition("/")[2])
-        self.inner.abort(key, upload)
+    put = told("put", "put")
+    begin = told("begin", "begin")
+    put_part = told("put_part", "part")
+    complete = told("complete", "complete")
+    abort = told("abort", "abort")
 
     def of(self, kind: str) -> list[object]:
         """Return the names or numbers of the calls of one kind."""
@@ -104,7 +89,7 @@ class Place:
 
     def staging(self) -> Counting:
         """Return the bucket for one upload."""
-        return Counting(DirectoryStaging(self.folder))
+        return Counting(self.folder)
 
     def upload(self, src_dir: Path, staging: Counting | None = None, **how: Any) -> UploadReport:
         """Upload a directory by way of the bucket."""
@@ -114,21 +99,27 @@ class Place:
             **{"replica": "aws", "staging_bucket": BUCKET, **how},
         )
 
+    def bundle(self, report: UploadReport) -> BundleVersion:
+        """Return the bundle, as the service has it."""
+        uuid, version = report.bundle_uuid, report.version
+        return self.client.get_bundle(uuid=uuid, version=version, replica=report.replica).bundle
+
     def files(self, report: UploadReport) -> dict[str, bytes]:
-        """Return the files of a bundle by name, as the service has them."""
-        bundle = self.client.get_bundle(
-            uuid=report.bundle_uuid, version=report.version, replica=report.replica
-        ).bundle
+        """Return the files of the bundle by name, as the service has them."""
+        replica, get = report.replica, self.client.get_file
+        files = self.bundle(report).files
         return {
-            file.name: self.client.get_file(
-                uuid=file.uuid, version=file.version, replica=report.replica
-            )
-            for file in bundle.files
+            file.name: get(uuid=file.uuid, version=file.version, replica=replica) for file in files
         }
 
     def bundles(self) -> list[str]:
         """Return the ids of all bundles of the service."""
         return [each.uuid for each in self.client.get_bundles_all(replica="aws").bundles]
+
+    def clear(self) -> None:
+        """Remove all that is in the bucket."""
+        for folder in self.folder.iterdir():
+            shutil.rmtree(folder)
 
 
 def running(root: Path, **settings: Any) -> Iterator[Place]:

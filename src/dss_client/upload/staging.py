@@ -152,7 +152,7 @@ class DirectoryStaging:
             for number, md5 in enumerate(etags, 1):
                 with (folder / f"{number}-{md5}").open("rb") as part:
                     shutil.copyfileobj(part, whole, 1 << 20)
-        self.abort(key, upload)
+        shutil.rmtree(folder, ignore_errors=True)
 
     def abort(self, key: str, upload: str) -> None:
         """Remove the parts."""
