@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dss_client import FQID, DSSClient, DSSConnectionError, NotFound
+from dss_client import FQID, DSSConnectionError, NotFound
 from dss_client.download import (
     ChecksumMismatch,
     DiskFull,
@@ -256,19 +256,6 @@ def test_a_failing_callback_is_logged_and_not_called_again(
     assert len(calls) == 1
     assert "not called again" in caplog.text
     assert "no terminal" in caplog.text
-
-
-def test_an_interrupt_is_no_failure_of_the_callback(wire: Wire, tmp_path: Path) -> None:
-    def interrupt(_: ProgressEvent) -> None:
-        raise KeyboardInterrupt
-
-    with DSSClient(wire.url) as dss, pytest.raises(KeyboardInterrupt):
-        dss.download(
-            bundle_uuid=wire.add_bundle({"a": b"1"}).uuid,
-            replica="aws",
-            download_dir=tmp_path,
-            progress=interrupt,
-        )
 
 
 def test_events_come_one_by_one(wire: Wire, tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ from dss_client.download import DownloadError
 from dss_client.local import LocalDSS
 from tests.drive import Driver
 
+from .sample import sample_rows
+
 Json = dict[str, Any]
 UNUSED_BY_FILE = ("content-type", "crc32c", "s3_etag", "sha1", "indexed")
 UNUSED_HEADERS = ("creator-uid", "version", "content-type", "crc32c", "s3-etag", "sha1")
@@ -40,53 +42,55 @@ def left_out(entry: Json, *names: str) -> Json:
     return {name: value for name, value in entry.items() if name not in names}
 
 
-@pytest.mark.parametrize("spoil", [blanked, left_out])
-class TestBundles:
-    def test_a_whole_one(
-        self,
-        server: LocalDSS,
-        bundle: Json,
-        drive: Driver,
-        spoil: Callable[..., Json],
-        tmp_path: Path,
-    ) -> None:
-        inner = bundle["bundle"]
-        inner["files"] = [spoil(file, *UNUSED_BY_FILE) for file in inner["files"]]
-        answer = {"bundle": spoil(inner, "creator_uid")}
-        server.faults = [
-            {"on": "get_bundle", "body": answer},
-            {"on": ["get_file", "head_file"], "headers": sparse_headers()},
-        ]
-        client = drive(url=server.url)
-        report = client.call(
-            "download", bundle_uuid=inner["uuid"], replica="aws", download_dir=tmp_path
-        )
-        folder = tmp_path / f"{inner['uuid']}.{inner['version']}"
-        assert report.ok
-        assert {path.relative_to(folder).as_posix() for path in folder.rglob("*.*")} >= {
-            file["name"] for file in inner["files"]
-        }
-        assert json.loads((folder / "bundle.json").read_text()) == answer
-        with pytest.raises(DSSDecodeError):
-            client.call("get_bundle", uuid=inner["uuid"], replica="aws")
+each_way = pytest.mark.parametrize("spoil", [blanked, left_out])
 
-    @pytest.mark.parametrize("field", ["name", "uuid", "version", "size", "sha256"])
-    def test_what_it_uses_is_asked_for(
-        self,
-        server: LocalDSS,
-        bundle: Json,
-        spoil: Callable[..., Json],
-        field: str,
-        tmp_path: Path,
-    ) -> None:
-        files = bundle["bundle"]["files"]
-        files[1] = spoil(files[1], field)
-        server.faults = [{"on": "get_bundle", "body": bundle}]
-        with (
-            DSSClient(server.url) as dss,
-            pytest.raises(DSSDecodeError, match=rf"bundle\.files\.1\.{field}"),
-        ):
-            dss.download(bundle_uuid=bundle["bundle"]["uuid"], replica="aws", download_dir=tmp_path)
+
+@each_way
+def test_a_whole_bundle(
+    server: LocalDSS,
+    bundle: Json,
+    drive: Driver,
+    spoil: Callable[..., Json],
+    tmp_path: Path,
+) -> None:
+    inner = bundle["bundle"]
+    inner["files"] = [spoil(file, *UNUSED_BY_FILE) for file in inner["files"]]
+    answer = {"bundle": spoil(inner, "creator_uid")}
+    server.faults = [
+        {"on": "get_bundle", "body": answer},
+        {"on": ["get_file", "head_file"], "headers": sparse_headers()},
+    ]
+    client = drive(url=server.url)
+    report = client.call(
+        "download", bundle_uuid=inner["uuid"], replica="aws", download_dir=tmp_path
+    )
+    folder = tmp_path / f"{inner['uuid']}.{inner['version']}"
+    assert report.ok
+    assert {path.relative_to(folder).as_posix() for path in folder.rglob("*.*")} >= {
+        file["name"] for file in inner["files"]
+    }
+    assert json.loads((folder / "bundle.json").read_text()) == answer
+    with pytest.raises(DSSDecodeError):
+        client.call("get_bundle", uuid=inner["uuid"], replica="aws")
+
+
+@each_way
+@pytest.mark.parametrize("field", ["name", "uuid", "version", "size", "sha256"])
+def test_what_a_download_uses_must_be_there(
+    server: LocalDSS,
+    bundle: Json,
+    spoil: Callable[..., Json],
+    field: str,
+    tmp_path: Path,
+) -> None:
+    files = bundle["bundle"]["files"]
+    files[1] = spoil(files[1], field)
+    server.faults = [{"on": "get_bundle", "body": bundle}]
+    with (
+        DSSClient(server.url) as dss,
+        pytest.raises(DSSDecodeError, match=rf"bundle\.files\.1\.{field}"),
+    ):
+        dss.download(bundle_uuid=bundle["bundle"]["uuid"], replica="aws", download_dir=tmp_path)
 
 
 def sparse_headers() -> dict[str, None]:
@@ -95,18 +99,7 @@ def sparse_headers() -> dict[str, None]:
 
 def test_a_manifest(server: LocalDSS, bundle: Json, drive: Driver, tmp_path: Path) -> None:
     inner = bundle["bundle"]
-    rows = [
-        {
-            "bundle_uuid": inner["uuid"],
-            "bundle_version": inner["version"],
-            "file_name": file["name"],
-            "file_uuid": file["uuid"],
-            "file_version": file["version"],
-            "file_sha256": file["sha256"],
-            "file_size": file["size"],
-        }
-        for file in inner["files"]
-    ]
+    rows = [row for row in sample_rows(server.url) if row.bundle_uuid == inner["uuid"]]
     answer = {"bundle": {**inner, "files": [left_out(f, *UNUSED_BY_FILE) for f in inner["files"]]}}
     server.faults = [
         {"on": "get_bundle", "body": answer},
@@ -115,7 +108,7 @@ def test_a_manifest(server: LocalDSS, bundle: Json, drive: Driver, tmp_path: Pat
     for layout in ("none", "bundle"):
         report = drive(url=server.url).call(
             "download_manifest",
-            manifest=rows,
+            manifest=[row.model_dump() for row in rows],
             replica="aws",
             layout=layout,
             download_dir=tmp_path / layout,

@@ -175,11 +175,6 @@ def test_what_is_there_and_not_known_to_be_verified_stays_the_same_file(
 # Marks
 
 
-def append(path: Path, _: Path) -> None:
-    with path.open("ab") as file:
-        file.write(b"!")
-
-
 def cut_off(path: Path, _: Path) -> None:
     os.truncate(path, 3)
 
@@ -193,20 +188,10 @@ def overwrite_with_the_same(path: Path, folder: Path) -> None:
     overwrite(path, folder, CONTENT)
 
 
-def overwrite_by_a_link(path: Path, folder: Path) -> None:
-    os.link(path, folder / "link")
-    overwrite(folder / "link", folder)
-
-
 def rename_over(path: Path, folder: Path) -> None:
     (folder / "new").write_bytes(b"CONTENT")
     shutil.copystat(path, folder / "new")
     (folder / "new").replace(path)
-
-
-def copy_and_move_back(path: Path, folder: Path) -> None:
-    shutil.copy2(path, folder / "copy")
-    (folder / "copy").replace(path)
 
 
 def touch(path: Path, _: Path) -> None:
@@ -236,16 +221,13 @@ def nothing(path: Path, folder: Path) -> None:
     ("harm", "known"),
     [
         (nothing, "and verified"),
-        (append, "not in the store"),
         (cut_off, "not in the store"),
         *(
             (harm, "it is read before it is trusted")
             for harm in (
                 overwrite,
                 overwrite_with_the_same,
-                overwrite_by_a_link,
                 rename_over,
-                copy_and_move_back,
                 touch,
                 shift,
                 forge,

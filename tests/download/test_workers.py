@@ -181,42 +181,25 @@ def fetch(
         )
 
 
+@pytest.mark.parametrize("layout", ["none", "bundle"])
 @pytest.mark.parametrize("kind", ["threads", "processes"])
 def test_workers_make_the_same(
-    wire: Wire, bundles: list[Bundle], tmp_path: Path, kind: str
+    wire: Wire, bundles: list[Bundle], tmp_path: Path, kind: str, layout: str
 ) -> None:
-    plain = fetch(wire, bundles, tmp_path / "plain", None)
+    events: list[ProgressEvent] = []
+    plain = fetch(wire, bundles, tmp_path / "plain", None, layout=layout)
     with Counting(2) if kind == "threads" else workers(tmp_path) as executor:
-        report = fetch(wire, bundles, tmp_path / "d", executor)
-        again = fetch(wire, bundles, tmp_path / "d", executor)
+        report = fetch(
+            wire, bundles, tmp_path / "d", executor, layout=layout, progress=events.append
+        )
+        again = fetch(wire, bundles, tmp_path / "d", executor, layout=layout)
     assert tree(tmp_path / "d") == tree(tmp_path / "plain")
     names = [(entry.bundle, entry.name) for entry in plain.entries]
     for each in (report, again):
         assert [(entry.bundle, entry.name) for entry in each.entries] == names
     assert report.count("downloaded") == again.count("reused") == len(names)
-
-
-def test_files_keep_the_order_of_the_manifest(
-    wire: Wire, bundles: list[Bundle], tmp_path: Path
-) -> None:
-    names = [row["file_name"] for row in rows_of(bundles)]
-    with Counting(2) as executor:
-        report = fetch(wire, bundles, tmp_path / "d", executor, layout="none")
-    assert [entry.name for entry in report.entries] == names
-    assert report.count("downloaded") == len(names)
     assert report.manifest_path is not None
-    assert report.manifest_path.read_text().count(".hca") == len(names)
-
-
-@pytest.mark.parametrize("layout", ["none", "bundle"])
-def test_progress_goes_on_with_each_batch(
-    wire: Wire, bundles: list[Bundle], tmp_path: Path, layout: str
-) -> None:
-    events: list[ProgressEvent] = []
-    with Counting(2) as executor:
-        report = fetch(
-            wire, bundles, tmp_path / "d", executor, layout=layout, progress=events.append
-        )
+    assert report.manifest_path.read_text().count(".hca") == FILES
     last = events[-1]
     assert last.files_done == last.files_total == report.files_total
     assert last.bytes_done == last.bytes_total == report.bytes_total
