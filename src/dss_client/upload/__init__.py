@@ -5,11 +5,11 @@ other kinds of buckets can replace S3 and Google Cloud Storage.
 """
 
 from .checksums import Checksums
+from .commit import Service
 from .errors import LostUpload, StagingError, UploadError
 from .report import UploadedFile, UploadReport
 from .request import UploadRequest
 from .run import upload_directory
-from .service import Service
 from .staging import DirectoryStaging, Staging
 from .walk import Indexed
 

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from attrs import frozen
 
@@ -21,13 +21,13 @@ from dss_client.types import Replica
 from .checksums import Checksums
 from .errors import UploadError
 from .report import UploadedFile
-from .service import Service
+from .request import UploadRequest
 from .state import FileState, NewBundle
 
 if TYPE_CHECKING:
-    from dss_client.models import BundleFileDict, FileHeaders
+    from dss_client.models import BundleFileDict, FileHeaders, FileVersion
 
-__all__ = ["Committer"]
+__all__ = ["Committer", "Service"]
 
 _SCHEMES: Mapping[Replica, str] = {"aws": "s3", "gcp": "gs"}
 _FIRST_WAIT = 1.0  # seconds; the others grow from it
@@ -37,15 +37,48 @@ _LONGEST_WAIT = 60.0
 _UNCERTAIN = (ServerError, DSSTimeout, DSSConnectionError)
 
 
+class Service(Protocol):
+    """The service. Threads share it."""
+
+    @property
+    def url(self) -> str:
+        """Base URL of the deployment."""
+        ...
+
+    def put_file(self, *, uuid: str, version: str, source_url: str, creator_uid: int) -> bool:
+        """Store a file; tell whether it is being copied still."""
+        ...
+
+    def head_file(self, *, uuid: str, version: str, replica: Replica) -> "FileHeaders":
+        """Return the metadata of a file."""
+        ...
+
+    def put_bundle(
+        self,
+        *,
+        uuid: str,
+        version: str,
+        replica: Replica,
+        files: "Sequence[BundleFileDict]",
+        creator_uid: int,
+    ) -> None:
+        """Store a bundle."""
+        ...
+
+    def bundle_files(
+        self, *, uuid: str, version: str, replica: Replica
+    ) -> "tuple[int, list[FileVersion]]":
+        """Return the creator and all files of a bundle."""
+        ...
+
+
 @frozen
 class Committer:
     """Makes the service copy from the staging bucket. Threads share it."""
 
     service: Service
+    request: UploadRequest
     bundle: NewBundle
-    replica: Replica
-    staging_bucket: str
-    timeout_seconds: float
     stop: threading.Event
 
     def find_file(self, file: FileState) -> Checksums | None:
@@ -54,7 +87,11 @@ class Committer:
             head = self._head(file)
         except DSSError:
             return None
-        return _checksums(head) if head.size == file.source.size else None
+        if head.size != file.source.size:
+            return None
+        return Checksums(
+            sha256=head.sha256, sha1=head.sha1, crc32c=head.crc32c, s3_etag=head.s3_etag
+        )
 
     def put_file(self, file: FileState, checksums: Checksums) -> bool:
         """Make the service copy a file; tell whether it is done.
@@ -63,11 +100,12 @@ class Committer:
             UploadError: This version of the file exists with something else in it.
             DSSError: The service refused or failed, and does not have the file.
         """
+        scheme, bucket = _SCHEMES[self.request.replica], self.request.staging_bucket
         try:
             return not self.service.put_file(
                 uuid=file.uuid,
                 version=self.bundle.version,
-                source_url=f"{_SCHEMES[self.replica]}://{self.staging_bucket}/{file.key}",
+                source_url=f"{scheme}://{bucket}/{file.key}",
                 creator_uid=self.bundle.creator_uid,
             )
         except (*_UNCERTAIN, Conflict) as error:
@@ -80,7 +118,7 @@ class Committer:
 
     def _head(self, file: FileState) -> "FileHeaders":
         return self.service.head_file(
-            uuid=file.uuid, version=self.bundle.version, replica=self.replica
+            uuid=file.uuid, version=self.bundle.version, replica=self.request.replica
         )
 
     def _refuse_other(
@@ -116,12 +154,17 @@ class Committer:
             Stopped: The upload was stopped.
         """
         missing = sorted(copied, key=lambda each: each[0].source.name)
-        deadline = time.monotonic() + self.timeout_seconds
+        deadline = time.monotonic() + self.request.timeout_seconds
         delay = _FIRST_WAIT
         while missing:
             left = deadline - time.monotonic()
             if left <= 0:
-                raise self._late([file for file, _ in missing])
+                more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+                raise UploadError(
+                    missing[0][0].source.name,
+                    f"the service has not copied it{more} in {self.request.timeout_seconds:g} s;"
+                    " upload again to wait on, or with a larger timeout_seconds",
+                )
             if self.stop.wait(min(delay, left)):
                 raise Stopped
             delay = min(delay * _GROWTH, _LONGEST_WAIT)
@@ -138,14 +181,6 @@ class Committer:
         self._refuse_other(file, checksums, head)
         return True
 
-    def _late(self, missing: Sequence[FileState]) -> UploadError:
-        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        return UploadError(
-            missing[0].source.name,
-            f"the service has not copied it{more} in {self.timeout_seconds:g} s; upload again to"
-            " wait on, or with a larger timeout_seconds",
-        )
-
     def put_bundle(self, uploaded: Sequence[UploadedFile]) -> None:
         """Put the bundle.
 
@@ -153,7 +188,7 @@ class Committer:
             UploadError: This version of the bundle exists with other files.
             DSSError: The service refused or failed, and does not have the bundle.
         """
-        bundle = self.bundle
+        bundle, replica = self.bundle, self.request.replica
         files: list[BundleFileDict] = [
             {"uuid": file.uuid, "version": file.version, "name": file.name, "indexed": file.indexed}
             for file in uploaded
@@ -162,14 +197,14 @@ class Committer:
             self.service.put_bundle(
                 uuid=bundle.uuid,
                 version=bundle.version,
-                replica=self.replica,
+                replica=replica,
                 files=files,
                 creator_uid=bundle.creator_uid,
             )
         except (*_UNCERTAIN, Conflict) as error:
             try:
                 creator, stored = self.service.bundle_files(
-                    uuid=bundle.uuid, version=bundle.version, replica=self.replica
+                    uuid=bundle.uuid, version=bundle.version, replica=replica
                 )
             except DSSError:
                 raise error from None
@@ -180,7 +215,3 @@ class Committer:
                     "this version of the bundle exists with other files; give another version",
                     cause=error,
                 ) from error
-
-
-def _checksums(head: "FileHeaders") -> Checksums:
-    return Checksums(sha256=head.sha256, sha1=head.sha1, crc32c=head.crc32c, s3_etag=head.s3_etag)

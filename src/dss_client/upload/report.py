@@ -83,13 +83,8 @@ class UploadReport:
 
     def to_dict(self) -> dict[str, object]:
         """Return bundle and files as plain JSON values."""
-        return {
-            "bundle_uuid": self.bundle_uuid,
-            "version": self.version,
-            "replica": self.replica,
-            "creator_uid": self.creator_uid,
-            "files": [{**file.to_dict(), "creator_uid": self.creator_uid} for file in self.files],
-        }
+        files = [{**file.to_dict(), "creator_uid": self.creator_uid} for file in self.files]
+        return {**asdict(self, recurse=False), "files": files}
 
     def to_json(self, *, indent: int | None = 2) -> str:
         """Return the report as a JSON text."""

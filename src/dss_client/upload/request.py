@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import get_args
 
-from attrs import field, frozen
+from attrs import converters, field, frozen
 
 from dss_client.errors import InvalidArgument
 from dss_client.transfer.progress import ProgressCallback
@@ -14,10 +14,6 @@ from .staging import Staging
 from .walk import Indexed
 
 __all__ = ["UploadRequest"]
-
-
-def _uuid_or_none(uuid: str | None) -> str | None:
-    return None if uuid is None else normal_uuid(uuid)
 
 
 @frozen(kw_only=True)
@@ -32,7 +28,7 @@ class UploadRequest:
     replica: Replica
     staging_bucket: str
     timeout_seconds: float
-    bundle_uuid: str | None = field(converter=_uuid_or_none)
+    bundle_uuid: str | None = field(converter=converters.optional(normal_uuid))
     version: str | None
     creator_uid: int
     indexed: Indexed

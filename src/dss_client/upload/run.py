@@ -10,12 +10,11 @@ from dss_client.errors import DSSError
 from dss_client.transfer.progress import FileProgress, Progress
 from dss_client.versions import FQID
 
-from .commit import Committer
+from .commit import Committer, Service
 from .errors import UploadError
 from .report import UploadedFile, UploadReport
 from .request import UploadRequest
 from .send import Sender
-from .service import Service
 from .staging import open_staging
 from .state import FileState, NewBundle, UploadState, open_state, state_place
 from .walk import find_files, index_rule
@@ -59,7 +58,7 @@ def upload_directory(
 
     state = open_state(place, request, files, staging, is_stored)
     try:
-        committer = Committer(service, state.bundle, replica, bucket, request.timeout_seconds, stop)
+        committer = Committer(service, request, state.bundle, stop)
         with ThreadPoolExecutor(threads, "dss-upload-part") as pool:
             sender = Sender(staging, state, stop, pool, threading.Semaphore(threads + 1))
             upload = _Upload(state, committer, sender, Progress(request.progress), indexed)
@@ -150,7 +149,7 @@ class _Upload:
         return UploadReport(
             bundle_uuid=bundle.uuid,
             version=bundle.version,
-            replica=self.committer.replica,
+            replica=self.committer.request.replica,
             creator_uid=bundle.creator_uid,
             files=files,
         )

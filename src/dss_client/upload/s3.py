@@ -16,7 +16,6 @@ from .extra import load
 
 __all__ = ["S3Staging"]
 
-_LOST = "NoSuchUpload"
 # The etags of objects under a key of the key service are not checksums; S3 still checks every
 # body against its Content-MD5.
 _OPAQUE = ("aws:kms", "aws:kms:dsse")
@@ -187,19 +186,16 @@ def _translated(place: str) -> Generator[None]:
     client_error: type[Exception] = exceptions.ClientError
     try:
         yield
-    except (client_error, exceptions.BotoCoreError, exceptions.HTTPClientError) as error:
-        if isinstance(error, client_error):
-            problem = getattr(error, "response", {}).get("Error", {})
-            code, text = str(problem.get("Code", "")), str(problem.get("Message", ""))
-            kind = LostUpload if code == _LOST else StagingError
-            raise kind(place, mask(f"S3 says {code}: {text}")) from error
-        raise StagingError(place, f"{mask(str(error))}{_remedy(error)}") from error
-
-
-def _remedy(error: Exception) -> str:
-    if "redentials" not in type(error).__name__:
-        return ""
-    return (
-        "; S3 needs credentials where its own tools look for them, such as AWS_ACCESS_KEY_ID and"
-        " AWS_SECRET_ACCESS_KEY, or ~/.aws/credentials"
-    )
+    except client_error as error:
+        problem = getattr(error, "response", {}).get("Error", {})
+        code, text = str(problem.get("Code", "")), str(problem.get("Message", ""))
+        kind = LostUpload if code == "NoSuchUpload" else StagingError
+        raise kind(place, mask(f"S3 says {code}: {text}")) from error
+    except (exceptions.BotoCoreError, exceptions.HTTPClientError) as error:
+        remedy = ""
+        if "Credentials" in type(error).__name__:
+            remedy = (
+                "; S3 needs credentials where its own tools look for them, such as"
+                " AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or ~/.aws/credentials"
+            )
+        raise StagingError(place, f"{mask(str(error))}{remedy}") from error

@@ -111,20 +111,21 @@ class DirectoryStaging:
     def find(self, key: str) -> Checksums | None:
         """Read what is noted beside a file."""
         with suppress(OSError, ValueError):
-            if self._path(key).is_file():
-                return Checksums.from_claims(json.loads(self._path(key + _SIDECAR).read_bytes()))
+            if (self.folder / key).is_file():
+                sidecar = self.folder / (key + _SIDECAR)
+                return Checksums.from_claims(json.loads(sidecar.read_bytes()))
         return None
 
     def put(self, key: str, data: bytes, content_type: str, checksums: Checksums) -> None:
         """Write a file."""
-        self._write(key + _SIDECAR, _metadata(content_type, checksums))
-        self._write(key, data)
+        self._describe(key, content_type, checksums)
+        write_file(self.folder / key, data)
 
     def begin(self, key: str, content_type: str) -> str:
         """Make a directory for the parts."""
         del content_type  # written in the end
         upload = f"{key}.{uuid4().hex}.parts"
-        self._path(upload).mkdir(parents=True)
+        (self.folder / upload).mkdir(parents=True)
         return upload
 
     def parts(self, key: str, upload: str) -> Mapping[int, str]:
@@ -147,8 +148,8 @@ class DirectoryStaging:
     ) -> None:
         """Join the parts to the file."""
         folder = self._folder(upload)
-        self._write(key + _SIDECAR, _metadata(content_type, checksums))
-        with replacing(self._path(key)) as whole:
+        self._describe(key, content_type, checksums)
+        with replacing(self.folder / key) as whole:
             for number, md5 in enumerate(etags, 1):
                 with (folder / f"{number}-{md5}").open("rb") as part:
                     shutil.copyfileobj(part, whole, 1 << 20)
@@ -156,22 +157,16 @@ class DirectoryStaging:
 
     def abort(self, key: str, upload: str) -> None:
         """Remove the parts."""
-        shutil.rmtree(self._path(upload), ignore_errors=True)
-
-    def _path(self, key: str) -> Path:
-        return self.folder / key
+        shutil.rmtree(self.folder / upload, ignore_errors=True)
 
     def _folder(self, upload: str) -> Path:
-        folder = self._path(upload)
+        folder = self.folder / upload
         if not folder.is_dir():
             raise LostUpload(str(folder), "the directory of the parts is gone")
         return folder
 
-    def _write(self, key: str, data: bytes) -> None:
-        path = self._path(key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_file(path, data)
-
-
-def _metadata(content_type: str, checksums: Checksums) -> bytes:
-    return json.dumps({"content-type": content_type, **checksums.claims()}).encode()
+    def _describe(self, key: str, content_type: str, checksums: Checksums) -> None:
+        """Note beside a file what a bucket would know of it."""
+        sidecar = self.folder / (key + _SIDECAR)
+        sidecar.parent.mkdir(parents=True, exist_ok=True)
+        write_file(sidecar, json.dumps({"content-type": content_type, **checksums.claims()}))

@@ -47,15 +47,6 @@ class NewBundle:
     version: str
     creator_uid: int
 
-    @classmethod
-    def of(cls, request: UploadRequest) -> "NewBundle":
-        """Return the bundle that is asked for, with what the caller leaves open."""
-        return cls(
-            uuid=request.bundle_uuid or str(uuid4()),
-            version=request.version or create_version(),
-            creator_uid=request.creator_uid,
-        )
-
 
 @frozen
 class FileState:
@@ -233,8 +224,14 @@ def open_state(
     earlier = UploadState.take_over(place)
     useless = {file for state in earlier for file in state.files}
     try:
-        found = next(filter(is_usable, earlier), None)
-        state = found or UploadState(_path(place, tag()), NewBundle.of(request))
+        state = next(filter(is_usable, earlier), None)
+        if state is None:
+            bundle = NewBundle(
+                uuid=request.bundle_uuid or str(uuid4()),
+                version=request.version or create_version(),
+                creator_uid=request.creator_uid,
+            )
+            state = UploadState(_path(place, tag()), bundle)
         state.set_sources(sources)
     except BaseException:
         for each in earlier:
