@@ -146,11 +146,10 @@ def ended(function: Callable[[], DownloadReport]) -> Ended:
     )
 
 
-def dss(*words: object, **environment: str) -> int:
+def dss(*words: object) -> int:
     """Run the command ``dss``; return its status."""
     from dss_client.cli import main
 
-    os.environ.update(environment)
     try:
         main([str(word) for word in words])
     except SystemExit as end:
@@ -199,6 +198,23 @@ class Running(Generic[T]):
         while self.runs and time.monotonic() < deadline:
             time.sleep(0.002)
         return not self.runs
+
+    def until(self, condition: Callable[[], object], seconds: float = 5) -> None:
+        """Wait until something is so, or the process has ended, at most so long."""
+        deadline = time.monotonic() + seconds
+        while not condition() and time.monotonic() < deadline:
+            if self.wait(0.005):
+                break
+
+    def settled(self, count: Callable[[], int]) -> int:
+        """Wait until a number stays as it is, once it is not 0, and return it."""
+        before = quiet = 0
+        while quiet < 20 and self.runs:
+            now = count()
+            quiet = quiet + 1 if now == before and now else 0
+            before = now
+            self.wait(0.01)
+        return before
 
     def result(self, seconds: float = 15) -> T:
         """Wait for the end, and return what the function returned, or raise what it raised.

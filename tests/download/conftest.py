@@ -3,10 +3,15 @@
 import socket
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from dss_client import DSSClient
+from dss_client.local import LocalDSS
+
 from .apart import Apart
+from .sample import write_sample
 from .wire import Wire
 
 
@@ -37,3 +42,16 @@ def deaf() -> Iterator[str]:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         for each in waiting:
             each.close()
+
+
+@pytest.fixture
+def dss(local_dss: LocalDSS) -> Iterator[DSSClient]:
+    """A client of the sample."""
+    with DSSClient(local_dss.url) as client:
+        yield client
+
+
+@pytest.fixture
+def manifest(local_dss: LocalDSS, tmp_path: Path) -> Path:
+    """The sample as a manifest."""
+    return write_sample(tmp_path / "wanted.tsv", local_dss.url)

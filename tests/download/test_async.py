@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import pytest
 
 from dss_client import AsyncDSSClient, ProgressEvent
 from dss_client.download import DownloadError
-from dss_client.errors import InvalidArgument
 
 from .apart import FRUGAL, partials
 from .sample import tree
@@ -108,11 +106,3 @@ async def test_a_cancelled_download_is_continued_by_the_next(
         assert (await dss.download(bundle_uuid=bundle.uuid, **options(tmp_path))).ok
     assert min(asked.first for asked in wire.asked if asked.name == big) >= MiB
     assert (tmp_path / bundle.fqid / "big").read_bytes() == LARGE
-
-
-async def test_an_executor_needs_a_client_that_can_be_made_anew(
-    wire: Wire, bundle: Bundle, tmp_path: Path
-) -> None:
-    async with httpx.AsyncClient() as http, AsyncDSSClient(wire.url, http_client=http) as dss:
-        with ThreadPoolExecutor(1) as pool, pytest.raises(InvalidArgument, match="made anew"):
-            await dss.download(bundle_uuid=bundle.uuid, **options(tmp_path, executor=pool))

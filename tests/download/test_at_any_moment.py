@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import define
 
 from .apart import Apart, Died, Running, download, dss, partials, tree
 from .lab import LAB, long_or_short
-from .wire import Asked, Bundle, Step, Wire, answer, head
+from .wire import Asked, Bundle, Sends, Step, Wire, head
 
 MiB = 1 << 20
 PART = 32 * MiB
@@ -21,22 +20,6 @@ KILLS = long_or_short(200, 4)
 STOPS = long_or_short(50, 3)
 FILES = long_or_short(10_000, 1_000)
 SECONDS = 1_800 if LAB else 100
-
-
-@define
-class Counted:
-    """Sends contents, and counts their bytes."""
-
-    wire: Wire
-    sent: int = 0
-
-    def __call__(self, asked: Asked) -> Iterator[Step]:
-        start, body = answer(self.wire.stored[asked.name].body, asked)
-        yield start
-        for position in range(0, len(body), 1 << 19):
-            piece = body[position : position + (1 << 19)]
-            self.sent += len(piece)
-            yield piece
 
 
 @pytest.fixture
@@ -53,11 +36,10 @@ def size_of(bundle: Bundle) -> int:
     return sum(int(file["size"]) for file in bundle.files)
 
 
-def after(sent: Counted, count: int, running: Running[Any]) -> None:
+def after(sent: Sends, count: int, running: Running[Any]) -> None:
     """Wait until so many bytes more have been sent, or the process has ended."""
     limit = sent.sent + count
-    while sent.sent < limit and running.runs:
-        running.wait(0.001)
+    running.until(lambda: sent.sent >= limit, 60)
 
 
 def check(folder: Path, wire: Wire, bundle: Bundle) -> None:
@@ -73,7 +55,7 @@ def test_little_is_fetched_again_after_kills(
     apart: Apart, wire: Wire, mixed: Bundle, tmp_path: Path
 ) -> None:
     choice = random.Random()
-    wire.script = sent = Counted(wire)
+    wire.script = sent = Sends(wire)
     kills, round_, size = 0, 0, size_of(mixed)
     while kills < KILLS:
         folder = tmp_path / str(round_)
@@ -99,7 +81,7 @@ def test_nothing_is_fetched_again_after_stops(
     apart: Apart, wire: Wire, mixed: Bundle, tmp_path: Path
 ) -> None:
     choice = random.Random()
-    wire.script = sent = Counted(wire)
+    wire.script = sent = Sends(wire)
     command = ("download", mixed.fqid, "--replica", "aws", "--url", wire.url, "--threads", 2)
     stops, round_, size = 0, 0, size_of(mixed)
     while stops < STOPS:

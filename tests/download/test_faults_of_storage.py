@@ -18,7 +18,7 @@ from dss_client import AsyncDSSClient
 from .apart import Apart, Ended, Running, download, tree
 from .directory import forget
 from .forked import Break
-from .wire import Asked, Content, Script, Step, Wire, answer, contents, head
+from .wire import Asked, Content, Script, Step, Wire, answer, contents, head, stall
 
 SMALL, LARGE = 1_000, 300_000
 MiB = 1 << 20
@@ -270,17 +270,13 @@ def without_turn_0(wire: Wire, asked: Asked) -> Iterator[Step]:
 
 def wait_for(running: Running[Ended], folder: Path, names: set[str]) -> set[str]:
     """Wait until files are in place, as long as the download runs or for some seconds."""
-    for _ in range(300):
-        found = {path.rpartition("/")[2] for path in tree(folder)}
-        if names <= found or not running.runs:
-            break
-        running.wait(0.01)
+
+    def found() -> set[str]:
+        return {path.rpartition("/")[2] for path in tree(folder)}
+
+    running.until(lambda: names <= found())
     running.kill()
-    return names & found
-
-
-def stall(asked: Asked) -> Iterator[Step]:
-    yield "stall"
+    return names & found()
 
 
 @pytest.mark.parametrize("kind", ["silent", "deaf"])

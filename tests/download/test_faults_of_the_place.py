@@ -332,10 +332,7 @@ def left_behind(apart: Apart, wire: Wire, bundle: Bundle, folder: Path, host: st
     running: Running[Ended] = apart.start(
         download, wire.url, bundle.fqid, folder, before=partial(in_small_parts, host), threads=1
     )
-    for _ in range(500):
-        if on_disk(folder) > 2 * MiB:
-            break
-        running.wait(0.01)
+    running.until(lambda: on_disk(folder) > 2 * MiB)
     running.wait(0.3)
     running.kill()
     running.wait(5)

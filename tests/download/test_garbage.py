@@ -3,7 +3,6 @@
 import os
 import shutil
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,26 +12,13 @@ import pytest
 from dss_client import DSSClient
 from dss_client.download import GarbageReport, collect_garbage, verify_tree
 from dss_client.errors import InvalidArgument
-from dss_client.local import LocalDSS
 from dss_client.manifest import ManifestError
 
 from .directory import copied, hard_links, sha256_of
-from .sample import write_sample
 
 NOW = timedelta()
 SHA256 = "a" * 64
 BUNDLE = "00000000-0000-4000-8000-000000000001.2019-01-01T000000.000000Z"
-
-
-@pytest.fixture
-def dss(local_dss: LocalDSS) -> Iterator[DSSClient]:
-    with DSSClient(local_dss.url) as client:
-        yield client
-
-
-@pytest.fixture
-def manifest(local_dss: LocalDSS, tmp_path: Path) -> Path:
-    return write_sample(tmp_path / "wanted.tsv", local_dss.url)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from dss_client.download import DownloadError
 
 from .apart import Apart, Ended, Running, Wanted, call_of, download, tree
 from .forked import Break, break_calls
-from .wire import Asked, Step, Wire, answer, head
+from .wire import Asked, Step, Wire, answer, head, stall
 
 COUNT = 60
 SIZES = {"small": 200_000, "large": 400_000}
@@ -123,21 +123,14 @@ def test_a_bundle_that_cannot_be_had_keeps_little(apart: Apart, wire: Wire, tmp_
 # Back-pressure
 
 
-def stall(asked: Asked) -> Iterator[Step]:
-    yield "stall"
-
-
 LIMIT = 4096
 
 
 def in_progress(wire: Wire, running: Running[Ended]) -> int:
     """Wait until no more bundles are asked for; return how many there were."""
-    quiet = seen = 0
-    while quiet < 30 and running.runs:
-        count = len({asked.name for asked in wire.asked_api if "/bundles/" in asked.path})
-        quiet = quiet + 1 if count == seen and count else 0
-        seen = count
-        running.wait(0.01)
+    seen = running.settled(
+        lambda: len({asked.name for asked in wire.asked_api if "/bundles/" in asked.path})
+    )
     running.kill()
     return seen
 
@@ -178,9 +171,7 @@ def test_a_search_does_not_wait_for_its_last_page(apart: Apart, wire: Wire, tmp_
 
     wire.api = api
     running = apart.start(download, wire.url, {}, tmp_path)
-    for _ in range(300):
-        if len(tree(tmp_path)) == 3 or running.wait(0.01):
-            break
+    running.until(lambda: len(tree(tmp_path)) == 3)
     running.kill()
     assert {path.rpartition("/")[2] for path in tree(tmp_path)} == {"f0", "f1", "f2"}
 

@@ -71,32 +71,20 @@ def test_a_command_takes_all_with_their_texts(method: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "least"),
+    ("given", "message"),
     [
-        ("num_retries", -1, 0),
-        ("min_delay_seconds", -0.1, 0),
-        ("threads", 0, 1),
-        ("threads", -3, 1),
-        ("processes", 0, 1),
+        ({"num_retries": -1}, "num_retries=-1 is too small: the least is 0"),
+        ({"min_delay_seconds": -0.1}, "min_delay_seconds=-0.1 is too small: the least is 0"),
+        ({"threads": 0}, "threads=0 is too small: the least is 1"),
+        ({"processes": 0}, "processes=0 is too small: the least is 1"),
+        ({"verify": "x"}, "verify='x' is unknown: choose .*'size'"),
+        ({"clash": "x"}, "clash='x' is unknown: choose .*'rename'"),
+        ({"replica": "azure"}, "replica='azure' is unknown: choose 'aws' or 'gcp'"),
     ],
 )
-def test_numbers_have_a_least(dss: DSSClient, name: str, value: Any, least: int) -> None:
-    given: Any = {name: value}
-    with pytest.raises(InvalidArgument, match=f"{name}={value} is too small: the least is {least}"):
-        dss.download_search(es_query={}, replica="aws", **given)
-
-
-@pytest.mark.parametrize(("name", "others"), [("verify", "size"), ("clash", "rename")])
-def test_choices_are_named(dss: DSSClient, name: str, others: str) -> None:
-    given: Any = {name: "x"}
-    with pytest.raises(InvalidArgument, match=f"{name}='x' is unknown: choose .*'{others}'"):
-        dss.download_search(es_query={}, replica="aws", **given)
-
-
-def test_an_unknown_replica_is_refused(dss: DSSClient) -> None:
-    replica: Any = "azure"
-    with pytest.raises(InvalidArgument, match="replica='azure' is unknown: choose 'aws' or 'gcp'"):
-        dss.download_search(es_query={}, replica=replica)
+def test_values_that_are_refused(dss: DSSClient, given: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidArgument, match=message):
+        dss.download_search(**{"es_query": {}, "replica": "aws", **given})
 
 
 def test_processes_and_an_executor_exclude_each_other(dss: DSSClient) -> None:

@@ -1,7 +1,7 @@
 """One share of a download: the same on every machine, and all shares are the whole."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from dss_client.errors import InvalidArgument
 from dss_client.local import LocalDSS
 from dss_client.models import CollectionItem
 
-from .sample import sample_rows, write_sample
+from .sample import sample_rows
 
 SHARDS = ("1/3", "2/3", "3/3")
 # Of the sample, in the second of three.
@@ -24,17 +24,6 @@ PINNED = {
     "0a6f2b1c-3d4e-4f50-8a61-72b3c4d5e6f7.2019-05-16T211813.059197Z",
     "5b7e3c2d-4f60-4172-9b83-94a5b6c7d8e9.2019-05-20T081502.417360Z",
 }
-
-
-@pytest.fixture
-def dss(local_dss: LocalDSS) -> Iterator[DSSClient]:
-    with DSSClient(local_dss.url) as client:
-        yield client
-
-
-@pytest.fixture
-def manifest(local_dss: LocalDSS, tmp_path: Path) -> Path:
-    return write_sample(tmp_path / "wanted.tsv", local_dss.url)
 
 
 @pytest.fixture

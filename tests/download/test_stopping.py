@@ -10,14 +10,13 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from attrs import define
 
 from dss_client import DSSClient, ProgressEvent
 
 from .apart import Apart, Ended, Running, Wanted, download, dss, on_disk, partials
 from .directory import forget
 from .forked import Break
-from .wire import Asked, Bundle, Content, Script, Step, Wire, answer, contents, head
+from .wire import Asked, Bundle, Content, Script, Sends, Step, Wire, contents, head, stall
 
 SMALL, LARGE = 1_000, 400_000
 MiB = 1 << 20
@@ -34,10 +33,6 @@ def fqids(wire: Wire, count: int) -> list[str]:
 
 
 # What a download waits for
-
-
-def silent(_: Asked) -> Iterator[Step]:
-    yield "stall"
 
 
 def half(_: Asked) -> Iterator[Step]:
@@ -109,8 +104,8 @@ SCENES: dict[str, Callable[[Wire], Wanted]] = {
     "one of several bundles": one_of_several_bundles,
     "the URL of a file": url_of_a_file,
     "a service that says wait": a_service_that_says_wait,
-    "an answer, small": partial(storage, size=SMALL, script=silent),
-    "an answer, large": partial(storage, size=LARGE, script=silent),
+    "an answer, small": partial(storage, size=SMALL, script=stall),
+    "an answer, large": partial(storage, size=LARGE, script=stall),
     "the rest of an answer": partial(storage, size=SMALL, script=half),
     "the next try": partial(storage, size=SMALL, script=busy),
 }
@@ -118,12 +113,7 @@ SCENES: dict[str, Callable[[Wire], Wanted]] = {
 
 def interrupt_where_it_waits(wire: Wire, running: Running[Ended]) -> None:
     """Interrupt a download as soon as it asks for nothing more."""
-    before = quiet = 0
-    while quiet < 20 and running.runs:
-        count = len(wire.asked) + len(wire.asked_api)
-        quiet = quiet + 1 if count == before and count else 0
-        before = count
-        running.wait(0.01)
+    running.settled(lambda: len(wire.asked) + len(wire.asked_api))
     running.kill(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         running.result(SOON)
@@ -160,43 +150,6 @@ def of_some_files(wire: Wire, count: int) -> Bundle:
     )
 
 
-@define
-class Sends:
-    """Sends contents, or so many bytes of them and then nothing more.
-
-    Attributes:
-        wire: The storage.
-        left: Bytes that are left.
-        sent: Bytes sent.
-    """
-
-    wire: Wire
-    left: int = 1 << 60
-    sent: int = 0
-
-    def __call__(self, asked: Asked) -> Iterator[Step]:
-        start, body = answer(self.wire.stored[asked.name].body, asked)
-        yield start
-        for position in range(0, len(body), 1 << 18):
-            piece = body[position : position + (1 << 18)][: self.left]
-            self.left -= len(piece)
-            self.sent += len(piece)
-            yield piece
-            if not self.left:
-                yield "stall"
-
-
-def wait_until_written(sends: Sends, folder: Path, running: Running[int]) -> None:
-    """Wait until all bytes have been sent, and have found their way to the disk."""
-    before, quiet = -1, 0
-    while quiet < 20 and running.runs:
-        now = on_disk(folder)
-        quiet = quiet + 1 if now == before and not sends.left else 0
-        before = now
-        running.wait(0.01)
-    assert running.runs
-
-
 def stopped_at_45_of_60(
     apart: Apart, wire: Wire, folder: Path, number: signal.Signals, count: int = 1
 ) -> tuple[Bundle, Running[int]]:
@@ -207,7 +160,9 @@ def stopped_at_45_of_60(
         dss, "download", bundle.fqid, "--replica", "aws", "--url", wire.url,
         "--download-dir", folder, "--no-durable",
     )  # fmt: skip
-    wait_until_written(sends, folder, running)
+    running.until(lambda: not sends.left)
+    running.settled(lambda: on_disk(folder))
+    assert sends.left == 0
     running.kill(number)
     assert running.wait(5)
     wire.script = None
@@ -235,6 +190,16 @@ def test_little_is_fetched_again_after_a_signal(
 # What is there is read again
 
 
+def opened(pid: int) -> set[str]:
+    """Return the parts of all paths that a process has open."""
+    parts: set[str] = set()
+    with suppress(OSError):
+        for each in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):
+                parts.update(each.readlink().parts)
+    return parts
+
+
 SLOW = [Break(call, "", seconds=0.2) for call in ("read", "pread", "readv", "preadv")]
 
 
@@ -252,12 +217,7 @@ def test_an_interrupt_ends_the_reading_of_what_is_there(
         forget(tmp_path)
     what = bundle.fqid if layout == "bundle" else bundle.write_manifest(tmp_path / "listed.tsv")
     running = apart.start(download, wire.url, what, tmp_path, breaks=SLOW, is_async=is_async)
-    for _ in range(1000):
-        with suppress(OSError):
-            opened = Path(f"/proc/{running.pid}/fd").iterdir()
-            if any(place in each.readlink().parts for each in opened):
-                break
-        running.wait(0.005)
+    running.until(lambda: place in opened(running.pid))
     running.wait(0.3)
     running.kill(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):

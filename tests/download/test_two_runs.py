@@ -53,8 +53,7 @@ def test_who_comes_second_replaces_nothing(
     second = wire.add_bundle(files) if shared else first
     wire.script = held = Held(wire)
     slow = apart.start(download, wire.url, first.fqid, tmp_path)
-    while not wire.asked and slow.runs:
-        slow.wait(0.005)
+    slow.until(lambda: wire.asked)
     slow.wait(0.1)
     held.holds = False
     quick = apart.start(download, wire.url, second.fqid, tmp_path)

@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -260,19 +260,6 @@ def test_files_of_collections(tree: Tree) -> None:
 
 
 # Manifests
-
-
-@pytest.fixture
-def dss(local_dss: LocalDSS) -> Iterator[DSSClient]:
-    with DSSClient(local_dss.url) as client:
-        yield client
-
-
-@pytest.fixture
-def manifest(local_dss: LocalDSS, tmp_path: Path) -> Path:
-    rows = sorted(sample_rows(local_dss.url), key=lambda row: row.file_uuid)
-    write_manifest(tmp_path / "wanted.tsv", rows)
-    return tmp_path / "wanted.tsv"
 
 
 @pytest.mark.parametrize("layout", ["none", "bundle"])

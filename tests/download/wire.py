@@ -132,6 +132,38 @@ def answer(content: bytes, asked: Asked, **fields: str) -> tuple[bytes, bytes]:
     return head(206, len(part), **fields), part
 
 
+def stall(_: Asked) -> Iterator[Step]:
+    """Answer nothing."""
+    yield "stall"
+
+
+@define
+class Sends:
+    """Sends contents, or so many bytes of them and then nothing more.
+
+    Attributes:
+        wire: The storage.
+        left: Bytes that are left.
+        sent: Bytes sent.
+    """
+
+    wire: "Wire"
+    left: int = 1 << 60
+    sent: int = 0
+
+    def __call__(self, asked: Asked) -> Iterator[Step]:
+        """Answer a request for a content."""
+        start, body = answer(self.wire.stored[asked.name].body, asked)
+        yield start
+        for position in range(0, len(body), 1 << 18):
+            piece = body[position : position + (1 << 18)][: self.left]
+            self.left -= len(piece)
+            self.sent += len(piece)
+            yield piece
+            if not self.left:
+                yield "stall"
+
+
 @define
 class Wire:
     """Serves bundles and contents; `script` and `api` change what it answers.
