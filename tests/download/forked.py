@@ -32,22 +32,11 @@ from typing import IO, Any
 from attrs import frozen
 
 CALLS = (
-    *(
-        "open",
-        "read",
-        "pread",
-        "readv",
-        "preadv",
-        "write",
-        "pwrite",
-        "writev",
-        "pwritev",
-        "sendfile",
-    ),
-    *("copy_file_range", "posix_fallocate", "ftruncate", "truncate", "fsync", "fdatasync"),
-    *("stat", "lstat", "fstat", "scandir", "listdir", "mkdir", "rmdir", "unlink", "remove"),
-    *("rename", "replace", "link", "symlink", "utime", "chmod"),
-)
+    "open", "read", "pread", "readv", "preadv", "write", "pwrite", "writev", "pwritev", "sendfile",
+    "copy_file_range", "posix_fallocate", "ftruncate", "truncate", "fsync", "fdatasync",
+    "stat", "lstat", "fstat", "scandir", "listdir", "mkdir", "rmdir", "unlink", "remove",
+    "rename", "replace", "link", "symlink", "utime", "chmod",
+)  # fmt: skip
 """What can fail of module `os`; ``open``, ``read`` and ``write`` are also those of file objects.
 
 To open a file that may be written to counts as ``create``, too.

@@ -18,7 +18,7 @@ import pytest
 from .apart import Apart, Ended, Running, download, on_disk, partials, tree
 from .directory import forget
 from .forked import Break, limit_databases, limit_room, limit_threads, on_host, take_parts_of
-from .wire import Asked, Bundle, Step, Wire, answer, contents, head
+from .wire import Asked, Bundle, Sends, Step, Wire, answer, contents, head
 
 SMALL, LARGE = 1_000, 400_000
 MiB = 1 << 20
@@ -196,7 +196,6 @@ def test_partials_of_another_user_are_left_alone(
             path.chmod(0o777)
     for path in partials(shared):
         path.chmod(0o600)
-    wire.script = None
     how = apart(
         as_stranger, wire.url, bundle.fqid, shared, breaks=[Break(call, "EACCES", "partials")]
     )
@@ -322,13 +321,7 @@ def in_small_parts(host: str) -> None:
 
 def left_behind(apart: Apart, wire: Wire, bundle: Bundle, folder: Path, host: str = "") -> None:
     """Kill a download of a bundle, on some host, as soon as it has left something."""
-
-    def script(asked: Asked) -> Iterator[Step]:
-        start, body = answer(wire.stored[asked.name].body, asked)
-        yield start + body[: max(0, 3 * MiB - asked.first)]
-        yield "stall"
-
-    wire.script = script
+    wire.script = Sends(wire, 3 * MiB)
     running: Running[Ended] = apart.start(
         download, wire.url, bundle.fqid, folder, before=partial(in_small_parts, host), threads=1
     )
@@ -337,12 +330,14 @@ def left_behind(apart: Apart, wire: Wire, bundle: Bundle, folder: Path, host: st
     running.kill()
     running.wait(5)
     assert partials(folder) != []
+    wire.script = None
+    wire.asked.clear()
 
 
 @pytest.mark.parametrize(
     ("days", "goes_on", "left"),
-    [(3, True, 0), (400, False, 0), (0, False, 2)],
-    ids=["adopted", "removed", "left alone"],
+    [(3, True, 0), (0, True, 2), (400, False, 0), (0, False, 2)],
+    ids=["adopted", "copied", "removed", "left alone"],
 )
 def test_partials_of_another_host(
     apart: Apart, wire: Wire, tmp_path: Path, days: int, goes_on: bool, left: int
@@ -351,8 +346,6 @@ def test_partials_of_another_host(
     left_behind(apart, wire, bundle, tmp_path, "another-host")
     for path in partials(tmp_path):
         os.utime(path, (time.time() - days * 86400,) * 2)
-    wire.script = None
-    wire.asked.clear()
     wanted = bundle if goes_on else wire.add_bundle(contents(1, SMALL))
     assert apart(download, wire.url, wanted.fqid, tmp_path).ok
     assert (wire.asked[0].first > 0) == goes_on

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from .apart import Apart, download, partials, tree
-from .directory import forget
 from .wire import Asked, Bundle, Step, Wire, contents
 
 SIZES = {"small": (1_000, 20), "large": (400_000, 5)}
@@ -79,15 +78,3 @@ def test_runs_at_the_same_time(
     if layout == "bundle":
         check(folder, bundle)
     assert partials(folder) == []
-
-
-@each_size
-def test_a_link_that_another_run_has_made_stays(
-    apart: Apart, wire: Wire, tmp_path: Path, size: int, count: int
-) -> None:
-    bundle = wire.add_bundle(contents(count, size))
-    assert apart(download, wire.url, bundle.fqid, tmp_path).ok
-    before = {name: (tmp_path / name).stat().st_ino for name in tree(tmp_path)}
-    forget(tmp_path)
-    assert apart(download, wire.url, bundle.fqid, tmp_path).ok
-    assert {name: (tmp_path / name).stat().st_ino for name in before} == before
