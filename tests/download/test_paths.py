@@ -165,6 +165,7 @@ def test_c5_unsafe_names_are_refused(wire: Wire, tmp_path: Path, why: str, porta
         remedy = "; download without portable, or get this file alone"
     for entry in report.failed:
         assert isinstance(entry.error, UnsafeName)
+        assert isinstance(entry.error, ValueError)
         assert all(text in str(entry.error) for text in (why, remedy, repr(entry.name)))
     assert {path.name for path in tmp_path.iterdir()} == {"in"}
     assert {path.name for path in tmp_path.glob("in/*Z/**/*")} == {"bundle.json"}
@@ -248,18 +249,28 @@ def test_what_is_taken_at_a_glance_bears_a_closer_look(name: str) -> None:
 def test_c5_a_planted_directory_link_fails_its_files(
     wire: Wire, tmp_path: Path, planted: str, target: str
 ) -> None:
-    bundle = wire.add_bundle({"a": b"1", "sub/deeper/b": b"2"})
+    bundle = wire.add_bundle({"a": b"1", "sub/deeper/b": b"2", "sub/deeper/c": b"3"})
     link = tmp_path / "in" / bundle.fqid / planted
     link.parent.mkdir(parents=True)
     (tmp_path / "out").mkdir()
     link.symlink_to(tmp_path / target)
-    (error,) = fail(wire, bundle, tmp_path / "in").errors
-    assert isinstance(error, UnsafeName)
-    assert error.name == "sub/deeper/b"
-    assert f"{link} is a symbolic link; remove it" in str(error)
+    errors = fail(wire, bundle, tmp_path / "in").errors
+    assert [error.name for error in errors] == ["sub/deeper/b", "sub/deeper/c"]
+    assert all(isinstance(error, UnsafeName) for error in errors)
+    assert all(f"{link} is a symbolic link; remove it" in str(error) for error in errors)
     assert [*tmp_path.glob("out/*"), *tmp_path.glob("nowhere")] == []
     link.unlink()
     assert get(wire, bundle, tmp_path / "in").ok
+
+
+def test_a_file_in_the_place_of_a_directory_stays(wire: Wire, tmp_path: Path) -> None:
+    bundle = wire.add_bundle({"a": b"1", "sub/b": b"2"})
+    mine = tmp_path / bundle.fqid / "sub"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    (error,) = fail(wire, bundle, tmp_path).errors
+    assert f"another file is at {mine}; move it out of the way and run again" in str(error)
+    assert mine.read_text() == "mine"
 
 
 def test_a_junction_of_windows_is_a_link(
