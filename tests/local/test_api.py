@@ -125,6 +125,8 @@ def test_query_parameters_are_told_in_the_order_of_the_specification(api: httpx.
         (b"[]", "application/json", 400),
         (b"{}", "application/json", 400),
         (b'{"es_query": {"a": NaN}}', "application/json", 400),
+        (b'{"es_query": {"query": {"term": {"a": "\\ud800"}}}}', "application/json", 400),
+        (b'{"es_query": {"query": {"term": {"\xed\xa0\x80": 1}}}}', "application/json", 400),
         (b'{"es_query": {"a": 1e999}}', "application/json", 400),
         (b"[" * 100_000, "application/json", 400),
         (b'{"es_query": {}}', "application/json; charset=utf-8", 200),

@@ -92,6 +92,7 @@ PASSED = (400, "unknown_source_schema")
         ("", (401, "OAuthProblem")),
         ("Bearer", (401, "OAuthProblem")),
         ("Bearer a b", (401, "OAuthProblem")),
+        ("Basic a.b.c", (401, "OAuthProblem")),
         ("Bearer a.b.c", (401, "Unauthorized")),
         ("Bearer nonsense", (401, "Unauthorized")),
     ],
@@ -102,8 +103,10 @@ def test_the_header(
     assert problem(put_file(secured, authorization)) == expected
 
 
-def test_the_first_word_is_not_looked_at(secured: LocalDSS) -> None:
-    assert problem(put_file(secured, f"Whatever {secured.mint_token()}")) == PASSED
+def test_the_scheme_is_bearer_in_any_case(secured: LocalDSS) -> None:
+    token = secured.mint_token()
+    assert problem(put_file(secured, f"bEARER {token}")) == PASSED
+    assert problem(put_file(secured, f"Basic {token}")) == (401, "OAuthProblem")
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,9 @@ from dss_client.local.storage.ranges import ByteRange, Unsatisfiable, parse_rang
         ("bytes=-99", 0, 10),
         ("BYTES=9-", 9, 10),
         (" bytes=1-1 ", 1, 2),
+        (f"bytes=3-{'9' * 5_000}", 3, 10),
+        (f"bytes=-{'9' * 5_000}", 0, 10),
+        (f"bytes={'0' * 5_000}3-4", 3, 5),
     ],
 )
 def test_ranges(header: str, start: int, end: int) -> None:
@@ -32,7 +35,14 @@ def test_no_sense_means_the_whole(header: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "size"), [("bytes=10-", 10), ("bytes=0-", 0), ("bytes=-0", 10), ("bytes=-5", 0)]
+    ("header", "size"),
+    [
+        ("bytes=10-", 10),
+        ("bytes=0-", 0),
+        ("bytes=-0", 10),
+        ("bytes=-5", 0),
+        (f"bytes={'9' * 5_000}-", 10),
+    ],
 )
 def test_unsatisfiable(header: str, size: int) -> None:
     with pytest.raises(Unsatisfiable):

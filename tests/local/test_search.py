@@ -88,12 +88,29 @@ def test_queries(api: httpx.Client, query: dict[str, Any], count: int) -> None:
         ({"qeury": {}}, "qeury"),
         ({"from": -1}, "from"),
         ({"from": "x"}, "from"),
+        ({"from": 10_001}, "from"),
+        ({"from": 10**20}, "from"),
     ],
 )
 def test_refused(api: httpx.Client, es_query: dict[str, Any], word: str) -> None:
     response = api.post("/search", params={"replica": "aws"}, json={"es_query": es_query})
     assert (response.status_code, response.json()["code"]) == (400, "elasticsearch_bad_request")
     assert word in response.json()["title"]
+
+
+def test_a_query_for_thousands_of_dates_is_quick(api: httpx.Client) -> None:
+    years = [str(year) for year in range(1001, 9999, 2)]
+    assert search(api, {"terms": {"manifest.version": years}}).json()["total_hits"] == 0
+    assert search(api, {"terms": {"files.x": years}}).json()["total_hits"] == 0
+
+
+def test_a_query_that_takes_too_long_is_refused(
+    api: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dss_client.local.search.index._MOST_SECONDS", 0)
+    forms = [{"wildcard": {f"f{number}": "*a*"}} for number in range(1_000)]
+    response = search(api, {"bool": {"should": forms}})
+    assert (response.status_code, response.json()["code"]) == (400, "elasticsearch_bad_request")
 
 
 def test_deeply_nested_queries_do_not_crash(api: httpx.Client) -> None:

@@ -129,7 +129,7 @@ class Tokens:
             Problem: 401 `OAuthProblem` or `Unauthorized`, or 403 `Forbidden` (docs/behaviour.md 6).
         """
         words = (authorization or "").split()
-        if len(words) != 2:
+        if len(words) != 2 or words[0].lower() != "bearer":
             title = "This needs the header 'Authorization: Bearer <token>'."
             raise Problem(401, "OAuthProblem", title)
         token = words[1]

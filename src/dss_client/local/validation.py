@@ -143,6 +143,10 @@ def _check_body(validator: Draft4Validator, content_type: str, body: bytes) -> d
         )
     try:
         content = json.loads(body, parse_constant=_no_number, parse_float=_finite)
+        json.dumps(content, ensure_ascii=False).encode()  # no half of a surrogate pair
+    except UnicodeEncodeError as error:
+        title = "The body holds half of a surrogate pair, which is no text."
+        raise illegal_arguments(title) from error
     except (ValueError, RecursionError) as error:
         raise illegal_arguments(NOT_JSON) from error
     try:

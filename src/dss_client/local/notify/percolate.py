@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dss_client.types import JSONObject
 
 from ..search.conditions import Condition
-from ..search.index import document_fulfils
-from ..search.query import QueryError, compile_query
+from ..search.index import one_document
+from ..search.query import compile_query
 from .subscription_store import Subscription
 
 _logger = logging.getLogger(__name__)
@@ -32,14 +32,13 @@ def matching(
     subscriptions: Sequence[Subscription], fqid: str, source: JSONObject
 ) -> list[Subscription]:
     """Return the subscriptions whose query finds a document."""
-    compiled: list[tuple[Subscription, Condition]] = []
-    for subscription in subscriptions:
-        try:
-            condition = compile_es_query(subscription.get("es_query", {}))
-        except QueryError as error:  # stored by something else
-            _logger.warning("subscription %s is skipped: %s", subscription.uuid, error)
-        else:
-            if condition is not None:
-                compiled.append((subscription, condition))
-    fulfilled = document_fulfils([condition for _, condition in compiled], fqid, source)
-    return [each for (each, _), found in zip(compiled, fulfilled, strict=True) if found]
+    found: list[Subscription] = []
+    with one_document(fqid, source) as fulfils:
+        for subscription in subscriptions:
+            try:
+                condition = compile_es_query(subscription.get("es_query", {}))
+                if condition is not None and fulfils(condition):
+                    found.append(subscription)
+            except Exception as error:  # noqa: BLE001 - it may harm no other
+                _logger.warning("subscription %s is skipped: %s", subscription.uuid, error)
+    return found

@@ -18,6 +18,7 @@ from .paging import page_headers, page_status
 _logger = logging.getLogger(__name__)
 
 _RAW_PAGE = 10
+_MOST_SKIPPED = 10_000  # Elasticsearch's own limit
 # Replaced by the service, or without effect on its answers.
 _IGNORED = frozenset({"sort", "_source", "size", "aggs", "aggregations", "highlight", "version"})
 
@@ -30,12 +31,11 @@ def post_search(call: Call) -> Response:
     after = _after(call.query("search_after"))
     try:
         condition, skip = _compile(es_query, paging=after is not None)
+        page = Page(after=after, skip=skip, size=per_page, whole=raw)
+        hits = call.service.indexes.of(call.replica).find(condition, page)
     except (QueryError, RecursionError) as error:
         title = f"The query is refused: {error}."
         raise Problem(400, "elasticsearch_bad_request", title) from error
-    page = Page(after=after, skip=skip, size=per_page, whole=raw)
-    try:
-        hits = call.service.indexes.of(call.replica).find(condition, page)
     except sqlite3.Error as error:
         _logger.exception("%s: the search index failed", call.replica.name)
         title = "The search index failed; the service's log tells more."
@@ -54,8 +54,10 @@ def _compile(es_query: JSONObject, *, paging: bool) -> tuple[Condition, int]:
         if word not in _IGNORED and word not in {"query", "from"}:
             raise QueryError(f"unknown key [{word}]; did you mean [query]?")
     skip = es_query.get("from", 0)
-    if not isinstance(skip, int) or skip < 0 or (skip and paging):
-        raise QueryError("[from] wants a whole number from 0, and 0 with search_after")
+    if not isinstance(skip, int) or not 0 <= skip <= _MOST_SKIPPED or (skip and paging):
+        raise QueryError(
+            f"[from] wants a whole number from 0 to {_MOST_SKIPPED}, and 0 with search_after"
+        )
     return compile_query(es_query.get("query", {"match_all": {}})), skip
 
 

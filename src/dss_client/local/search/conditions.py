@@ -4,6 +4,7 @@ A condition is an expression over a row `d` of the table `documents`; the table 
 documents can be found by, per field, and `fields` gives each path and kind its number.
 """
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -70,12 +71,21 @@ def one_of(path: str, wanted: Sequence[Scalar]) -> Condition:
     terms: list[Value] = [normal(path, as_text(value)) for value in wanted]
     terms += [number for value in wanted if (number := as_number(value)) is not None]
     found = [_with_terms(path, Kind.TERM, f"value IN ({_marks(terms)})", terms)]
-    for value in wanted:
-        span = _span(path, value)
-        if span is not None:
-            within: list[Value] = [span.start, span.end]
-            found.append(_with_terms(path, Kind.DATE, "value BETWEEN ? AND ?", within))
+    spans = [span for value in wanted if (span := _span(path, value)) is not None]
+    if spans:
+        found.append(_in_spans(path, spans))
     return any_of(found)
+
+
+def _in_spans(path: str, spans: Sequence[Span]) -> Condition:
+    """Return what holds when a field has a date in one of the spans, each looked up by itself."""
+    terms = (
+        "SELECT document FROM json_each(?) span CROSS JOIN terms"
+        " WHERE field IN (SELECT id FROM fields WHERE path = ? AND kind = ?) AND terms.value"
+        " BETWEEN json_extract(span.value, '$[0]') AND json_extract(span.value, '$[1]')"
+    )
+    text = json.dumps([(span.start, span.end) for span in spans])
+    return Condition(f"d.id IN ({terms})", (text, normal("_id", path), Kind.DATE))
 
 
 def has_words(path: str, wanted: Sequence[str], *, every: bool = False) -> Condition:

@@ -9,8 +9,9 @@ import json
 import logging
 import sqlite3
 import threading
+import time
 import zlib
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from ..storage.documents import ObjectKey, as_object
 from ..storage.listing import Listing
 from ..storage.store import Replica
 from .conditions import Condition, matches_regexp
-from .query import compile_query
+from .query import QueryError, compile_query
 from .search_documents import bundle_document
 from .terms import Kind, entries
 
@@ -33,6 +34,8 @@ _logger = logging.getLogger(__name__)
 _FORMAT = 1
 _BUSY = 60  # seconds to wait for another process that writes
 _CHUNK = 2000  # bundles indexed in one transaction
+_MOST_SECONDS = 10  # that a query may take
+_STEPS = 10_000  # of SQLite's machine between two looks at the clock
 _CACHE = -64 * 1024  # KiB, by SQLite's rule for negative numbers
 
 SortKey = tuple[str, str, str]
@@ -101,7 +104,11 @@ class SearchIndex:
         self._opened = False
 
     def find(self, condition: Condition, page: Page) -> Hits:
-        """Return a page of the matching documents, newest uuid and version first."""
+        """Return a page of the matching documents, newest uuid and version first.
+
+        Raises:
+            QueryError: It takes too long.
+        """
         try:
             return self._find(condition, page)
         except sqlite3.DatabaseError as error:
@@ -209,17 +216,19 @@ def document_matches(query: object, fqid: str, source: JSONObject) -> bool:
     Raises:
         QueryError: The query cannot be run.
     """
-    return document_fulfils([compile_query(query)], fqid, source) == [True]
+    with one_document(fqid, source) as fulfils:
+        return fulfils(compile_query(query))
 
 
-def document_fulfils(conditions: Iterable[Condition], fqid: str, source: JSONObject) -> list[bool]:
-    """Tell of each condition whether one document, which is in no index, fulfils it."""
+@contextmanager
+def one_document(fqid: str, source: JSONObject) -> Generator[Callable[[Condition], bool]]:
+    """Yield what tells whether one document, which is in no index, fulfils a condition."""
     connection = _connect(":memory:")
     try:
         connection.executescript(_SCHEMA)
         _insert(connection, [(fqid, source)])
         page = Page(after=None, skip=0, size=0, whole=False)
-        return [_select(connection, condition, page).total == 1 for condition in conditions]
+        yield lambda condition: _select(connection, condition, page).total == 1
     finally:
         connection.close()
 
@@ -322,6 +331,22 @@ def _sort_key(fqid: str, source: JSONObject) -> SortKey:
 
 
 def _select(connection: sqlite3.Connection, condition: Condition, page: Page) -> Hits:
+    """Return a page of what matches.
+
+    Raises:
+        QueryError: It takes too long.
+    """
+    end = time.monotonic() + _MOST_SECONDS
+    connection.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
+    try:
+        return _selected(connection, condition, page)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+            raise
+        raise QueryError(f"it takes more than {_MOST_SECONDS} seconds: ask for less") from error
+
+
+def _selected(connection: sqlite3.Connection, condition: Condition, page: Page) -> Hits:
     all_of_them = f"SELECT count(*) FROM documents d WHERE {condition.sql}"  # noqa: S608 - values are bound
     total = _count(connection, all_of_them, condition.values)
     after = " AND (uuid, version, tie) < (?, ?, ?)" if page.after else ""

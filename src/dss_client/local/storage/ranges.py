@@ -6,6 +6,8 @@ from attrs import frozen
 
 _RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)", re.IGNORECASE)
 
+_DIGITS = 20
+
 
 class Unsatisfiable(Exception):
     """A range that starts behind the end of the object."""
@@ -39,13 +41,19 @@ def parse_range(header: str | None, size: int) -> ByteRange | None:
     match = _RANGE.fullmatch((header or "").strip())
     if match is None or match.groups() == ("", ""):
         return None
-    first, last = match.groups()
-    if not first:
-        if int(last) == 0 or size == 0:
+    first, last = map(_number, match.groups())
+    if first is None:
+        if not last or size == 0:
             raise Unsatisfiable
-        return ByteRange(max(size - int(last), 0), size)
-    if last and int(last) < int(first):
+        return ByteRange(max(size - last, 0), size)
+    if last is not None and last < first:
         return None
-    if int(first) >= size:
+    if first >= size:
         raise Unsatisfiable
-    return ByteRange(int(first), min(int(last) + 1, size) if last else size)
+    return ByteRange(first, size if last is None else min(last + 1, size))
+
+
+def _number(text: str) -> int | None:
+    """Return a number, cut off where no object is as large: int() takes 4,300 digits at most."""
+    digits = text.lstrip("0")
+    return int(digits[:_DIGITS] or 0) if text else None
