@@ -13,6 +13,7 @@ from typing import Any, Self
 from attrs import frozen
 
 PATIENCE = 20  # seconds; only a failing test waits so long
+_HALF = b"." * 200_000
 
 
 @frozen
@@ -51,10 +52,16 @@ class Receiver:
     """Takes requests and answers with the statuses given, at last with 200 for ever.
 
     A status of 0 closes the connection without an answer; one of -1 never answers.
+
+    Attributes:
+        pauses: Seconds before the second half of each answer's body, at last none.
+        done: An item for each answer that was sent whole.
     """
 
-    def __init__(self, statuses: Sequence[int] = ()) -> None:
+    def __init__(self, statuses: Sequence[int] = (), pauses: Sequence[float] = ()) -> None:
         self.statuses = list(statuses)
+        self.pauses = list(pauses)
+        self.done: queue.Queue[int] = queue.Queue()
         self.received: queue.Queue[Received] = queue.Queue()
         self._closing = threading.Event()
         receiver = self
@@ -71,8 +78,13 @@ class Receiver:
                     return
                 self.send_response(status)
                 self.send_header("Location", f"{receiver.url}/elsewhere")
-                self.send_header("Content-Length", "0")
+                half = b"" if status == 204 else _HALF
+                self.send_header("Content-Length", str(2 * len(half)))
                 self.end_headers()
+                self.wfile.write(half)
+                receiver._closing.wait(receiver.pauses.pop(0) if receiver.pauses else 0)
+                self.wfile.write(half)
+                receiver.done.put(status)
 
             do_PUT = do_POST  # noqa: N815 - the library's name
             do_GET = do_POST  # noqa: N815 - what a followed redirect would make of it

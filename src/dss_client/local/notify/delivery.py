@@ -159,7 +159,11 @@ class Deliveries:
             request = webhook_request(subscription, payload, attempt, time.time())
             async with asyncio.timeout(limit):
                 response = await client.send(request, stream=True)
-                await response.aclose()
+                try:
+                    async for _ in response.aiter_raw():
+                        pass  # a receiver may do more once its answer is taken whole
+                finally:
+                    await response.aclose()
         except TimeoutError:
             return None, f"no answer within {limit:g} s"
         except Exception as error:  # noqa: BLE001 - what others ask for fails in any way

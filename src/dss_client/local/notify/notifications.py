@@ -137,5 +137,5 @@ def attachments(subscription: Subscription, document: JSONObject) -> JSONObject:
         found["_errors"] = errors
     size = len(json.dumps(found).encode())
     if size > _MOST_ATTACHED:
-        return {"_errors": f"The attachments have {size} bytes, more than {_MOST_ATTACHED}."}
+        return {"_errors": f"Attachments too large ({size} > {_MOST_ATTACHED})"}
     return found

@@ -47,8 +47,7 @@ def webhook_request(
 def _parts(subscription: Subscription, content: bytes) -> list[tuple[str, tuple[None, bytes]]]:
     """Return the form's fields; a part without a file name gets no content type either."""
     fields = {
-        name: str(value).encode("utf-8", "replace")
-        for name, value in subscription.get("form_fields", {}).items()
+        name: str(value).encode() for name, value in subscription.get("form_fields", {}).items()
     }
     fields[subscription.get("payload_form_field", "payload")] = content
     return [(name, (None, value)) for name, value in fields.items()]
@@ -59,8 +58,7 @@ def _signature(key_id: str, secret: str, body: bytes, now: float) -> dict[str, s
     date = formatdate(now, usegmt=True)
     digest = f"SHA-256={_base64(hashlib.sha256(body).digest())}"
     signed = f"date: {date}\ndigest: {digest}".encode()
-    key = secret.encode("utf-8", "replace")
-    signature = _base64(hmac.new(key, signed, hashlib.sha256).digest())
+    signature = _base64(hmac.new(secret.encode(), signed, hashlib.sha256).digest())
     return {
         "Date": date,
         "Digest": digest,

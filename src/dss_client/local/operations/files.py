@@ -51,7 +51,7 @@ def _find(call: Call) -> FileMetadata:
 def _look(call: Call) -> tuple[FileMetadata | None, str | None]:
     """Return the file that is there, and why the copy of one that is not failed."""
     version: str | None = call.query("version")
-    failure = call.service.copies.failure(call.replica, call.uuid, version)
+    failure = call.service.copies.failure(call.uuid, version)
     return call.replica.file(call.uuid, version), failure
 
 

@@ -24,6 +24,7 @@ _LIFETIME = 14 * _DAY
 _MARGIN = 3600.0
 _REFRESH = 7 * _DAY
 
+_SENDER = "Embedded DSS <dss@localhost.invalid>"
 _LOST = "The job ended with an earlier run of this server, start a new one (FAILED)"
 
 
@@ -170,10 +171,12 @@ def _put_status(replica: Replica, job_id: str, status: JSONObject) -> None:
 def _write_mail(folder: Path, job_id: str, to: str, fqid: str, status: JSONObject) -> None:
     date = time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime())
     outcome = status.get("location") or status.get("cause")
+    end = "complete" if "location" in status else "failed"
     lines = [
+        f"From: {_SENDER}",
         f"To: {' '.join(to.split())}",
         f"Date: {date}",
-        f"Subject: Checkout of bundle {fqid}: {status['status']}",
+        f"Subject: Bundle checkout {end}: {fqid}",
         "",
         f"Job {job_id}: {outcome}",
     ]

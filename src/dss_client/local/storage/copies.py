@@ -49,7 +49,7 @@ class Copies:
         self._jobs = jobs
         self._polls = polls
         self._running: dict[Place, _Copy] = {}
-        self._failed: dict[Place, str] = {}
+        self._failed: dict[tuple[str, str], str] = {}  # in any replica, by uuid and version
         self._lock = threading.Lock()
 
     def start(
@@ -61,23 +61,24 @@ class Copies:
             The job's id; None when other content is being copied for the same file version.
         """
         place = Place(replica.name, file_uuid, metadata["version"])
+        file = place.uuid, place.version
 
         def work() -> str | None:
             try:
                 copy_blob(replica, metadata, source)
                 self.write(replica, file_uuid, metadata)
             except (WrongContent, UnreadableSource) as error:
-                self._failed[place] = str(error)
+                self._failed[file] = str(error)
             finally:
                 with self._lock:
                     del self._running[place]
-            return self._failed.get(place)
+            return self._failed.get(file)
 
         with self._lock:
             running = self._running.get(place)
             if running:
                 return running.job_id if running.metadata == metadata else None
-            self._failed.pop(place, None)
+            self._failed.pop(file, None)
             copy = self._running[place] = _Copy(str(uuid.uuid4()), metadata)
             self._jobs.start(copy.job_id, work, self._polls)
         return copy.job_id
@@ -104,9 +105,9 @@ class Copies:
         outcomes = [self._jobs.poll(job_id) for job_id in job_ids]
         return any(outcomes)
 
-    def failure(self, replica: Replica, file_uuid: str, version: str | None) -> str | None:
+    def failure(self, file_uuid: str, version: str | None) -> str | None:
         """Return why the copy of the named version failed, None when it did not."""
-        return self._failed.get(Place(replica.name, file_uuid, version)) if version else None
+        return self._failed.get((file_uuid, version)) if version else None
 
     def clear(self) -> None:
         """Forget all copies, when their jobs are gone."""
