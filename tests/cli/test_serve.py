@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from dss_client import FQID, DSSClient, ServerError
+from dss_client.local import LocalDSS
 from dss_client.models import BundleFileDict
 
 from .conftest import Run, Spawn
@@ -98,6 +99,14 @@ def test_a_port_in_use_is_one_line(run: Run, tmp_path: Path, option: str) -> Non
     assert outcome.err.startswith("Error: cannot listen on 127.0.0.1:")
     assert f"127.0.0.1:{port}" in outcome.err
     assert "Address already in use" in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+def test_a_root_that_is_served_already_is_one_line(run: Run, tmp_path: Path) -> None:
+    with LocalDSS(tmp_path):
+        outcome = run("serve", "--root", tmp_path, *FREE_PORTS)
+    assert outcome.status == 1
+    assert outcome.err.startswith("Error: another server works on ")
     assert outcome.err.count("\n") == 1
 
 

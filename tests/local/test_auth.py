@@ -109,6 +109,21 @@ def test_the_scheme_is_bearer_in_any_case(secured: LocalDSS) -> None:
     assert problem(put_file(secured, f"Basic {token}")) == (401, "OAuthProblem")
 
 
+def test_the_titles_begin_as_the_originals_do(secured: LocalDSS) -> None:
+    titles = {
+        None: "No authorization token provided",
+        "Bearer a.b.c": "Failed to decode token",
+        f"Bearer {secured.mint_token(expires_in=-60)}": "Authorization token is invalid",
+        f"Bearer {secured.mint_token(group='x')}": "User is not authorized to access this resource",
+    }
+    for authorization, title in titles.items():
+        assert put_file(secured, authorization).json()["title"].startswith(title)
+    token = secured.mint_token(email=None)
+    headers = {"Authorization": f"Bearer {token}"}
+    response = httpx.get(f"{secured.url}/collections", params={"replica": "aws"}, headers=headers)
+    assert response.json()["title"] == "Authorization token is missing email claims."
+
+
 @pytest.mark.parametrize(
     ("claims", "expected"),
     [

@@ -50,6 +50,16 @@ def url(api_url: str) -> str:
     return found
 
 
+@pytest.mark.parametrize("replica", ["aws", "gcp"])
+def test_a_rule_for_a_replica_takes_its_journals(
+    dss: LocalDSS, bundle: LoadedBundle, replica: str
+) -> None:
+    [stream, *_] = httpx.get(f"{dss.url}/events?replica=aws").json()["event_streams"]
+    dss.faults = [{"on": "storage", "replica": replica, "status": 503}]
+    expected = 503 if replica == "aws" else 200
+    assert httpx.get(stream["stream_url"]).status_code == expected
+
+
 def storage_fault(dss: LocalDSS, url: str, *lines: str, **fault: object) -> Raw:
     dss.faults = [{"on": "storage", **fault}]
     # Short only for what stalls: a busy machine may take its time for all else.

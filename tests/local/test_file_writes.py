@@ -1,5 +1,6 @@
 """PUT /files/{uuid} (docs/behaviour.md 8.3, S4, S18)."""
 
+import errno
 import io
 import json
 from collections.abc import Iterator
@@ -267,6 +268,24 @@ def test_a_copy_that_fails(slow: tuple[LocalDSS, httpx.Client], upload: Path) ->
     assert client.head(f"/files/{UUID}", params=AWS).status_code == 404
     assert put_file(client, "s3://upload/longer.txt", uuid=UUID).status_code == 202
     assert client.head(f"/files/{UUID}", params=query).status_code == 404
+
+
+def test_a_full_disk_stores_nothing_and_says_so(
+    client: httpx.Client, upload: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_source(upload, "later", b"hello", metadata=HELLO)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pathlib.Path.replace", full)
+        assert problem(put_file(client, "s3://upload/later", uuid=UUID)) == (
+            507,
+            "insufficient_storage",
+        )
+    assert client.head(f"/files/{UUID}", params=AWS).status_code == 404
+    assert put_file(client, "s3://upload/later", uuid=UUID).status_code == 201
 
 
 def test_the_client_puts_files(dss: LocalDSS) -> None:

@@ -1,5 +1,6 @@
 """Starting and stopping."""
 
+import os
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -87,6 +88,21 @@ def test_other_hosts(host: str) -> None:
         url = answer["bundle"]["files"][0]["url"]
         assert url.startswith(dss.storage_url)
         assert httpx.get(url).status_code == 200
+
+
+def test_one_at_a_time_on_a_root(tmp_path: Path) -> None:
+    with LocalDSS(tmp_path) as first:
+        with pytest.raises(RuntimeError, match=rf"another server .* \(process {os.getpid()}\)"):
+            LocalDSS(tmp_path).start()
+        assert httpx.get(f"{first.url}/bundles/all?replica=aws").status_code == 200
+    with LocalDSS(tmp_path):
+        pass
+
+
+def test_a_root_that_is_read_only_is_served(tmp_path: Path) -> None:
+    (tmp_path / ".lock").mkdir()  # as good as a directory that cannot be written to
+    with LocalDSS(tmp_path) as dss:
+        assert httpx.get(f"{dss.url}/bundles/all?replica=aws").status_code == 200
 
 
 def test_two_side_by_side() -> None:

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from dss_client import _spec
 
 from .auth import authorize
-from .errors import Problem
+from .errors import Problem, is_full, no_room
 from .faults.bounds import Bounds, FakeTimeouts
 from .operations import bundle_writes, bundles, events, file_writes, files, subscriptions
 from .operations import collections as collection_operations
@@ -130,8 +130,10 @@ def _answer(service: Service, operation: Operation, request: Request, body: byte
             return HANDLERS[operation.id](call)
     except Problem as problem:
         return problem.response()
-    except Exception:
+    except Exception as error:
         _logger.exception("%s %s failed", operation.method, operation.path)
+        if is_full(error):
+            return no_room().response()
         title = "The service failed; its log tells more."
         return Problem(500, "unhandled_exception", title).response()
 

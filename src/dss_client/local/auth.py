@@ -76,11 +76,11 @@ def authorize(operation_id: str, caller: Caller, settings: LocalSettings) -> Non
     rule = RULES[operation_id]
     if rule.groups and caller.group not in rule.groups:
         allowed = " or ".join(sorted(rule.groups))
-        raise _forbidden(f"This needs a token with the group claim {allowed}.")
+        raise _forbidden(f"this needs a token with the group claim {allowed}")
     if rule.needs_email and not caller.email:
-        raise _unauthorized("This needs a token with an email claim.")
+        raise Problem(401, "Unauthorized", "Authorization token is missing email claims.")
     if rule.only_admins and caller.email not in settings.admins:
-        raise _forbidden("This is for admins only.")
+        raise _forbidden("this is for admins only")
 
 
 class Tokens:
@@ -130,20 +130,20 @@ class Tokens:
         """
         words = (authorization or "").split()
         if len(words) != 2 or words[0].lower() != "bearer":
-            title = "This needs the header 'Authorization: Bearer <token>'."
-            raise Problem(401, "OAuthProblem", title)
+            needed = "this needs the header 'Authorization: Bearer <token>'"
+            raise Problem(401, "OAuthProblem", f"No authorization token provided: {needed}.")
         token = words[1]
         try:
             key = self._key_of(token)
             claims = jwt.decode(token, key, algorithms=[_ALGORITHM], audience=self._audiences)
         except jwt.ExpiredSignatureError:
-            raise _unauthorized("The token has expired.") from None
+            raise _invalid("it has expired") from None
         except jwt.InvalidAudienceError:
-            raise _unauthorized("The token is for another audience.") from None
+            raise _invalid("it is for another audience") from None
         except (jwt.PyJWTError, RecursionError, OverflowError):
-            raise _unauthorized("The token is not a valid RS256 JSON Web Token.") from None
+            raise _invalid("it is not a valid RS256 JSON Web Token") from None
         if "scope" not in claims and "scopes" not in claims:
-            raise _unauthorized("The token has no scope claim.")
+            raise _invalid("it has no scope claim")
         return Caller(
             email=_text(claims.get(EMAIL_CLAIM)) or _text(claims.get("email")),
             group=_text(claims.get(GROUP_CLAIM)),
@@ -151,16 +151,19 @@ class Tokens:
 
     def _key_of(self, token: str) -> RSAPublicKey:
         """Return the key that a token says it is signed with."""
-        parsed = jwt.decode_complete(token, options={"verify_signature": False})
+        try:
+            parsed = jwt.decode_complete(token, options={"verify_signature": False})
+        except (jwt.PyJWTError, RecursionError, OverflowError):
+            raise Problem(401, "Unauthorized", "Failed to decode token.") from None
         claims: dict[str, object] = parsed["payload"]
         issuer = claims.get("iss")
         keys = self._keys_of(issuer) if isinstance(issuer, str) else None
         # An issuer with an '@' is a service account, which speaks for itself only.
         if keys is None or ("@" in str(issuer) and issuer != claims.get("sub")):
-            raise _forbidden("The issuer of the token is not trusted.")
+            raise _forbidden("the issuer of the token is not trusted")
         key = keys.get(parsed["header"].get("kid", ""))
         if key is None:
-            raise _unauthorized("The token is signed with an unknown key.")
+            raise _invalid("it is signed with an unknown key")
         return key
 
     def _keys_of(self, issuer: str) -> dict[str, RSAPublicKey] | None:
@@ -195,9 +198,13 @@ def _text(claim: object) -> str | None:
     return claim if isinstance(claim, str) else None
 
 
-def _unauthorized(title: str) -> Problem:
-    return Problem(401, "Unauthorized", title)
+# Clients look for the beginnings of these.
 
 
-def _forbidden(title: str) -> Problem:
+def _invalid(reason: str) -> Problem:
+    return Problem(401, "Unauthorized", f"Authorization token is invalid: {reason}.")
+
+
+def _forbidden(reason: str) -> Problem:
+    title = f"User is not authorized to access this resource: {reason}."
     return Problem(403, "Forbidden", title)

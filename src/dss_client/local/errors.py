@@ -1,9 +1,12 @@
 """Errors that the embedded service answers with (docs/behaviour.md 3)."""
 
+import errno
 import json
 from collections.abc import Mapping
 
 from starlette.responses import Response
+
+_FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
 
 
 class Problem(Exception):
@@ -39,6 +42,19 @@ class Problem(Exception):
             headers=self.headers,
             media_type="application/problem+json",
         )
+
+
+def is_full(error: Exception) -> bool:
+    """Tell whether there was no room on the disk for what was to be stored."""
+    return isinstance(error, OSError) and error.errno in _FULL
+
+
+def no_room() -> Problem:
+    """Return the 507 for a full disk."""
+    title = (
+        "The disk of this service is full, and nothing was stored: make room, and send it again."
+    )
+    return Problem(507, "insufficient_storage", title)
 
 
 def illegal_arguments(title: str) -> Problem:

@@ -36,6 +36,7 @@ from .notify.delivery import Deliveries, Delivery
 from .notify.delivery_queue import DeliveryQueue
 from .notify.notifications import Notifier
 from .notify.subscription_store import Subscriptions
+from .root_lock import RootLock
 from .sample import load_sample
 from .search.index import SearchIndexes
 from .service import Service
@@ -115,6 +116,7 @@ class LocalDSS:
             root = folder
         self.root: Path = Path(root).absolute()
         self.root.mkdir(parents=True, exist_ok=True)
+        self._lock = RootLock(self.root)
         self._storage = Storage(url or self.root)
         self._sources: tuple[Sources, ...] = (BucketSources(self.settings.sources, self._storage),)
         if self.settings.s3_endpoint:
@@ -261,13 +263,23 @@ class LocalDSS:
         """Start to serve, in a thread of its own.
 
         Raises:
-            RuntimeError: It is running already, or had a temporary root and was stopped.
+            RuntimeError: It is running already, or had a temporary root and was stopped; or another
+                server works on the root.
             OSError: A port is in use, or the host is not of this machine.
         """
         if self._running is not None:
             raise RuntimeError("This LocalDSS is running already.")
         if not self.root.is_dir():
             raise RuntimeError("The temporary root of this LocalDSS is gone: make a new one.")
+        self._lock.take()
+        try:
+            self._serve()
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def _serve(self) -> None:
         if self._sample:
             load_sample(self)
         sockets = _listen(self._host, self._ports)
@@ -295,7 +307,6 @@ class LocalDSS:
         self._running = _Running(configs, sockets, jobs, copies)
         self._deliveries.start(self._origin(self._running.api))
         self._replication.start()
-        return self
 
     def stop(self) -> None:
         """Stop serving, and remove a temporary root. Does nothing when it is not running."""
@@ -304,6 +315,7 @@ class LocalDSS:
             running.close()
             self._replication.stop()
         self._deliveries.stop()
+        self._lock.release()
         if self._cleanup is not None:
             self._cleanup()
 

@@ -160,6 +160,8 @@ def serve(
 def _start(server: "LocalDSS", host: str, *ports: int) -> None:
     try:
         server.start()
+    except RuntimeError as error:
+        raise click.ClickException(str(error)) from error
     except OSError as error:
         of_a_file = error.filename is not None
         if of_a_file or not (isinstance(error, socket.gaierror) or error.errno in _LISTEN_ERRORS):

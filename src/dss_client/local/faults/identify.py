@@ -29,7 +29,7 @@ def storage_target(storage: Storage, scope: Scope) -> Target:
     names = (
         name
         for name, replica in storage.replicas.items()
-        if bucket in {replica.main.name, replica.checkout.name}
+        if bucket in {replica.main.name, replica.checkout.name, replica.events.name}
     )
     return Target("storage", "", scope["method"], path, next(names, ""))
 

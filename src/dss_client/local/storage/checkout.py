@@ -176,9 +176,9 @@ def _write_mail(folder: Path, job_id: str, to: str, fqid: str, status: JSONObjec
         f"From: {_SENDER}",
         f"To: {' '.join(to.split())}",
         f"Date: {date}",
-        f"Subject: Bundle checkout {end}: {fqid}",
+        f"Subject: Bundle checkout {end}",
         "",
-        f"Job {job_id}: {outcome}",
+        f"Job {job_id} of bundle {fqid}: {outcome}",
     ]
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ from attrs import frozen
 
 from dss_client.types import Replica as ReplicaName
 
+from ..errors import is_full
 from . import documents
 from .changes import Changes
 from .checksums import Checksums, Hasher, part_size
@@ -67,7 +68,7 @@ class Copies:
             try:
                 copy_blob(replica, metadata, source)
                 self.write(replica, file_uuid, metadata)
-            except (WrongContent, UnreadableSource) as error:
+            except (WrongContent, UnreadableSource, OSError) as error:
                 self._failed[file] = str(error)
             finally:
                 with self._lock:
@@ -121,12 +122,15 @@ def copy_blob(replica: Replica, metadata: FileMetadata, source: SourceObject) ->
     Raises:
         WrongContent: It is not what `metadata` says.
         UnreadableSource: It cannot be read to its end, or not be written.
+        OSError: The disk is full.
     """
     try:
         with source.open() as stream:
             checked = _CheckedReader(stream, metadata)
             replica.main.put_stream(blob_key(metadata), cast("BinaryIO", checked))
     except OSError as error:
+        if is_full(error):
+            raise
         raise UnreadableSource(f"the copy broke off: {error.strerror or error}") from error
 
 
