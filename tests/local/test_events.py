@@ -297,6 +297,7 @@ def test_deleted_bundles_are_left_out_of_larger_journals(small: LocalDSS, load: 
         [stream] = streams(events(client, per_page="10"))
         assert [event["event_id"] for event in stream["events"]] == fqids[1:]
         assert len(replayed(stream)) == 2
+    small.stop()
     with LocalDSS(small.root) as again, httpx.Client(base_url=again.url) as client:
         assert [it["journal_id"] for it in streams(events(client, per_page="10"))] == [
             stream["journal_id"]

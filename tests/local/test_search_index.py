@@ -161,10 +161,9 @@ def test_the_client_pages_and_is_told_of_wrong_queries(dss: LocalDSS, load: Load
     assert caught.value.code == "elasticsearch_bad_request"
 
 
-def test_two_services_over_one_root_share_the_index(used: LocalDSS, load: Load) -> None:
-    with LocalDSS(used.root) as other:
-        fqid = load(other, {"a.json": {"x": "two"}}, UUID, V2).fqid
-        assert search(used) == search(other) == [fqid, f"{UUID}.{V1}"]
+def test_what_is_loaded_beside_the_service_is_found(used: LocalDSS, load: Load) -> None:
+    fqid = load(LocalDSS(used.root), {"a.json": {"x": "two"}}, UUID, V2).fqid
+    assert search(used) == [fqid, f"{UUID}.{V1}"]
 
 
 def test_an_index_that_cannot_be_opened_is_a_failure(tmp_path: Path, load: Load) -> None:
