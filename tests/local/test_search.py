@@ -104,6 +104,26 @@ def test_a_query_for_thousands_of_dates_is_quick(api: httpx.Client) -> None:
     assert search(api, {"terms": {"files.x": years}}).json()["total_hits"] == 0
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"bool": {"must": [{"bool": {"should": [{"term": {"a": "x"}}] * 1000}}] * 10}},
+        {"bool": {"must": [{"terms": {"a": [f"v{number}" for number in range(9000)]}}] * 10}},
+        {"query_string": {"query": " ".join(f"w{number}" for number in range(9000))}},
+    ],
+    ids=["conditions", "values", "words"],
+)
+def test_a_query_for_too_much_is_refused(api: httpx.Client, query: dict[str, Any]) -> None:
+    response = search(api, query)
+    assert (response.status_code, response.json()["code"]) == (400, "elasticsearch_bad_request")
+
+
+@pytest.mark.parametrize("kind", ["match", "match_phrase"])
+def test_many_words_are_looked_up_at_once(api: httpx.Client, kind: str) -> None:
+    text = " ".join(f"w{number}" for number in range(20_000))
+    assert search(api, {kind: {"files.x.text": text}}).json()["total_hits"] == 0
+
+
 def test_a_query_that_takes_too_long_is_refused(
     api: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

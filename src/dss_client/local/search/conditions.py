@@ -13,7 +13,18 @@ from attrs import frozen
 
 from .dates import Span, parse_date
 from .patterns import regexp, wildcard
-from .terms import ANALYSED, Kind, Scalar, Value, as_number, as_text, is_exact, normal, words
+from .terms import (
+    ANALYSED,
+    LONGEST_TERM,
+    Kind,
+    Scalar,
+    Value,
+    as_number,
+    as_text,
+    is_exact,
+    normal,
+    words,
+)
 
 _AFTER_ALL = "\U0010ffff"
 # In SQLite every number sorts before every text, and the empty text before every other.
@@ -29,6 +40,11 @@ class Condition:
 
     sql: str
     values: tuple[Value, ...] = ()
+
+    @property
+    def lookups(self) -> int:
+        """How many tables it looks at."""
+        return self.sql.count("SELECT")
 
 
 ALL = Condition("1")
@@ -90,10 +106,11 @@ def _in_spans(path: str, spans: Sequence[Span]) -> Condition:
 
 def has_words(path: str, wanted: Sequence[str], *, every: bool = False) -> Condition:
     """Return what holds when a field's strings have one of the words, or every one."""
-    found = [_with_terms(path, Kind.WORD, "value = ?", [word]) for word in wanted]
-    if not found:
+    if not wanted:
         return NONE
-    return all_of(found) if every else any_of(found)
+    if not every:
+        return _with_terms(path, Kind.WORD, f"value IN ({_marks(wanted)})", wanted)
+    return all_of([_with_terms(path, Kind.WORD, "value = ?", [word]) for word in wanted])
 
 
 def has_phrase(path: str | None, text: str) -> Condition:
@@ -102,7 +119,7 @@ def has_phrase(path: str | None, text: str) -> Condition:
     Looked for in strings of at most 256 characters only.
     """
     wanted = words(normal("", text))
-    if not wanted:
+    if not wanted or len(wanted) > LONGEST_TERM:
         return NONE
     in_a_row = r"\W+".join(re.escape(word) for word in wanted)
     pattern = rf"(?s)(?:.*\W)??{in_a_row}(?:\W.*)?"

@@ -30,6 +30,8 @@ from .terms import ANALYSED, Scalar, as_text, words
 _DEEPEST = 24
 _MOST_CLAUSES = 1024
 _MOST_TERMS = 10_000
+_MOST_LOOKUPS = 8192
+_MOST_VALUES = 30_000  # SQLite's own limit is a little higher
 _BOUNDS = frozenset({"gt", "gte", "lt", "lte"})
 
 
@@ -37,16 +39,22 @@ class QueryError(Exception):
     """A query that cannot be run; the message names the word."""
 
 
-def compile_query(query: object, depth: int = 0) -> Condition:
+def compile_query(query: object) -> Condition:
     """Return the condition of a query such as `{"match": {...}}`.
 
     Args:
         query: The query, as parsed from JSON.
-        depth: How many queries it stands in.
 
     Raises:
-        QueryError: The query is of an unknown kind, or wrongly shaped.
+        QueryError: The query is of an unknown kind, wrongly shaped, or asks for too much.
     """
+    condition = _compiled(query, 0)
+    if condition.lookups > _MOST_LOOKUPS or len(condition.values) > _MOST_VALUES:
+        raise QueryError("it holds too many conditions or values: split it")
+    return condition
+
+
+def _compiled(query: object, depth: int) -> Condition:
     if depth > _DEEPEST:
         raise QueryError(f"queries are nested more than {_DEEPEST} deep")
     clause = _object(query, "query")
@@ -215,13 +223,13 @@ def _nested(body: object, depth: int) -> Condition:
     clause = _object(body, "nested")
     _options(clause, "nested", {"path", "query", "score_mode", "ignore_unmapped", "boost"})
     _text("nested", "path", clause.get("path"))
-    return compile_query(clause.get("query"), depth)
+    return _compiled(clause.get("query"), depth)
 
 
 def _constant_score(body: object, depth: int) -> Condition:
     clause = _object(body, "constant_score")
     _options(clause, "constant_score", {"filter", "boost"})
-    return compile_query(clause.get("filter"), depth)
+    return _compiled(clause.get("filter"), depth)
 
 
 _SIMPLE: dict[str, Callable[[object], Condition]] = {
@@ -252,7 +260,7 @@ def _clauses(clause: Mapping[str, Any], name: str, depth: int) -> list[Condition
     clauses = [given] if several is None else several
     if len(clauses) > _MOST_CLAUSES:
         raise QueryError(f"[bool] takes at most {_MOST_CLAUSES} clauses in [{name}]")
-    return [compile_query(item, depth) for item in clauses]
+    return [_compiled(item, depth) for item in clauses]
 
 
 def _minimum(given: object, clauses: int) -> int:
