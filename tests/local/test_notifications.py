@@ -354,7 +354,12 @@ def test_a_broken_subscription_keeps_no_other_from_its_own(
 ) -> None:
     subscriptions = Subscriptions(tmp_path / ".subscriptions")
     content = {"owner": ADMIN, "replica": "aws", "callback_url": receiver.url}
-    queries: dict[str, object] = {"a": {}, "b": {"query": {"mtch": {}}}, "c": EVERYTHING}
+    queries: dict[str, object] = {
+        "a": {},
+        "b": {"query": {"mtch": {}}},
+        "c": EVERYTHING,
+        "d": 5,  # looked at before c: the order is descending
+    }
     for uuid, query in queries.items():
         stored = {**content, "uuid": uuid, "es_query": query}
         subscriptions.add(Subscription("elasticsearch", stored))
@@ -364,6 +369,7 @@ def test_a_broken_subscription_keeps_no_other_from_its_own(
         assert len(dss.deliveries()) <= 1
     assert "subscription a is skipped" not in caplog.text  # it matches nothing
     assert "subscription b is skipped" in caplog.text
+    assert "subscription d is skipped" in caplog.text
 
 
 def test_a_write_survives_what_goes_wrong_here(

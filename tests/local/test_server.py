@@ -1,7 +1,9 @@
 """Starting and stopping."""
 
+import errno
 import os
 import socket
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -101,6 +103,18 @@ def test_one_at_a_time_on_a_root(tmp_path: Path) -> None:
 
 def test_a_root_that_is_read_only_is_served(tmp_path: Path) -> None:
     (tmp_path / ".lock").mkdir()  # as good as a directory that cannot be written to
+    with LocalDSS(tmp_path) as dss:
+        assert httpx.get(f"{dss.url}/bundles/all?replica=aws").status_code == 200
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has another call for it")
+def test_a_root_on_a_file_system_without_locks_is_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", unknown)
     with LocalDSS(tmp_path) as dss:
         assert httpx.get(f"{dss.url}/bundles/all?replica=aws").status_code == 200
 

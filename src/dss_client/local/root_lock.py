@@ -1,15 +1,13 @@
 """One server at a time on a root: two would not see what the other keeps in memory."""
 
+import errno
 import os
 import sys
 from pathlib import Path
 from typing import IO
 
 _NAME = ".lock"
-
-
-class RootInUse(RuntimeError):
-    """Another server works on the root."""
+_TAKEN = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES})
 
 
 class RootLock:
@@ -24,10 +22,10 @@ class RootLock:
         self._file: IO[str] | None = None
 
     def take(self) -> None:
-        """Take the lock. A root that cannot be written to, such as an archive, has none.
+        """Take the lock; on a root that is read-only, or without locks, do nothing.
 
         Raises:
-            RootInUse: Another server has it.
+            RuntimeError: Another server has it.
         """
         try:
             file = (self._root / _NAME).open("a+", encoding="ascii")
@@ -39,7 +37,9 @@ class RootLock:
             file.seek(0)
             owner = file.read(20).strip() or "unknown"
             file.close()
-            raise RootInUse(
+            if error.errno not in _TAKEN:
+                return
+            raise RuntimeError(
                 f"another server works on {self._root} (process {owner}): stop it first, or copy"
                 " the directory"
             ) from error
