@@ -13,7 +13,6 @@ import pytest
 
 from dss_client import DSSClient
 from dss_client.local import LocalDSS, LocalSettings
-from dss_client.local.storage.changes import Changes
 from dss_client.local.storage.copies import Copies, copy_blob
 from dss_client.local.storage.documents import FileMetadata
 from dss_client.local.storage.jobs import Jobs
@@ -326,12 +325,12 @@ def test_a_source_that_breaks_off(tmp_path: Path, metadata: FileMetadata) -> Non
 
 
 def test_a_job_that_finds_its_place_taken(tmp_path: Path, metadata: FileMetadata) -> None:
-    replica, changes, jobs = Storage(tmp_path).replicas["aws"], Changes(), Jobs(0)
-    copies = Copies(changes, jobs, 1)
+    replica, jobs = Storage(tmp_path).replicas["aws"], Jobs(0)
+    copies = Copies(jobs, 1)
     source = SourceObject(5, "text/plain", {}, lambda: io.BytesIO(b"hello"))
     copies.start(replica, UUID, metadata, source)
     key = f"files/{UUID}.{VERSION}"
-    changes.store(replica, key, b"faster")
+    replica.store(key, b"faster")
     for _ in range(2):
         copies.poll(copies.running(replica, UUID, VERSION))
     assert copies.failure(UUID, VERSION) is None
@@ -340,11 +339,11 @@ def test_a_job_that_finds_its_place_taken(tmp_path: Path, metadata: FileMetadata
 
 
 def test_only_one_of_many_writers_wins(tmp_path: Path) -> None:
-    changes, replica = Changes(), Storage(tmp_path).replicas["aws"]
+    replica = Storage(tmp_path).replicas["aws"]
     found: list[bytes | None] = []
 
     def write(content: bytes) -> None:
-        found.append(changes.store_new(replica, "files/x", content))
+        found.append(replica.store_new("files/x", content))
 
     threads = [Thread(target=write, args=(b"%d" % number,)) for number in range(8)]
     for thread in threads:

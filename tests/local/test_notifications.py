@@ -15,7 +15,6 @@ from dss_client.local.notify.delivery import Deliveries
 from dss_client.local.notify.delivery_queue import DeliveryQueue
 from dss_client.local.notify.notifications import Notifier
 from dss_client.local.notify.subscription_store import Subscription, Subscriptions
-from dss_client.local.storage.changes import Changes
 from dss_client.local.storage.metadata import metadata_document
 from dss_client.local.storage.store import Storage
 from dss_client.versions import is_version
@@ -332,19 +331,19 @@ def test_the_metadata_document(tmp_path: Path, load: Load) -> None:
 @pytest.mark.parametrize("body", [{}, {"es_query": EVERYTHING}])
 def test_what_is_no_bundle_notifies_no_one(tmp_path: Path, body: dict[str, Any]) -> None:
     """A manifest that is gone again, a foreign key, a file."""
-    storage, changes = Storage(tmp_path / "root"), Changes()
+    storage = Storage(tmp_path / "root")
     replica = storage.replicas["aws"]
     subscriptions = Subscriptions(tmp_path / "subscriptions")
     queue = DeliveryQueue(tmp_path / "queue")
     notifier = Notifier(subscriptions, Deliveries(queue, subscriptions, LocalSettings()))
-    changes.listen(notifier.take)
+    storage.bus.subscribe(notifier.take)
     content = {"uuid": "u", "owner": ADMIN, "replica": "aws", "callback_url": "http://x", **body}
     subscriptions.add(Subscription("elasticsearch" if body else "jmespath", content))
     uuid = "0a6f2b1c-3d4e-4f50-8a61-72b3c4d5e6f7"
     for key in (f"bundles/{uuid}.{V1}", "bundles/README", f"files/{uuid}.{V1}"):
-        changes.store(replica, key, b"[]")
+        replica.store(key, b"[]")
     assert queue.first(1) == []
-    changes.store(replica, f"bundles/{uuid}.{V1}.dead", json.dumps({"reason": "test"}).encode())
+    replica.store(f"bundles/{uuid}.{V1}.dead", json.dumps({"reason": "test"}).encode())
     assert len(queue.first(2)) == 1
     queue.close()
 

@@ -9,7 +9,6 @@ import httpx
 import pytest
 
 from dss_client.local import LoadedBundle, LocalDSS, LocalSettings
-from dss_client.local.storage.changes import Changes
 from dss_client.local.storage.documents import encode
 from dss_client.local.storage.replication import Replication
 from dss_client.local.storage.store import Replica, Storage
@@ -160,63 +159,63 @@ def test_a_long_delay_does_not_keep_it_from_stopping(start: Start) -> None:
 
 
 @pytest.fixture
-def replicas(tmp_path: Path) -> tuple[Changes, Replica, Replica]:
-    storage, changes = Storage(tmp_path), Changes()
-    Replication("at once", 0, storage, changes)
-    return changes, storage.replicas["aws"], storage.replicas["gcp"]
+def replicas(tmp_path: Path) -> tuple[Replica, Replica]:
+    storage = Storage(tmp_path)
+    Replication("at once", 0, storage)
+    return storage.replicas["aws"], storage.replicas["gcp"]
 
 
-def test_what_it_refers_to_is_waited_for(replicas: tuple[Changes, Replica, Replica]) -> None:
-    changes, aws, gcp = replicas
+def test_what_it_refers_to_is_waited_for(replicas: tuple[Replica, Replica]) -> None:
+    aws, gcp = replicas
     links = [
         {"type": "file_metadata", "uuid": UUID, "version": VERSION, "fragment": "/a"},
         {"type": "collection", "uuid": UUID, "version": VERSION},
     ]
     key = f"collections/{UUID}.{LATER}"
-    changes.store(aws, key, encode({"contents": links}))
+    aws.store(key, encode({"contents": links}))
     assert gcp.main.get(key) is None
-    changes.store(aws, f"collections/{UUID}.{VERSION}", encode({"contents": []}))
+    aws.store(f"collections/{UUID}.{VERSION}", encode({"contents": []}))
     assert gcp.main.get(key) is None
-    changes.store(aws, f"files/{UUID}.{VERSION}", b"{}")
+    aws.store(f"files/{UUID}.{VERSION}", b"{}")
     assert gcp.main.get(key) == aws.main.get(key)
 
 
-def test_a_file_waits_for_its_content(replicas: tuple[Changes, Replica, Replica]) -> None:
-    changes, aws, gcp = replicas
+def test_a_file_waits_for_its_content(replicas: tuple[Replica, Replica]) -> None:
+    aws, gcp = replicas
     sums = {"crc32c": "c", "s3-etag": "e", "sha1": "1", "sha256": "2"}
     metadata = {"version": VERSION, "content-type": "x", "size": 1, **sums}
     key = f"files/{UUID}.{VERSION}"
-    changes.store(aws, key, encode(metadata))
+    aws.store(key, encode(metadata))
     assert list(gcp.main.keys()) == []
     aws.main.put("blobs/2.1.e.c", b"x")
-    changes.store(aws, "cache/x", b"y")
+    aws.store("cache/x", b"y")
     assert list(gcp.main.keys()) == ["blobs/2.1.e.c", "cache/x", key]
 
 
-def test_tombstones_wait_for_nothing(replicas: tuple[Changes, Replica, Replica]) -> None:
-    changes, aws, gcp = replicas
+def test_tombstones_wait_for_nothing(replicas: tuple[Replica, Replica]) -> None:
+    aws, gcp = replicas
     for kind in ("bundles", "collections"):
         for key in (f"{kind}/{UUID}.{VERSION}.dead", f"{kind}/{UUID}.dead"):
-            changes.store(aws, key, b"{}")
+            aws.store(key, b"{}")
             assert gcp.main.get(key) == b"{}"
 
 
 def test_links_in_a_circle_are_told(
-    replicas: tuple[Changes, Replica, Replica], caplog: pytest.LogCaptureFixture
+    replicas: tuple[Replica, Replica], caplog: pytest.LogCaptureFixture
 ) -> None:
-    changes, aws, gcp = replicas
+    aws, gcp = replicas
     key = f"collections/{UUID}.{VERSION}"
     link = {"type": "collection", "uuid": UUID, "version": VERSION}
-    changes.store(aws, key, encode({"contents": [link]}))
+    aws.store(key, encode({"contents": [link]}))
     assert gcp.main.get(key) is None
     assert key in caplog.text
 
 
 def test_what_cannot_be_read_is_copied_as_it_is(
-    replicas: tuple[Changes, Replica, Replica],
+    replicas: tuple[Replica, Replica],
 ) -> None:
-    changes, aws, gcp = replicas
+    aws, gcp = replicas
     for kind in ("files", "bundles", "collections"):
         key = f"{kind}/{UUID}.{VERSION}"
-        changes.store(aws, key, b"not JSON")
+        aws.store(key, b"not JSON")
         assert gcp.main.get(key) == b"not JSON"

@@ -86,7 +86,7 @@ def load_directory(
     manifest = Manifest(
         format=_MANIFEST_FORMAT, version=version, files=files, creator_uid=_CREATOR_UID
     )
-    replica.main.put(key, documents.encode(manifest))
+    replica.store(key, documents.encode(manifest))
     return LoadedBundle(uuid=str(bundle_uuid), version=version, files=len(files))
 
 

@@ -41,7 +41,6 @@ from .sample import load_sample
 from .search.index import SearchIndexes
 from .service import Service
 from .settings import LocalSettings
-from .storage.changes import Changes, Stored
 from .storage.checkout import Checkouts
 from .storage.collection_store import Collections
 from .storage.copies import Copies
@@ -121,23 +120,21 @@ class LocalDSS:
         self._sources: tuple[Sources, ...] = (BucketSources(self.settings.sources, self._storage),)
         if self.settings.s3_endpoint:
             self._sources += (S3Sources.at(self.settings.s3_endpoint),)
-        self._changes = Changes()
         self._tokens = Tokens(self.settings)
         self._indexes = SearchIndexes(self._storage.replicas.values(), self.root / ".index")
-        self._changes.listen(self._indexes.take)
+        self._storage.bus.subscribe(self._indexes.take)
         self._journals = EventJournals(
             self._storage.replicas.values(), self.settings.journal_events
         )
-        self._changes.listen(self._journals.take)
+        self._storage.bus.subscribe(self._journals.take)
         self._subscriptions = Subscriptions(self.root / ".subscriptions")
         queue = DeliveryQueue(self.root / ".deliveries.sqlite3")
         self._deliveries = Deliveries(queue, self._subscriptions, self.settings)
-        self._changes.listen(Notifier(self._subscriptions, self._deliveries).take)
+        self._storage.bus.subscribe(Notifier(self._subscriptions, self._deliveries).take)
         self._replication = Replication(
             self.settings.replication,
             self.settings.replication_delay,
             self._storage,
-            self._changes,
         )
 
     @property
@@ -196,9 +193,7 @@ class LocalDSS:
         """
         target = self._storage.replicas[replica]
         with self._gate.shared():
-            bundle = load_directory(target, Path(src_dir), uuid, version)
-            self._changes.tell(Stored(target, f"bundles/{bundle.fqid}"))
-        return bundle
+            return load_directory(target, Path(src_dir), uuid, version)
 
     def deliveries(self) -> list[Delivery]:
         """Return the attempts to deliver notifications, oldest first; of many, the last 10,000."""
@@ -284,7 +279,7 @@ class LocalDSS:
             load_sample(self)
         sockets = _listen(self._host, self._ports)
         jobs = Jobs(self.settings.checkout_polls)
-        copies = Copies(self._changes, jobs, self.settings.copy_polls)
+        copies = Copies(jobs, self.settings.copy_polls)
         service = Service(
             settings=self.settings,
             storage=self._storage,
@@ -292,10 +287,9 @@ class LocalDSS:
             indexes=self._indexes,
             journals=self._journals,
             signer=Signer(self.settings.clock),
-            changes=self._changes,
             copies=copies,
             sources=self._sources,
-            collections=Collections(self._storage, self._changes),
+            collections=Collections(self._storage),
             subscriptions=self._subscriptions,
             tokens=self._tokens,
             gate=self._gate,

@@ -16,7 +16,6 @@ from .notify.subscription_store import Subscriptions
 from .search.index import SearchIndexes
 from .settings import LocalSettings
 from .storage.bucket import Bucket
-from .storage.changes import Changes
 from .storage.checkout import Checkouts
 from .storage.collection_store import Collections
 from .storage.copies import Copies
@@ -37,7 +36,6 @@ class Service:
     indexes: SearchIndexes
     journals: EventJournals
     signer: Signer
-    changes: Changes
     copies: Copies
     sources: tuple[Sources, ...]
     collections: Collections

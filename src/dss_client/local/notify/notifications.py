@@ -12,10 +12,9 @@ from dss_client.types import JSONObject
 
 from ..search.search_documents import bundle_document
 from ..storage import documents
-from ..storage.changes import Stored
 from ..storage.documents import ObjectKey
 from ..storage.metadata import metadata_document
-from ..storage.store import Replica
+from ..storage.store import ObjectCreated, Replica
 from .delivery import Deliveries
 from .expressions import ExpressionError, evaluate
 from .percolate import matching
@@ -56,7 +55,7 @@ class Notifier:
         self._subscriptions = subscriptions
         self._deliveries = deliveries
 
-    def take(self, stored: Stored) -> None:
+    def take(self, stored: ObjectCreated) -> None:
         """Take in an object that was just stored; its writer never sees a failure of this."""
         key = ObjectKey.parse(stored.key) if stored.key.startswith("bundles/") else None
         if key is None:

@@ -33,7 +33,7 @@ def put_bundle(call: Call) -> Response:
         creator_uid=call.arguments.body["creator_uid"],
     )
     content = documents.encode(manifest)
-    there = call.service.changes.store_new(call.replica, _key(call.uuid, version), content)
+    there = call.replica.store_new(_key(call.uuid, version), content)
     if there not in {None, content}:
         title = (
             f"Version {version} of this bundle is there already, and differs in its files, their "
@@ -55,7 +55,7 @@ def patch_bundle(call: Call) -> Response:
     _refuse_duplicates(files)
     version = create_version()
     content = documents.encode({**manifest, "version": version, "files": files})
-    call.service.changes.store(call.replica, _key(call.uuid, version), content)
+    call.replica.store(_key(call.uuid, version), content)
     return json_response({"uuid": call.uuid, "version": version})
 
 
@@ -75,9 +75,7 @@ def delete_bundle(call: Call) -> Response:
     if version is not None:
         tombstone["version"] = version
     key = ObjectKey(uuid=call.uuid, version=version, dead=True)
-    there = call.service.changes.store_new(
-        call.replica, f"bundles/{key.name}", documents.encode(tombstone)
-    )
+    there = call.replica.store_new(f"bundles/{key.name}", documents.encode(tombstone))
     if there is not None and documents.decode(there) != tombstone:
         title = "It was deleted before, by somebody else or for another reason."
         raise Problem(409, "bundle_tombstone_already_exists", title)

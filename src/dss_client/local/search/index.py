@@ -20,10 +20,9 @@ from attrs import frozen
 from dss_client.types import JSONObject
 from dss_client.types import Replica as ReplicaName
 
-from ..storage.changes import Stored
 from ..storage.documents import ObjectKey, as_object
 from ..storage.listing import Listing
-from ..storage.store import Replica
+from ..storage.store import ObjectCreated, Replica
 from .conditions import Condition, matches_regexp
 from .query import QueryError, compile_query
 from .search_documents import bundle_document
@@ -192,7 +191,7 @@ class SearchIndexes:
             for replica in replicas
         }
 
-    def take(self, stored: Stored) -> None:
+    def take(self, stored: ObjectCreated) -> None:
         """Note an object that was just stored: the writer does not wait for the index."""
         self.of(stored.replica).forget()
 

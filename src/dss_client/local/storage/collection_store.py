@@ -11,7 +11,6 @@ from dss_client.types import JSONObject
 
 from ..errors import Problem
 from . import documents
-from .changes import Changes
 from .documents import ObjectKey
 from .store import Replica, Storage
 
@@ -36,9 +35,8 @@ class CollectionVersion:
 class Collections:
     """The collections of all replicas."""
 
-    def __init__(self, storage: Storage, changes: Changes) -> None:
+    def __init__(self, storage: Storage) -> None:
         self._storage = storage
-        self._changes = changes
         self._lock = threading.Lock()
 
     def get(
@@ -82,7 +80,7 @@ class Collections:
             stored = replica.main.get(key)
             if stored is None:
                 # ASCII: a lone surrogate, which JSON may hold, has no UTF-8.
-                self._changes.store(replica, key, json.dumps(collection.content).encode())
+                replica.store(key, json.dumps(collection.content).encode())
                 return True
         if documents.decode(stored) != collection.content:
             title = "This version of the collection exists already, with another content."
@@ -91,9 +89,7 @@ class Collections:
 
     def delete(self, replica: Replica, uuid: str, owner: str) -> None:
         """Write the tombstone of all versions."""
-        self._changes.store(
-            replica, f"collections/{uuid}.dead", json.dumps({"email": owner}).encode()
-        )
+        replica.store(f"collections/{uuid}.dead", json.dumps({"email": owner}).encode())
 
     def _latest(self, replica: Replica, uuid: str) -> CollectionVersion | None:
         """Return the greatest readable version, deleted or not."""

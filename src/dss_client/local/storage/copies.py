@@ -14,7 +14,6 @@ from dss_client.types import Replica as ReplicaName
 
 from ..errors import is_full
 from . import documents
-from .changes import Changes
 from .checksums import Checksums, Hasher, part_size
 from .documents import FileMetadata, blob_key
 from .jobs import Jobs
@@ -44,9 +43,8 @@ class _Copy:
 class Copies:
     """Copies content, at once or in jobs, and writes the metadata of new files."""
 
-    def __init__(self, changes: Changes, jobs: Jobs, polls: int) -> None:
+    def __init__(self, jobs: Jobs, polls: int) -> None:
         """Make a copier whose jobs end after `polls` fruitless looks at the file."""
-        self._changes = changes
         self._jobs = jobs
         self._polls = polls
         self._running: dict[Place, _Copy] = {}
@@ -87,7 +85,7 @@ class Copies:
     def write(self, replica: Replica, file_uuid: str, metadata: FileMetadata) -> bytes | None:
         """Write the metadata of a new file; return what is there instead, if anything."""
         key = f"files/{file_uuid}.{metadata['version']}"
-        return self._changes.store_new(replica, key, documents.encode(metadata))
+        return replica.store_new(key, documents.encode(metadata))
 
     def running(self, replica: Replica, file_uuid: str, version: str | None) -> list[str]:
         """Return the jobs that copy a file's version, or any version when none is named."""

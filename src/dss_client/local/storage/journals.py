@@ -19,11 +19,10 @@ from dss_client.types import Replica as ReplicaName
 from dss_client.versions import create_version, format_version, is_version
 
 from . import documents
-from .changes import Stored
 from .documents import ObjectKey
 from .listing import Listing
 from .metadata import metadata_document
-from .store import Replica
+from .store import ObjectCreated, Replica
 
 _logger = logging.getLogger(__name__)
 
@@ -224,7 +223,7 @@ class EventJournals:
             replica.name: Journals(replica, self._size) for replica in self._replicas
         }
 
-    def take(self, stored: Stored) -> None:
+    def take(self, stored: ObjectCreated) -> None:
         """Note an object that was just stored: the writer does not wait for the journals."""
         self.of(stored.replica).forget()
 

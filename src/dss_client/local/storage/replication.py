@@ -15,9 +15,8 @@ from attrs import frozen
 from dss_client.types import JSONObject
 
 from . import documents
-from .changes import Changes, Stored
 from .documents import ObjectKey, blob_key
-from .store import Replica, Storage
+from .store import ObjectCreated, Replica, Storage
 
 _logger = logging.getLogger(__name__)
 
@@ -37,19 +36,17 @@ class Replication:
         mode: Literal["none", "at once", "delayed"],
         delay: float,
         storage: Storage,
-        changes: Changes,
     ) -> None:
-        """Listen to changes, unless nothing is to be replicated."""
+        """Subscribe to new objects, unless nothing is to be replicated."""
         self._delay = delay if mode == "delayed" else None
         self._storage = storage
-        self._changes = changes
         self._queue: deque[_Due] = deque()
-        self._waiting: list[Stored] = []
+        self._waiting: list[ObjectCreated] = []
         self._wake = threading.Condition()
         self._copying = threading.RLock()
         self._worker: threading.Thread | None = None
         if mode != "none":
-            changes.listen(self._take)
+            storage.bus.subscribe(self._take)
 
     def start(self) -> None:
         """Start to copy, when that is delayed; what came earlier is due, too."""
@@ -72,7 +69,7 @@ class Replication:
         self._queue.clear()
         self._waiting.clear()
 
-    def _take(self, stored: Stored) -> None:
+    def _take(self, stored: ObjectCreated) -> None:
         if self._other(stored.replica).main.info(stored.key):
             return  # this is our own copy, or it can never be copied
         if self._delay is None:
@@ -86,7 +83,7 @@ class Replication:
         while (due := self._next_due()) is not None:
             self._replicate(due)
 
-    def _next_due(self) -> Stored | None:
+    def _next_due(self) -> ObjectCreated | None:
         """Return the next object once its time has come, None when the worker is to end."""
         with self._wake:
             while self._worker is not None:
@@ -96,14 +93,14 @@ class Replication:
                 self._wake.wait(left)
         return None
 
-    def _replicate(self, stored: Stored) -> None:
+    def _replicate(self, stored: ObjectCreated) -> None:
         with self._copying:
             waiting, self._waiting = [*self._waiting, stored], []
             for each in waiting:
                 if not self._copied(each):
                     self._waiting.append(each)
 
-    def _copied(self, stored: Stored) -> bool:
+    def _copied(self, stored: ObjectCreated) -> bool:
         try:
             return self._copy(stored.replica, self._other(stored.replica), stored.key)
         except (OSError, RecursionError) as error:
@@ -122,7 +119,7 @@ class Replication:
         needed = [] if key.endswith(".dead") else list(_references(source, key))
         if not all(self._copy(source, target, each) for each in needed):
             return False
-        self._changes.store_new(target, key, content)
+        target.store_new(key, content)
         return True
 
     def _other(self, replica: Replica) -> Replica:
@@ -133,7 +130,7 @@ class Replication:
 @frozen
 class _Due:
     time: float
-    stored: Stored
+    stored: ObjectCreated
 
 
 def _copy_blob(source: Replica, target: Replica, key: str) -> bool:

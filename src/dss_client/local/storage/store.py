@@ -1,12 +1,13 @@
 """Files, bundles and tombstones on top of a replica's buckets (docs/behaviour.md 5)."""
 
 import logging
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 from typing import TypeGuard, cast
 
-from attrs import frozen
+from attrs import field, frozen
 
 from dss_client.types import JSONObject
 from dss_client.types import Replica as ReplicaName
@@ -22,6 +23,37 @@ SCHEMES: dict[ReplicaName, str] = {"aws": "s3", "gcp": "gs"}
 
 
 @frozen
+class ObjectCreated:
+    """An object of a main bucket was just written, and is on disk."""
+
+    replica: "Replica"
+    key: str
+
+
+class EventBus:
+    """Tells the parts of the service what happens in the main buckets.
+
+    The search index, the journals, the subscriptions and the replication live from it.
+    """
+
+    def __init__(self) -> None:
+        self._subscribers: tuple[Callable[[ObjectCreated], None], ...] = ()
+
+    def subscribe(self, subscriber: Callable[[ObjectCreated], None]) -> None:
+        """Call `subscriber` with each event from now on, after those that subscribed before.
+
+        It runs in the thread of the request that wrote, so what takes its time belongs in a thread
+        of the subscriber's own.
+        """
+        self._subscribers += (subscriber,)
+
+    def publish(self, event: ObjectCreated) -> None:
+        """Call all subscribers, and return when the last one has."""
+        for subscriber in self._subscribers:
+            subscriber(event)
+
+
+@frozen(eq=False)
 class Replica:
     """One full copy of the data: its main bucket, and those of checkouts and events."""
 
@@ -29,11 +61,32 @@ class Replica:
     main: Bucket
     checkout: Bucket
     events: Bucket
+    _bus: EventBus = field(alias="bus")
+    _writing: threading.Lock = field(factory=threading.Lock, init=False)
 
     @property
     def scheme(self) -> str:
         """Scheme of this cloud's object URLs, ``s3`` or ``gs``."""
         return SCHEMES[self.name]
+
+    def store(self, key: str, content: bytes) -> None:
+        """Write an object to the main bucket, and publish that."""
+        self.main.put(key, content)
+        self._bus.publish(ObjectCreated(self, key))
+
+    def store_new(self, key: str, content: bytes) -> bytes | None:
+        """Write an object to the main bucket unless there is one, and publish that.
+
+        Returns:
+            The content that is there instead, and was left alone; None when it was written.
+        """
+        with self._writing:
+            there = self.main.get(key)
+            if there is not None:
+                return there
+            self.main.put(key, content)
+        self._bus.publish(ObjectCreated(self, key))
+        return None
 
     def file(self, uuid: str, version: str | None = None) -> FileMetadata | None:
         """Return the metadata of a file, of its latest version when none is named.
@@ -131,6 +184,7 @@ class Storage:
     """
 
     def __init__(self, root: Path | str) -> None:
+        self.bus = EventBus()
         self._root = FsspecRoot.of(root) if is_url(root) else DirectoryRoot(Path(root))
         self.replicas: dict[ReplicaName, Replica] = {
             name: Replica(
@@ -138,6 +192,7 @@ class Storage:
                 main=self._root.bucket(f"dss-local-{name}", f"{name}/main"),
                 checkout=self._root.bucket(f"dss-local-checkout-{name}", f"{name}/checkout"),
                 events=self._root.bucket(f"dss-local-events-{name}", f"{name}/events"),
+                bus=self.bus,
             )
             for name in SCHEMES
         }
