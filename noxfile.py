@@ -81,7 +81,7 @@ def types(session: nox.Session) -> None:
     """Check types: mypy and pyright (as basedpyright, whole from PyPI), and their completeness."""
     session.install(
         "-e",
-        ".[all,fast,fsspec,s3,upload,upload-gcs]",
+        ".[all,fast,s3,upload,upload-gcs]",
         *group("types"),
         *group("generate"),
         *group("test"),
@@ -102,7 +102,7 @@ def install_for_tests(session: nox.Session) -> None:
     """Install the project with all that its tests need."""
     session.install(
         "-e",
-        ".[all,fsspec,s3,upload,upload-gcs]",
+        ".[all,s3,upload,upload-gcs]",
         *group("test"),
         *group("types"),
         *group("generate"),
@@ -138,7 +138,7 @@ def compat(session: nox.Session) -> None:
     """Run the tests on every supported Python that is installed."""
     session.install(
         "-e",
-        ".[all,fsspec,s3,upload,upload-gcs]",
+        ".[all,s3,upload,upload-gcs]",
         *group("test"),
         *group("types"),
         *group("generate"),

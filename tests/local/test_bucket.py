@@ -1,16 +1,23 @@
-"""Directories as buckets: keys, order, and what must not get out or in."""
+"""Buckets: in a directory, behind URLs in files and in memory, and in an S3-compatible service."""
 
 import io
 import logging
 import os
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from uuid import uuid4
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dss_client.local.storage.bucket import BadKey, DirectoryBucket, check_key
+from dss_client import DSSClient
+from dss_client.local import LocalDSS
+from dss_client.local.sample import BUNDLES, sample_files
+from dss_client.local.storage.bucket import BadKey, Bucket, Root, is_safe_key
+from tests.s3_service import ENVIRON, make_bucket, s3_service
 
 WRONG_KEYS = [
     "",
@@ -29,49 +36,108 @@ WRONG_KEYS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def s3() -> Iterator[str]:
+    with s3_service() as service:
+        yield service
+
+
 @pytest.fixture
-def bucket(tmp_path: Path) -> DirectoryBucket:
-    return make_bucket(tmp_path)
+def s3_root(s3: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    for name, text in {**ENVIRON, "AWS_ENDPOINT_URL": s3}.items():
+        monkeypatch.setenv(name, text)
+    return f"s3://{make_bucket(s3)}/dss"
 
 
-def make_bucket(folder: Path) -> DirectoryBucket:
-    return DirectoryBucket(name="b", path=folder / "bucket", staging=folder / "staging")
+@pytest.fixture(params=["directory", "file", "memory", "s3"])
+def root(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    match request.param:
+        case "directory":
+            return str(tmp_path / "root")
+        case "file":
+            return (tmp_path / "root").as_uri()
+        case "memory":
+            return f"memory://{uuid4()}"
+        case _:
+            made: str = request.getfixturevalue("s3_root")
+            return made
 
 
-def test_an_object_is_read_back(bucket: DirectoryBucket) -> None:
-    bucket.put("blobs/x", b"old")
+@pytest.fixture
+def bucket(root: str) -> Bucket:
+    return Root.of(root).bucket("b", "place")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Bucket:
+    return Root.of(tmp_path).bucket("b", "bucket")
+
+
+def test_an_object_is_read_back(bucket: Bucket) -> None:
+    bucket.put("blobs/x", b"one")
+    first = bucket.info("blobs/x")
     bucket.put("blobs/x", b"content")
-    info = bucket.info("blobs/x")
-    assert bucket.get("blobs/x") == b"content"
+    bucket.put_stream("blobs/y", io.BytesIO(b"stream"))
+    second = bucket.info("blobs/x")
+    assert bucket.get("blobs/y") == b"stream"
+    assert first
+    assert second
+    assert second.size == 7
+    assert second.etag != first.etag
+    assert abs(second.modified - time.time()) < 60
+    with bucket.open("blobs/x") as one, bucket.open("blobs/x") as other:
+        one.seek(3)
+        assert other.read() == b"content"
+        assert one.read() == b"tent"
+
+
+@pytest.mark.parametrize(
+    ("told", "modified"),
+    [
+        ({"updated": "2024-01-01T00:00:00Z"}, 1704067200.0),
+        ({"LastModified": datetime(2024, 1, 1, tzinfo=UTC)}, 1704067200.0),
+        ({"mtime": 12.5}, 12.5),
+        ({}, 0.0),
+    ],
+)
+def test_every_file_system_tells_times_its_own_way(
+    told: dict[str, object], modified: float
+) -> None:
+    class System:
+        def info(self, path: str) -> dict[str, object]:
+            return {"name": path, "type": "file", "size": 3, **told}
+
+    info = Bucket(name="b", path="place", system=System()).info("x")
     assert info is not None
-    assert info.size == 7
-    assert list((bucket.staging).iterdir()) == []
+    assert info.modified == modified
 
 
-def test_what_is_not_there(bucket: DirectoryBucket) -> None:
+def test_what_is_not_there(bucket: Bucket) -> None:
     bucket.put("a/b", b"")
     assert bucket.get("x") is None
-    assert bucket.info("x") is None
-    assert bucket.info("a") is None
-    assert bucket.get("a") is None
+    assert [bucket.info(key) for key in ("x", "a", "a/b/c")] == [None, None, None]
     with pytest.raises(FileNotFoundError):
         bucket.open("x")
 
 
-def test_keys_are_sorted_as_text_and_by_prefix(bucket: DirectoryBucket) -> None:
+def test_keys_are_sorted_as_text_and_by_prefix(bucket: Bucket) -> None:
     keys = ["a-b", "a/b", "a/c/d", "a.b", "ab", "b"]
     for key in keys:
-        bucket.put(key, b"")
+        bucket.put(key, b"1")
     assert list(bucket.keys()) == sorted(keys)
     assert list(bucket.keys("a/")) == ["a/b", "a/c/d"]
     assert list(bucket.keys("a/c")) == ["a/c/d"]
     assert list(bucket.keys("nothing/here")) == []
-    assert list(bucket.keys("b/under-a-file")) == []
+    bucket.clear()
+    assert list(bucket.keys()) == []
 
 
+@pytest.mark.parametrize("place", ["file", "memory"])
 @pytest.mark.parametrize("key", WRONG_KEYS)
-def test_wrong_keys_never_become_paths(bucket: DirectoryBucket, key: str) -> None:
-    (bucket.path.parent / "outside").write_bytes(b"secret")
+def test_wrong_keys_never_become_paths(place: str, key: str, tmp_path: Path) -> None:
+    (tmp_path / "outside").write_bytes(b"secret")
+    url = f"memory://{uuid4()}" if place == "memory" else tmp_path.as_uri()
+    bucket = Root.of(url).bucket("b", "place")
     assert bucket.get(key) is None
     assert bucket.info(key) is None
     assert list(bucket.keys(f"{key}/")) == []
@@ -81,11 +147,19 @@ def test_wrong_keys_never_become_paths(bucket: DirectoryBucket, key: str) -> Non
         bucket.open(key)
 
 
-def test_a_part_no_file_system_takes_is_just_absent(bucket: DirectoryBucket) -> None:
-    assert bucket.get("x" * 5000) is None
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(max_size=20))
+def test_any_key_is_kept_exactly_or_refused(folder: Bucket, key: str) -> None:
+    folder.clear()
+    if not is_safe_key(key):
+        assert folder.get(key) is None
+        return
+    folder.put(key, b"content")
+    assert list(folder.keys()) == [key]
+    assert folder.get(key) == b"content"
 
 
-def test_a_failed_write_leaves_nothing(bucket: DirectoryBucket) -> None:
+def test_a_stream_that_breaks_off_leaves_nothing(bucket: Bucket) -> None:
     class Broken(io.RawIOBase):
         def read(self, size: int = -1) -> bytes:
             raise OSError("disk gone")
@@ -93,32 +167,36 @@ def test_a_failed_write_leaves_nothing(bucket: DirectoryBucket) -> None:
     with pytest.raises(OSError, match="disk gone"):
         bucket.put_stream("blobs/x", Broken())  # type: ignore[arg-type]  # enough of a stream
     assert list(bucket.keys()) == []
-    assert list(bucket.staging.iterdir()) == []
+    assert bucket.staging is None or list(bucket.staging.iterdir()) == []
 
 
 def test_foreign_files_are_skipped_and_named(
-    bucket: DirectoryBucket, caplog: pytest.LogCaptureFixture
+    folder: Bucket, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bucket.put("files/good", b"")
-    (bucket.path / "files" / "bad\nname").touch()
-    (bucket.path / os.fsdecode(b"files/\xff")).touch()
+    folder.put("files/good", b"")
+    (tmp_path / "bucket" / "files" / "bad\nname").touch()
+    (tmp_path / "bucket" / os.fsdecode(b"files/\xff")).touch()
     with caplog.at_level(logging.WARNING):
-        assert list(bucket.keys("files/")) == ["files/good"]
+        assert list(folder.keys("files/")) == ["files/good"]
     assert "bad\\nname" in caplog.text
     assert "\\udcff" in caplog.text
+    assert folder.get("x" * 5000) is None
 
 
-@given(st.text(max_size=20))
-def test_any_key_is_kept_exactly_or_refused(key: str) -> None:
-    with TemporaryDirectory() as folder:
-        bucket = make_bucket(Path(folder))
-        try:
-            check_key(key)
-        except BadKey:
-            assert bucket.get(key) is None
-            return
-        bucket.put(key, b"content")
-        assert list(bucket.keys()) == [key]
-        assert bucket.get(key) == b"content"
-        inside = [path for path in Path(folder).rglob("*") if path.is_file()]
-        assert all(path.is_relative_to(bucket.path) for path in inside)
+def test_a_service_over_any_root(root: str, tmp_path: Path) -> None:
+    """Loaded by one service, then served and written to by another one."""
+    LocalDSS(root, sample=True).start().stop()
+    bundle = BUNDLES[0]
+    with LocalDSS(root) as dss, DSSClient(dss.url) as client:
+        client.download(bundle_uuid=bundle.uuid, replica="aws", download_dir=tmp_path)
+        assert client.post_search(replica="aws", es_query={}).total_hits == len(BUNDLES)
+        job = client.checkout(uuid=bundle.uuid, replica="aws")
+        assert job.wait(timeout=30).startswith("s3://dss-local-checkout-aws/bundles/")
+    downloaded = tmp_path / f"{bundle.uuid}.{bundle.version}"
+    for name, content in sample_files(bundle).items():
+        assert (downloaded / name).read_bytes() == content
+
+
+def test_a_root_that_nothing_opens() -> None:
+    with pytest.raises(ValueError, match="nothing"):
+        LocalDSS("nothing://here")

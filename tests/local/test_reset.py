@@ -179,7 +179,6 @@ def test_the_sample_can_be_put_in_again() -> None:
 
 
 def test_a_root_that_is_a_url(load: Load) -> None:
-    pytest.importorskip("fsspec")
     with LocalDSS(f"memory://{uuid4()}") as dss, httpx.Client(base_url=dss.url) as client:
         dss.reset()
         load(dss, {"a.json": {}})

@@ -41,6 +41,7 @@ from .sample import load_sample
 from .search.index import SearchIndexes
 from .service import Service
 from .settings import LocalSettings
+from .storage.bucket import is_url
 from .storage.checkout import Checkouts
 from .storage.collection_store import Collections
 from .storage.copies import Copies
@@ -51,7 +52,7 @@ from .storage.s3_sources import S3Sources
 from .storage.signing import Signer
 from .storage.sources import BucketSources, Sources
 from .storage.storage_app import storage_app
-from .storage.store import Storage, is_url
+from .storage.store import Storage
 
 _BACKLOG = 2048
 _THREADS = 32

@@ -2,7 +2,6 @@
 
 import time
 
-from .bucket import DirectoryBucket
 from .documents import ObjectKey
 from .store import Replica
 
@@ -32,7 +31,7 @@ class Listing:
         """Tell whether something may have come or gone since the last reading that was done."""
         if self._stale:
             return True
-        if not isinstance(self._replica.main, DirectoryBucket):
+        if self._replica.main.directory is None:
             return time.monotonic() - self._looked >= _PATIENCE
         return self._stamp is None or self._stamp != self._now()
 
@@ -49,10 +48,10 @@ class Listing:
         self._stamp = self._read
 
     def _now(self) -> int:
-        bucket = self._replica.main
-        if not isinstance(bucket, DirectoryBucket):
+        directory = self._replica.main.directory
+        if directory is None:
             return 0
         try:
-            return (bucket.path / "bundles").stat().st_mtime_ns
+            return (directory / "bundles").stat().st_mtime_ns
         except OSError:
             return 0

@@ -18,7 +18,7 @@ from typing import BinaryIO, Protocol
 from attrs import asdict, frozen
 
 from . import documents
-from .bucket import STAGING, Bucket, DirectoryBucket
+from .bucket import Bucket, Root
 from .checksums import checksums_of, pieces_of
 from .names import content_type_of
 from .store import Storage
@@ -101,7 +101,8 @@ class BucketSources:
         path = self.directories.get(name)
         if path is None:
             return self.storage.bucket(name)
-        return DirectoryBucket(name=name, path=path, staging=path / STAGING)
+        path = path.absolute()
+        return Root.of(path.parent).bucket(name, path.name)
 
 
 def _described(url: SourceUrl, sidecar: bytes) -> tuple[str, dict[str, str]]:

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
-from typing import TypeGuard, cast
+from typing import cast
 
 from attrs import field, frozen
 
@@ -13,9 +13,8 @@ from dss_client.types import JSONObject
 from dss_client.types import Replica as ReplicaName
 
 from . import documents
-from .bucket import Bucket, DirectoryRoot
+from .bucket import Bucket, Root
 from .documents import FileMetadata, Manifest, ObjectKey
-from .fsspec_bucket import FsspecRoot
 
 _logger = logging.getLogger(__name__)
 
@@ -185,7 +184,7 @@ class Storage:
 
     def __init__(self, root: Path | str) -> None:
         self.bus = EventBus()
-        self._root = FsspecRoot.of(root) if is_url(root) else DirectoryRoot(Path(root))
+        self._root = Root.of(root)
         self.replicas: dict[ReplicaName, Replica] = {
             name: Replica(
                 name=name,
@@ -212,11 +211,6 @@ class Storage:
         for replica in self.replicas.values():
             for bucket in (replica.main, replica.checkout, replica.events):
                 bucket.clear()
-
-
-def is_url(root: Path | str | None) -> TypeGuard[str]:
-    """Tell whether a root is a URL, not a directory."""
-    return isinstance(root, str) and "://" in root
 
 
 def _alive(keys: Iterable[ObjectKey]) -> list[str]:
