@@ -306,7 +306,7 @@ def test_a_replay_is_answered_and_not_processed(start: Start) -> None:
     content = {"uuid": "s1", "callback_url": "http://h/", "hmac_secret_key": SECRET}
     match = {"bundle_uuid": "u", "bundle_version": "v"}
     payload = {"transaction_id": "t1", "subscription_id": "s1", "match": match}
-    subscription = Subscription("elasticsearch", content)
+    subscription = Subscription(content)
     request = webhook_request(subscription, payload, 0, time.time())
     for name in ("host", "content-length"):
         del request.headers[name]

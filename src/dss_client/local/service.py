@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,6 +13,8 @@ from dss_client.types import Replica as ReplicaName
 
 from .auth import Caller, Tokens
 from .gate import Gate
+from .notify.delivery import Deliveries
+from .notify.notifications import Notifier
 from .notify.subscription_store import Subscriptions
 from .search.index import SearchIndexes
 from .settings import LocalSettings
@@ -19,30 +22,69 @@ from .storage.bucket import Bucket
 from .storage.checkout import Checkouts
 from .storage.collection_store import Collections
 from .storage.copies import Copies
+from .storage.jobs import Jobs
 from .storage.journals import EventJournals
+from .storage.replication import Replication
+from .storage.s3_sources import S3Sources
 from .storage.signing import Signer
-from .storage.sources import Sources
+from .storage.sources import BucketSources, Sources
 from .storage.store import Replica, Storage
 from .validation import Arguments
 
 
-@frozen(eq=False)
 class Service:
-    """The parts of one running service."""
+    """The parts of one service, which know each other only by this wiring.
 
-    settings: LocalSettings
-    storage: Storage
-    checkouts: Checkouts
-    indexes: SearchIndexes
-    journals: EventJournals
-    signer: Signer
-    copies: Copies
-    sources: tuple[Sources, ...]
-    collections: Collections
-    subscriptions: Subscriptions
-    tokens: Tokens
-    gate: Gate
-    storage_port: int
+    Args:
+        root: Directory or URL of the buckets.
+        home: Directory for what is no object of a bucket.
+        settings: All settings.
+    """
+
+    def __init__(self, root: Path | str, home: Path, settings: LocalSettings) -> None:
+        self.settings = settings
+        self.gate = Gate()
+        self.tokens = Tokens(settings)
+        self.signer = Signer(settings.clock)
+        self.storage_port = 0  # known once it is served
+        self.storage = Storage(root)
+        replicas = self.storage.replicas.values()
+        self.sources: list[Sources] = [BucketSources(settings.sources, self.storage)]
+        if settings.s3_endpoint:
+            self.sources.append(S3Sources.at(settings.s3_endpoint))
+
+        # What is told of each new object, in this order.
+        self.indexes = SearchIndexes(replicas, home / ".index")
+        self.journals = EventJournals(replicas, settings.journal_events)
+        self.subscriptions = Subscriptions(home / ".subscriptions")
+        self.deliveries = Deliveries(home / ".deliveries.sqlite3", self.subscriptions, settings)
+        notifier = Notifier(self.subscriptions, self.deliveries)
+        for subscriber in (self.indexes.take, self.journals.take, notifier.take):
+            self.storage.bus.subscribe(subscriber)
+        self.replication = Replication(
+            settings.replication, settings.replication_delay, self.storage
+        )
+
+        self.collections = Collections(self.storage)
+        self.jobs = Jobs(settings.checkout_polls)
+        self.copies = Copies(self.jobs, settings.copy_polls)
+        self.checkouts = Checkouts(self.storage, self.jobs, settings.clock, settings.email_dir)
+
+    def forget_jobs(self) -> None:
+        """Wait for jobs that run, and forget all of them."""
+        self.jobs.clear()
+        self.copies.clear()
+
+    def clear(self) -> None:
+        """Delete all that the replicas hold, and what is known of it, but notifications."""
+        self.replication.stop()
+        self.forget_jobs()
+        self.storage.clear()
+        self.indexes.clear()
+        self.journals.clear()
+        self.subscriptions.clear()
+        self.replication.clear()
+        self.replication.start()
 
 
 @frozen

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import signal
 import socket
 import sys
@@ -163,12 +164,13 @@ def _start(server: "LocalDSS", host: str, *ports: int) -> None:
     except RuntimeError as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
-        of_a_file = error.filename is not None
-        if of_a_file or not (isinstance(error, socket.gaierror) or error.errno in _LISTEN_ERRORS):
+        unknown_host = isinstance(error, socket.gaierror)
+        if error.filename is not None or not (unknown_host or error.errno in _LISTEN_ERRORS):
             raise
+        reason = error.strerror if unknown_host else os.strerror(error.errno or 0)
         places = " and ".join(f"{host}:{port}" for port in ports)
         raise click.ClickException(
-            f"cannot listen on {places}: {error.strerror};"
+            f"cannot listen on {places}: {reason};"
             " --host, --port and --storage-port choose another place"
         ) from error
 

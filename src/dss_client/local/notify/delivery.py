@@ -1,11 +1,17 @@
-"""Sends notifications, in a thread of its own (docs/behaviour.md 11.4)."""
+"""Sends notifications, and sends them again (docs/behaviour.md 11.4)."""
 
 import asyncio
+import functools
+import json
 import logging
-import threading
+import sqlite3
+import ssl
 import time
 from collections import deque
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -15,7 +21,6 @@ from dss_client.types import JSONObject
 from dss_client.versions import create_version
 
 from ..settings import LocalSettings
-from .delivery_queue import DeliveryQueue, Notification
 from .subscription_store import Subscription, SubscriptionKind, Subscriptions
 from .webhooks import webhook_request
 
@@ -29,6 +34,15 @@ RETRY_DELAYS: dict[SubscriptionKind, tuple[float, ...]] = {
 """Seconds from one attempt to the next, where the settings name none."""
 _MOST_AT_ONCE = 16
 _MOST_RECORDED = 10_000
+_TABLE = """
+CREATE TABLE IF NOT EXISTS notifications (
+    id INTEGER PRIMARY KEY,
+    due REAL NOT NULL,
+    attempt INTEGER NOT NULL,
+    subscription TEXT NOT NULL,
+    payload TEXT NOT NULL
+)
+"""
 
 
 def _without_query(url: str) -> str:
@@ -64,184 +78,161 @@ class Delivery:
 
 
 class Deliveries:
-    """Sends what is queued while it is started, and records every attempt."""
+    """Notifications on their way: a row of a file, and a task while the service runs, for each.
 
-    def __init__(
-        self, queue: DeliveryQueue, subscriptions: Subscriptions, settings: LocalSettings
-    ) -> None:
-        self._queue = queue
+    Args:
+        path: The file, made when it is first needed.
+        subscriptions: Say where notifications go.
+        settings: Say how long to wait.
+    """
+
+    def __init__(self, path: Path, subscriptions: Subscriptions, settings: LocalSettings) -> None:
+        self._path = path
         self._subscriptions = subscriptions
         self._settings = settings
         self._recorded: deque[Delivery] = deque(maxlen=_MOST_RECORDED)
-        self._sender: _Sender | None = None
-
-    def add(self, subscription: Subscription, payload: JSONObject) -> None:
-        """Queue a notification, to be sent at once or when this is started."""
-        self._queue.add(subscription.uuid, payload, time.time())
-        if self._sender is not None:
-            self._sender.wake()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._tasks: dict[int, asyncio.Task[None]] = {}
 
     def recorded(self) -> list[Delivery]:
         """Return the latest attempts, oldest first."""
         return list(self._recorded)
 
-    def start(self, dss_api: str) -> None:
-        """Start to send, with the address that receivers come back to."""
-        self._sender = _Sender(self, dss_api)
+    def add(self, subscription: Subscription, payload: JSONObject) -> None:
+        """Queue a notification from any thread, to be sent at once or after the next start."""
+        values = (time.time(), subscription.uuid, json.dumps(payload))
+        with self._queue() as queue:
+            added = "INSERT INTO notifications (due, attempt, subscription, payload)"
+            number = queue.execute(f"{added} VALUES (?, 0, ?, ?)", values).lastrowid
+        if self._loop is not None and number is not None:
+            with suppress(RuntimeError):  # stopped just now
+                self._loop.call_soon_threadsafe(self._begin, number)
 
-    def stop(self) -> None:
-        """Stop promptly; what is on its way then stays in the queue."""
-        sender, self._sender = self._sender, None
-        if sender is not None:
-            sender.close()
-        self._queue.close()
+    async def start(self, dss_api: str) -> None:
+        """Send what is queued, from now on.
 
-    def clear(self) -> None:
-        """Forget what is queued and what was recorded, while nothing is being sent."""
-        self._queue.clear()
+        Args:
+            dss_api: Origin of the API, which notifications name.
+        """
+        self._dss_api = dss_api
+        self._free = asyncio.Semaphore(_MOST_AT_ONCE)
+        self._loop = asyncio.get_running_loop()
+        try:
+            for (number,) in self._rows("SELECT id FROM notifications ORDER BY due, id"):
+                self._begin(number)
+        except sqlite3.Error:
+            _logger.exception("%s: what is queued is not delivered", self._path.name)
+
+    async def stop(self) -> None:
+        """Stop at once; what is on its way stays queued."""
+        self._loop = None
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def clear(self) -> None:
+        """Forget what is queued and what was recorded; nothing is added meanwhile."""
+        loop = self._loop
+        await self.stop()
+        self._loop = loop
+        self._rows("DELETE FROM notifications")
         self._recorded.clear()
 
-    async def next(self, sending: set[int], wake: asyncio.Event) -> list[Notification]:
-        """Wait for notifications that are due, and return as many as may be sent now."""
-        while True:
-            wake.clear()
-            first = self._queue.first(_MOST_AT_ONCE + len(sending))
-            waiting = [each for each in first if each.id not in sending]
-            now, free = time.time(), _MOST_AT_ONCE - len(sending)
-            due = [each for each in waiting if each.due <= now][:free]
-            if due:
-                return due
-            until = waiting[0].due - now if waiting and free else None
-            with suppress(TimeoutError):
-                await asyncio.wait_for(wake.wait(), until)
+    @contextmanager
+    def _queue(self) -> Generator[sqlite3.Connection]:
+        with closing(sqlite3.connect(self._path)) as connection, connection:
+            # No wait for the disk at each notification: a crash of the machine may lose the last.
+            connection.execute("PRAGMA synchronous = OFF")
+            connection.execute(_TABLE)
+            yield connection
 
-    async def attempt(
-        self, client: httpx.AsyncClient, notification: Notification, dss_api: str
-    ) -> None:
-        """Send a notification, unless its subscription is gone; queue it again if that fails."""
-        subscription = self._subscriptions.get(notification.subscription)
-        if subscription is None:
-            self._queue.remove(notification)
-            return
-        payload = _completed(subscription, notification.payload, dss_api)
-        status, error = await self._sent(client, subscription, payload, notification.attempt)
-        delivery = Delivery(
+    def _rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        if not self._path.exists():
+            return []
+        with self._queue() as queue:
+            return queue.execute(statement, values).fetchall()
+
+    def _begin(self, number: int) -> None:
+        if number not in self._tasks:
+            self._tasks[number] = asyncio.create_task(self._deliver(number))
+
+    async def _deliver(self, number: int) -> None:
+        try:
+            await self._send(number)
+        except Exception:
+            _logger.exception("notification %s is dropped", number)
+        finally:
+            del self._tasks[number]
+        self._rows("DELETE FROM notifications WHERE id = ?", number)
+
+    async def _send(self, number: int) -> None:
+        """Send a notification until it is taken, was tried often enough, or is not wanted."""
+        columns = "subscription, payload, due, attempt"
+        [row] = self._rows(f"SELECT {columns} FROM notifications WHERE id = ?", number)  # noqa: S608
+        uuid, text = row[:2]
+        due: float = row[2]
+        attempt: int = row[3]
+        while True:
+            await asyncio.sleep(due - time.time())
+            async with self._free:
+                subscription = self._subscriptions.get(uuid)
+                if subscription is None:
+                    return
+                delivery = await self._attempt(subscription, json.loads(text), attempt)
+            self._recorded.append(delivery)
+            delays = self._settings.retry_delays
+            delays = RETRY_DELAYS[subscription.kind] if delays is None else delays
+            if delivery.ok or attempt >= len(delays):
+                return
+            due, attempt = time.time() + delays[attempt], attempt + 1
+            again = "UPDATE notifications SET due = ?, attempt = ? WHERE id = ?"
+            self._rows(again, due, attempt, number)
+
+    async def _attempt(
+        self, subscription: Subscription, payload: JSONObject, attempt: int
+    ) -> Delivery:
+        if subscription.kind == "jmespath":
+            payload |= self._each_time(payload["match"])
+        limit = self._settings.delivery_timeout
+        status, error = None, None
+        try:
+            request = webhook_request(subscription, payload, attempt, time.time())
+            # No proxy: most receivers are on this machine.
+            async with (
+                asyncio.timeout(limit),
+                httpx.AsyncClient(verify=_tls(), timeout=None, trust_env=False) as client,  # noqa: S113
+            ):
+                response = await client.send(request, stream=True)
+                async for _ in response.aiter_raw():
+                    pass  # a receiver may do more once its answer is taken whole
+                status = response.status_code
+        except TimeoutError:
+            error = f"no answer within {limit:g} s"
+        except Exception as caught:  # noqa: BLE001 - what others ask for fails in any way
+            error = str(caught) or type(caught).__name__
+        return Delivery(
             subscription=subscription.uuid,
             transaction_id=payload["transaction_id"],
             url=subscription.get("callback_url"),
-            attempt=notification.attempt,
+            attempt=attempt,
             status=status,
             error=error,
             time=time.time(),
         )
-        delays = self._settings.retry_delays
-        delays = RETRY_DELAYS[subscription.kind] if delays is None else delays
-        if not delivery.ok and notification.attempt < len(delays):
-            self._queue.again(notification, time.time() + delays[notification.attempt])
-        else:
-            self._queue.remove(notification)
-        self._recorded.append(delivery)
 
-    def drop(self, notification: Notification) -> None:
-        """Remove a notification from the queue, sent or not."""
-        self._queue.remove(notification)
-
-    async def _sent(
-        self,
-        client: httpx.AsyncClient,
-        subscription: Subscription,
-        payload: JSONObject,
-        attempt: int,
-    ) -> tuple[int | None, str | None]:
-        """Return the status of an answer, or why there was none."""
-        limit = self._settings.delivery_timeout
-        try:
-            request = webhook_request(subscription, payload, attempt, time.time())
-            async with asyncio.timeout(limit):
-                response = await client.send(request, stream=True)
-                try:
-                    async for _ in response.aiter_raw():
-                        pass  # a receiver may do more once its answer is taken whole
-                finally:
-                    await response.aclose()
-        except TimeoutError:
-            return None, f"no answer within {limit:g} s"
-        except Exception as error:  # noqa: BLE001 - what others ask for fails in any way
-            return None, str(error) or type(error).__name__
-        return response.status_code, None
+    def _each_time(self, match: JSONObject) -> JSONObject:
+        """Return what is new in each attempt of the jmespath kind (docs/behaviour.md 11.3)."""
+        uuid, version = match["bundle_uuid"], match["bundle_version"]
+        return {
+            "transaction_id": str(uuid4()),
+            "event_timestamp": create_version(),
+            "dss_api": self._dss_api,
+            "bundle_url": f"{self._dss_api}/v1/bundles/{uuid}?version={version}",
+        }
 
 
-class _Sender:
-    """The thread that sends, with an event loop so that a slow receiver keeps none waiting."""
-
-    def __init__(self, deliveries: Deliveries, dss_api: str) -> None:
-        self._deliveries = deliveries
-        self._dss_api = dss_api
-        self._loop = asyncio.new_event_loop()
-        self._wake = asyncio.Event()
-        self._sending: set[int] = set()
-        self._task = self._loop.create_task(self._run())
-        self._thread = threading.Thread(target=self._work, name="dss-local-delivery", daemon=True)
-        self._thread.start()
-
-    def wake(self) -> None:
-        """Look at the queue again."""
-        with suppress(RuntimeError):  # closed just now
-            self._loop.call_soon_threadsafe(self._wake.set)
-
-    def close(self) -> None:
-        """End the thread, with everything it is sending."""
-        with suppress(RuntimeError):  # closed since its queue failed
-            self._loop.call_soon_threadsafe(self._task.cancel)
-        self._thread.join()
-
-    def _work(self) -> None:
-        try:
-            self._loop.run_until_complete(self._task)
-        except asyncio.CancelledError:
-            pass
-        except Exception:
-            _logger.exception("notifications are delivered no more")
-        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-        self._loop.close()
-
-    async def _run(self) -> None:
-        # The client takes time to make, which a service without subscriptions need not wait for.
-        # It uses no proxy: most receivers are on this machine.
-        batch = await self._deliveries.next(self._sending, self._wake)
-        async with (
-            httpx.AsyncClient(timeout=None, trust_env=False) as client,  # noqa: S113 - limited above
-            asyncio.TaskGroup() as group,
-        ):
-            while True:
-                for notification in batch:
-                    self._sending.add(notification.id)
-                    group.create_task(self._attempt(client, notification))
-                batch = await self._deliveries.next(self._sending, self._wake)
-
-    async def _attempt(self, client: httpx.AsyncClient, notification: Notification) -> None:
-        try:
-            await self._deliveries.attempt(client, notification, self._dss_api)
-        except Exception:
-            _logger.exception("a notification of %s is dropped", notification.subscription)
-            self._deliveries.drop(notification)
-        finally:
-            self._sending.discard(notification.id)
-            self._wake.set()
-
-
-def _completed(subscription: Subscription, payload: JSONObject, dss_api: str) -> JSONObject:
-    """Return a payload with the parts that are new in each attempt of the jmespath kind.
-
-    See docs/behaviour.md 11.3.
-    """
-    if subscription.kind == "elasticsearch":
-        return payload
-    uuid, version = payload["match"]["bundle_uuid"], payload["match"]["bundle_version"]
-    return {
-        **payload,
-        "transaction_id": str(uuid4()),
-        "event_timestamp": create_version(),
-        "dss_api": dss_api,
-        "bundle_url": f"{dss_api}/v1/bundles/{uuid}?version={version}",
-    }
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """Return what https needs, which takes time to make."""
+    return httpx.create_ssl_context(trust_env=False)

@@ -3,10 +3,12 @@
 import json
 import logging
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 from uuid import uuid4
 
+import jmespath
 from attrs import frozen
+from jmespath.exceptions import JMESPathError
 
 from dss_client.types import JSONObject
 
@@ -16,13 +18,42 @@ from ..storage.documents import ObjectKey
 from ..storage.metadata import metadata_document
 from ..storage.store import ObjectCreated, Replica
 from .delivery import Deliveries
-from .expressions import ExpressionError, evaluate
 from .percolate import matching
 from .subscription_store import Subscription, Subscriptions
 
 _logger = logging.getLogger(__name__)
 
 _MOST_ATTACHED = 131_072
+
+
+class ExpressionError(Exception):
+    """A JMESPath expression that is not valid, or that fails on a document."""
+
+
+def check_expression(expression: str) -> None:
+    """Refuse a text that is not a JMESPath expression; an empty one is not.
+
+    Raises:
+        ExpressionError: The message says where it is wrong.
+    """
+    try:
+        jmespath.compile(expression)
+    except (JMESPathError, RecursionError) as error:
+        raise ExpressionError(str(error) or type(error).__name__) from error
+
+
+def _evaluate(expression: str, document: object) -> Any:
+    """Return the value of an expression on a document, None when it finds nothing.
+
+    Raises:
+        ExpressionError: It fails, or its value is nothing that JSON can hold.
+    """
+    try:
+        value = jmespath.search(expression, document)
+        json.dumps(value, allow_nan=False)
+    except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise ExpressionError(str(error) or type(error).__name__) from error
+    return value
 
 
 @frozen
@@ -42,11 +73,6 @@ class _Event:
         bundle = {"uuid": self.uuid, "version": self.version}
         return {**self.tombstone, "event_type": self.type, "bundle_info": bundle}
 
-    def payload(self, subscription: Subscription) -> JSONObject:
-        """Return what every notification of this event says."""
-        match = {"bundle_uuid": self.uuid, "bundle_version": self.version}
-        return {"subscription_id": subscription.uuid, "match": match}
-
 
 class Notifier:
     """Queues a notification for each subscription that an object concerns."""
@@ -58,10 +84,9 @@ class Notifier:
     def take(self, stored: ObjectCreated) -> None:
         """Take in an object that was just stored; its writer never sees a failure of this."""
         key = ObjectKey.parse(stored.key) if stored.key.startswith("bundles/") else None
-        if key is None:
-            return
         try:
-            self._notify(stored.replica, key)
+            if key is not None:
+                self._notify(stored.replica, key)
         except Exception:
             _logger.exception("%s: nobody is notified of %s", stored.replica.name, stored.key)
 
@@ -69,39 +94,42 @@ class Notifier:
         by_expression = self._subscriptions.of(replica.name, "jmespath")
         by_query = self._subscriptions.of(replica.name, "elasticsearch")
         for event in _events(replica, key) if by_expression or by_query else ():
-            if by_expression and (document := event.document()) is not None:
+            if by_expression and (document := event.document()):
                 for subscription in by_expression:
-                    self._by_expression(event, subscription, document)
+                    if _wants(subscription, document):
+                        self._add(event, subscription, document)
             if by_query and (indexed := bundle_document(replica, event.uuid, event.version)):
                 for subscription in matching(by_query, f"{event.uuid}.{event.version}", indexed):
-                    self._by_query(event, subscription, indexed)
+                    self._add(event, subscription, indexed)
 
-    def _by_expression(
-        self, event: _Event, subscription: Subscription, document: JSONObject
-    ) -> None:
-        query: str | None = subscription.get("jmespath_query")
-        payload = {**event.payload(subscription), "event_type": event.type}
-        if query is not None:
-            try:
-                if not evaluate(query, document):
-                    return
-            except ExpressionError as error:
-                _logger.warning("subscription %s does not notify: %s", subscription.uuid, error)
-                return
-            payload["jmespath_query"] = query
-        if subscription.get("attachments") and event.type == "CREATE":
-            payload["attachments"] = attachments(subscription, document)
-        self._deliveries.add(subscription, payload)
-
-    def _by_query(self, event: _Event, subscription: Subscription, indexed: JSONObject) -> None:
-        payload = {
-            **event.payload(subscription),
-            "transaction_id": str(uuid4()),
-            "es_query": subscription.get("es_query"),
+    def _add(self, event: _Event, subscription: Subscription, document: JSONObject) -> None:
+        payload: JSONObject = {
+            "subscription_id": subscription.uuid,
+            "match": {"bundle_uuid": event.uuid, "bundle_version": event.version},
         }
-        if subscription.get("attachments"):
-            payload["attachments"] = attachments(subscription, indexed)
+        attaches = bool(subscription.get("attachments"))
+        if subscription.kind == "elasticsearch":
+            payload["transaction_id"] = str(uuid4())
+            payload["es_query"] = subscription.get("es_query")
+        else:
+            payload["event_type"] = event.type
+            attaches = attaches and event.type == "CREATE"
+            if "jmespath_query" in subscription.content:
+                payload["jmespath_query"] = subscription.get("jmespath_query")
+        if attaches:
+            payload["attachments"] = _attachments(subscription, document)
         self._deliveries.add(subscription, payload)
+
+
+def _wants(subscription: Subscription, document: JSONObject) -> bool:
+    query = subscription.get("jmespath_query")
+    if query is None:
+        return True
+    try:
+        return bool(_evaluate(query, document))
+    except ExpressionError as error:
+        _logger.warning("subscription %s does not notify: %s", subscription.uuid, error)
+        return False
 
 
 def _events(replica: Replica, key: ObjectKey) -> Iterator[_Event]:
@@ -123,13 +151,13 @@ def _not_dead_alone(replica: Replica, uuid: str) -> list[str]:
     return [key.version for key in keys if key.version and key.version not in dead]
 
 
-def attachments(subscription: Subscription, document: JSONObject) -> JSONObject:
+def _attachments(subscription: Subscription, document: JSONObject) -> JSONObject:
     """Return what a subscription wants attached, with `_errors` for what cannot be."""
     found: JSONObject = {}
     errors: dict[str, str] = {}
     for name, attachment in subscription.get("attachments").items():
         try:
-            found[name] = evaluate(attachment["expression"], document)
+            found[name] = _evaluate(attachment["expression"], document)
         except ExpressionError as error:
             errors[name] = str(error)
     if errors:

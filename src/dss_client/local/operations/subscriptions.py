@@ -9,7 +9,7 @@ from dss_client.types import JSONObject
 from dss_client.versions import create_version
 
 from ..errors import Problem, illegal_arguments, not_found
-from ..notify.expressions import ExpressionError, check_expression
+from ..notify.notifications import ExpressionError, check_expression
 from ..notify.percolate import compile_es_query
 from ..notify.subscription_store import Subscription, SubscriptionKind
 from ..search.query import QueryError
@@ -25,17 +25,21 @@ def get_subscriptions(call: Call) -> Response:
 def put_subscription(call: Call) -> Response:
     """Make a subscription; a non-empty `es_query` decides its kind."""
     body = call.arguments.body
+    own = {"uuid": str(uuid4()), "owner": call.email, "replica": call.replica.name}
+    subscription = Subscription({**body, **own})
+    by_query = subscription.kind == "elasticsearch"
     _check_callback(body["callback_url"])
-    if body.get("es_query"):
+    if by_query:
         _check_attachments(body)
-        _check_limit(call, "elasticsearch")
+    _check_limit(call, subscription.kind)
+    if by_query:
         _check_es_query(body["es_query"])
-        subscription = _added(call, "elasticsearch")
-        return json_response({"uuid": subscription.uuid}, 201)
-    _check_limit(call, "jmespath")
-    _check_jmespath_query(body)
-    _check_attachments(body)
-    return json_response(_added(call, "jmespath").public, 201)
+    else:
+        if "jmespath_query" in body:
+            _check_expression(body["jmespath_query"], "jmespath_query", "invalid_jmespath")
+        _check_attachments(body)
+    call.service.subscriptions.add(subscription)
+    return json_response({"uuid": subscription.uuid} if by_query else subscription.public, 201)
 
 
 def get_subscription(call: Call) -> Response:
@@ -69,13 +73,6 @@ def _find(call: Call) -> Subscription:
     raise not_found("There is no such subscription of this kind in this replica.")
 
 
-def _added(call: Call, kind: SubscriptionKind) -> Subscription:
-    own: JSONObject = {"uuid": str(uuid4()), "owner": call.email, "replica": call.replica.name}
-    subscription = Subscription(kind, {**call.arguments.body, **own})
-    call.service.subscriptions.add(subscription)
-    return subscription
-
-
 def _check_callback(url: str) -> None:
     """Refuse a URL that does not start with its scheme and a host, or has no real port.
 
@@ -99,28 +96,21 @@ def _check_limit(call: Call, kind: SubscriptionKind) -> None:
         raise Problem(406, "not_acceptable", title)
 
 
-def _check_jmespath_query(body: JSONObject) -> None:
-    if "jmespath_query" not in body:
-        return
-    try:
-        check_expression(body["jmespath_query"])
-    except ExpressionError as error:
-        title = f"The jmespath_query is not a valid JMESPath expression: {error}"
-        raise Problem(400, "invalid_jmespath", title) from error
-
-
 def _check_attachments(body: JSONObject) -> None:
     for name, attachment in (as_object(body.get("attachments")) or {}).items():
         if name.startswith("_"):
             title = f"The name of attachment {name!r} must not start with an underscore."
             raise Problem(400, "invalid_attachment_name", title)
-        try:
-            check_expression(attachment["expression"])
-        except ExpressionError as error:
-            title = (
-                f"The expression of attachment {name!r} is not a valid JMESPath expression: {error}"
-            )
-            raise Problem(400, "invalid_attachment_expression", title) from error
+        what = f"expression of attachment {name!r}"
+        _check_expression(attachment["expression"], what, "invalid_attachment_expression")
+
+
+def _check_expression(expression: str, what: str, code: str) -> None:
+    try:
+        check_expression(expression)
+    except ExpressionError as error:
+        title = f"The {what} is not a valid JMESPath expression: {error}"
+        raise Problem(400, code, title) from error
 
 
 def _check_es_query(es_query: JSONObject) -> None:
