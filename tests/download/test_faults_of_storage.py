@@ -4,6 +4,7 @@ Each test holds for each way that contents may take: small and large ones, and t
 client which was handed in fetches.
 """
 
+import gzip
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -50,6 +51,18 @@ def run(apart: Apart, wire: Wire, files: Mapping[str, bytes], folder: Path, way:
     for name, content in tree(folder).items():
         assert content == files[name.partition("/")[2]]
     return how
+
+
+Odd = Callable[[bytes, Asked], Iterator[Step]]
+
+
+def in_turn(wire: Wire, *answers: Odd) -> Script:
+    """Answer the requests for a content in turn, from the last answer on for ever."""
+
+    def script(asked: Asked) -> Iterator[Step]:
+        return answers[min(asked.turn, len(answers) - 1)](wire.stored[asked.name].body, asked)
+
+    return script
 
 
 # Retries
@@ -119,6 +132,97 @@ def test_a_stored_coding_does_not_matter_where_the_bytes_are_right(
 ) -> None:
     wire.script = partial(wire.serve, Content_Encoding=coding)
     assert run(apart, wire, contents(2, way.size), tmp_path, way).ok
+
+
+# Wrong answers
+
+
+def right(body: bytes, asked: Asked) -> Iterator[Step]:
+    yield from answer(body, asked, ETag='"a"')
+
+
+def cut(body: bytes, asked: Asked) -> Iterator[Step]:
+    yield head(200, len(body), ETag='"a"') + body[: len(body) // 2]
+    yield "close"
+
+
+def whole(body: bytes, asked: Asked) -> Iterator[Step]:
+    yield head(200, len(body)) + body
+
+
+def short(body: bytes, asked: Asked) -> Iterator[Step]:
+    yield head(200, len(body) - 1) + body[:-1]
+
+
+def longer(body: bytes, asked: Asked) -> Iterator[Step]:
+    yield head(200, len(body) + 1) + body + b"x"
+
+
+def overlong(body: bytes, asked: Asked) -> Iterator[Step]:
+    yield head(200, len(body)) + body + b"x"
+    yield "close"
+
+
+def zipped(body: bytes, asked: Asked) -> Iterator[Step]:
+    packed = gzip.compress(body)
+    yield head(200, len(packed), Content_Encoding="gzip") + packed
+
+
+def other(size: int = 0, **fields: str) -> Odd:
+    """Answer a range with other fields, or as one of a content of another size."""
+
+    def steps(body: bytes, asked: Asked) -> Iterator[Step]:
+        part = body[asked.first :]
+        place = f"bytes {asked.first}-{len(body) - 1}/{len(body) + size}"
+        yield head(206, len(part), **{"Content_Range": place, "ETag": '"a"', **fields}) + part
+
+    return steps
+
+
+def without_range(body: bytes, asked: Asked) -> Iterator[Step]:
+    yield head(206, len(body) - asked.first, ETag='"a"') + body[asked.first :]
+
+
+@each_way
+@pytest.mark.parametrize(
+    ("answers", "failure", "asked"),
+    [
+        ([short, right], "", 2),
+        ([short], "announces", 3),
+        ([longer], "found", 1),
+        ([overlong], "", 1),
+        ([zipped], "gzip", 1),
+        ([cut, whole], "", 2),
+    ],
+)
+def test_wrong_bodies(
+    apart: Apart, wire: Wire, tmp_path: Path, way: Way, answers: list[Odd], failure: str, asked: int
+) -> None:
+    wire.script = in_turn(wire, *answers)
+    how = run(apart, wire, contents(1, way.size), tmp_path, way)
+    assert (how.ok, len(wire.asked)) == (not failure, asked)
+    assert failure in how.failed.get("f0", "")
+
+
+@pytest.mark.parametrize("way", [WAYS["large"], WAYS["large, httpx"]], ids=["ours", "httpx"])
+@pytest.mark.parametrize(
+    ("answers", "failure", "asked"),
+    [
+        ([cut, other(Content_Range="bytes 1-2/3"), right], "", 3),
+        ([cut, other(Content_Range="bytes"), right], "", 3),
+        ([cut, without_range, right], "", 3),
+        ([cut, other(size=1)], "found", 2),
+        ([cut, other(ETag='"b"'), right], "", 3),
+    ],
+    ids=["another place", "not valid", "none", "another size", "another ETag"],
+)
+def test_wrong_answers_for_the_rest(
+    apart: Apart, wire: Wire, tmp_path: Path, way: Way, answers: list[Odd], failure: str, asked: int
+) -> None:
+    wire.script = in_turn(wire, *answers)
+    how = run(apart, wire, contents(1, way.size), tmp_path, way)
+    assert (how.ok, len(wire.asked)) == (not failure, asked)
+    assert failure in how.failed.get("f0", "")
 
 
 # Answers

@@ -3,7 +3,6 @@
 See docs/behaviour.md 1-3.
 """
 
-import json
 import logging
 from pathlib import Path
 from urllib.parse import quote
@@ -13,11 +12,11 @@ import pytest
 
 from dss_client import _spec
 from dss_client.local import LocalDSS, LocalSettings
-from dss_client.local.app import HANDLERS
-from dss_client.local.errors import Problem
-from dss_client.local.validation import check, operations
+from dss_client.local.routes import HANDLERS
+from dss_client.local.validation import operations
 
 UUID = "0a6f2b1c-3d4e-4f50-8a61-72b3c4d5e6f7"
+OTHER = "00000000-0000-4000-8000-000000000000"
 VERSION = "2019-01-01T000000.000000Z"
 
 
@@ -34,7 +33,28 @@ def problem(response: httpx.Response) -> tuple[int, str]:
 
 def test_every_operation_of_the_specification_has_a_handler() -> None:
     assert len(operations()) == 22
-    assert set(HANDLERS) == {operation.id for operation in operations()}
+    assert set(HANDLERS) == {f"{each.method} {each.path}" for each in operations()}
+
+
+def test_an_operation_that_the_specification_gains_is_not_implemented(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    document = _spec.load()
+    added = {
+        "operationId": "put_thing",
+        "parameters": [{"name": "uuid", "in": "path", "type": "string", "required": True}],
+        "security": [{"dcpAuth": []}],
+    }
+    paths = {**document["paths"], "/things/{uuid}": {"put": added}}
+    monkeypatch.setattr(_spec, "load", lambda: {**document, "paths": paths})
+    operations.cache_clear()
+    try:
+        with LocalDSS() as dss:
+            response = httpx.put(f"{dss.url}/things/{UUID}")
+            assert problem(response) == (501, "not_implemented")
+            assert httpx.get(f"{dss.url}/things/{UUID}").status_code == 405
+    finally:
+        operations.cache_clear()
 
 
 def test_swagger_names_this_server(api: httpx.Client) -> None:
@@ -170,45 +190,41 @@ def test_query_parameters(api: httpx.Client, query: str, status: int) -> None:
     assert response.status_code in ({status} if status == 400 else {200, 206})
 
 
+FILE = {"creator_uid": 1, "source_url": "s3://b/k"}
+
+
 @pytest.mark.parametrize(
     ("version", "body", "code"),
     [
-        ("2019", {"creator_uid": 1, "source_url": "s3://b/k"}, "illegal_version"),
-        ("", {"creator_uid": 1, "source_url": "s3://b/k"}, "illegal_version"),
+        ("2019", FILE, "illegal_version"),
+        ("", FILE, "illegal_version"),
         ("2019", {}, "illegal_arguments"),
-        (VERSION, {"creator_uid": 1, "source_url": "s3://b/k"}, None),
+        (VERSION, FILE, "not_found"),  # the source
     ],
 )
 def test_versions_have_a_code_of_their_own(
-    version: str, body: dict[str, object], code: str | None
+    sample_dss: LocalDSS, api: httpx.Client, version: str, body: dict[str, object], code: str
 ) -> None:
-    [put_file] = [operation for operation in operations() if operation.id == "put_file"]
-    content = json.dumps(body).encode()
-    query = f"version={version}"
-    if code is None:
-        arguments = check(put_file, {"uuid": UUID}, query, "application/json", content)
-        assert arguments.query == {"version": VERSION}
-        return
-    with pytest.raises(Problem) as refused:
-        check(put_file, {"uuid": UUID}, query, "application/json", content)
-    assert (refused.value.status, refused.value.code) == (400, code)
+    token = {"Authorization": f"Bearer {sample_dss.mint_token()}"}
+    response = api.put(f"/files/{UUID}", params={"version": version}, json=body, headers=token)
+    assert problem(response)[1] == code
 
 
 @pytest.mark.parametrize(
-    ("version", "code"), [("2019", "illegal_version"), (1, "illegal_arguments"), (VERSION, None)]
+    ("version", "code"),
+    [("2019", "illegal_version"), (1, "illegal_arguments"), (VERSION, "file_missing")],
 )
-def test_versions_in_bodies(version: object, code: str | None) -> None:
-    [put_bundle] = [operation for operation in operations() if operation.id == "put_bundle"]
-    file = {"uuid": UUID, "version": version, "name": "a", "indexed": False}
-    content = json.dumps({"creator_uid": 1, "files": [file]}).encode()
-    query = f"replica=aws&version={VERSION}"
-    if code is None:
-        arguments = check(put_bundle, {"uuid": UUID}, query, "application/json", content)
-        assert arguments.body["files"] == [file]
-        return
-    with pytest.raises(Problem) as refused:
-        check(put_bundle, {"uuid": UUID}, query, "application/json", content)
-    assert (refused.value.status, refused.value.code) == (400, code)
+def test_versions_in_bodies(
+    sample_dss: LocalDSS, api: httpx.Client, version: object, code: str
+) -> None:
+    file = {"uuid": OTHER, "version": version, "name": "a", "indexed": False}
+    response = api.put(
+        f"/bundles/{OTHER}",
+        params={"replica": "aws", "version": VERSION},
+        json={"creator_uid": 1, "files": [file]},
+        headers={"Authorization": f"Bearer {sample_dss.mint_token()}"},
+    )
+    assert problem(response) == (400, code)
 
 
 @pytest.mark.parametrize("uuid", [f"xx{UUID}", f"{UUID}%0A", "%2e%2e"])

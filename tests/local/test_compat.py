@@ -1,7 +1,6 @@
 """`compat="original"`: the deployed service's answers, and our client on top of them."""
 
-import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -10,9 +9,10 @@ import httpx
 import pytest
 
 from dss_client import BadRequest, DSSClient, DSSResponseError, RetryPolicy, ServerError
-from dss_client.local import LocalDSS, LocalSettings
-from dss_client.local.errors import Problem
-from dss_client.local.faults.compat import Original
+from dss_client.local import LoadedBundle, LocalDSS, LocalSettings
+
+from .webhook import Receiver
+from .writing import HELLO, VERSION, put_file, put_source, uuid_of, writer
 
 UUID = "5d1c3f4e-1111-4222-8333-444455556666"  # of nothing
 SHAPE_A = {"code", "stacktrace", "status", "title"}
@@ -20,9 +20,16 @@ SHAPE_B = {"detail", "status", "title", "type"}
 
 
 @pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalDSS]:
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("upload")
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory, sources: Path) -> Iterator[LocalDSS]:
     root = tmp_path_factory.mktemp("original")
-    settings = LocalSettings(checkout_polls=1, retry_after=0)
+    settings = LocalSettings(
+        checkout_polls=1, retry_after=0, sources={"upload": sources}, copy_threshold=5
+    )
     with LocalDSS(root, sample=True, compat="original", settings=settings) as dss:
         yield dss
 
@@ -182,48 +189,90 @@ def test_read_only_mode(tmp_path: Path) -> None:
     assert "retry-after" not in checkout.headers
 
 
-REPLACED = [
-    ("PATCH", f"/v1/collections/{UUID}", Problem(500, "unhandled_exception", "x"), None),
-    ("PATCH", f"/v1/bundles/{UUID}", Problem(400, "file_missing", "x"), None),
-    ("PATCH", f"/v1/bundles/{UUID}", Problem(503, "read_only", "x", {"Retry-After": "6"}), None),
-    ("PATCH", f"/v1/bundles/{UUID}", Problem(503, "service_unavailable", "x"), None),
-    ("GET", f"/v1/files/{UUID}", Problem(422, "missing_checksum", "x"), "10"),
-]
-KEPT = [
-    ("HEAD", f"/v1/files/{UUID}", Problem(422, "missing_checksum", "x"), 422),
-    ("PUT", f"/v1/bundles/{UUID}", Problem(400, "file_missing", "x"), 400),
-    ("GET", f"/v1/collections/{UUID}", Problem(403, "Forbidden", "the group"), 403),
-    ("GET", f"/v1/collections/{UUID}", Problem(500, "unhandled_exception", "x"), 500),
-    ("PATCH", f"/v1/bundles/{UUID}", Problem(400, "illegal_arguments", "x"), 400),
-]
-
-
-def through(method: str, path: str, problem: Problem) -> httpx.Response:
-    """Return a refusal as it comes out, from operations that are hard to bring to it."""
-
-    async def ask() -> httpx.Response:
-        transport = httpx.ASGITransport(Original(problem.response(), read_only=False))
-        async with httpx.AsyncClient(transport=transport, base_url="http://dss") as client:
-            return await client.request(method, path)
-
-    return asyncio.run(ask())
-
-
-@pytest.mark.parametrize(("method", "path", "problem", "retry_after"), REPLACED)
-def test_answers_that_their_validation_replaces(
-    method: str, path: str, problem: Problem, retry_after: str | None
+@pytest.mark.parametrize(
+    ("method", "status", "shape_of_it"), [("GET", 500, SHAPE_B), ("HEAD", 422, None)]
+)
+def test_a_file_whose_copy_failed(
+    original: LocalDSS, sources: Path, method: str, status: int, shape_of_it: set[str] | None
 ) -> None:
-    response = through(method, path, problem)
-    assert (response.status_code, shape(response)) == (500, SHAPE_B)
-    assert response.headers.get("retry-after") == retry_after
-
-
-@pytest.mark.parametrize(("method", "path", "problem", "status"), KEPT)
-def test_answers_that_stay(method: str, path: str, problem: Problem, status: int) -> None:
-    response = through(method, path, problem)
+    put_source(sources, "false", b"not hello", metadata=HELLO)
+    with writer(original) as client:
+        response = put_file(client, "s3://upload/false")
+        assert response.status_code == 202
+        path = f"/files/{uuid_of(response)}?replica=aws&version={VERSION}"
+        while (response := client.request(method, path)).status_code == 404:
+            pass
     assert response.status_code == status
-    if method != "HEAD":
-        assert response.json()["code"] == problem.code
+    assert shape_of_it is None or shape(response) == shape_of_it
+
+
+def test_a_patch_that_adds_unknown_files(original: LocalDSS, large: str) -> None:
+    file = {"uuid": UUID, "version": VERSION, "name": "x", "indexed": False}
+    query = {"replica": "aws", "version": VERSION}
+    with writer(original) as client:
+        versions = client.get(f"/bundles/{large}?replica=aws").json()["bundle"]["version"]
+        patched = client.patch(
+            f"/bundles/{large}", params={**query, "version": versions}, json={"add_files": [file]}
+        )
+        content = {"creator_uid": 1, "files": [file]}
+        put = client.put(f"/bundles/{UUID}", params=query, json=content)
+    assert (patched.status_code, shape(patched)) == (500, SHAPE_B)
+    assert "retry-after" not in patched.headers
+    assert (put.status_code, put.json()["code"]) == (400, "file_missing")  # as it was meant
+
+
+# URLs of the service itself
+
+
+@pytest.fixture(scope="module", params=["https", "http"])
+def addressed(request: pytest.FixtureRequest) -> Iterator[tuple[LocalDSS, str]]:
+    """A service as the original was, and the scheme that it gives its own URLs."""
+    scheme: Any = request.param
+    settings = LocalSettings(
+        url_scheme=None if scheme == "https" else scheme, checkout_polls=1, retry_after=0
+    )
+    with LocalDSS(compat="original", settings=settings) as dss:
+        yield dss, scheme
+
+
+def test_the_scheme_of_its_own_urls(
+    addressed: tuple[LocalDSS, str], load: Callable[..., LoadedBundle]
+) -> None:
+    dss, scheme = addressed
+    origin = dss.url.replace("http:", f"{scheme}:")
+    with writer(dss) as client, Receiver() as receiver:
+        callback = {"callback_url": receiver.url, "es_query": {}}
+        assert client.put("/subscriptions?replica=aws", json=callback).status_code == 201
+        bundles = [load(dss, {f"{number}.json": {"n": number}}) for number in range(11)]
+        notification = receiver.next().payload
+        page = client.get("/bundles/all?replica=aws&per_page=10")
+        found = client.post("/search?replica=aws", json={"es_query": {}}).json()["results"]
+        waiting = client.get(f"/bundles/{bundles[0].uuid}?replica=aws&presignedurls=true")
+        swagger = client.get("/swagger.json").json()
+    assert page.headers["link"].startswith(f"<{origin}/bundles/all?")
+    assert page.json()["link"].startswith(f"{origin}/bundles/all?")
+    assert f"{page.json()['dss_api']}/v1" == origin
+    assert found[0]["bundle_url"].startswith(f"{origin}/bundles/")
+    assert f"{notification['dss_api']}/v1" == origin
+    assert notification["bundle_url"].startswith(f"{origin}/bundles/")
+    assert waiting.status_code == 301
+    assert waiting.headers["location"].startswith(f"{origin}/bundles/")
+    assert swagger["schemes"] == [scheme]
+
+
+def test_with_http_any_client_can_download(
+    addressed: tuple[LocalDSS, str], load: Callable[..., LoadedBundle]
+) -> None:
+    dss, scheme = addressed
+    bundle = load(dss, {"a.txt": b"content"})
+    with httpx.Client(base_url=dss.url, follow_redirects=True) as client:
+        path = f"/bundles/{bundle.uuid}?replica=aws&presignedurls=true"
+        if scheme == "https":
+            with pytest.raises(httpx.ConnectError):
+                client.get(path)
+            return
+        [file] = client.get(path).json()["bundle"]["files"]
+        assert client.get(file["url"]).content == b"content"
 
 
 def test_our_client_survives_all_of_it(original: LocalDSS, large: str, tmp_path: Path) -> None:

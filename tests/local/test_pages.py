@@ -4,6 +4,7 @@ import httpx
 import pytest
 
 from dss_client import __version__
+from dss_client.local import LocalDSS, LocalSettings
 from dss_client.local.validation import operations
 
 
@@ -38,3 +39,17 @@ def test_the_front_page_leads_to_the_operations(origin: str) -> None:
 def test_they_answer_head_too(origin: str) -> None:
     response = httpx.head(f"{origin}/version")
     assert (response.status_code, response.content) == (200, b"")
+
+
+def test_a_slow_request_meets_the_deadline() -> None:
+    with LocalDSS(settings=LocalSettings(deadline=0.01)) as dss:
+        response = httpx.get(f"{dss.url.removesuffix('/v1')}/internal/slow_request")
+    assert (response.status_code, response.json()["code"]) == (504, "timed_out")
+    assert response.headers["retry-after"] == "10"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "OPTIONS"])
+def test_other_methods_are_not_allowed(origin: str, method: str) -> None:
+    response = httpx.request(method, f"{origin}/version")
+    assert (response.status_code, response.json()["code"]) == (405, "method_not_allowed")
+    assert "GET" in response.headers["allow"]

@@ -12,14 +12,13 @@ from attrs import evolve
 
 from dss_client.types import Replica as ReplicaName
 
-from .app import BASE
 from .faults.compat import Compat
 from .faults.scenario import Faults, ScenarioLike
 from .loader import LoadedBundle, load_directory
 from .notify.delivery import Delivery
 from .root_lock import RootLock
 from .sample import load_sample
-from .service import Service
+from .service import BASE, Service
 from .serving import Running, serve
 from .settings import LocalSettings
 from .storage.bucket import is_url

@@ -31,6 +31,8 @@ from .storage.sources import BucketSources, Sources
 from .storage.store import Replica, Storage
 from .validation import Arguments
 
+BASE = "/v1"
+
 
 class Service:
     """The parts of one service, which know each other only by this wiring.

@@ -1,7 +1,6 @@
 """Serves the API and the storage over HTTP, on one event loop in a thread of its own."""
 
 import asyncio
-import ipaddress
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
@@ -12,14 +11,12 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from attrs import frozen
 from starlette.types import ASGIApp
 from uvicorn import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from .app import api_app
-from .faults.compat import Original
-from .faults.fault_app import FaultApp
-from .faults.identify import api_target, storage_target
+from .faults.fault_app import FaultApp, storage_target
 from .faults.scenario import Faults
-from .faults.wire import WiredProtocol
+from .routes import api_app
 from .service import Service
 from .storage.storage_app import storage_app
 
@@ -61,18 +58,18 @@ def serve(
         ends.callback(portal.start_task_soon(servers.keep_date).cancel)
 
         storage: ASGIApp = storage_app(service.storage, service.signer)
-        storage = FaultApp(storage, faults, partial(storage_target, service.storage))
+        target = partial(storage_target, service.storage)
+        storage = FaultApp(storage, faults, servers.state, target)
         address, service.storage_port = portal.call(servers.listen, storage, host, storage_port)
 
-        api = api_app(service, loopback=ipaddress.ip_address(address).is_loopback)
-        if settings.compat:
-            api = Original(api, settings.read_only)
-        _, port = portal.call(servers.listen, FaultApp(api, faults, api_target), host, port)
+        api = api_app(service, faults, servers.state, address)
+        _, port = portal.call(servers.listen, api, host, port)
 
         running = Running(_origin(host, port), _origin(host, service.storage_port), portal)
         service.replication.start()
         ends.callback(service.replication.stop)
-        portal.call(service.deliveries.start, running.api)
+        dss_api = running.api.replace("http", settings.self_scheme, 1)
+        portal.call(service.deliveries.start, dss_api)
         ends.callback(portal.call, service.deliveries.stop)
         yield running
 
@@ -82,7 +79,7 @@ class _Servers:
 
     def __init__(self, max_head: int) -> None:
         self._max_head = max_head
-        self._state = ServerState()
+        self.state = ServerState()
         self._listening: list[asyncio.Server] = []
 
     async def use_threads(self) -> None:
@@ -93,7 +90,7 @@ class _Servers:
     async def keep_date(self) -> None:
         """Send the time of now with each answer."""
         while True:
-            self._state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
+            self.state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
             await asyncio.sleep(1)
 
     async def listen(self, app: ASGIApp, host: str, port: int) -> tuple[str, int]:
@@ -106,8 +103,9 @@ class _Servers:
             log_config=None,
             log_level="critical",
             access_log=False,
+            proxy_headers=False,  # they would hide the client that a connection belongs to
         )
-        protocol = partial(WiredProtocol, config, self._state, {})
+        protocol = partial(H11Protocol, config, self.state, {})
         loop = asyncio.get_running_loop()
         server = await loop.create_server(protocol, host, port, backlog=_BACKLOG)
         self._listening.append(server)
@@ -118,13 +116,13 @@ class _Servers:
         """Take no more requests, and give those that are being answered a grace."""
         for server in self._listening:
             server.close()
-        for connection in list(self._state.connections):
+        for connection in list(self.state.connections):
             connection.shutdown()
         with suppress(TimeoutError):
             async with asyncio.timeout(_GRACE):
-                while self._state.connections or self._state.tasks:
+                while self.state.connections or self.state.tasks:
                     await asyncio.sleep(0.001)
-        for connection in list(self._state.connections):
+        for connection in list(self.state.connections):
             connection.transport.abort()  # or it would leak
 
 

@@ -44,6 +44,10 @@ class LocalSettings:
         replication_delay: Those seconds.
         compat: ``"original"`` brings back answers of the deployed service that a client has to
             survive; `dss_client.local.faults.compat` lists them.
+        url_scheme: Scheme of the API's own URLs in answers and notifications: ``"https"`` for a
+            service behind a proxy, ``"http"`` so that clients can follow them in spite of `compat`.
+            None: https with `compat`, as the deployed service had it, else http.
+        deadline: Seconds until `GET /internal/slow_request` answers 504.
         faults: The scenario to begin with, as for `LocalDSS.faults`.
         fault_header: Whether a request may ask for a 504 by the header
             ``DSS_FAKE_504_PROBABILITY``, as the original allowed outside production.
@@ -87,7 +91,16 @@ class LocalSettings:
     compat: Literal["original"] | None = field(
         default=None, validator=validators.optional(validators.in_(["original"]))
     )
+    url_scheme: Literal["http", "https"] | None = field(
+        default=None, validator=validators.optional(validators.in_(["http", "https"]))
+    )
+    deadline: float = field(default=25.0, validator=validators.ge(0))
     faults: ScenarioLike = None
     fault_header: bool = True
     max_body: int = field(default=16 * 1024 * 1024, validator=validators.ge(0))
     max_head: int = field(default=64 * 1024, validator=validators.gt(0))
+
+    @property
+    def self_scheme(self) -> Literal["http", "https"]:
+        """Scheme of the API's own URLs; see `url_scheme`."""
+        return self.url_scheme or ("https" if self.compat else "http")

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl
 
-from attrs import frozen
+from attrs import field, frozen
 from jsonschema import Draft4Validator, FormatChecker
 from jsonschema.exceptions import ValidationError
 
@@ -37,6 +37,21 @@ class Operation:
     path_parameters: tuple[dict[str, Any], ...]
     body: Draft4Validator | None
     secured: bool
+
+
+@frozen
+class Identified:
+    """What a request asks for, told from its method and path.
+
+    Attributes:
+        operation: The operation; None where there is none.
+        arguments: The arguments in the path, decoded.
+        methods: All methods of that path.
+    """
+
+    operation: Operation | None = None
+    arguments: dict[str, str] = field(factory=dict[str, str])
+    methods: tuple[str, ...] = ()
 
 
 @frozen

@@ -101,6 +101,11 @@ def _source_buckets(
     type=click.Choice(["original"]),
     help="Answer as the deployed service did, with its faults.",
 )
+@click.option(
+    "--url-scheme",
+    type=click.Choice(["http", "https"]),
+    help="Scheme of the service's own URLs in answers; http unless --compat is given.",
+)
 @pass_cli_context
 def serve(
     cli: CliContext,
@@ -115,6 +120,7 @@ def serve(
     replication: str,
     read_only: bool,
     compat: str | None,
+    url_scheme: str | None,
 ) -> None:
     """Run a DSS on this machine, over a directory.
 
@@ -133,6 +139,7 @@ def serve(
         "replication": replication,
         "read_only": read_only,
         "compat": compat,
+        "url_scheme": url_scheme,
     }
     server = local_dss(
         root,

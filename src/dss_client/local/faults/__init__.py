@@ -1,1 +1,1 @@
-"""Faults on purpose, and limits of requests."""
+"""Faults on purpose."""

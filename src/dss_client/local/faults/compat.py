@@ -4,8 +4,9 @@ Wraps the API and rewrites its answers, so that no operation knows of it. Sectio
 those of docs/behaviour.md. It brings back:
 
 * page links: single quotes round `next` (7, all but search), `token=None` and `token=` (S2)
-* https in the absolute URLs of links and of "not ready yet" redirects, also where the API speaks
-  http (1); redirects to storage keep their scheme, so that they work
+* https in all URLs of the API itself (links, "not ready yet" redirects, `dss_api`, `bundle_url`,
+  notifications), also where the API speaks http (1), unless `LocalSettings.url_scheme` says
+  ``"http"``; redirects to storage keep their scheme, so that they work
 * `Strict-Transport-Security` (1), which clients must ignore over http
 * shape B for a body that is not JSON (400) or declares another type (415) (2)
 * 500 of shape B for the refusals that the original's check of its answers replaces (3.4, S31)
@@ -25,14 +26,14 @@ import json
 import re
 from typing import Any, Literal
 
-from attrs import evolve, frozen
+from attrs import frozen
 from starlette.datastructures import MutableHeaders
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..storage import documents
-from ..validation import NOT_JSON
-from .identify import operation_id
-from .recorded import Answer, record
+from ..validation import NOT_JSON, Identified
+from .recorded import record, replace_body
 
 Compat = Literal["original"]
 
@@ -54,10 +55,10 @@ class _Replaced:
     code: str = ""
     words: str = ""
 
-    def holds(self, operation: str, answer: Answer, problem: dict[str, Any]) -> bool:
+    def holds(self, operation: str, status: int, problem: dict[str, Any]) -> bool:
         return (
             operation in self.operations
-            and answer.status == self.status
+            and status == self.status
             and self.code in {"", problem.get("code")}
             and self.words in str(problem.get("title", ""))
         )
@@ -71,13 +72,12 @@ _REPLACED = (
     _Replaced(frozenset({"patch_collection"}), 500, "unhandled_exception"),
     _Replaced(frozenset({"patch_bundle"}), 400, "file_missing"),
     _Replaced(frozenset({"patch_bundle", "post_bundles_checkout"}), 503, "read_only"),
-    _Replaced(frozenset({"patch_bundle"}), 503, "service_unavailable"),
     _Replaced(frozenset({"get_file"}), 422, "missing_checksum"),
 )
 
 
 @frozen(eq=False)
-class Original:
+class LegacyQuirks:
     """Answers as the deployed service did.
 
     Args:
@@ -91,85 +91,64 @@ class Original:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
         method: str = scope["method"]
-        operation = operation_id(method, scope["path"])
-        answer = await record(self.app, scope, receive)
-        answer.headers["Strict-Transport-Security"] = _HSTS
-        if operation == "head_file" and self.read_only and answer.status == 200:
-            answer = _refused_head(answer)
-        if answer.status >= 400:
-            answer = _problem(answer, operation, method)
+        identified: Identified = scope["state"]["identified"]
+        operation = identified.operation.id if identified.operation else ""
+        response = await record(self.app, scope, receive)
+        response.headers["Strict-Transport-Security"] = _HSTS
+        if operation == "head_file" and self.read_only and response.status_code == 200:
+            for name in [name for name in response.headers if name.startswith("x-dss-")]:
+                del response.headers[name]
+            response.headers["Retry-After"] = "10"
+            response.status_code = 503
+        elif response.status_code >= 400:
+            _problem(response, operation, method)
         else:
-            _links(answer.headers, operation, scope["query_string"])
-            answer = _secure(answer, operation)
-        await answer.framed(method).send(send)
+            _link(response.headers, operation, scope["query_string"])
+        await response(scope, receive, send)
 
 
-def _problem(answer: Answer, operation: str, method: str) -> Answer:
-    problem = _json_object(answer.body)
-    code = problem.get("code")
+def _problem(response: Response, operation: str, method: str) -> None:
+    problem = documents.decode(bytes(response.body)) or {}  # HEAD has no body
+    code, status = problem.get("code"), response.status_code
     if not operation and code in {"not_found", "method_not_allowed"}:
-        return _with_json(answer, 403, {"message": "Missing Authentication Token"}, "json")
-    if any(rule.holds(operation, answer, problem) for rule in _REPLACED):
+        response.status_code = 403
+        _set_json(response, method, {"message": "Missing Authentication Token"}, "json")
+    elif any(rule.holds(operation, status, problem) for rule in _REPLACED):
         if method in _RETRIED:
-            answer.headers["Retry-After"] = "10"
+            response.headers["Retry-After"] = "10"
         else:
-            del answer.headers["Retry-After"]
+            del response.headers["Retry-After"]
         title = "Response body does not conform to specification"
-        return _shape_b(answer, 500, title)
-    if code == "read_only" and method in _RETRIED:
-        answer.headers["Retry-After"] = "10"
-    if answer.status == 415:
-        return _shape_b(answer, 415, "Unsupported Media Type")
-    if problem.get("title") == NOT_JSON:
-        return _shape_b(answer, 400, "Bad Request")
-    if problem.get("stacktrace") == "" and code != "read_only":
-        return _with_json(answer, answer.status, {**problem, "stacktrace": _TRACE}, "problem+json")
-    return answer
+        _set_shape_b(response, method, 500, title)
+    elif status == 415:
+        _set_shape_b(response, method, 415, "Unsupported Media Type")
+    elif problem.get("title") == NOT_JSON:
+        _set_shape_b(response, method, 400, "Bad Request")
+    elif code == "read_only":
+        if method in _RETRIED:
+            response.headers["Retry-After"] = "10"
+    elif problem.get("stacktrace") == "":
+        _set_json(response, method, {**problem, "stacktrace": _TRACE}, "problem+json")
 
 
-def _shape_b(answer: Answer, status: int, title: str) -> Answer:
+def _set_shape_b(response: Response, method: str, status: int, title: str) -> None:
+    response.status_code = status
     body = {"type": "about:blank", "title": title, "detail": title, "status": status}
-    return _with_json(answer, status, body, "problem+json")
+    _set_json(response, method, body, "problem+json")
 
 
-def _with_json(answer: Answer, status: int, content: dict[str, Any], subtype: str) -> Answer:
-    answer.headers["Content-Type"] = f"application/{subtype}"
-    return evolve(answer, status=status, body=json.dumps(content).encode())
+def _set_json(response: Response, method: str, content: dict[str, Any], subtype: str) -> None:
+    response.headers["Content-Type"] = f"application/{subtype}"
+    replace_body(response, method, json.dumps(content).encode())
 
 
-def _refused_head(answer: Answer) -> Answer:
-    for name in [name for name in answer.headers if name.startswith("x-dss-")]:
-        del answer.headers[name]
-    answer.headers["Retry-After"] = "10"
-    return evolve(answer, status=503)
-
-
-def _links(headers: MutableHeaders, operation: str, query: bytes) -> None:
+def _link(headers: MutableHeaders, operation: str, query: bytes) -> None:
     link = _NEXT.fullmatch(headers.get("link", ""))
     if link is None:
         return
-    url = _https(link[1])
+    url = link[1]
     if operation == "get_bundle":
         token = "" if re.search(rb"(presigned|direct)urls=true", query, re.IGNORECASE) else "None"
         url = f"{url}&token={token}"
     quote = '"' if operation == "post_search" else "'"
     headers["Link"] = f"<{url}>; rel={quote}next{quote}"
-
-
-def _secure(answer: Answer, operation: str) -> Answer:
-    if answer.status == 301:
-        answer.headers["Location"] = _https(answer.headers["Location"])
-    if operation == "get_bundles_all":
-        page = _json_object(answer.body)
-        changed = {name: _https(page[name]) for name in ("dss_api", "link") if name in page}
-        return evolve(answer, body=json.dumps({**page, **changed}, sort_keys=True).encode())
-    return answer
-
-
-def _https(url: str) -> str:
-    return re.sub("^http:", "https:", url)
-
-
-def _json_object(body: bytes) -> dict[str, Any]:
-    """Return the parsed object; an empty one for other bodies (HEAD has no body)."""
-    return documents.decode(body) or {}

@@ -5,23 +5,23 @@
 
 import json
 import random
-import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from attrs import field, frozen
+from attrs import define, evolve, frozen
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
     JsonValue,
     ValidationError,
-    field_validator,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 
 from dss_client._endpoints import ENDPOINTS
 from dss_client.errors import DSSError
@@ -32,18 +32,43 @@ from ..storage.documents import as_list
 _SELECTION = frozenset(
     {"name", "on", "uuid", "replica", "key", "nth", "probability", "seed", "method"}
 )
-_FRAMING = frozenset({"content-length", "transfer-encoding"})
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_BODYLESS = frozenset({204, 304})
-
-Offset = Annotated[int, Field(strict=True)] | Literal["start"]
-Seconds = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Position = Annotated[int, Field(strict=True)]
-Number = Annotated[int, Field(ge=1, strict=True)]
+_EXCLUSIVE = (("close", "reset", "stall", "short"), ("expired", "status"), ("expired", "redirect"))
 
 
 class BadScenario(DSSError, ValueError):
     """A scenario that cannot be used; the message names each place in it."""
+
+
+def _known(name: str) -> str:
+    names = {"*", "api", "storage", *ENDPOINTS}
+    if name not in names:
+        near = get_close_matches(name, names, 1)
+        hint = f"did you mean {near[0]!r}?" if near else "see docs/faults.md"
+        raise ValueError(f"there is no operation {name!r}; {hint}")
+    return name
+
+
+def _printable(text: str) -> str:
+    if not text.isascii() or not text.isprintable():
+        raise ValueError("a header is of printable ASCII characters")
+    return text
+
+
+def _settable(name: str) -> str:
+    if name.lower() in {"content-length", "transfer-encoding"}:
+        raise ValueError(f"{name} follows from the body: use short")
+    return name
+
+
+Position = Annotated[int, Field(strict=True)]
+Offset = Position | Literal["start"]
+Number = Annotated[int, Field(ge=1, strict=True)]
+Selector = Annotated[str, AfterValidator(_known)]
+HeaderText = Annotated[str, AfterValidator(_printable)]
+HeaderName = Annotated[
+    str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"), AfterValidator(_settable)
+]
+_BREAK = "a position in the body, or 'start'"
 
 
 class _Strict(BaseModel):
@@ -65,17 +90,11 @@ class Window(_Strict):
         return in_time and (number - self.start) % self.every == 0
 
 
-class DateIn(_Strict):
-    """A moment some seconds from now, for `Retry-After` as an HTTP date."""
-
-    date_in: float
-
-
 class Rule(_Strict):
     """Which requests, and what happens to them."""
 
     name: str | None = Field(default=None, description="for the counts and messages")
-    on: str | list[str] = Field(
+    on: Selector | list[Selector] = Field(
         default="*", description="an operationId, 'api', 'storage', '*', or a list of these"
     )
     method: str | None = Field(default=None, description="an HTTP method")
@@ -99,98 +118,43 @@ class Rule(_Strict):
         strict=True,
         description="the answer's status, from 200 to 599",
     )
-    headers: dict[str, str | None] = Field(
+    headers: dict[HeaderName, HeaderText | None] = Field(
         default_factory=dict[str, str | None], description="headers to set; null removes one"
     )
     body: JsonValue = Field(default=None, description="a text, or what is sent as JSON")
     expired: bool = Field(default=False, description="true answers as to an expired URL, with 403")
-    redirect: str | None = Field(
-        default=None, description="'loop', 'https:', 'http:', an origin, or a whole URL"
-    )
-    retry_after: Seconds | str | DateIn | None = Field(
-        default=None, description="seconds, any text, or {'date_in': seconds}"
-    )
-    etag: str | None = Field(
-        default=None, description="'changed', 'weak', 'missing', or a whole value"
-    )
-    content_range: str | None = Field(
-        default=None, description="'wrong', 'size', 'missing', or a whole value"
-    )
-    ignore_range: bool = Field(default=False, description="true answers a Range with 200")
-    content_encoding: Literal["gzip"] | None = Field(default=None, description="'gzip'")
+    redirect: HeaderText | None = Field(default=None, description="a URL")
     flip: Position | list[Position] = Field(
         default_factory=list[Position], description="positions of bytes to change (-1 is the last)"
     )
     short: Number | None = Field(default=None, description="how many bytes are missing at the end")
-    overlong: Number | None = Field(
-        default=None, description="how many bytes are too many at the end"
-    )
-    honest_length: bool = Field(
-        default=False, description="true: Content-Length says what is really sent"
-    )
-    close: Offset | None = Field(default=None, description="a position in the body, or 'start'")
-    reset: Offset | None = Field(default=None, description="a position in the body, or 'start'")
-    stall: Offset | None = Field(default=None, description="a position in the body, or 'start'")
+    close: Offset | None = Field(default=None, description=_BREAK)
+    reset: Offset | None = Field(default=None, description=_BREAK)
+    stall: Offset | None = Field(default=None, description=_BREAK)
     stall_seconds: float | None = Field(
         default=None, gt=0, description="seconds (forever if not given)"
     )
 
-    @field_validator("on")
-    @classmethod
-    def _known(cls, value: str | list[str]) -> str | list[str]:
-        names = {"*", "api", "storage", *ENDPOINTS}
-        for given in [value] if isinstance(value, str) else value:
-            if given not in names:
-                near = get_close_matches(given, names, 1)
-                hint = f"did you mean {near[0]!r}?" if near else "see docs/faults.md"
-                raise ValueError(f"there is no operation {given!r}; {hint}")
-        return value
-
-    @field_validator("headers")
-    @classmethod
-    def _can_be_sent(cls, value: dict[str, str | None]) -> dict[str, str | None]:
-        for name, text in value.items():
-            if not _HEADER_NAME.fullmatch(name):
-                raise ValueError(f"{name!r} is not a valid name of a header")
-            if name.lower() in _FRAMING:
-                raise ValueError(f"{name} follows from the body: use short or overlong")
-            _check_header(text)
-        return value
-
-    @field_validator("etag", "content_range", "redirect")
-    @classmethod
-    def _is_header(cls, value: str | None) -> str | None:
-        _check_header(value)
-        return value
-
-    @field_validator("retry_after")
-    @classmethod
-    def _is_retry_after(cls, value: float | str | DateIn | None) -> float | str | DateIn | None:
-        if isinstance(value, str):
-            _check_header(value)
-        return value
-
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
-        for group in (
-            ("close", "reset", "stall", "short"),
-            ("close", "reset", "stall", "overlong"),
-            ("short", "overlong"),
-            ("expired", "status"),
-            ("expired", "redirect"),
-        ):
+        for group in _EXCLUSIVE:
             given = [name for name in group if name in self.model_fields_set]
             if len(given) > 1:
                 raise ValueError(f"{' and '.join(given)} exclude each other")
-        if self.status in _BODYLESS and self.body is not None:
+        if self.status in {204, 304} and self.body is not None:
             raise ValueError(f"an answer with status {self.status} has no body")
-        if self.honest_length and not (self.short or self.overlong):
-            raise ValueError("honest_length goes with short or overlong")
         if self.stall_seconds and self.stall is None:
             raise ValueError("stall_seconds goes with stall")
         if self.model_fields_set <= _SELECTION:
             raise ValueError("it says which requests, but not what happens to them")
         return self
+
+    @property
+    def breaks_at(self) -> Offset | None:
+        """Where in the body the answer breaks off; None: it does not."""
+        if self.short:
+            return -self.short
+        return next((at for at in (self.close, self.reset, self.stall) if at is not None), None)
 
     def selects(self, request: "Target") -> bool:
         """Whether a request is of those that this rule counts."""
@@ -235,14 +199,13 @@ class Scenario(_Strict):
         """
         if isinstance(content, Scenario):
             return content
-        source = ""
+        source = f"{content}: " if isinstance(content, Path) else ""
         if isinstance(content, Path):
-            source = f"{content}: "
             content = _parsed(content)
         try:
             return cls.model_validate([] if content is None else content)
         except ValidationError as error:
-            raise BadScenario(f"{source}{'; '.join(_places(error))}") from None
+            raise BadScenario(f"{source}{_message(error)}") from None
 
 
 ScenarioLike = Scenario | Mapping[str, object] | Sequence[Mapping[str, object]] | Path | None
@@ -263,21 +226,13 @@ class Target:
     replica: str
 
 
-@frozen
+@define
 class FaultCount:
     """How often a rule was met: requests that it selected, and those that went wrong by it."""
 
     name: str
-    selected: int
-    fired: int
-
-
-@frozen(eq=False)
-class _Counter:
-    rule: Rule
-    name: str
-    draw: random.Random
-    numbers: dict[str, int] = field(factory=lambda: {"selected": 0, "fired": 0})
+    selected: int = 0
+    fired: int = 0
 
 
 class Faults:
@@ -285,8 +240,6 @@ class Faults:
 
     def __init__(self, scenario: ScenarioLike = None) -> None:
         self._lock = threading.Lock()
-        self._scenario = Scenario()
-        self._counters: list[_Counter] = []
         self.use(scenario)
 
     @property
@@ -297,13 +250,13 @@ class Faults:
     @property
     def idle(self) -> bool:
         """Whether there is no rule."""
-        return not self._counters
+        return not self._scenario.rules
 
     @property
     def counts(self) -> tuple[FaultCount, ...]:
         """One count for each rule, in their order."""
         with self._lock:
-            return tuple(FaultCount(each.name, **each.numbers) for each in self._counters)
+            return tuple(evolve(count) for _, count, _ in self._counted)
 
     def use(self, scenario: ScenarioLike) -> None:
         """Use another scenario from the next request on, and reset the counts.
@@ -311,42 +264,31 @@ class Faults:
         Raises:
             BadScenario: It is not valid; the one in force stays.
         """
-        checked = Scenario.of(scenario)
-        with self._lock:
-            self._scenario = checked
-            self._counters = _counters(checked)
+        self._scenario = Scenario.of(scenario)
+        self.reset()
 
     def reset(self) -> None:
         """Count, and draw, from the start again."""
         with self._lock:
-            self._counters = _counters(self._scenario)
+            self._counted = [
+                # Not for secrets: the same seed makes the same choices.
+                (rule, FaultCount(rule.name or f"rules[{index}]"), random.Random(rule.seed))  # noqa: S311
+                for index, rule in enumerate(self._scenario.rules)
+            ]
 
     def due(self, request: Target) -> Rule | None:
         """Count a request, and return the rule that it goes wrong by."""
         acting = None
         with self._lock:
-            for each in self._counters:
-                if not each.rule.selects(request):
+            for rule, count, draw in self._counted:
+                if not rule.selects(request):
                     continue
-                each.numbers["selected"] += 1
-                hit = each.draw.random() < each.rule.probability
-                if acting is None and hit and each.rule.due(each.numbers["selected"]):
-                    each.numbers["fired"] += 1
-                    acting = each.rule
+                count.selected += 1
+                hit = draw.random() < rule.probability
+                if acting is None and hit and rule.due(count.selected):
+                    count.fired += 1
+                    acting = rule
         return acting
-
-
-def _counters(scenario: Scenario) -> list[_Counter]:
-    return [
-        # Not for secrets: the same seed makes the same choices.
-        _Counter(rule, rule.name or f"rules[{index}]", random.Random(rule.seed))  # noqa: S311
-        for index, rule in enumerate(scenario.rules)
-    ]
-
-
-def _check_header(text: str | None) -> None:
-    if text is not None and (not text.isascii() or not text.isprintable()):
-        raise ValueError("a header is of printable ASCII characters")
 
 
 def _parsed(path: Path) -> Any:
@@ -359,27 +301,23 @@ def _parsed(path: Path) -> Any:
         raise BadScenario(f"{path}: this is not JSON in UTF-8") from None
 
 
-def _places(error: ValidationError) -> Iterator[str]:
-    """Yield one message for each place; the branches of a union are one."""
-    seen: set[str] = set()
+def _message(error: ValidationError) -> str:
+    """Say what is wrong in each place; the branches of a union are one."""
+    messages: dict[str, str] = {}
     for fault in error.errors(include_url=False, include_context=False):
-        names = [str(part) for part in fault["loc"]]
-        known = Rule.model_fields.get(names[2]) if len(names) > 2 else None
-        place = _place(fault["loc"][:3])
-        if place in seen:
-            continue
-        seen.add(place)
-        message = fault["msg"].removeprefix("Value error, ")
-        if fault["type"] == "extra_forbidden":
-            fields = Rule.model_fields if names[0] == "rules" else Scenario.model_fields
-            near = get_close_matches(names[-1], fields, 1)
-            message = "no such field" + (f"; did you mean {near[0]!r}?" if near else "")
-        elif known is not None and fault["type"] != "value_error":
-            message = f"must be {known.description}"
-        yield f"{place}: {message}" if place else message
+        parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in fault["loc"][:3])
+        place = "".join(parts).removeprefix(".")
+        if place not in messages or fault["type"] == "value_error":  # which says the most
+            messages[place] = _reason(fault)
+    return "; ".join(f"{place}: {said}" if place else said for place, said in messages.items())
 
 
-def _place(location: tuple[int | str, ...]) -> str:
-    """Spell a location as one would index it: ``rules[0].nth``."""
-    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
-    return "".join(parts).removeprefix(".")
+def _reason(fault: ErrorDetails) -> str:
+    names = [str(part) for part in fault["loc"]]
+    known = Rule.model_fields.get(names[2]) if len(names) > 2 else None
+    if fault["type"] == "extra_forbidden":
+        near = get_close_matches(names[-1], {*Rule.model_fields, *Scenario.model_fields}, 1)
+        return "no such field" + (f"; did you mean {near[0]!r}?" if near else "")
+    if known is not None and fault["type"] != "value_error":
+        return f"must be {known.description}"
+    return fault["msg"].removeprefix("Value error, ")

@@ -1,16 +1,18 @@
 """Routes outside the specification (docs/behaviour.md 8.14)."""
 
-from collections.abc import Mapping
+import asyncio
 from html import escape
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from dss_client import _spec
 from dss_client._version import __version__
 
-from ..service import json_response
+from ..faults.deadline import timed_out
+from ..service import BASE, json_response
+from ..settings import LocalSettings
 from ..validation import operations
 
 _SECRETS = {
@@ -27,18 +29,33 @@ _SECRETS = {
 """Of the form that clients read; nobody can log in with it, tokens come from `mint_token`."""
 
 
-def page_routes(base: str, secrets: Mapping[str, Any] | None) -> list[Route]:
-    """Return the routes, with the browser's page below `base`, and what clients log in with."""
+def page_routes(settings: LocalSettings) -> list[Route]:
+    """Return the routes."""
 
     async def application_secrets(_: Request) -> Response:
+        secrets = settings.application_secrets
         return json_response(_SECRETS if secrets is None else dict(secrets))
+
+    async def swagger(request: Request) -> Response:
+        address = {
+            "host": request.url.netloc,
+            "basePath": BASE,
+            "schemes": [settings.self_scheme],
+        }
+        return json_response({**_spec.load(), **address})
+
+    async def slow_request(_: Request) -> Response:
+        await asyncio.sleep(settings.deadline)
+        return timed_out()
 
     return [
         Route("/", _front_page),
-        Route(f"{base}/ui", _operations_page),
+        Route(f"{BASE}/swagger.json", swagger),
+        Route(f"{BASE}/ui", _operations_page),
         Route("/version", _version),
         Route("/internal/health", _health),
         Route("/internal/application_secrets", application_secrets),
+        Route("/internal/slow_request", slow_request),
     ]
 
 
