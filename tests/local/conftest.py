@@ -8,7 +8,8 @@ from tempfile import TemporaryDirectory
 import httpx
 import pytest
 
-from dss_client.local import LoadedBundle, LocalDSS
+from dss_client.local import LoadedBundle, LocalDSS, LocalSettings
+from tests.local.webhook import Receiver
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +42,21 @@ def dss(running_dss: LocalDSS) -> LocalDSS:
 def client(dss: LocalDSS) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=dss.url) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def notifying_dss() -> Iterator[LocalDSS]:
+    """A service that tries three times to notify, and soon."""
+    admins = frozenset({"admin@example.org"})
+    settings = LocalSettings(admins=admins, retry_delays=(0.05, 0.0))
+    with LocalDSS(settings=settings) as dss:
+        yield dss
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

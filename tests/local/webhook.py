@@ -1,18 +1,25 @@
-"""A receiver of notifications, on a socket of its own."""
+"""A receiver of notifications, and what tests of them share."""
 
 import json
 import queue
+import sqlite3
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator
+from contextlib import closing
 from email import message_from_bytes
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
 
+import httpx
 from attrs import frozen
 
+from dss_client.local import Delivery, LocalDSS
+
 PATIENCE = 20  # seconds; only a failing test waits so long
+EVERYTHING: dict[str, Any] = {"query": {"match_all": {}}}
 _HALF = b"." * 200_000
 
 
@@ -33,19 +40,14 @@ class Received:
         return content
 
     @property
-    def form(self) -> list[tuple[dict[str, str], bytes]]:
+    def form(self) -> Iterator[tuple[dict[str, str], bytes]]:
         """The parts of a multipart body: headers and content."""
         head = f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode()
-        parts = message_from_bytes(head + self.body).get_payload()
-        assert isinstance(parts, list)
-        found = []
-        for part in parts:
+        for part in message_from_bytes(head + self.body).get_payload():
             assert isinstance(part, Message)
             content = part.get_payload(decode=True)
             assert isinstance(content, bytes)
-            headers = {name: str(value) for name, value in part.items()}
-            found.append((headers, content))
-        return found
+            yield {name: str(value) for name, value in part.items()}, content
 
 
 class Receiver:
@@ -54,13 +56,13 @@ class Receiver:
     A status of 0 closes the connection without an answer; one of -1 never answers.
 
     Attributes:
-        pauses: Seconds before the second half of each answer's body, at last none.
+        pause: Seconds before the second half of the next answer's body.
         done: An item for each answer that was sent whole.
     """
 
-    def __init__(self, statuses: Sequence[int] = (), pauses: Sequence[float] = ()) -> None:
+    def __init__(self, *statuses: int, pause: float = 0) -> None:
         self.statuses = list(statuses)
-        self.pauses = list(pauses)
+        self.pause = pause
         self.done: queue.Queue[int] = queue.Queue()
         self.received: queue.Queue[Received] = queue.Queue()
         self._closing = threading.Event()
@@ -82,7 +84,8 @@ class Receiver:
                 self.send_header("Content-Length", str(2 * len(half)))
                 self.end_headers()
                 self.wfile.write(half)
-                receiver._closing.wait(receiver.pauses.pop(0) if receiver.pauses else 0)
+                pause, receiver.pause = receiver.pause, 0
+                receiver._closing.wait(pause)
                 self.wfile.write(half)
                 receiver.done.put(status)
 
@@ -103,6 +106,10 @@ class Receiver:
         """Wait for the next request."""
         return self.received.get(timeout=PATIENCE)
 
+    def all(self) -> list[Received]:
+        """Return the requests that came and were not taken yet."""
+        return [self.next() for _ in range(self.received.qsize())]
+
     def __enter__(self) -> Self:
         self._thread.start()
         return self
@@ -117,3 +124,29 @@ class Receiver:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+def subscribe(client: httpx.Client, url: str, kind: str = "jmespath", **body: Any) -> str:
+    """Make a subscription in replica aws, and return its uuid."""
+    if kind == "elasticsearch":
+        body.setdefault("es_query", EVERYTHING)
+    content = {"callback_url": url, **body}
+    response = client.put("/subscriptions", params={"replica": "aws"}, json=content)
+    assert response.status_code == 201, response.text
+    return str(response.json()["uuid"])
+
+
+def queued(dss: LocalDSS) -> int:
+    """Count what waits to be delivered."""
+    with closing(sqlite3.connect(dss.root / ".deliveries.sqlite3")) as connection:
+        [count] = connection.execute("SELECT count(*) FROM notifications").fetchone()
+    return int(count)
+
+
+def settled(dss: LocalDSS) -> list[Delivery]:
+    """Wait until nothing is queued, and return all attempts."""
+    until = time.monotonic() + PATIENCE
+    while queued(dss):
+        assert time.monotonic() < until, dss.deliveries()
+        time.sleep(0.01)
+    return dss.deliveries()
