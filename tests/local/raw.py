@@ -20,10 +20,15 @@ class Raw:
     ended: str
 
 
-def exchange(url: str, *lines: str, method: str = "GET", patience: float = 0.3) -> Raw:
-    """Send one last request and read until the connection ends, or is silent for a while."""
+def exchange(
+    url: str, *lines: str, method: str = "GET", target: str = "", patience: float = 0.3
+) -> Raw:
+    """Send one last request and read until the connection ends, or is silent for a while.
+
+    A `target` is sent as it is, instead of that of the URL.
+    """
     parts = urlsplit(url)
-    target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+    target = target or (f"{parts.path}?{parts.query}" if parts.query else parts.path)
     headers = [f"{method} {target} HTTP/1.1", "Connection: close", *lines]
     if not any(line.lower().startswith("host:") for line in lines):
         headers.append(f"Host: {parts.netloc}")

@@ -76,6 +76,14 @@ def test_jobs_of_an_earlier_run(tmp_path: Path, load: Load) -> None:
     assert "start a new one" in lost["cause"]
 
 
+def test_a_foreign_job_is_as_its_status_object_says(dss: LocalDSS, client: httpx.Client) -> None:
+    path = dss.root / f"aws/checkout/checkout/status/{UUID}.json"
+    path.parent.mkdir(parents=True)
+    path.write_text('{"status": "RUNNING"}')
+    for _ in range(2):
+        assert client.get(f"/bundles/checkout/{UUID}", params=AWS).json() == {"status": "RUNNING"}
+
+
 @pytest.mark.parametrize("job_id", [UUID, UUID.upper()])
 def test_unknown_job(client: httpx.Client, job_id: str) -> None:
     response = client.get(f"/bundles/checkout/{job_id}", params=AWS)

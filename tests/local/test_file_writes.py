@@ -1,23 +1,16 @@
 """PUT /files/{uuid} (docs/behaviour.md 8.3, S4, S18)."""
 
 import errno
-import io
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Thread
 
 import httpx
 import pytest
 
 from dss_client import DSSClient
 from dss_client.local import LocalDSS, LocalSettings
-from dss_client.local.storage.copies import Copies, copy_blob
-from dss_client.local.storage.documents import FileMetadata
-from dss_client.local.storage.jobs import Jobs
-from dss_client.local.storage.sources import SourceObject, UnreadableSource
-from dss_client.local.storage.store import Storage
 from tests.local.test_api import problem
 from tests.local.writing import HELLO, LATER, VERSION, put_file, put_source, uuid_of, writer
 
@@ -254,6 +247,14 @@ def test_a_large_file_that_is_there_needs_no_copy(slow: tuple[LocalDSS, httpx.Cl
     assert put_file(client, "s3://upload/longer.txt").status_code == 201
 
 
+def test_a_copy_that_finds_its_place_taken(slow: tuple[LocalDSS, httpx.Client]) -> None:
+    _, client = slow
+    assert put_file(client, "s3://upload/longer.txt", uuid=UUID).status_code == 202
+    assert put_file(client, uuid=UUID).status_code == 201
+    looks = [client.head(f"/files/{UUID}", params=AWS) for _ in range(3)]
+    assert [look.headers["x-dss-size"] for look in looks] == ["5", "5", "5"]
+
+
 def test_a_copy_that_fails(slow: tuple[LocalDSS, httpx.Client], upload: Path) -> None:
     _, client = slow
     put_source(upload, "false", b"longer than five", metadata=HELLO)
@@ -294,65 +295,6 @@ def test_the_client_puts_files(dss: LocalDSS) -> None:
         )
         assert (answer.version, answer.task_id) == (VERSION, None)
         assert client.get_file(uuid=UUID, replica="aws") == b"hello"
-
-
-@pytest.fixture
-def metadata() -> FileMetadata:
-    return {
-        "format": "0.0.4",
-        "creator_uid": 7,
-        "version": VERSION,
-        "content-type": "text/plain",
-        "size": 5,
-        "crc32c": HELLO["hca-dss-crc32c"],
-        "s3-etag": HELLO["hca-dss-s3_etag"],
-        "sha1": HELLO["hca-dss-sha1"],
-        "sha256": HELLO["hca-dss-sha256"],
-    }
-
-
-class _Broken(io.BytesIO):
-    def read(self, size: int | None = -1) -> bytes:
-        raise OSError(5, "the disk is gone")
-
-
-def test_a_source_that_breaks_off(tmp_path: Path, metadata: FileMetadata) -> None:
-    replica = Storage(tmp_path).replicas["aws"]
-    source = SourceObject(5, "text/plain", {}, _Broken)
-    with pytest.raises(UnreadableSource, match="the disk is gone"):
-        copy_blob(replica, metadata, source)
-    assert list(replica.main.keys()) == []
-
-
-def test_a_job_that_finds_its_place_taken(tmp_path: Path, metadata: FileMetadata) -> None:
-    replica, jobs = Storage(tmp_path).replicas["aws"], Jobs(0)
-    copies = Copies(jobs, 1)
-    source = SourceObject(5, "text/plain", {}, lambda: io.BytesIO(b"hello"))
-    copies.start(replica, UUID, metadata, source)
-    key = f"files/{UUID}.{VERSION}"
-    replica.store(key, b"faster")
-    for _ in range(2):
-        copies.poll(copies.running(replica, UUID, VERSION))
-    assert copies.failure(UUID, VERSION) is None
-    jobs.close()
-    assert replica.main.get(key) == b"faster"
-
-
-def test_only_one_of_many_writers_wins(tmp_path: Path) -> None:
-    replica = Storage(tmp_path).replicas["aws"]
-    found: list[bytes | None] = []
-
-    def write(content: bytes) -> None:
-        found.append(replica.store_new("files/x", content))
-
-    threads = [Thread(target=write, args=(b"%d" % number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    winner = replica.main.get("files/x")
-    assert found.count(None) == 1
-    assert found.count(winner) == 7
 
 
 UNREADABLE = Path("/proc/self/mem")

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from dss_client.local import BadName, BundleExists, LoadError, LocalDSS
-from dss_client.local.storage.names import content_type_of
 from dss_client.versions import InvalidVersion
 
 UUID = "0a6f2b1c-3d4e-4f50-8a61-72b3c4d5e6f7"
@@ -135,20 +134,6 @@ def test_what_is_no_file(dss: LocalDSS, src: Path) -> None:
     os.mkfifo(src / "pipe")
     with pytest.raises(LoadError, match="not a regular file"):
         dss.load_bundle(src)
-
-
-@pytest.mark.parametrize(
-    ("name", "content_type"),
-    [
-        ("a.json", "application/json"),
-        ("x/R1.fastq.gz", "application/gzip"),
-        ("a.TXT", "text/plain"),
-        ("matrix.zarr!.zattrs", "application/octet-stream"),
-        ("plain", "application/octet-stream"),
-    ],
-)
-def test_content_types(name: str, content_type: str) -> None:
-    assert content_type_of(name) == content_type
 
 
 @pytest.mark.skipif(not Path("/proc/sys/kernel/random").is_dir(), reason="needs Linux")

@@ -15,7 +15,7 @@ import zarr
 from dss_client.local import LocalDSS, load_sample
 from dss_client.local.gzip_stored import gzip_stored
 from dss_client.local.sample import BUNDLES, SampleBundle, sample_files
-from dss_client.local.storage.names import check_name
+from dss_client.local.storage.documents import check_name
 
 MANIFESTS_SHA256 = "15ff3bc223726a20794fbe91e98f6eb58b4aa9163f67061d8f9a314332448581"
 each_bundle = pytest.mark.parametrize("bundle", BUNDLES, ids=lambda bundle: bundle.organ)

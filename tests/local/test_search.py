@@ -10,7 +10,7 @@ import pytest
 
 from dss_client.local import LoadedBundle, LocalDSS
 from dss_client.local.search.search_documents import shape_descriptor
-from dss_client.local.storage.names import file_key
+from dss_client.local.storage.documents import file_key
 
 Load = Callable[..., LoadedBundle]
 UUID = "0a6f2b1c-3d4e-4f50-8a61-72b3c4d5e6f7"

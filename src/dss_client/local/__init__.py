@@ -5,7 +5,7 @@ from .notify.delivery import Delivery
 from .sample import load_sample
 from .server import LocalDSS
 from .settings import LocalSettings
-from .storage.names import BadName
+from .storage.documents import BadName
 
 __all__ = [
     "BadName",

@@ -12,15 +12,18 @@ from dss_client.versions import create_version, parse_version
 
 from .storage import documents
 from .storage.checksums import Checksums, checksums_of, pieces_of
-from .storage.documents import FileMetadata, Manifest, ManifestFile
-from .storage.names import check_name, content_type_of
+from .storage.documents import (
+    ManifestFile,
+    bundle_manifest,
+    check_name,
+    content_type_of,
+    file_metadata,
+    manifest_file,
+)
 from .storage.store import Replica
 
-_FILE_FORMAT = "0.0.4"
-_MANIFEST_FORMAT = "0.0.1"
 _CREATOR_UID = 0
 _INDEXED = ".json"
-# An own table: that of the `mimetypes` module depends on the machine.
 
 
 class LoadError(DSSError, ValueError):
@@ -83,10 +86,7 @@ def load_directory(
             "bundles never change, so give another version"
         )
     files = [_store(replica, source, bundle_uuid, version) for source in sources]
-    manifest = Manifest(
-        format=_MANIFEST_FORMAT, version=version, files=files, creator_uid=_CREATOR_UID
-    )
-    replica.store(key, documents.encode(manifest))
+    replica.store(key, documents.encode(bundle_manifest(version, files, _CREATOR_UID)))
     return LoadedBundle(uuid=str(bundle_uuid), version=version, files=len(files))
 
 
@@ -124,32 +124,10 @@ def _source(top: Path, path: Path) -> _Source:
 def _store(replica: Replica, source: _Source, bundle_uuid: UUID, version: str) -> ManifestFile:
     size, sums = _store_blob(replica, source.path)
     uuid = str(uuid5(bundle_uuid, source.name))
-    metadata = FileMetadata(
-        {
-            "format": _FILE_FORMAT,
-            "creator_uid": _CREATOR_UID,
-            "version": version,
-            "content-type": content_type_of(source.name),
-            "size": size,
-            "crc32c": sums.crc32c,
-            "s3-etag": sums.s3_etag,
-            "sha1": sums.sha1,
-            "sha256": sums.sha256,
-        }
-    )
+    content_type = content_type_of(source.name)
+    metadata = file_metadata(version, _CREATOR_UID, content_type, size, sums)
     replica.main.put(f"files/{uuid}.{version}", documents.encode(metadata))
-    return {
-        "name": source.name,
-        "uuid": uuid,
-        "version": version,
-        "content-type": metadata["content-type"],
-        "size": size,
-        "indexed": source.name.endswith(_INDEXED),
-        "crc32c": sums.crc32c,
-        "s3-etag": sums.s3_etag,
-        "sha1": sums.sha1,
-        "sha256": sums.sha256,
-    }
+    return manifest_file(source.name, uuid, source.name.endswith(_INDEXED), metadata)
 
 
 def _store_blob(replica: Replica, path: Path) -> tuple[int, Checksums]:

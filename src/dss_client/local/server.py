@@ -205,6 +205,7 @@ class LocalDSS:
         with ExitStack() as ends:
             self._lock.take()
             ends.callback(self._lock.release)
+            self._service.checkouts.end_lost_jobs()
             if self._sample:
                 load_sample(self)
             ends.callback(self._service.forget_jobs)

@@ -19,15 +19,13 @@ from .notify.subscription_store import Subscriptions
 from .search.index import SearchIndexes
 from .settings import LocalSettings
 from .storage.bucket import Bucket
-from .storage.checkout import Checkouts
+from .storage.checkout import Checkouts, Jobs
 from .storage.collection_store import Collections
 from .storage.copies import Copies
-from .storage.jobs import Jobs
 from .storage.journals import EventJournals
 from .storage.replication import Replication
-from .storage.s3_sources import S3Sources
-from .storage.signing import Signer
-from .storage.sources import BucketSources, Sources
+from .storage.sources import BucketSources, S3Sources, Sources
+from .storage.storage_app import Signer
 from .storage.store import Replica, Storage
 from .validation import Arguments
 

@@ -15,7 +15,6 @@ from dss_client.types import JSONObject
 from ..search.search_documents import bundle_document
 from ..storage import documents
 from ..storage.documents import ObjectKey
-from ..storage.metadata import metadata_document
 from ..storage.store import ObjectCreated, Replica
 from .delivery import Deliveries
 from .percolate import matching
@@ -69,7 +68,7 @@ class _Event:
     def document(self) -> JSONObject | None:
         """Return what expressions of the jmespath kind see."""
         if self.type == "CREATE":
-            return metadata_document(self.replica, self.uuid, self.version)
+            return self.replica.metadata_document(self.uuid, self.version)
         bundle = {"uuid": self.uuid, "version": self.version}
         return {**self.tombstone, "event_type": self.type, "bundle_info": bundle}
 

@@ -13,11 +13,17 @@ from dss_client.versions import create_version, is_uuid, is_version
 from ..errors import Problem, illegal_arguments, not_found
 from ..service import Call, json_response
 from ..storage import documents
-from ..storage.documents import FileMetadata, Manifest, ManifestFile, ObjectKey
-from ..storage.names import BadName, check_name
+from ..storage.documents import (
+    BadName,
+    FileMetadata,
+    ManifestFile,
+    ObjectKey,
+    bundle_manifest,
+    check_name,
+    manifest_file,
+)
 from ..storage.store import Replica
 
-_FORMAT = "0.0.1"
 _POLL = 0.1  # seconds between two looks for files that are not there yet
 
 
@@ -26,12 +32,7 @@ def put_bundle(call: Call) -> Response:
     version: str = call.query("version")
     files = _manifest_files(call, call.arguments.body["files"])
     _refuse_duplicates(files)
-    manifest = Manifest(
-        format=_FORMAT,
-        version=version,
-        files=files,
-        creator_uid=call.arguments.body["creator_uid"],
-    )
+    manifest = bundle_manifest(version, files, call.arguments.body["creator_uid"])
     content = documents.encode(manifest)
     there = call.replica.store_new(_key(call.uuid, version), content)
     if there not in {None, content}:
@@ -101,7 +102,11 @@ def _manifest_files(call: Call, asked: list[JSONObject]) -> list[ManifestFile]:
         except BadName as error:
             raise illegal_arguments(f"{error}.") from error
     found = _metadata(call, {(file["uuid"].lower(), file["version"]) for file in asked})
-    return [_manifest_file(file, found[file["uuid"].lower(), file["version"]]) for file in asked]
+    uuids = [file["uuid"].lower() for file in asked]
+    return [
+        manifest_file(file["name"], uuid, file["indexed"], found[uuid, file["version"]])
+        for file, uuid in zip(asked, uuids, strict=True)
+    ]
 
 
 def _metadata(call: Call, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], FileMetadata]:
@@ -121,22 +126,6 @@ def _metadata(call: Call, wanted: set[tuple[str, str]]) -> dict[tuple[str, str],
             title = f"{len(missing)} files are not in replica {call.replica.name}: {names}."
             raise Problem(400, "file_missing", title)
         time.sleep(_POLL)
-
-
-def _manifest_file(asked: JSONObject, metadata: FileMetadata) -> ManifestFile:
-    """Return a file in the order of keys that manifests are compared by."""
-    return {
-        "name": asked["name"],
-        "uuid": asked["uuid"].lower(),
-        "version": asked["version"],
-        "content-type": metadata["content-type"],
-        "size": metadata["size"],
-        "indexed": asked["indexed"],
-        "crc32c": metadata["crc32c"],
-        "s3-etag": metadata["s3-etag"],
-        "sha1": metadata["sha1"],
-        "sha256": metadata["sha256"],
-    }
 
 
 def _refuse_duplicates(files: Iterable[ManifestFile]) -> None:

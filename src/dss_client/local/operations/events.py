@@ -9,7 +9,6 @@ from dss_client.versions import is_version
 from ..errors import Problem, illegal_arguments, not_found
 from ..service import Call, json_response
 from ..storage.journals import Journal, Journals, is_journal_id
-from ..storage.metadata import metadata_document
 from .paging import page_headers, page_status, with_query
 
 
@@ -17,7 +16,7 @@ def get_event(call: Call) -> Response:
     """Answer with the metadata document of a bundle version that is not deleted."""
     version: str = call.query("version")
     manifest = call.replica.bundle(call.uuid, version) if is_version(version) else None
-    document = metadata_document(call.replica, call.uuid, version) if manifest else None
+    document = call.replica.metadata_document(call.uuid, version) if manifest else None
     if document is None:
         raise not_found("There is no such bundle, or not in this version, or it was deleted.")
     return json_response(document)

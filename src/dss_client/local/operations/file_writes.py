@@ -9,12 +9,12 @@ from dss_client.types import Replica as ReplicaName
 from ..errors import Problem, illegal_arguments, not_found
 from ..service import Call, json_response
 from ..storage import documents
+from ..storage.checksums import Checksums
 from ..storage.copies import WrongContent, copy_blob
-from ..storage.documents import FileMetadata, blob_key
+from ..storage.documents import FileMetadata, blob_key, file_metadata
 from ..storage.sources import CHECKSUMS, PREFIX, SourceObject, SourceUrl, UnreadableSource
 from ..storage.store import Replica
 
-_FORMAT = "0.0.4"
 _REPLICAS: dict[str, ReplicaName] = {"s3": "aws", "gs": "gcp"}
 _FORMS = {
     "sha256": r"[0-9a-f]{64}",
@@ -78,18 +78,12 @@ def _metadata(call: Call, source: SourceObject) -> FileMetadata:
     bad = [PREFIX + name for name, form in _FORMS.items() if not re.fullmatch(form, sums[name])]
     if bad:
         raise _invalid(f"the form of its metadata {', '.join(bad)} is wrong")
-    return FileMetadata(
-        {
-            "format": _FORMAT,
-            "creator_uid": call.arguments.body["creator_uid"],
-            "version": call.query("version"),
-            "content-type": source.content_type,
-            "size": source.size,
-            "crc32c": sums["crc32c"],
-            "s3-etag": sums["s3_etag"],
-            "sha1": sums["sha1"],
-            "sha256": sums["sha256"],
-        }
+    return file_metadata(
+        version=call.query("version"),
+        creator_uid=call.arguments.body["creator_uid"],
+        content_type=source.content_type,
+        size=source.size,
+        sums=Checksums(**sums),
     )
 
 

@@ -5,7 +5,7 @@ from starlette.responses import Response
 from ..errors import Problem, not_found
 from ..service import Call, redirect
 from ..storage.documents import FileMetadata, blob_key
-from ..storage.headers import header_value
+from ..storage.storage_app import header_value
 from .waiting import Token, not_ready, parse_token
 
 

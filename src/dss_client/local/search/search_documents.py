@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from dss_client.types import JSONObject
 
 from ..storage import documents
-from ..storage.documents import Manifest, ManifestFile, blob_key
-from ..storage.names import file_key
+from ..storage.documents import Manifest, ManifestFile, blob_key, file_key
 from ..storage.store import Replica
 
 _logger = logging.getLogger(__name__)

@@ -1,20 +1,23 @@
-"""Copies of single files and whole bundles in a checkout bucket.
+"""Copies of single files and whole bundles in a checkout bucket, made by jobs.
 
 See docs/behaviour.md 5.2, 9.
 """
 
 import logging
+import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
+
+from attrs import define, frozen
 
 from dss_client.types import JSONObject
 
 from . import documents
 from .bucket import BadKey, Bucket, ObjectInfo
 from .documents import FileMetadata, Manifest, ManifestFile, blob_key
-from .jobs import Jobs, Outcome
 from .store import Replica, Storage
 
 _logger = logging.getLogger(__name__)
@@ -25,7 +28,79 @@ _MARGIN = 3600.0
 _REFRESH = 7 * _DAY
 
 _SENDER = "Embedded DSS <dss@localhost.invalid>"
+_STATUS = "checkout/status/"
 _LOST = "The job ended with an earlier run of this server, start a new one (FAILED)"
+
+_WORKERS = 2
+_PATIENCE = 5.0  # seconds, well below a client's time limit
+
+Work = Callable[[], str | None]
+
+
+@frozen
+class Outcome:
+    """How finished work ended: with a cause when it failed."""
+
+    cause: str | None
+
+
+@define
+class _Job:
+    work: Work
+    polls_left: int
+    future: Future[str | None] | None = None
+
+
+class Jobs:
+    """Runs work that goes on after its request was answered; it gives its failure, or None.
+
+    Work begins once it was polled as often as asked for, so that a test sees exactly that many
+    answers before the end, and none of the work's effects.
+    """
+
+    def __init__(self, polls: int) -> None:
+        self._polls = polls
+        self._jobs: dict[str, _Job] = {}
+        self._lock = threading.Lock()
+        self._executor = _executor()
+
+    def start(self, job_id: str, work: Work, polls: int | None = None) -> None:
+        """Take on a piece of work under an id; `polls` is for this one only."""
+        job = _Job(work=work, polls_left=self._polls if polls is None else polls)
+        with self._lock:
+            self._jobs[job_id] = job
+            self._submit_if_due(job)
+
+    def poll(self, job_id: str) -> Outcome | None:
+        """Return how a job ended, None while it runs; what is due is waited for some seconds.
+
+        Raises:
+            KeyError: No such job was started in this run.
+        """
+        with self._lock:
+            job = self._jobs[job_id]
+            if job.future is None:
+                job.polls_left -= 1
+                self._submit_if_due(job)
+                return None
+            future = job.future
+        if not wait([future], timeout=_PATIENCE).done:
+            return None
+        return Outcome(cause=future.result())
+
+    def clear(self) -> None:
+        """Wait for running work, drop the rest, and forget all of it."""
+        self.close()
+        self._jobs.clear()
+        self._executor = _executor()
+
+    def close(self) -> None:
+        """Wait for running work, drop the rest."""
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+    def _submit_if_due(self, job: _Job) -> None:
+        if job.polls_left == 0:
+            job.future = self._executor.submit(job.work)
 
 
 class Checkouts:
@@ -39,6 +114,18 @@ class Checkouts:
         self._clock = clock
         self._email_dir = email_dir
 
+    def end_lost_jobs(self) -> None:
+        """Set the jobs that an earlier run left to FAILED: they can never end."""
+        for replica in self._storage.replicas.values():
+            for key in replica.checkout.keys(_STATUS):
+                job_id = key.removeprefix(_STATUS).removesuffix(".json")
+                if (_status(replica.checkout, job_id) or {}).get("status") != "RUNNING":
+                    continue
+                try:
+                    _put_status(replica.checkout, job_id, {"status": "FAILED", "cause": _LOST})
+                except OSError as error:
+                    _logger.warning("Checkout job %s stays RUNNING: %s", job_id, error)
+
     def poll(self, job_id: str) -> Outcome | None:
         """Return how a job ended, None while it runs; see `Jobs.poll`."""
         return self._jobs.poll(job_id)
@@ -46,11 +133,9 @@ class Checkouts:
     def file_is_ready(self, replica: Replica, file: FileMetadata) -> bool:
         """Tell whether a file can be fetched; renews a copy that gets old."""
         info = replica.checkout.info(blob_key(file))
-        if info is None or info.size != file["size"] or not self._is_fresh(info):
+        if info is not None and info.size != file["size"]:
             return False
-        if self._is_old(info):
-            self.start_file(replica, file)
-        return True
+        return self._is_ready([info], lambda: self.start_file(replica, file))
 
     def start_file(self, replica: Replica, file: FileMetadata) -> str:
         """Start copying a file's content, return the job's id."""
@@ -60,17 +145,12 @@ class Checkouts:
 
     def copy_file(self, replica: Replica, file: FileMetadata) -> str | None:
         """Copy a file's content at once, return why that failed."""
-        return _copy(replica.main, file, replica.checkout, blob_key(file))
+        return _copy(replica.main, {blob_key(file): file}, replica.checkout)
 
     def bundle_is_ready(self, replica: Replica, fqid: str, manifest: Manifest) -> bool:
         """Tell whether all files of a bundle can be fetched; renews copies that get old."""
-        infos = [replica.checkout.info(key) for key in _bundle_keys(fqid, manifest["files"])]
-        there = [info for info in infos if info is not None and self._is_fresh(info)]
-        if len(there) < len(infos):
-            return False
-        if any(self._is_old(info) for info in there):
-            self.start_bundle(replica, fqid, manifest)
-        return True
+        infos = [replica.checkout.info(key) for key in _bundle_keys(fqid, manifest)]
+        return self._is_ready(infos, lambda: self.start_bundle(replica, fqid, manifest))
 
     def start_bundle(
         self,
@@ -86,18 +166,24 @@ class Checkouts:
             The job's id. Its status object is there before this returns.
         """
         job_id = str(uuid.uuid4())
-        _put_status(replica, job_id, {"status": "RUNNING"})
+        _put_status(replica.checkout, job_id, {"status": "RUNNING"})
 
         def work() -> str | None:
             name = destination or replica.checkout.name
-            cause = self._copy_bundle(replica, fqid, manifest, name)
-            location = f"{replica.scheme}://{name}/bundles/{fqid}"
-            status = (
+            target = self._storage.bucket(name)
+            if target is None:
+                cause: str | None = f"There is no bucket {name!r}"
+            else:
+                cause = _copy(replica.main, _bundle_keys(fqid, manifest), target)
+            status: JSONObject = (
                 {"status": "FAILED", "cause": f"{cause} (FAILED)"}
                 if cause
-                else {"status": "SUCCEEDED", "location": location}
+                else {
+                    "status": "SUCCEEDED",
+                    "location": f"{replica.scheme}://{name}/bundles/{fqid}",
+                }
             )
-            _put_status(replica, job_id, status)
+            _put_status(replica.checkout, job_id, status)
             if email and self._email_dir:
                 _write_mail(self._email_dir, job_id, email, fqid, status)
             return cause
@@ -107,65 +193,59 @@ class Checkouts:
 
     def bundle_status(self, replica: Replica, job_id: str) -> JSONObject | None:
         """Return the status object of a bundle's job, None when there is no such job here."""
-        key = _status_key(job_id)
-        status = documents.decode(replica.checkout.get(key))
+        status = _status(replica.checkout, job_id)
         if status is None or status.get("status") != "RUNNING":
             return status
         try:
             ended = self._jobs.poll(job_id)
-        except KeyError:
-            return {"status": "FAILED", "cause": _LOST}
-        return status if ended is None else documents.decode(replica.checkout.get(key))
+        except KeyError:  # somebody else's
+            return status
+        return status if ended is None else _status(replica.checkout, job_id)
 
-    def _copy_bundle(
-        self, replica: Replica, fqid: str, manifest: Manifest, destination: str
-    ) -> str | None:
-        target = self._storage.bucket(destination)
-        if target is None:
-            return f"There is no bucket {destination!r}"
-        for key, file in _bundle_keys(fqid, manifest["files"]).items():
-            cause = _copy(replica.main, file, target, key)
-            if cause:
-                return cause
-        return None
+    def _is_ready(self, infos: list[ObjectInfo | None], renew: Callable[[], object]) -> bool:
+        ages = [self._clock() - info.modified for info in infos if info is not None]
+        if len(ages) < len(infos) or any(age >= _LIFETIME - _MARGIN for age in ages):
+            return False
+        if any(age > _REFRESH for age in ages):
+            renew()
+        return True
 
-    def _is_fresh(self, info: ObjectInfo) -> bool:
-        return self._clock() - info.modified < _LIFETIME - _MARGIN
 
-    def _is_old(self, info: ObjectInfo) -> bool:
-        return self._clock() - info.modified > _REFRESH
+def _executor() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_WORKERS, thread_name_prefix="dss-local-job")
 
 
 def _copy(
-    source: Bucket, file: FileMetadata | ManifestFile, target: Bucket, key: str
+    source: Bucket, files: Mapping[str, FileMetadata | ManifestFile], target: Bucket
 ) -> str | None:
-    """Copy a file's content to `key`, return why that failed."""
-    what = f"Blob {file['sha256']}"
-    blob = source.info(blob_key(file))
-    if blob is None:
-        return f"{what} is missing"
-    if blob.size != file["size"]:
-        return f"{what} has {blob.size} bytes, not {file['size']}"
-    try:
-        with source.open(blob_key(file)) as stream:
-            target.put_stream(key, stream)
-    except (OSError, BadKey) as error:
-        _logger.warning("%s could not be copied to %s: %s", what, target.name, error)
-        return f"{what} could not be written to bucket {target.name!r}"
+    """Copy the contents of files to their keys, return why that failed."""
+    for key, file in files.items():
+        what = f"Blob {file['sha256']}"
+        blob = source.info(blob_key(file))
+        if blob is None:
+            return f"{what} is missing"
+        if blob.size != file["size"]:
+            return f"{what} has {blob.size} bytes, not {file['size']}"
+        try:
+            with source.open(blob_key(file)) as stream:
+                target.put_stream(key, stream)
+        except (OSError, BadKey) as error:
+            _logger.warning("%s could not be copied to %s: %s", what, target.name, error)
+            return f"{what} could not be written to bucket {target.name!r}"
     return None
 
 
-def _bundle_keys(fqid: str, files: list[ManifestFile]) -> dict[str, ManifestFile]:
+def _bundle_keys(fqid: str, manifest: Manifest) -> dict[str, ManifestFile]:
     """Return the keys of a bundle's files in a checkout bucket; old manifests repeat names."""
-    return {f"bundles/{fqid}/{file['name']}": file for file in files}
+    return {f"bundles/{fqid}/{file['name']}": file for file in manifest["files"]}
 
 
-def _status_key(job_id: str) -> str:
-    return f"checkout/status/{job_id}.json"
+def _status(bucket: Bucket, job_id: str) -> JSONObject | None:
+    return documents.decode(bucket.get(f"{_STATUS}{job_id}.json"))
 
 
-def _put_status(replica: Replica, job_id: str, status: JSONObject) -> None:
-    replica.checkout.put(_status_key(job_id), documents.encode(status))
+def _put_status(bucket: Bucket, job_id: str, status: JSONObject) -> None:
+    bucket.put(f"{_STATUS}{job_id}.json", documents.encode(status))
 
 
 def _write_mail(folder: Path, job_id: str, to: str, fqid: str, status: JSONObject) -> None:

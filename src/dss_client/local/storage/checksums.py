@@ -1,7 +1,7 @@
 """The four checksums of a DSS file, in one pass (docs/behaviour.md 4.4)."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import BinaryIO, cast
 
 import google_crc32c
@@ -11,6 +11,7 @@ _MIB = 1024 * 1024
 _MIN_PART = 64 * _MIB
 _MAX_PARTS = 10_000
 _PIECE = _MIB
+_extend = cast("Callable[[int, bytes], int]", google_crc32c.extend)  # pyright: ignore[reportUnknownMemberType]
 
 
 @frozen
@@ -36,10 +37,6 @@ def part_size(size: int) -> int:
     return -(-per_part // _MIB) * _MIB
 
 
-def _extend_crc32c(crc: int, piece: bytes) -> int:
-    return cast("int", google_crc32c.extend(crc, piece))  # pyright: ignore[reportUnknownMemberType]
-
-
 class Hasher:
     """Takes content in pieces of any size."""
 
@@ -55,7 +52,7 @@ class Hasher:
 
     def update(self, piece: bytes) -> None:
         """Take the next piece."""
-        self._crc32c = _extend_crc32c(self._crc32c, piece)
+        self._crc32c = _extend(self._crc32c, piece)
         self._sha1.update(piece)
         self._sha256.update(piece)
         rest = memoryview(piece)

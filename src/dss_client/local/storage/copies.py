@@ -14,9 +14,9 @@ from dss_client.types import Replica as ReplicaName
 
 from ..errors import is_full
 from . import documents
+from .checkout import Jobs
 from .checksums import Checksums, Hasher, part_size
 from .documents import FileMetadata, blob_key
-from .jobs import Jobs
 from .sources import SourceObject, UnreadableSource
 from .store import Replica
 

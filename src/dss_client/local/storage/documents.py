@@ -1,12 +1,20 @@
-"""The JSON documents in a bucket, and their keys (docs/behaviour.md 5.1)."""
+"""The JSON documents in a bucket, their keys, and the names of files in bundles.
+
+See docs/behaviour.md 4.3, 5.1.
+"""
 
 import json
+from pathlib import PurePosixPath
 from typing import Any, TypedDict, TypeGuard, cast
 
 from attrs import frozen
 
+from dss_client.errors import DSSError
 from dss_client.types import JSONObject
 from dss_client.versions import is_uuid, is_version
+
+from .bucket import is_safe_key
+from .checksums import Checksums
 
 FileMetadata = TypedDict(
     "FileMetadata",
@@ -79,6 +87,44 @@ class ObjectKey:
         return ".".join(part for part in parts if part)
 
 
+def file_metadata(
+    version: str, creator_uid: int, content_type: str, size: int, sums: Checksums
+) -> FileMetadata:
+    """Return the metadata of a file as it is stored."""
+    return {
+        "format": "0.0.4",
+        "creator_uid": creator_uid,
+        "version": version,
+        "content-type": content_type,
+        "size": size,
+        "crc32c": sums.crc32c,
+        "s3-etag": sums.s3_etag,
+        "sha1": sums.sha1,
+        "sha256": sums.sha256,
+    }
+
+
+def manifest_file(name: str, uuid: str, indexed: bool, metadata: FileMetadata) -> ManifestFile:
+    """Return a file as bundles list it, in the order of keys that manifests are compared by."""
+    return {
+        "name": name,
+        "uuid": uuid,
+        "version": metadata["version"],
+        "content-type": metadata["content-type"],
+        "size": metadata["size"],
+        "indexed": indexed,
+        "crc32c": metadata["crc32c"],
+        "s3-etag": metadata["s3-etag"],
+        "sha1": metadata["sha1"],
+        "sha256": metadata["sha256"],
+    }
+
+
+def bundle_manifest(version: str, files: list[ManifestFile], creator_uid: int) -> Manifest:
+    """Return a bundle as it is stored."""
+    return {"format": "0.0.1", "version": version, "files": files, "creator_uid": creator_uid}
+
+
 def blob_key(file: FileMetadata | ManifestFile) -> str:
     """Return the key of a file's content."""
     sums = (file["sha256"], file["sha1"], file["s3-etag"], file["crc32c"])
@@ -110,3 +156,48 @@ def decode(content: bytes | None) -> JSONObject | None:
         return as_object(json.loads(content or b""))
     except (ValueError, RecursionError):
         return None
+
+
+class BadName(DSSError, ValueError):
+    """A name that no file of a bundle may have."""
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that the specification's pattern or S11 forbids.
+
+    Raises:
+        BadName: The message says what such names are like.
+    """
+    if not is_safe_key(name) or name.startswith("~/") or "./" in name or "/." in name:
+        raise BadName(
+            f"{name!r} cannot be the name of a file in a bundle: expected no backslash, no control"
+            " character, no './' or '/.' anywhere, no '~/' at the start, and no part that is empty,"
+            " '.' or '..'; rename the file or its directory"
+        )
+
+
+_CONTENT_TYPES = {
+    ".json": "application/json",
+    ".gz": "application/gzip",
+    ".txt": "text/plain",
+    ".csv": "text/csv",
+    ".tsv": "text/tab-separated-values",
+    ".pdf": "application/pdf",
+}
+
+
+def content_type_of(name: str) -> str:
+    """Return the content type for a file's name; a compression suffix decides.
+
+    The table is our own: that of the `mimetypes` module depends on the machine.
+    """
+    return _CONTENT_TYPES.get(PurePosixPath(name).suffix.lower(), "application/octet-stream")
+
+
+def file_key(name: str) -> str:
+    """Return the key of a file in a search document (docs/behaviour.md 10.2)."""
+    key = name.replace(".", "_")
+    if not key.endswith("_json"):
+        return key
+    parts = key.removesuffix("_json").split("_")
+    return "_".join(parts[:-1] or parts) + "_json"

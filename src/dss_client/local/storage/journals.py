@@ -21,7 +21,6 @@ from dss_client.versions import create_version, format_version, is_version
 from . import documents
 from .documents import ObjectKey
 from .listing import Listing
-from .metadata import metadata_document
 from .store import ObjectCreated, Replica
 
 _logger = logging.getLogger(__name__)
@@ -170,7 +169,7 @@ class Journals:
         records: list[_Record] = []
         for timestamp, fqid in found:
             uuid, _, version = fqid.partition(".")
-            document = metadata_document(self._replica, uuid, version)
+            document = self._replica.metadata_document(uuid, version)
             if document is not None:
                 content = json.dumps(document).encode()
                 records.append(_Record(timestamp, fqid, content))

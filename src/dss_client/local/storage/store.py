@@ -1,11 +1,12 @@
 """Files, bundles and tombstones on top of a replica's buckets (docs/behaviour.md 5)."""
 
+import json
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from attrs import field, frozen
 
@@ -14,7 +15,7 @@ from dss_client.types import Replica as ReplicaName
 
 from . import documents
 from .bucket import Bucket, Root
-from .documents import FileMetadata, Manifest, ObjectKey
+from .documents import FileMetadata, Manifest, ObjectKey, blob_key, file_key
 
 _logger = logging.getLogger(__name__)
 
@@ -127,6 +128,29 @@ class Replica:
             _logger.warning("%s: %s is skipped, it is not a bundle manifest", self.main.name, key)
             return None
         return cast("Manifest", manifest)
+
+    def metadata_document(self, uuid: str, version: str) -> JSONObject | None:
+        """Return what events and subscriptions see of a stored bundle version, dead or not.
+
+        Unlike the search document it has every JSON file, indexed or not (docs/behaviour.md 12.1).
+        """
+        manifest = self.manifest(uuid, version)
+        if manifest is None:
+            return None
+        files: dict[str, list[Any]] = {}
+        for file in manifest["files"]:
+            if file["content-type"].startswith("application/json"):
+                try:
+                    parsed = json.loads(self.main.get(blob_key(file)) or b"")
+                except (ValueError, RecursionError):
+                    continue
+                files.setdefault(file_key(file["name"]), []).append(parsed)
+        return {
+            "event_type": "CREATE",
+            "bundle_info": {"uuid": uuid, "version": version},
+            "manifest": manifest,
+            "files": files,
+        }
 
     def tombstone(self, uuid: str, version: str) -> tuple[str | None, JSONObject] | None:
         """Return the tombstone over a bundle version: the version it names or None, and itself."""
