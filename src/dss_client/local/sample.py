@@ -2,18 +2,20 @@
 
 import json
 import struct
-import tempfile
+import zlib
+from contextlib import suppress
 from hashlib import shake_256
+from importlib.resources import files
 from pathlib import Path
+from string import Template
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 from uuid import UUID, uuid5
 
-from attrs import frozen
+from attrs import asdict, frozen
 
-from .gzip_stored import gzip_stored
 from .loader import BundleExists, LoadedBundle
 
-_SCHEMAS = "https://schema.humancellatlas.org"
 _READS = 300
 _BARCODE_LENGTH = 26  # cell barcode and molecule identifier, as in read 1 of the 10x v2 chemistry
 _INSERT_LENGTH = 98
@@ -92,12 +94,9 @@ def load_sample(target: Target) -> list[LoadedBundle]:
     """Add the sample's bundles that are missing; return them."""
     loaded: list[LoadedBundle] = []
     for bundle in BUNDLES:
-        with tempfile.TemporaryDirectory(prefix="dss-sample-") as folder:
+        with TemporaryDirectory(prefix="dss-sample-") as folder, suppress(BundleExists):
             write_files(bundle, Path(folder))
-            try:
-                loaded.append(target.load_bundle(Path(folder), bundle.uuid, bundle.version))
-            except BundleExists:
-                continue
+            loaded.append(target.load_bundle(Path(folder), bundle.uuid, bundle.version))
     return loaded
 
 
@@ -111,170 +110,35 @@ def write_files(bundle: SampleBundle, folder: Path) -> None:
 
 def sample_files(bundle: SampleBundle) -> dict[str, bytes]:
     """Return names and contents of a sample bundle's files."""
-    files = {
+    contents = {
         name: json.dumps(document, indent=2, sort_keys=True).encode() + b"\n"
         for name, document in _documents(bundle).items()
     }
     for number, name in enumerate(bundle.read_names, start=1):
-        files[name] = gzip_stored(_fastq(bundle, number))
-    if bundle.has_matrix:
-        files |= _matrix(bundle)
-    return files
+        contents[name] = _gzip(_fastq(bundle, number))
+    return contents | (_matrix(bundle) if bundle.has_matrix else {})
 
 
-def _documents(bundle: SampleBundle) -> dict[str, dict[str, Any]]:
-    return {
-        "project_0.json": _entity(bundle, "project", "project_0", "14.1.0", {
-            "project_core": {
-                "project_short_name": f"sample_{bundle.organ}",
-                "project_title": bundle.title,
-                "project_description": "Made-up data, to try software with.",
-            },
-            "contributors": [{"name": "Sample,,Author", "institution": "Nowhere"}],
-        }),
-        "donor_organism_0.json": _biomaterial(bundle, "donor_organism", "15.5.0", {
-            "genus_species": [{
-                "text": bundle.species,
-                "ontology": f"NCBITaxon:{bundle.taxon}",
-                "ontology_label": bundle.species,
-            }],
-            "sex": bundle.sex,
-            "is_living": "yes",
-            "organism_age": bundle.age,
-        }),
-        "specimen_from_organism_0.json": _biomaterial(
-            bundle, "specimen_from_organism", "10.3.0", {
-                "organ": {"text": bundle.organ, "ontology": bundle.organ_id},
-                "genus_species": [{"text": bundle.species}],
-            }),
-        "cell_suspension_0.json": _biomaterial(bundle, "cell_suspension", "13.2.0", {
-            "estimated_cell_count": _CELLS,
-            "genus_species": [{"text": bundle.species}],
-        }),
-        "collection_protocol_0.json": _protocol(
-            bundle, "biomaterial_collection", "collection_protocol", "9.1.0", {
-                "method": {"text": "biopsy"},
-            }),
-        "dissociation_protocol_0.json": _protocol(
-            bundle, "biomaterial_collection", "dissociation_protocol", "6.1.0", {
-                "method": {"text": "enzymatic dissociation"},
-            }),
-        "library_preparation_protocol_0.json": _protocol(
-            bundle, "sequencing", "library_preparation_protocol", "6.1.0", {
-                "library_construction_method": {
-                    "text": "10X v2 sequencing", "ontology": "EFO:0009310",
-                },
-                "end_bias": "3 prime tag",
-                "primer": "poly-dT",
-                "strand": "first",
-                "nucleic_acid_source": "single cell",
-            }),
-        "sequencing_protocol_0.json": _protocol(
-            bundle, "sequencing", "sequencing_protocol", "10.0.0", {
-                "instrument_manufacturer_model": {"text": "Illumina HiSeq 2500"},
-                "paired_end": True,
-            }),
-        **{
-            f"process_{number}.json": _entity(bundle, "process", f"process_{number}", "9.1.0", {
-                "process_core": {"process_id": f"{bundle.organ}_process_{number}"},
-            })
-            for number in range(3)
-        },
-        **{
-            f"sequence_file_{number}.json": _entity(
-                bundle, "file", f"sequence_file_{number}", "9.0.0", {
-                    "file_core": {"file_name": name, "format": "fastq.gz"},
-                    "read_index": f"read{number + 1}",
-                    "read_length": (_BARCODE_LENGTH, _INSERT_LENGTH)[number],
-                    "lane_index": 1,
-                })
-            for number, name in enumerate(bundle.read_names)
-        },
-        "links.json": _links(bundle),
-    }  # fmt: skip
+def _documents(bundle: SampleBundle) -> dict[str, Any]:
+    """Return the metadata of a bundle by file name: a graph of entities, with ids of its own."""
 
+    def document_id(name: str) -> str:
+        return str(uuid5(UUID(bundle.uuid), f"document {name}"))
 
-_TYPE_PATHS = {
-    "project": "type/project",
-    "process": "type/process",
-    "file": "type/file",
-    "biomaterial": "type/biomaterial",
-}
-
-
-def _entity(
-    bundle: SampleBundle,
-    schema_type: str,
-    name: str,
-    version: str,
-    content: dict[str, Any],
-    path: str | None = None,
-) -> dict[str, Any]:
-    """Return a document with what every document has."""
-    kind = name.rpartition("_")[0]
     day = bundle.version[:10]
-    return {
-        "describedBy": f"{_SCHEMAS}/{path or _TYPE_PATHS[schema_type]}/{version}/{kind}",
-        "schema_type": schema_type,
-        "provenance": {
-            "document_id": _document_id(bundle, name),
-            "submission_date": f"{day}T08:00:00.000Z",
-            "update_date": f"{day}T08:05:00.000Z",
-        },
-        **content,
-    }  # fmt: skip
-
-
-def _biomaterial(
-    bundle: SampleBundle, kind: str, version: str, content: dict[str, Any]
-) -> dict[str, Any]:
-    core = {"biomaterial_id": f"{bundle.organ}_{kind}", "ncbi_taxon_id": [bundle.taxon]}
-    whole = {"biomaterial_core": core, **content}
-    return _entity(bundle, "biomaterial", f"{kind}_0", version, whole)
-
-
-def _protocol(
-    bundle: SampleBundle, group: str, kind: str, version: str, content: dict[str, Any]
-) -> dict[str, Any]:
-    whole = {"protocol_core": {"protocol_id": f"{bundle.organ}_{kind}"}, **content}
-    path = f"type/protocol/{group}"
-    return _entity(bundle, "protocol", f"{kind}_0", version, whole, path)
-
-
-def _links(bundle: SampleBundle) -> dict[str, Any]:
-    """Return the graph: donor, specimen, suspension, files, and the processes between them."""
-    version = "1.1.5"
-    steps = [
-        (["donor_organism_0"], "biomaterial", ["specimen_from_organism_0"], "biomaterial",
-         ["collection_protocol"]),
-        (["specimen_from_organism_0"], "biomaterial", ["cell_suspension_0"], "biomaterial",
-         ["dissociation_protocol"]),
-        (["cell_suspension_0"], "biomaterial", ["sequence_file_0", "sequence_file_1"], "file",
-         ["library_preparation_protocol", "sequencing_protocol"]),
-    ]  # fmt: skip
-    return {
-        "describedBy": f"{_SCHEMAS}/system/{version}/links",
-        "schema_type": "link_bundle",
-        "schema_version": version,
-        "links": [
-            {
-                "process": _document_id(bundle, f"process_{number}"),
-                "inputs": [_document_id(bundle, name) for name in inputs],
-                "input_type": input_type,
-                "outputs": [_document_id(bundle, name) for name in outputs],
-                "output_type": output_type,
-                "protocols": [
-                    {"protocol_type": kind, "protocol_id": _document_id(bundle, f"{kind}_0")}
-                    for kind in protocols
-                ],
+    folder = files(__name__.rpartition(".")[0])
+    template = Template((folder / "sample_documents.template").read_text("utf-8"))
+    ids = {name: document_id(name) for name in template.get_identifiers()}
+    reads = {"read_1": bundle.read_names[0], "read_2": bundle.read_names[1]}
+    documents: dict[str, Any] = json.loads(template.substitute(ids, **asdict(bundle), **reads))
+    for name, document in documents.items():
+        if name != "links.json":
+            document["provenance"] = {
+                "document_id": document_id(name.removesuffix(".json")),
+                "submission_date": f"{day}T08:00:00.000Z",
+                "update_date": f"{day}T08:05:00.000Z",
             }
-            for number, (inputs, input_type, outputs, output_type, protocols) in enumerate(steps)
-        ],
-    }
-
-
-def _document_id(bundle: SampleBundle, name: str) -> str:
-    return str(uuid5(UUID(bundle.uuid), f"document {name}"))
+    return documents
 
 
 def _noise(bundle: SampleBundle, purpose: str, length: int) -> bytes:
@@ -305,10 +169,24 @@ def _fastq(bundle: SampleBundle, read: int) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
+def _gzip(content: bytes) -> bytes:
+    """Return a gzip file of stored blocks (RFC 1951, 1952).
+
+    Compressed bytes would depend on the library of the machine.
+    """
+    # Deflate, no flags (so no file name), time 0, no extra flags, unknown system.
+    parts = [b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"]
+    for start in range(0, len(content), 65535):
+        block = content[start : start + 65535]
+        is_last = start + 65535 >= len(content)
+        parts += [struct.pack("<BHH", is_last, len(block), len(block) ^ 0xFFFF), block]
+    parts.append(struct.pack("<II", zlib.crc32(content), len(content)))
+    return b"".join(parts)
+
+
 def _matrix(bundle: SampleBundle) -> dict[str, bytes]:
     """Return a zarr store of genes by cell, flattened: `!` stands where its paths have `/`."""
-    counts = [byte // 64 for byte in _noise(bundle, "counts", _CELLS * _GENES)]
-    rows = [counts[cell * _GENES : (cell + 1) * _GENES] for cell in range(_CELLS)]
+    counts = [byte // 64 for byte in _noise(bundle, "counts", _CELLS * _GENES)]  # cell by cell
     genes = [f"ENSG{number:011d}" for number in range(1, _GENES + 1)]
     cells = [_noise(bundle, f"cell {number}", 8).hex() for number in range(_CELLS)]
     store = {
@@ -320,9 +198,10 @@ def _matrix(bundle: SampleBundle) -> dict[str, bytes]:
         "cell_id!.zarray": _array([_CELLS], [_CELLS], "|S16"),
         "cell_id!0": "".join(cells).encode(),
     }
+    size = _CHUNK * _GENES
     for number in range(_CELLS // _CHUNK):
-        values = [value for row in rows[number * _CHUNK : (number + 1) * _CHUNK] for value in row]
-        store[f"expression!{number}.0"] = struct.pack(f"<{len(values)}f", *values)
+        values = counts[number * size : (number + 1) * size]
+        store[f"expression!{number}.0"] = struct.pack(f"<{size}f", *values)
     return {f"matrix.zarr!{name}": content for name, content in store.items()}
 
 
