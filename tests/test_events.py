@@ -78,7 +78,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalDSS]:
     settings = LocalSettings(journal_events=3, retry_after=0)
     with LocalDSS(root / "root", settings=settings) as running:
         for number in range(BUNDLES):
-            store(running, root / "bundle", number, number // 2)
+            store(running, root / "bundle", number, BUNDLES if number == 1 else number // 2)
         (running.root / f"aws/main/bundles/{fqid(1)}.dead").write_text("{}")
         with DSSClient(running.url) as dss:
             sizes = [len(it.events) for it in dss.get_events.iterate(replica="aws", per_page=1)]

@@ -89,8 +89,7 @@ def _key(uuid: str, version: str) -> str:
 
 def _was_ever_there(replica: Replica, uuid: str, version: str | None) -> bool:
     """Tell whether there is an object of the bundle, or of the one version of it."""
-    keys = map(ObjectKey.parse, replica.main.keys(f"bundles/{uuid}."))
-    return any(key is not None and version in {None, key.version} for key in keys)
+    return any(version in {None, key.version} for key in replica.listed(f"bundles/{uuid}."))
 
 
 def _manifest_files(call: Call, asked: list[JSONObject]) -> list[ManifestFile]:

@@ -7,8 +7,13 @@ from dss_client.versions import create_version
 from ..errors import illegal_arguments, not_found
 from ..service import Call, json_response
 from ..storage import documents
-from ..storage.collection_store import CollectionVersion, check_owner
-from ..storage.links import check_links, link_key, normal_links, unique
+from ..storage.collection_store import (
+    CollectionVersion,
+    check_links,
+    link_key,
+    normal_links,
+    unique,
+)
 from .paging import page_headers, page_status, with_query
 
 _REPLACED = ("name", "description", "details")
@@ -43,13 +48,13 @@ def put_collection(call: Call) -> Response:
 def get_collection(call: Call) -> Response:
     """Answer with a collection as it is stored."""
     collection = _find(call, call.query("version"))
-    check_owner(collection, call.email)
+    collection.check_owner(call.email)
     return json_response(collection.content)
 
 
 def patch_collection(call: Call) -> Response:
     """Store a new version, made of the named one."""
-    check_owner(_find(call, None), call.email)
+    _find(call, None).check_owner(call.email)
     content = {**_find(call, call.query("version")).content}
     body = call.arguments.body
     content.update({name: body[name] for name in _REPLACED if name in body})
@@ -66,7 +71,7 @@ def patch_collection(call: Call) -> Response:
 
 def delete_collection(call: Call) -> Response:
     """Delete all versions of a collection."""
-    check_owner(_find(call, None), call.email)
+    _find(call, None).check_owner(call.email)
     call.service.collections.delete(call.replica, call.uuid, call.email)
     return json_response({})
 

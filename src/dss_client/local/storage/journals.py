@@ -1,31 +1,27 @@
 """Journals of events: each bundle that was stored, with its metadata (docs/behaviour.md 12).
 
 A journal is one object: a line of JSON that tells of its events, then their documents, one after
-the other. Journals hold nothing that the main bucket does not tell, so they can be thrown away; an
-event's time is that of the bundle's manifest in the bucket. Once there are so many journals of one
-event as one journal holds, they become one; their objects stay, for those who have their URLs.
+the other. Which journals there are follows from the bundles in the main bucket and the times of
+their manifests, so journals can be thrown away. So many bundles as a journal holds are in one;
+the youngest are in journals of one event each, until there are enough of them.
 """
 
 import json
-import logging
 import threading
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from uuid import uuid4
+from uuid import NAMESPACE_URL, uuid5
 
 from attrs import field, frozen
 
 from dss_client.types import Replica as ReplicaName
-from dss_client.versions import create_version, format_version, is_version
+from dss_client.versions import format_version, is_version
 
 from . import documents
 from .documents import ObjectKey
 from .listing import Listing
 from .store import ObjectCreated, Replica
 
-_logger = logging.getLogger(__name__)
-
-_FOLDER = "journals/"
 _SEPARATOR = "--"
 _NEW = "new"
 _PARTS = 4
@@ -67,21 +63,9 @@ class Journal:
         return self.journal_id.split(_SEPARATOR)[1]
 
     @property
-    def is_new(self) -> bool:
-        """Whether it waits to become part of a larger one."""
-        return self.journal_id.split(_SEPARATOR)[2] == _NEW
-
-    @property
     def key(self) -> str:
         """Key of its object in the bucket of events."""
-        return f"{_FOLDER}{self.journal_id}"
-
-
-@frozen
-class _Record:
-    timestamp: str
-    event_id: str
-    content: bytes = field(repr=False)
+        return _key(self.journal_id)
 
 
 def is_journal_id(text: str) -> bool:
@@ -98,18 +82,17 @@ class Journals:
         self._size = size  # events in a journal
         self._lock = threading.Lock()
         self._listing = Listing(replica)
-        self._journals: dict[str, Journal] | None = None
-        self._recorded: set[str] = set()
+        self._stored_at: dict[str, str] = {}
+        self._known: dict[str, Journal | None] = {}
+        self._journals: list[Journal] = []
 
     def all(self) -> list[Journal]:
         """Return all journals, the one with the oldest event first."""
         with self._lock:
-            if self._journals is None:
-                self._load()
             if self._listing.may_have_changed():
-                self._record(self._listing.read())
+                self._journals = self._made_of(self._listing.read())
                 self._listing.done()
-            return [journal for _, journal in sorted((self._journals or {}).items())]
+            return self._journals
 
     def forget(self) -> None:
         """Note that something was stored, which the next look takes in."""
@@ -124,88 +107,54 @@ class Journals:
         dead = (f"bundles/{fqid}.dead", f"bundles/{fqid.partition('.')[0]}.dead")
         return main.info(f"bundles/{fqid}") is not None and not any(map(main.info, dead))
 
-    def _load(self) -> None:
-        """Read the journals of earlier runs; one that became part of another is left out."""
-        self._journals = {}
-        found = [self._read(key) for key in self._replica.events.keys(_FOLDER)]
-        known = [journal for journal in found if journal is not None]
-        for journal in sorted(known, key=lambda journal: journal.is_new):
-            ids = {event.event_id for event in journal.events}
-            if not ids <= self._recorded and (self.living(journal) or not journal.is_new):
-                self._journals[journal.journal_id] = journal
-                self._recorded |= ids
+    def _made_of(self, keys: Iterable[ObjectKey]) -> list[Journal]:
+        fqids = [key.name for key in keys if key.version and not key.dead]
+        for fqid in fqids:
+            if fqid not in self._stored_at:
+                info = self._replica.main.info(f"bundles/{fqid}")
+                time = datetime.fromtimestamp(info.modified if info else 0, UTC)
+                self._stored_at[fqid] = format_version(time)
+        fqids.sort(key=lambda fqid: (self._stored_at[fqid], fqid))
+        whole = len(fqids) - len(fqids) % self._size
+        groups = [fqids[at : at + self._size] for at in range(0, whole, self._size)]
+        groups += [[fqid] for fqid in fqids[whole:]]
+        found = [journal for group in groups if (journal := self._journal(group))]
+        return sorted(found, key=lambda journal: journal.journal_id)
 
-    def _read(self, key: str) -> Journal | None:
-        journal_id = key.removeprefix(_FOLDER)
-        bucket = self._replica.events
-        with bucket.open(key) as stream:
-            line = stream.readline()
-        info = bucket.info(key)
+    def _journal(self, fqids: Sequence[str]) -> Journal | None:
+        """Return the journal of some bundles, None when nothing is to be told of them."""
+        first, last = self._stored_at[fqids[0]], self._stored_at[fqids[-1]]
+        mark = last if len(fqids) == self._size else _NEW
+        identity = uuid5(NAMESPACE_URL, " ".join(fqids))
+        journal_id = _SEPARATOR.join((first, last, mark, str(identity)))
+        if journal_id not in self._known:
+            self._known[journal_id] = self._read(journal_id) or self._write(journal_id, fqids)
+        return self._known[journal_id]
+
+    def _read(self, journal_id: str) -> Journal | None:
+        """Return a journal that is there already."""
+        try:
+            with self._replica.events.open(_key(journal_id)) as stream:
+                line = stream.readline()
+        except OSError:
+            return None
         entries = documents.as_list((documents.decode(line) or {}).get("events"))
-        if info is None or entries is None or not is_journal_id(journal_id):
-            _logger.warning("%s: %a is skipped, it is not a journal", bucket.name, key)
-            return None
-        return _journal(journal_id, len(line), entries)
+        return None if entries is None else _placed(journal_id, len(line), entries)
 
-    def _record(self, keys: Iterable[ObjectKey]) -> None:
-        """Record the bundles that are not recorded, and merge journals where there are enough."""
-        wanted = {key.name for key in keys if key.version and not key.dead} - self._recorded
-        found = sorted((time, fqid) for fqid in wanted if (time := self._stored_at(fqid)))
-        whole = len(found) - len(found) % self._size
-        for start in range(0, whole, self._size):
-            self._write(self._records(found[start : start + self._size]), create_version())
-        for record in self._records(found[whole:]):
-            self._write([record], _NEW)
-        self._merge()
-
-    def _stored_at(self, fqid: str) -> str | None:
-        """Return when a bundle was stored, None when it is gone or dead."""
-        info = self._replica.main.info(f"bundles/{fqid}")
-        if info is None or not self._lives(fqid):
-            return None
-        return format_version(datetime.fromtimestamp(info.modified, UTC))
-
-    def _records(self, found: Iterable[tuple[str, str]]) -> list[_Record]:
-        records: list[_Record] = []
-        for timestamp, fqid in found:
+    def _write(self, journal_id: str, fqids: Iterable[str]) -> Journal | None:
+        entries: list[tuple[str, str, int]] = []
+        pieces: list[bytes] = []
+        for fqid in filter(self._lives, fqids):
             uuid, _, version = fqid.partition(".")
             document = self._replica.metadata_document(uuid, version)
             if document is not None:
-                content = json.dumps(document).encode()
-                records.append(_Record(timestamp, fqid, content))
-        return records
-
-    def _write(self, records: Sequence[_Record], mark: str) -> None:
-        if not records:
-            return
-        parts = [records[0].timestamp, records[-1].timestamp, mark, str(uuid4())]
-        journal_id = _SEPARATOR.join(parts)
-        entries = [[it.event_id, it.timestamp, len(it.content)] for it in records]
+                pieces.append(json.dumps(document).encode())
+                entries.append((fqid, self._stored_at[fqid], len(pieces[-1])))
+        if not entries:
+            return None
         line = json.dumps({"events": entries}).encode() + b"\n"
-        journal = _journal(journal_id, len(line), entries)
-        self._replica.events.put(journal.key, line + b"".join(record.content for record in records))
-        if self._journals is not None:
-            self._journals[journal_id] = journal
-        self._recorded.update(record.event_id for record in records)
-
-    def _merge(self) -> None:
-        journals = self._journals or {}
-        new = [journal for _, journal in sorted(journals.items()) if journal.is_new]
-        if len(new) < self._size or self._size == 1:
-            return
-        for journal in new[: self._size]:
-            del journals[journal.journal_id]
-        pieces = [self._pieces(journal) for journal in new[: self._size]]
-        self._write([record for piece in pieces for record in piece], create_version())
-
-    def _pieces(self, journal: Journal) -> list[_Record]:
-        """Return the events of a journal that are still there, with their documents."""
-        with self._replica.events.open(journal.key) as stream:
-            content = stream.read()
-        return [
-            _Record(it.timestamp, it.event_id, content[it.offset : it.offset + it.size])
-            for it in self.living(journal)
-        ]
+        self._replica.events.put(_key(journal_id), line + b"".join(pieces))
+        return _placed(journal_id, len(line), entries)
 
 
 class EventJournals:
@@ -231,7 +180,12 @@ class EventJournals:
         return self._journals[replica.name]
 
 
-def _journal(journal_id: str, start: int, entries: Sequence[Sequence[object]]) -> Journal:
+def _key(journal_id: str) -> str:
+    return f"journals/{journal_id}"
+
+
+def _placed(journal_id: str, start: int, entries: Iterable[Sequence[object]]) -> Journal:
+    """Return a journal whose documents lie one after the other from `start` on."""
     events: list[Event] = []
     offset = start
     for event_id, timestamp, size in entries:

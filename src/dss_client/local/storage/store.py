@@ -96,7 +96,7 @@ class Replica:
         if self.main.info(f"files/{uuid}.dead"):
             return None
         if version is None:
-            versions = _alive(self._objects("files", uuid))
+            versions = _alive(self.listed(f"files/{uuid}."))
             if not versions:
                 return None
             version = versions[-1]
@@ -109,7 +109,7 @@ class Replica:
 
     def bundle_versions(self, uuid: str) -> list[str]:
         """Return the versions of a bundle that are not dead, oldest first."""
-        return _alive(self._objects("bundles", uuid))
+        return _alive(self.listed(f"bundles/{uuid}."))
 
     def bundle(self, uuid: str, version: str) -> Manifest | None:
         """Return the manifest of a version that is not dead."""
@@ -163,7 +163,7 @@ class Replica:
 
     def all_bundles(self) -> Iterator[ObjectKey]:
         """Yield the keys of all bundle versions and tombstones, in key order."""
-        return self._listed("bundles/")
+        return self.listed("bundles/")
 
     def living_bundles(self, prefix: str, after: str) -> Iterator[ObjectKey]:
         """Yield the keys of the bundle versions that are not dead, in key order.
@@ -172,14 +172,12 @@ class Replica:
             prefix: What their whole keys start with.
             after: The whole key to go on after; every tombstone over a later one is later, too.
         """
-        for uuid, keys in groupby(self._listed(prefix, after), lambda key: key.uuid):
+        for uuid, keys in groupby(self.listed(prefix, after), lambda key: key.uuid):
             for version in _alive(keys):
                 yield ObjectKey(uuid=uuid, version=version, dead=False)
 
-    def _objects(self, kind: str, uuid: str) -> Iterator[ObjectKey]:
-        return self._listed(f"{kind}/{uuid}.")
-
-    def _listed(self, prefix: str, after: str = "") -> Iterator[ObjectKey]:
+    def listed(self, prefix: str, after: str = "") -> Iterator[ObjectKey]:
+        """Yield the keys of the main bucket that start with `prefix` and come after `after`."""
         for key in self.main.keys(prefix):
             if key <= after:
                 continue
