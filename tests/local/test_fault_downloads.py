@@ -6,8 +6,8 @@ in.
 """
 
 import hashlib
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from attrs import frozen
 from dss_client import DSSClient, DSSError, RetryPolicy, Timeout
 from dss_client.download import DownloadError
 from dss_client.local import LoadedBundle, LocalDSS
+from tests.download.apart import tree
 
 
 @frozen
@@ -183,9 +184,9 @@ TABLE |= {
 
 @frozen
 class Served:
-    """A bundle of a content and a small other file, and the uuid of the former."""
+    """A bundle of a content and a small other file, and the uuid and name of the former."""
 
-    bundle: LoadedBundle
+    bundle: str
     uuid: str
     name: str
 
@@ -197,23 +198,28 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalDSS]:
 
 
 @pytest.fixture(scope="module")
-def bundles(server: LocalDSS, load: Callable[..., LoadedBundle]) -> dict[int, Served]:
-    """Load a bundle for each size of contents."""
-    return {way.size: _load(server, load, way.content) for way in WAYS.values()}
-
-
-def _load(server: LocalDSS, load: Callable[..., LoadedBundle], content: bytes) -> Served:
-    name = f"{hashlib.sha256(content).hexdigest()}.bin"
-    bundle = load(server, {**OTHER, name: content})
+def bundles(server: LocalDSS, load: Callable[..., LoadedBundle]) -> dict[Way, Served]:
+    found = {}
     with DSSClient(server.url) as dss:
-        files = dss.get_bundle(uuid=bundle.uuid, replica="aws").bundle.files
-    return Served(bundle, next(file.uuid for file in files if file.name == name), name)
+        for way in WAYS.values():
+            name = f"{hashlib.sha256(way.content).hexdigest()}.bin"
+            uuid = load(server, {**OTHER, name: way.content}).uuid
+            files = dss.get_bundle(uuid=uuid, replica="aws").bundle.files
+            [file] = [file.uuid for file in files if file.name == name]
+            found[way] = Served(uuid, file, name)
+    return found
+
+
+def check_files(folder: Path, way: Way, name: str, *, whole: bool) -> None:
+    """See that what is in place is right, and whether the content is."""
+    found = {path.rpartition("/")[2]: content for path, content in tree(folder).items()}
+    assert found == ({**OTHER, name: way.content} if whole else OTHER)
 
 
 @pytest.mark.parametrize(("way_name", "name"), TABLE)
 def test_a_download(
     server: LocalDSS,
-    bundles: dict[int, Served],
+    bundles: dict[Way, Served],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     way_name: str,
@@ -222,7 +228,7 @@ def test_a_download(
     way, case = WAYS[way_name], TABLE[way_name, name]
     if way.part_size is not None:
         monkeypatch.setattr("dss_client.download.engine.PART_SIZE", way.part_size)
-    served = bundles[way.size]
+    served = bundles[way]
     server.faults = [
         {**rule, "uuid": served.uuid} if "uuid" in rule else rule for rule in case.rules
     ]
@@ -231,15 +237,12 @@ def test_a_download(
     stalls = name.startswith("stalled")
     timeout = Timeout(connect=20, read=0.2 if stalls else 20, write=20, pool=20)
     error = None
-    with (
-        httpx.Client(timeout=timeout.read) as http,
-        DSSClient(
-            server.url, retries=policy, timeout=timeout, storage_client=http if way.http else None
-        ) as dss,
-    ):
+    with ExitStack() as opened:
+        http = opened.enter_context(httpx.Client(timeout=timeout.read)) if way.http else None
+        dss = DSSClient(server.url, retries=policy, timeout=timeout, storage_client=http)
         try:
-            report = dss.download(
-                bundle_uuid=served.bundle.uuid,
+            report = opened.enter_context(dss).download(
+                bundle_uuid=served.bundle,
                 replica="aws",
                 download_dir=tmp_path,
                 num_retries=case.num_retries,
@@ -250,35 +253,31 @@ def test_a_download(
             [error] = report.errors
     server.faults = None
 
-    entries = {entry.name: entry for entry in report.entries}
-    entry = entries[served.name]
-    assert entries["cell_0.json"].path is not None
-    assert case.error == "" or case.error in chain(error)
-    assert (error is None) == (case.error == "")
+    [entry] = [entry for entry in report.entries if entry.name == served.name]
+    check_files(tmp_path, way, served.name, whole=error is None)
+    assert (entry.path is None) == (error is not None) == (case.error != "")
     if error is not None:
+        assert case.error in chain(error)
         assert served.name in str(error)
         assert str(error.cause or "") in str(error)
     if case.tries is not None and not way.segmented:
         assert entry.tries >= case.tries if stalls else entry.tries == case.tries
-    contents = {**OTHER, served.name: way.content}
-    assert wrong_files(tmp_path, contents) == []
-    assert (entry.path is None) == (error is not None)
 
 
 def test_the_next_run_takes_what_is_there(
-    server: LocalDSS, bundles: dict[int, Served], tmp_path: Path
+    server: LocalDSS, bundles: dict[Way, Served], tmp_path: Path
 ) -> None:
     way = WAYS["large"]
-    served = bundles[way.size]
-    where = {"bundle_uuid": served.bundle.uuid, "replica": "aws", "download_dir": tmp_path}
+    served = bundles[way]
+    where: dict[str, Any] = {"bundle_uuid": served.bundle, "replica": "aws", "num_retries": 0}
     server.faults = [{"on": "storage", "key": served.name, "status": 503}]
     with DSSClient(server.url, retries=0) as dss:
         with pytest.raises(DownloadError):
-            dss.download(**where, num_retries=0)  # type: ignore[arg-type]  # one dict of both kinds
+            dss.download(**where, download_dir=tmp_path)
         server.faults = [{"on": "storage", "key": "cell_0.json", "status": 500}]
-        assert dss.download(**where, num_retries=0).ok  # type: ignore[arg-type]
+        assert dss.download(**where, download_dir=tmp_path).ok
     server.faults = None
-    assert wrong_files(tmp_path, {**OTHER, served.name: way.content}) == []
+    check_files(tmp_path, way, served.name, whole=True)
 
 
 def chain(error: BaseException | None) -> list[str]:
@@ -288,27 +287,3 @@ def chain(error: BaseException | None) -> list[str]:
         names += [each.__name__ for each in type(error).__mro__ if issubclass(each, DSSError)]
         error = error.__cause__
     return names
-
-
-def wrong_files(folder: Path, contents: Mapping[str, bytes]) -> list[str]:
-    """Return the files below a folder that have not the bytes that their name promises."""
-    return [
-        str(path)
-        for path in folder.rglob("*")
-        if path.is_file() and not is_right(path, contents) and not is_partial(path)
-    ]
-
-
-def is_right(path: Path, contents: Mapping[str, bytes]) -> bool:
-    content = path.read_bytes()
-    if path.name == "bundle.json":
-        return len(json.loads(content)["bundle"]["files"]) == len(contents)
-    if path.name in contents:
-        return content == contents[path.name]
-    right_place = path.name[2:6] == path.parent.name
-    return path.name == hashlib.sha256(content).hexdigest() and right_place
-
-
-def is_partial(path: Path) -> bool:
-    """Tell whether a file waits for the next run, and says what of it is proven."""
-    return path.parent.name == "partials" and path.with_suffix(".journal").is_file()
