@@ -9,11 +9,8 @@ import httpx
 import pytest
 
 from dss_client.local import LoadedBundle, LocalDSS, LocalSettings
-from dss_client.local.storage.documents import encode
-from dss_client.local.storage.replication import Replication
-from dss_client.local.storage.store import Replica, Storage
 from tests.local.test_api import problem
-from tests.local.writing import LATER, VERSION, put_file, put_source, uuid_of, writer
+from tests.local.writing import VERSION, put_file, put_source, uuid_of, writer
 
 Start = Callable[..., LocalDSS]
 AWS, GCP = {"replica": "aws"}, {"replica": "gcp"}
@@ -128,94 +125,38 @@ def test_what_is_there_is_left_alone(start: Start) -> None:
 
 
 def test_delayed(start: Start) -> None:
-    with start(replication="delayed", replication_delay=0.05) as dss, writer(dss) as client:
-        path = f"/files/{uuid_of(put_file(client))}"
-        assert client.head(path, params=GCP).status_code == 404
-        end = time.monotonic() + 10
-        while client.head(path, params=GCP).status_code == 404:
-            assert time.monotonic() < end
-            time.sleep(0.01)
-
-
-def test_what_was_not_due_is_copied_after_the_next_start(start: Start) -> None:
+    """What is not due when it stops is copied after the next start, without a wait at the stop."""
     dss = start(replication="delayed", replication_delay=0.3)
     with dss, writer(dss) as client:
-        path = f"/files/{uuid_of(put_file(client))}"
+        response = put_file(client)
+        assert put_bundle(client, uuid_of(response)).status_code == 201
+        other = put_bundle(client, uuid_of(response), replica="gcp")
+        assert problem(other) == (400, "file_missing")
     with dss, writer(dss) as client:
         end = time.monotonic() + 10
-        while client.head(path, params=GCP).status_code == 404:
+        while client.get(f"/bundles/{UUID}", params=GCP).status_code == 404:
             assert time.monotonic() < end
             time.sleep(0.02)
 
 
-def test_a_long_delay_does_not_keep_it_from_stopping(start: Start) -> None:
-    began = time.monotonic()
-    with start(replication="delayed", replication_delay=60) as dss, writer(dss) as client:
-        response = put_bundle(client, uuid_of(put_file(client)))
-        assert response.status_code == 201
-        other = put_bundle(client, uuid_of(response), replica="gcp")
-        assert problem(other) == (400, "file_missing")
-    assert time.monotonic() - began < 30
-
-
-@pytest.fixture
-def replicas(tmp_path: Path) -> tuple[Replica, Replica]:
-    storage = Storage(tmp_path)
-    Replication("at once", 0, storage)
-    return storage.replicas["aws"], storage.replicas["gcp"]
-
-
-def test_what_it_refers_to_is_waited_for(replicas: tuple[Replica, Replica]) -> None:
-    aws, gcp = replicas
-    links = [
-        {"type": "file_metadata", "uuid": UUID, "version": VERSION, "fragment": "/a"},
-        {"type": "collection", "uuid": UUID, "version": VERSION},
-    ]
-    key = f"collections/{UUID}.{LATER}"
-    aws.store(key, encode({"contents": links}))
-    assert gcp.main.get(key) is None
-    aws.store(f"collections/{UUID}.{VERSION}", encode({"contents": []}))
-    assert gcp.main.get(key) is None
-    aws.store(f"files/{UUID}.{VERSION}", b"{}")
-    assert gcp.main.get(key) == aws.main.get(key)
-
-
-def test_a_file_waits_for_its_content(replicas: tuple[Replica, Replica]) -> None:
-    aws, gcp = replicas
-    sums = {"crc32c": "c", "s3-etag": "e", "sha1": "1", "sha256": "2"}
-    metadata = {"version": VERSION, "content-type": "x", "size": 1, **sums}
-    key = f"files/{UUID}.{VERSION}"
-    aws.store(key, encode(metadata))
-    assert list(gcp.main.keys()) == []
-    aws.main.put("blobs/2.1.e.c", b"x")
-    aws.store("cache/x", b"y")
-    assert list(gcp.main.keys()) == ["blobs/2.1.e.c", "cache/x", key]
-
-
-def test_tombstones_wait_for_nothing(replicas: tuple[Replica, Replica]) -> None:
-    aws, gcp = replicas
-    for kind in ("bundles", "collections"):
-        for key in (f"{kind}/{UUID}.{VERSION}.dead", f"{kind}/{UUID}.dead"):
-            aws.store(key, b"{}")
-            assert gcp.main.get(key) == b"{}"
-
-
-def test_links_in_a_circle_are_told(
-    replicas: tuple[Replica, Replica], caplog: pytest.LogCaptureFixture
+def test_what_cannot_be_copied_whole_is_told(
+    start: Start, load: Callable[..., LoadedBundle], caplog: pytest.LogCaptureFixture
 ) -> None:
-    aws, gcp = replicas
-    key = f"collections/{UUID}.{VERSION}"
-    link = {"type": "collection", "uuid": UUID, "version": VERSION}
-    aws.store(key, encode({"contents": [link]}))
-    assert gcp.main.get(key) is None
-    assert key in caplog.text
-
-
-def test_what_cannot_be_read_is_copied_as_it_is(
-    replicas: tuple[Replica, Replica],
-) -> None:
-    aws, gcp = replicas
-    for kind in ("files", "bundles", "collections"):
-        key = f"{kind}/{UUID}.{VERSION}"
-        aws.store(key, b"not JSON")
-        assert gcp.main.get(key) == b"not JSON"
+    """A collection with a link to what is gone, and objects that are not JSON."""
+    with start(replication="at once") as dss, writer(dss) as client:
+        file_uuid = uuid_of(put_file(client))
+        assert put_bundle(client, file_uuid).status_code == 201
+        for replica in ("aws", "gcp"):
+            (dss.root / f"{replica}/main/bundles/{UUID}.{VERSION}").unlink()
+        (dss.root / f"aws/main/bundles/{UUID}.{VERSION}").write_text("{}")
+        assert put_collection(client, file_uuid).status_code == 201
+        assert client.get(f"/collections/{UUID}", params=GCP).status_code == 200
+        (dss.root / f"gcp/main/files/{file_uuid}.{VERSION}").unlink()
+        blob = next((dss.root / "aws/main/blobs").iterdir())
+        blob.unlink()
+        (dss.root / "gcp/main/blobs" / blob.name).unlink()
+        patched = client.patch(f"/collections/{UUID}", params={**AWS, "version": VERSION}, json={})
+        version = patched.json()["version"]
+        found = client.get(f"/collections/{UUID}", params={**GCP, "version": version})
+        assert problem(found) == (404, "not_found")
+    assert f"collections/{UUID}.{version} is not replicated" in caplog.text

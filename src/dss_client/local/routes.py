@@ -27,7 +27,7 @@ from .faults.compat import LegacyQuirks
 from .faults.deadline import FakeTimeouts
 from .faults.fault_app import FaultApp
 from .faults.scenario import Faults
-from .operations import bundle_writes, bundles, events, file_writes, files, subscriptions
+from .operations import bundles, events, files, subscriptions
 from .operations import collections as collection_operations
 from .operations import search as search_operation
 from .operations.pages import page_routes
@@ -45,12 +45,12 @@ HANDLERS: dict[str, Handler] = {
     "POST /search": search_operation.post_search,
     "GET /files/{uuid}": files.get_file,
     "HEAD /files/{uuid}": files.head_file,
-    "PUT /files/{uuid}": file_writes.put_file,
+    "PUT /files/{uuid}": files.put_file,
     "GET /bundles/all": bundles.get_bundles_all,
     "GET /bundles/{uuid}": bundles.get_bundle,
-    "PUT /bundles/{uuid}": bundle_writes.put_bundle,
-    "PATCH /bundles/{uuid}": bundle_writes.patch_bundle,
-    "DELETE /bundles/{uuid}": bundle_writes.delete_bundle,
+    "PUT /bundles/{uuid}": bundles.put_bundle,
+    "PATCH /bundles/{uuid}": bundles.patch_bundle,
+    "DELETE /bundles/{uuid}": bundles.delete_bundle,
     "POST /bundles/{uuid}/checkout": bundles.post_bundles_checkout,
     "GET /bundles/checkout/{checkout_job_id}": bundles.get_bundles_checkout,
     "GET /collections": collection_operations.get_collections,

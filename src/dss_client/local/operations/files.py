@@ -1,12 +1,29 @@
-"""HEAD and GET /files/{uuid} (docs/behaviour.md 8.1, 8.2)."""
+"""HEAD, GET and PUT /files/{uuid} (docs/behaviour.md 8.1-8.3, S4, S18)."""
+
+import re
 
 from starlette.responses import Response
 
-from ..errors import Problem, not_found
-from ..service import Call, redirect
-from ..storage.documents import FileMetadata, blob_key
+from dss_client.types import Replica as ReplicaName
+
+from ..errors import Problem, illegal_arguments, not_found
+from ..service import Call, json_response, redirect
+from ..storage import documents
+from ..storage.checksums import Checksums
+from ..storage.copies import WrongContent, copy_blob
+from ..storage.documents import FileMetadata, blob_key, file_metadata
+from ..storage.sources import CHECKSUMS, PREFIX, SourceObject, SourceUrl, UnreadableSource
 from ..storage.storage_app import header_value
-from .waiting import Token, not_ready, parse_token
+from ..storage.store import Replica
+from .paging import Token, not_ready, parse_token
+
+_REPLICAS: dict[str, ReplicaName] = {"s3": "aws", "gs": "gcp"}
+_FORMS = {
+    "sha256": r"[0-9a-f]{64}",
+    "sha1": r"[0-9a-f]{40}",
+    "s3_etag": r"[0-9a-f]{32}(-([2-9]|[1-9][0-9]{1,3}|10000))?",
+    "crc32c": r"[0-9a-f]{8}",
+}
 
 
 def head_file(call: Call) -> Response:
@@ -84,3 +101,113 @@ def _headers(file: FileMetadata) -> dict[str, str]:
         "X-DSS-SHA1": file["sha1"],
         "X-DSS-SHA256": file["sha256"],
     }
+
+
+def put_file(call: Call) -> Response:
+    """Copy an object into the replica that its scheme names, and write the file's metadata."""
+    url = _source_url(call.arguments.body["source_url"])
+    replica = call.service.storage.replicas[_REPLICAS[url.scheme]]
+    source = _source(call, url)
+    metadata = _metadata_of(call, source)
+    answer = {"version": metadata["version"]}
+    stored = replica.main.get(f"files/{call.uuid}.{metadata['version']}")
+    if stored is not None:
+        _compare(stored, metadata)
+        return json_response(answer)
+    if not _has_blob(replica, metadata):
+        if source.size > call.service.settings.copy_threshold:
+            return _copy_later(call, replica, metadata, source)
+        _copy_now(replica, metadata, source)
+    stored = call.service.copies.write(replica, call.uuid, metadata)
+    if stored is not None:  # another request was faster
+        _compare(stored, metadata)
+        return json_response(answer)
+    _cache(call, replica, metadata)
+    return json_response(answer, 201)
+
+
+def _source_url(text: str) -> SourceUrl:
+    scheme, _, rest = text.partition("://")
+    if scheme not in _REPLICAS:
+        title = f"Sources of the scheme {scheme!r} cannot be read; use s3:// or gs://."
+        raise Problem(400, "unknown_source_schema", title)
+    bucket, _, key = rest.partition("/")
+    if not bucket or not key:
+        raise illegal_arguments(f"The source_url must have the form {scheme}://<bucket>/<key>.")
+    return SourceUrl(scheme, bucket, key)
+
+
+def _source(call: Call, url: SourceUrl) -> SourceObject:
+    for sources in call.service.sources:
+        try:
+            found = sources.find(url)
+        except UnreadableSource as error:
+            raise not_found(f"The source cannot be read: {error}.") from error
+        if found is not None:
+            return found
+    raise not_found(f"There is no bucket {url.bucket!r} that this service can read.")
+
+
+def _metadata_of(call: Call, source: SourceObject) -> FileMetadata:
+    sums = {name: text.lower() for name, text in source.checksums.items()}
+    missing = [PREFIX + name for name in CHECKSUMS if name not in sums]
+    if missing:
+        title = f"The source object has no metadata {', '.join(missing)}."
+        raise Problem(422, "missing_checksum", title)
+    bad = [PREFIX + name for name, form in _FORMS.items() if not re.fullmatch(form, sums[name])]
+    if bad:
+        raise _invalid(f"the form of its metadata {', '.join(bad)} is wrong")
+    return file_metadata(
+        version=call.query("version"),
+        creator_uid=call.arguments.body["creator_uid"],
+        content_type=source.content_type,
+        size=source.size,
+        sums=Checksums(**sums),
+    )
+
+
+def _has_blob(replica: Replica, metadata: FileMetadata) -> bool:
+    info = replica.main.info(blob_key(metadata))
+    return info is not None and info.size == metadata["size"]
+
+
+def _copy_now(replica: Replica, metadata: FileMetadata, source: SourceObject) -> None:
+    try:
+        copy_blob(replica, metadata, source)
+    except WrongContent as error:
+        raise _invalid(str(error)) from error
+    except UnreadableSource as error:
+        raise not_found(f"The source cannot be read: {error}.") from error
+
+
+def _copy_later(
+    call: Call, replica: Replica, metadata: FileMetadata, source: SourceObject
+) -> Response:
+    job_id = call.service.copies.start(replica, call.uuid, metadata, source)
+    if job_id is None:
+        raise _taken(metadata)
+    return json_response({"version": metadata["version"], "task_id": job_id}, 202)
+
+
+def _cache(call: Call, replica: Replica, metadata: FileMetadata) -> None:
+    """Copy a small file of the right type to the checkout bucket, for a first GET without 301."""
+    content_type, largest = call.service.settings.checkout_cache
+    if metadata["content-type"].startswith(content_type) and metadata["size"] <= largest:
+        call.service.checkouts.copy_file(replica, metadata)
+
+
+def _compare(stored: bytes, metadata: FileMetadata) -> None:
+    if documents.decode(stored) != metadata:
+        raise _taken(metadata)
+
+
+def _taken(metadata: FileMetadata) -> Problem:
+    title = (
+        f"Version {metadata['version']} of this file is there already, with another content, "
+        "type or creator_uid; files never change, so use a new version."
+    )
+    return Problem(409, "file_already_exists", title)
+
+
+def _invalid(reason: str) -> Problem:
+    return Problem(422, "invalid_checksum", f"The source object cannot be stored: {reason}.")

@@ -1,7 +1,18 @@
-"""Page headers and links (docs/behaviour.md 7)."""
+"""Links to the next request: to another page, and to the same URL while a copy is not ready.
 
+See docs/behaviour.md 7, 8.2, 8.4.
+"""
+
+import json
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import parse_qsl, urlencode
+
+from attrs import frozen
+from starlette.responses import Response
+
+from ..errors import Problem
+from ..service import Call, redirect
 
 
 def page_headers(content_key: str, next_url: str | None) -> dict[str, str]:
@@ -26,3 +37,56 @@ def with_query(url: str, changes: Mapping[str, str | int | None]) -> str:
     kept = [pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] not in changes]
     added = [(name, str(value)) for name, value in changes.items() if value is not None]
     return f"{base}?{urlencode(kept + added)}"
+
+
+@frozen
+class Token:
+    """What a client sends back while it waits, in the 301 to the same URL."""
+
+    job_id: str
+    start_time: float
+    attempts: int
+
+    def again(self) -> "Token":
+        """Return the token of the next attempt."""
+        return Token(self.job_id, self.start_time, self.attempts + 1)
+
+
+def parse_token(text: str | None, required: tuple[str, ...]) -> Token | None:
+    """Return a request's token, None when it has none.
+
+    Empty and `None` are what old page links carry, and mean nothing (docs/behaviour.md S2).
+
+    Args:
+        text: The query parameter.
+        required: Keys that the token must have.
+
+    Raises:
+        Problem: 400 `illegal_token`.
+    """
+    if text in {None, "", "None"}:
+        return None
+    try:
+        content: Any = json.loads(text or "")
+        if any(key not in content for key in required):
+            raise KeyError
+        return Token(
+            job_id=str(content.get("execution_id", "")),
+            start_time=float(content.get("start_time", 0.0)),
+            attempts=int(content["attempts"]),
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+        needed = " and ".join(required)
+        title = f"The token is not a JSON object with {needed}; leave it out to start again."
+        raise Problem(400, "illegal_token", title) from None
+
+
+def not_ready(call: Call, token: Token) -> Response:
+    """Return the 301 that asks to come back."""
+    content = {
+        "execution_id": token.job_id,
+        "start_time": token.start_time,
+        "attempts": token.attempts,
+    }
+    headers = {"Retry-After": str(call.service.settings.retry_after)}
+    return redirect(with_query(call.url, {"token": json.dumps(content)}), 301, headers)

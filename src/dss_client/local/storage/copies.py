@@ -25,13 +25,8 @@ class WrongContent(Exception):
     """The content of a source is not what its metadata say."""
 
 
-@frozen
-class Place:
-    """Where a new file belongs."""
-
-    replica: ReplicaName
-    uuid: str
-    version: str
+Place = tuple[ReplicaName, str, str]
+"""Where a new file belongs: its replica, uuid and version."""
 
 
 @frozen
@@ -59,8 +54,8 @@ class Copies:
         Returns:
             The job's id; None when other content is being copied for the same file version.
         """
-        place = Place(replica.name, file_uuid, metadata["version"])
-        file = place.uuid, place.version
+        file = file_uuid, metadata["version"]
+        place = (replica.name, *file)
 
         def work() -> str | None:
             try:
@@ -93,7 +88,7 @@ class Copies:
             return [
                 copy.job_id
                 for place, copy in self._running.items()
-                if place == Place(replica.name, file_uuid, version or place.version)
+                if place == (replica.name, file_uuid, version or place[2])
             ]
 
     def poll(self, job_ids: list[str]) -> bool:
