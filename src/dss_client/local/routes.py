@@ -6,6 +6,7 @@ A request passes the middlewares of `api_app` from top to bottom, and ends at it
 import asyncio
 import logging
 from ipaddress import ip_address
+from typing import cast
 from uuid import uuid4
 
 from attrs import frozen
@@ -31,7 +32,7 @@ from .operations import bundles, events, files, subscriptions
 from .operations import collections as collection_operations
 from .operations import search as search_operation
 from .operations.pages import page_routes
-from .service import BASE, Call, Handler, Service
+from .service import BASE, Call, Handler, Service, own_url
 from .validation import Identified, Operation, check, operations
 
 _logger = logging.getLogger(__name__)
@@ -99,7 +100,7 @@ def api_app(service: Service, faults: Faults, state: ServerState, address: str) 
     app = Starlette(
         routes=page_routes(settings),
         middleware=middleware,
-        exception_handlers={HTTPException: _no_route},
+        exception_handlers={HTTPException: _no_route, Problem: _refused},
     )
     app.router.redirect_slashes = False
     app.router.default = AnswerOperation(service)
@@ -180,13 +181,11 @@ class AnswerOperation:
             raise HTTPException(405, headers={"Allow": ", ".join(identified.methods)})
         try:
             body = await _body(request, self.service.settings.max_body)
-            response = await asyncio.to_thread(
-                self._answer, request, identified.operation, identified.arguments, body
-            )
-        except Problem as problem:
-            response = problem.response()
         except ClientDisconnect:
             return
+        response = await asyncio.to_thread(
+            self._answer, request, identified.operation, identified.arguments, body
+        )
         await response(scope, receive, send)
 
     def _answer(
@@ -223,7 +222,7 @@ class AnswerOperation:
             raise Problem(503, "read_only", title, {"Retry-After": "600"})
         if caller:
             authorize(operation.id, caller, settings)
-        url = request.url.replace(scheme=settings.self_scheme)
+        url = own_url(request, settings)
         return Call(
             service=self.service,
             arguments=arguments,
@@ -255,8 +254,12 @@ def _not_implemented(operation: Operation) -> Problem:
 
 
 async def _no_route(request: Request, error: Exception) -> Response:
-    path = request.scope["path"]
-    if isinstance(error, HTTPException) and error.status_code == 405:
+    refusal, path = cast("HTTPException", error), request.scope["path"]
+    if refusal.status_code == 405:
         title = f"{request.method} is not allowed on {path}."
-        return Problem(405, "method_not_allowed", title, error.headers).response()
+        return Problem(405, "method_not_allowed", title, refusal.headers).response()
     return Problem(404, "not_found", f"There is nothing at {path}.").response()
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    return cast("Problem", error).response()

@@ -7,11 +7,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from attrs import frozen
+from starlette.datastructures import URL
+from starlette.requests import Request
 from starlette.responses import Response
 
 from dss_client.types import Replica as ReplicaName
 
 from .auth import Caller, Tokens
+from .errors import illegal_arguments
 from .gate import Gate
 from .notify.delivery import Deliveries
 from .notify.notifications import Notifier
@@ -154,6 +157,18 @@ class Call:
 
 
 Handler = Callable[[Call], Response]
+
+
+def own_url(request: Request, settings: LocalSettings) -> URL:
+    """Return the URL of a request, with the scheme that the API gives its own URLs.
+
+    Raises:
+        Problem: The `Host` is not valid; a newer Starlette takes another instead.
+    """
+    try:
+        return request.url.replace(scheme=settings.self_scheme)
+    except ValueError as error:
+        raise illegal_arguments("The Host of the request is not valid.") from error
 
 
 def json_response(

@@ -11,7 +11,7 @@ from dss_client import _spec
 from dss_client._version import __version__
 
 from ..faults.deadline import timed_out
-from ..service import BASE, json_response
+from ..service import BASE, json_response, own_url
 from ..settings import LocalSettings
 from ..validation import operations
 
@@ -37,11 +37,8 @@ def page_routes(settings: LocalSettings) -> list[Route]:
         return json_response(_SECRETS if secrets is None else dict(secrets))
 
     async def swagger(request: Request) -> Response:
-        address = {
-            "host": request.url.netloc,
-            "basePath": BASE,
-            "schemes": [settings.self_scheme],
-        }
+        url = own_url(request, settings)
+        address = {"host": url.netloc, "basePath": BASE, "schemes": [url.scheme]}
         return json_response({**_spec.load(), **address})
 
     async def slow_request(_: Request) -> Response:
