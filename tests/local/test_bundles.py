@@ -129,21 +129,24 @@ def test_links(dss: LocalDSS, client: httpx.Client, load: Load) -> None:
     assert beyond.json()["bundle"]["files"] == []
 
 
-@pytest.mark.parametrize(
-    ("query", "code"),
-    [
+def test_refused(dss: LocalDSS, client: httpx.Client, load: Load) -> None:
+    load(dss, {"a": b""}, UUID, V1)
+    for query, code in (
         ({"start_at": "-1"}, "illegal_arguments"),
         ({"directurls": "true", "presignedurls": "true"}, "only_one_urltype"),
         ({"presignedurls": "true", "token": "{"}, "illegal_token"),
         ({"presignedurls": "true", "token": '{"attempts": 1}'}, "illegal_token"),
-    ],
-)
-def test_refused(
-    dss: LocalDSS, client: httpx.Client, load: Load, query: dict[str, str], code: str
-) -> None:
-    load(dss, {"a": b""}, UUID, V1)
-    response = client.get(f"/bundles/{UUID}", params={**AWS, **query})
-    assert (response.status_code, response.json()["code"]) == (400, code)
+    ):
+        response = client.get(f"/bundles/{UUID}", params={**AWS, **query})
+        assert (response.status_code, response.json()["code"]) == (400, code)
+    for query in ({"prefix": ""}, {"prefix": "-a"}, {"prefix": "a/"}, {"search_after": "x"}):
+        response = client.get("/bundles/all", params={**AWS, **query})
+        assert (response.status_code, response.json()["code"]) == (400, "illegal_arguments")
+    token = json.dumps({"execution_id": OTHER, "attempts": 1})  # of no job
+    query = {**AWS, "presignedurls": "true", "token": token}
+    response = client.get(f"/bundles/{UUID}", params=query)
+    assert (response.status_code, response.json()["code"]) == (500, "unhandled_exception")
+    assert response.headers["retry-after"] == "10"
 
 
 def test_direct_urls(dss: LocalDSS, client: httpx.Client, load: Load) -> None:
@@ -159,15 +162,6 @@ def test_old_manifests_repeat_names(dss: LocalDSS, client: httpx.Client, load: L
     path.write_text(path.read_text().replace('"name": "b"', '"name": "a"'))
     response = client.get(f"/bundles/{UUID}", params={**AWS, "presignedurls": "true"})
     assert [file["name"] for file in response.json()["bundle"]["files"]] == ["a", "a"]
-
-
-def test_a_token_of_no_job(dss: LocalDSS, client: httpx.Client, load: Load) -> None:
-    load(dss, {"a": b""}, UUID, V1)
-    token = json.dumps({"execution_id": OTHER, "attempts": 1})
-    query = {**AWS, "presignedurls": "true", "token": token}
-    response = client.get(f"/bundles/{UUID}", params=query)
-    assert (response.status_code, response.json()["code"]) == (500, "unhandled_exception")
-    assert response.headers["retry-after"] == "10"
 
 
 def test_a_failing_checkout(dss: LocalDSS, client: httpx.Client, load: Load) -> None:
@@ -259,10 +253,3 @@ class TestAll:
         body = client.get("/bundles/all", params={**AWS, "prefix": prefix}).json()
         assert body["page_count"] == count
         assert body["search_prefix"] == f"bundles/{prefix.lower()}"
-
-    @pytest.mark.parametrize(
-        "query", [{"prefix": ""}, {"prefix": "-a"}, {"prefix": "a/"}, {"search_after": "x"}]
-    )
-    def test_refused(self, client: httpx.Client, query: dict[str, str]) -> None:
-        response = client.get("/bundles/all", params={**AWS, **query})
-        assert (response.status_code, response.json()["code"]) == (400, "illegal_arguments")

@@ -19,18 +19,34 @@ UUID = "0a6f2b1c-3d4e-4f50-8a61-72b3c4d5e6f7"
 BLOB = ".".join(HELLO[f"hca-dss-{name}"] for name in ("sha256", "sha1", "s3_etag", "crc32c"))
 
 
-@pytest.fixture
-def upload(tmp_path: Path) -> Path:
-    """The directory of the bucket `upload`, with one object."""
-    folder = tmp_path / "upload"
+@pytest.fixture(scope="module")
+def upload(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of the bucket `upload`."""
+    folder = tmp_path_factory.mktemp("upload")
     put_source(folder, "hello.txt")
+    put_source(folder, "longer.txt", b"hello!")
     return folder
 
 
+@pytest.fixture(scope="module")
+def services(
+    tmp_path_factory: pytest.TempPathFactory, upload: Path
+) -> Iterator[tuple[LocalDSS, LocalDSS]]:
+    """Two services: one copies what has more than five bytes in jobs, done after two looks."""
+    root = tmp_path_factory.mktemp("roots")
+    sources = {"upload": upload}
+    jobs = LocalSettings(sources=sources, copy_threshold=5, copy_polls=2, checkout_polls=1)
+    with (
+        LocalDSS(root / "dss", settings=LocalSettings(sources=sources)) as dss,
+        LocalDSS(root / "slow", settings=jobs) as slow,
+    ):
+        yield dss, slow
+
+
 @pytest.fixture
-def dss(tmp_path: Path, upload: Path) -> Iterator[LocalDSS]:
-    with LocalDSS(tmp_path / "root", settings=LocalSettings(sources={"upload": upload})) as dss:
-        yield dss
+def dss(services: tuple[LocalDSS, LocalDSS]) -> LocalDSS:
+    services[0].reset()
+    return services[0]
 
 
 @pytest.fixture
@@ -40,39 +56,24 @@ def client(dss: LocalDSS) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
-def slow(tmp_path: Path, upload: Path) -> Iterator[tuple[LocalDSS, httpx.Client]]:
-    """A service that copies what has more than five bytes in a job, done after two looks."""
-    settings = LocalSettings(sources={"upload": upload}, copy_threshold=5, copy_polls=2)
-    put_source(upload, "longer.txt", b"hello!")
-    with LocalDSS(tmp_path / "slow", settings=settings) as dss, writer(dss) as client:
-        yield dss, client
+def slow(services: tuple[LocalDSS, LocalDSS]) -> Iterator[httpx.Client]:
+    services[1].reset()
+    with writer(services[1]) as made:
+        yield made
 
 
 @pytest.mark.parametrize(
     ("scheme", "replica", "other"), [("s3", "aws", "gcp"), ("gs", "gcp", "aws")]
 )
 def test_the_scheme_chooses_the_replica(
-    client: httpx.Client, scheme: str, replica: str, other: str
+    dss: LocalDSS, client: httpx.Client, scheme: str, replica: str, other: str
 ) -> None:
-    response = put_file(client, f"{scheme}://upload/hello.txt")
+    response = put_file(client, f"{scheme}://upload/hello.txt", uuid=UUID.upper())
     assert (response.status_code, response.json()) == (201, {"version": VERSION})
-    path = f"/files/{uuid_of(response)}"
-    assert client.head(path, params={"replica": other}).status_code == 404
-    found = client.head(path, params={"replica": replica})
-    assert found.headers["x-dss-content-type"] == "text/plain"
-    assert found.headers["x-dss-creator-uid"] == "7"
-    assert found.headers["x-dss-sha256"] == HELLO["hca-dss-sha256"]
-    place = client.get(path, params={"replica": replica}, follow_redirects=True)
-    assert place.content == b"hello"
-
-
-def test_what_is_stored(client: httpx.Client, dss: LocalDSS) -> None:
-    response = put_file(client, uuid=UUID.upper())
-    assert response.status_code == 201
-    main = dss.root / "aws" / "main"
+    assert client.head(f"/files/{UUID}", params={"replica": other}).status_code == 404
+    main = dss.root / replica / "main"
     assert (main / "blobs" / BLOB).read_bytes() == b"hello"
-    stored = (main / "files" / f"{UUID}.{VERSION}").read_text()
-    assert json.loads(stored) == {
+    assert json.loads((main / "files" / f"{UUID}.{VERSION}").read_text()) == {
         "format": "0.0.4",
         "creator_uid": 7,
         "version": VERSION,
@@ -83,6 +84,8 @@ def test_what_is_stored(client: httpx.Client, dss: LocalDSS) -> None:
         "sha1": HELLO["hca-dss-sha1"],
         "sha256": HELLO["hca-dss-sha256"],
     }
+    place = client.get(f"/files/{UUID}", params={"replica": replica}, follow_redirects=True)
+    assert place.content == b"hello"
 
 
 @pytest.mark.parametrize(
@@ -105,87 +108,64 @@ def test_bad_sources(client: httpx.Client, url: str, status: int, code: str) -> 
     assert problem(put_file(client, url)) == (status, code)
 
 
-def test_the_service_reads_its_own_buckets(client: httpx.Client) -> None:
-    assert put_file(client).status_code == 201
-    copied = put_file(client, f"gs://dss-local-aws/blobs/{BLOB}")
-    assert copied.status_code == 201
-    found = client.head(f"/files/{uuid_of(copied)}", params=GCP)
-    assert found.headers["x-dss-content-type"] == "application/octet-stream"
-
-
-def test_metadata_beside_the_object(client: httpx.Client, upload: Path) -> None:
+def test_what_is_known_of_a_source(client: httpx.Client, upload: Path) -> None:
+    """By a file beside it; else its name tells the type. The service's own buckets are sources."""
     upper = {name: value.upper() for name, value in HELLO.items()}
     put_source(upload, "a/b", metadata={"content-type": "text/x; y=1", **upper})
-    response = put_file(client, "s3://upload/a/b")
-    assert response.status_code == 201
-    found = client.head(f"/files/{uuid_of(response)}", params=AWS)
-    assert found.headers["x-dss-content-type"] == "text/x; y=1"
-    assert found.headers["x-dss-sha256"] == HELLO["hca-dss-sha256"]
+    for url, replica, content_type in (
+        ("s3://upload/a/b", AWS, "text/x; y=1"),
+        (f"gs://dss-local-aws/blobs/{BLOB}", GCP, "application/octet-stream"),
+    ):
+        response = put_file(client, url)
+        assert response.status_code == 201
+        found = client.head(f"/files/{uuid_of(response)}", params=replica)
+        assert found.headers["x-dss-content-type"] == content_type
+        assert found.headers["x-dss-sha256"] == HELLO["hca-dss-sha256"]
+    (upload / "broken.metadata.json").write_text("[]")
+    (upload / "broken").touch()
+    response = put_file(client, "s3://upload/broken")
+    assert problem(response) == (404, "not_found")
+    assert "broken.metadata.json" in response.json()["title"]
 
 
 @pytest.mark.parametrize("name", HELLO)
-def test_a_missing_checksum(client: httpx.Client, upload: Path, name: str) -> None:
-    left = {key: value for key, value in HELLO.items() if key != name}
-    put_source(upload, "less", metadata=left)
-    response = put_file(client, "s3://upload/less")
-    assert problem(response) == (422, "missing_checksum")
-    assert name in response.json()["title"]
-
-
-@pytest.mark.parametrize("name", HELLO)
-@pytest.mark.parametrize("change", ["malformed", "false", "short"])
+@pytest.mark.parametrize("change", ["missing", "malformed", "false", "short"])
 def test_an_invalid_checksum(
     client: httpx.Client, dss: LocalDSS, upload: Path, name: str, change: str
 ) -> None:
     good = HELLO[name]
-    bad = {"malformed": "g" + good[1:], "false": "0" * len(good), "short": good[:-1]}[change]
-    put_source(upload, "bad", metadata={**HELLO, name: bad})
+    bad = {"malformed": "g" + good[1:], "false": "0" * len(good), "short": good[:-1]}.get(change)
+    claims = {**HELLO, name: bad}
+    put_source(upload, "bad", metadata={key: text for key, text in claims.items() if text})
     response = put_file(client, "s3://upload/bad", uuid=UUID)
-    assert problem(response) == (422, "invalid_checksum")
+    code = "missing_checksum" if change == "missing" else "invalid_checksum"
+    assert problem(response) == (422, code)
     assert name.removeprefix("hca-dss-") in response.json()["title"]
     assert client.head(f"/files/{UUID}", params=AWS).status_code == 404
-    assert not list((dss.root / "aws" / "main").rglob("*"))
+    assert not [path for path in (dss.root / "aws").rglob("*") if path.is_file()]
     assert not list((dss.root / ".staging").glob("*"))
 
 
-@pytest.mark.parametrize("etag", ["-0", "-1", "-10001", "-x"])
-def test_a_malformed_part_count(client: httpx.Client, upload: Path, etag: str) -> None:
-    name = "hca-dss-s3_etag"
-    put_source(upload, "bad", metadata={**HELLO, name: HELLO[name] + etag})
-    assert problem(put_file(client, "s3://upload/bad")) == (422, "invalid_checksum")
+def test_a_malformed_part_count(client: httpx.Client, upload: Path) -> None:
+    for parts in ("-0", "-1", "-10001", "-x"):
+        etag = HELLO["hca-dss-s3_etag"] + parts
+        put_source(upload, "bad", metadata={**HELLO, "hca-dss-s3_etag": etag})
+        assert problem(put_file(client, "s3://upload/bad")) == (422, "invalid_checksum")
 
 
-def test_broken_metadata(client: httpx.Client, upload: Path) -> None:
-    (upload / "hello.txt.metadata.json").write_text("[]")
-    response = put_file(client)
-    assert problem(response) == (404, "not_found")
-    assert "hello.txt.metadata.json" in response.json()["title"]
-
-
-def test_the_same_again(client: httpx.Client) -> None:
+def test_the_same_again_and_something_else(client: httpx.Client, upload: Path) -> None:
     assert [put_file(client, uuid=UUID).status_code for _ in range(3)] == [201, 200, 200]
     assert put_file(client, uuid=UUID, version=LATER).status_code == 201
-
-
-@pytest.mark.parametrize("what", ["content", "type", "creator"])
-def test_something_else_in_its_place(client: httpx.Client, upload: Path, what: str) -> None:
-    assert put_file(client, uuid=UUID).status_code == 201
     put_source(upload, "other.txt", b"world")
     put_source(upload, "hello.csv")
-    changed = {
-        "content": put_file(client, "s3://upload/other.txt", uuid=UUID),
-        "type": put_file(client, "s3://upload/hello.csv", uuid=UUID),
-        "creator": put_file(client, uuid=UUID, creator_uid=8),
-    }[what]
-    assert problem(changed) == (409, "file_already_exists")
+    for changed in (
+        put_file(client, "s3://upload/other.txt", uuid=UUID),
+        put_file(client, "s3://upload/hello.csv", uuid=UUID),
+        put_file(client, uuid=UUID, creator_uid=8),
+    ):
+        assert problem(changed) == (409, "file_already_exists")
     content = client.get(f"/files/{UUID}", params=AWS, follow_redirects=True).content
     assert content == b"hello"
-
-
-def test_other_body_properties_are_ignored(client: httpx.Client) -> None:
-    body = {"source_url": "s3://upload/hello.txt", "creator_uid": 1, "bundle_uuid": UUID}
-    response = client.put(f"/files/{UUID}", params={"version": VERSION}, json=body)
-    assert response.status_code == 201
 
 
 @pytest.mark.parametrize(
@@ -203,23 +183,21 @@ def test_small_json_is_checked_out_at_once(
         assert client.get(path, params=AWS).status_code == status
 
 
-def test_a_large_file_is_copied_later(slow: tuple[LocalDSS, httpx.Client]) -> None:
-    _, client = slow
-    assert put_file(client, uuid=UUID, version=LATER).status_code == 201
-    response = put_file(client, "s3://upload/longer.txt", uuid=UUID)
-    assert response.status_code == 202
-    assert response.json()["version"] == VERSION
+def test_a_large_file_is_copied_later(slow: httpx.Client) -> None:
+    assert put_file(slow, uuid=UUID, version=LATER).status_code == 201
+    response = put_file(slow, "s3://upload/longer.txt", uuid=UUID)
+    assert (response.status_code, response.json()["version"]) == (202, VERSION)
     assert len(response.json()["task_id"]) == 36
-    again = put_file(client, "s3://upload/longer.txt", uuid=UUID)
+    again = put_file(slow, "s3://upload/longer.txt", uuid=UUID)
     assert (again.status_code, again.json()) == (202, response.json())
-    other = put_file(client, "s3://upload/longer.txt", uuid=UUID, creator_uid=8)
+    other = put_file(slow, "s3://upload/longer.txt", uuid=UUID, creator_uid=8)
     assert problem(other) == (409, "file_already_exists")
     query = {**AWS, "version": VERSION}
-    assert problem(client.get(f"/files/{UUID}", params=query)) == (404, "not_found")
-    assert client.head(f"/files/{UUID}", params=query).status_code == 404
-    found = client.head(f"/files/{UUID}", params=query)
-    assert (found.status_code, found.headers["x-dss-size"]) == (200, "6")
-    assert put_file(client, "s3://upload/longer.txt", uuid=UUID).status_code == 200
+    looks = [slow.head(f"/files/{UUID}", params=query) for _ in range(3)]
+    assert [look.status_code for look in looks] == [404, 404, 200]
+    assert looks[2].headers["x-dss-size"] == "6"
+    assert put_file(slow, "s3://upload/longer.txt", uuid=UUID).status_code == 200
+    assert put_file(slow, "s3://upload/longer.txt").status_code == 201  # its content is there
 
 
 def test_without_fruitless_looks_the_first_one_finds_it(tmp_path: Path, upload: Path) -> None:
@@ -232,60 +210,44 @@ def test_without_fruitless_looks_the_first_one_finds_it(tmp_path: Path, upload: 
             assert client.head(f"/files/{uuid_of(response)}", params=AWS).status_code == 200
 
 
-def test_looking_for_any_version_counts(slow: tuple[LocalDSS, httpx.Client]) -> None:
-    _, client = slow
-    assert put_file(client, "s3://upload/longer.txt", uuid=UUID).status_code == 202
-    statuses = [client.head(f"/files/{UUID}", params=AWS).status_code for _ in range(3)]
+def test_looking_for_any_version_counts(slow: httpx.Client) -> None:
+    assert put_file(slow, "s3://upload/longer.txt", uuid=UUID).status_code == 202
+    statuses = [slow.head(f"/files/{UUID}", params=AWS).status_code for _ in range(3)]
     assert statuses == [404, 404, 200]
 
 
-def test_a_large_file_that_is_there_needs_no_copy(slow: tuple[LocalDSS, httpx.Client]) -> None:
-    _, client = slow
-    assert put_file(client, "s3://upload/longer.txt", uuid=UUID).status_code == 202
-    for _ in range(3):
-        client.head(f"/files/{UUID}", params=AWS)
-    assert put_file(client, "s3://upload/longer.txt").status_code == 201
-
-
-def test_a_copy_that_finds_its_place_taken(slow: tuple[LocalDSS, httpx.Client]) -> None:
-    _, client = slow
-    assert put_file(client, "s3://upload/longer.txt", uuid=UUID).status_code == 202
-    assert put_file(client, uuid=UUID).status_code == 201
-    looks = [client.head(f"/files/{UUID}", params=AWS) for _ in range(3)]
+def test_a_copy_that_finds_its_place_taken(slow: httpx.Client) -> None:
+    assert put_file(slow, "s3://upload/longer.txt", uuid=UUID).status_code == 202
+    assert put_file(slow, uuid=UUID).status_code == 201
+    looks = [slow.head(f"/files/{UUID}", params=AWS) for _ in range(3)]
     assert [look.headers["x-dss-size"] for look in looks] == ["5", "5", "5"]
 
 
-def test_a_copy_that_fails(slow: tuple[LocalDSS, httpx.Client], upload: Path) -> None:
-    _, client = slow
+def test_a_copy_that_fails(slow: httpx.Client, upload: Path) -> None:
     put_source(upload, "false", b"longer than five", metadata=HELLO)
-    assert put_file(client, "s3://upload/false", uuid=UUID).status_code == 202
+    assert put_file(slow, "s3://upload/false", uuid=UUID).status_code == 202
     query = {**AWS, "version": VERSION}
-    looks = [client.head(f"/files/{UUID}", params=query) for _ in range(3)]
+    looks = [slow.head(f"/files/{UUID}", params=query) for _ in range(3)]
     assert [look.status_code for look in looks] == [404, 404, 422]
     for replica in ("aws", "gcp"):
-        response = client.get(f"/files/{UUID}", params={**query, "replica": replica})
+        response = slow.get(f"/files/{UUID}", params={**query, "replica": replica})
         assert problem(response) == (422, "missing_checksum")
-    assert client.head(f"/files/{UUID}", params=AWS).status_code == 404
-    assert put_file(client, "s3://upload/longer.txt", uuid=UUID).status_code == 202
-    assert client.head(f"/files/{UUID}", params=query).status_code == 404
+    assert slow.head(f"/files/{UUID}", params=AWS).status_code == 404
+    assert put_file(slow, "s3://upload/longer.txt", uuid=UUID).status_code == 202
+    assert slow.head(f"/files/{UUID}", params=query).status_code == 404
 
 
 def test_a_full_disk_stores_nothing_and_says_so(
-    client: httpx.Client, upload: Path, monkeypatch: pytest.MonkeyPatch
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put_source(upload, "later", b"hello", metadata=HELLO)
-
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
         patched.setattr("pathlib.Path.replace", full)
-        assert problem(put_file(client, "s3://upload/later", uuid=UUID)) == (
-            507,
-            "insufficient_storage",
-        )
+        assert problem(put_file(client, uuid=UUID)) == (507, "insufficient_storage")
     assert client.head(f"/files/{UUID}", params=AWS).status_code == 404
-    assert put_file(client, "s3://upload/later", uuid=UUID).status_code == 201
+    assert put_file(client, uuid=UUID).status_code == 201
 
 
 def test_the_client_puts_files(dss: LocalDSS) -> None:
@@ -306,10 +268,11 @@ UNREADABLE = Path("/proc/self/mem")
 def test_a_source_that_cannot_be_read(
     client: httpx.Client, upload: Path, metadata: dict[str, str] | None
 ) -> None:
-    put_source(upload, "broken", metadata=metadata)
-    (upload / "broken").unlink()
-    (upload / "broken").symlink_to(UNREADABLE)
-    response = put_file(client, "s3://upload/broken")
+    put_source(upload, "unreadable", metadata=metadata)
+    (upload / "unreadable").unlink()
+    (upload / "unreadable").symlink_to(UNREADABLE)
+    response = put_file(client, "s3://upload/unreadable")
+    (upload / "unreadable").unlink()
     assert problem(response) == (404, "not_found")
     assert "cannot be read" in response.json()["title"]
 

@@ -70,26 +70,15 @@ def test_get_redirects_to_the_content(reading: Reading) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"replica": "gcp"},
-        {"version": NEW},
-        {"version": ""},
-        {"version": "2019"},
-        {"version": "../../../x"},
-    ],
-)
-def test_absent(reading: Reading, method: str, changes: dict[str, str]) -> None:
+def test_absent(reading: Reading, method: str) -> None:
     client, uuid = reading
-    response = client.request(method, f"/files/{uuid}", params={**AWS, **changes})
-    assert response.status_code == 404
-
-
-@pytest.mark.parametrize("wrong", ["no-uuid", "%2e%2e", "x" * 3000])
-def test_head_of_an_ill_formed_uuid_is_404(api: httpx.Client, wrong: str) -> None:
-    assert api.head(f"/files/{wrong}", params=AWS).status_code == 404
-    assert api.get(f"/files/{wrong}", params=AWS).status_code == 400
+    versions = [{"version": version} for version in (NEW, "", "2019", "../../../x")]
+    for changes in ({"replica": "gcp"}, *versions):
+        response = client.request(method, f"/files/{uuid}", params={**AWS, **changes})
+        assert response.status_code == 404
+    for wrong in ("no-uuid", "%2e%2e", "x" * 3000):
+        response = client.request(method, f"/files/{wrong}", params=AWS)
+        assert response.status_code == (404 if method == "HEAD" else 400)
 
 
 def test_the_latest_version_is_the_default(dss: LocalDSS, client: httpx.Client, load: Load) -> None:
@@ -151,56 +140,39 @@ def test_a_token_is_not_read_when_the_file_is_there(reading: Reading, token: str
     assert client.get(f"/files/{uuid}", params={**AWS, "token": token}).status_code == 302
 
 
-class TestWaiting:
-    """A copy that takes two polls."""
+@pytest.fixture
+def waiting(tmp_path: Path, load: Load) -> Iterator[tuple[httpx.Client, str]]:
+    """A service whose copies take two polls, and the URL of a file."""
+    settings = LocalSettings(checkout_polls=2, retry_after=3)
+    with LocalDSS(tmp_path / "root", settings=settings) as dss, httpx.Client() as client:
+        bundle = load(dss, {"hello.txt": b"hello"})
+        listed = client.get(f"{dss.url}/bundles/{bundle.uuid}", params=AWS).json()
+        yield client, f"{dss.url}/files/{listed['bundle']['files'][0]['uuid']}?replica=aws"
 
-    @pytest.fixture
-    def settings(self) -> LocalSettings:
-        return LocalSettings(checkout_polls=2, retry_after=3)
 
-    @pytest.fixture
-    def dss(self, tmp_path: Path, settings: LocalSettings) -> LocalDSS:
-        return LocalDSS(tmp_path / "root", settings=settings)
+def test_301_with_a_token_until_it_is_there(waiting: tuple[httpx.Client, str]) -> None:
+    client, url = waiting
+    for attempts in (1, 2):
+        response = client.get(url)
+        assert (response.status_code, response.headers["retry-after"]) == (301, "3")
+        assert "x-dss-size" not in response.headers
+        url = response.headers["location"]
+        token = json.loads(httpx.URL(url).params["token"])
+        assert token["attempts"] == attempts
+        assert abs(token["start_time"] - time.time()) < 60
+    assert client.get(url).status_code == 302
 
-    @pytest.fixture
-    def bundle(self, dss: LocalDSS, load: Load) -> LoadedBundle:
-        return load(dss, {"hello.txt": b"hello"})
 
-    def test_301_with_a_token_until_it_is_there(self, dss: LocalDSS, bundle: LoadedBundle) -> None:
-        with dss, httpx.Client(base_url=dss.url) as client:
-            url = (
-                f"{dss.url}/files/{file_uuid(client, bundle)}?replica=aws&version={bundle.version}"
-            )
-            attempts = []
-            for _ in range(2):
-                response = client.get(url)
-                assert response.status_code == 301
-                assert response.headers["retry-after"] == "3"
-                assert "x-dss-size" not in response.headers
-                url = response.headers["location"]
-                token = json.loads(httpx.URL(url).params["token"])
-                attempts.append(token["attempts"])
-                assert abs(token["start_time"] - time.time()) < 60
-            assert attempts == [1, 2]
-            assert client.get(url).status_code == 302
-
-    def test_bad_tokens(self, dss: LocalDSS, bundle: LoadedBundle) -> None:
-        wrong = ["{", "[]", '"x"', "1", "null", "{}", '{"attempts": "x"}', '{"attempts": []}']
-        with dss, httpx.Client(base_url=dss.url) as client:
-            url = f"/files/{file_uuid(client, bundle)}"
-            responses = [client.get(url, params={**AWS, "token": token}) for token in wrong]
-        for token, response in zip(wrong, responses, strict=True):
-            assert response.status_code == 400, token
-            assert response.json()["code"] == "illegal_token", token
-
-    def test_a_token_of_another_run_starts_anew(self, dss: LocalDSS, bundle: LoadedBundle) -> None:
-        with dss, httpx.Client(base_url=dss.url) as client:
-            url = f"/files/{file_uuid(client, bundle)}?replica=aws&token=" + '{"attempts": 7}'
-            first = client.get(url)
-            token = json.loads(httpx.URL(first.headers["location"]).params["token"])
-            assert token["attempts"] == 8
-            assert client.get(first.headers["location"]).status_code == 301
-            assert client.get(first.headers["location"]).status_code == 302
+def test_tokens_that_are_not_of_this_run(waiting: tuple[httpx.Client, str]) -> None:
+    client, url = waiting
+    wrong = ["{", "[]", '"x"', "1", "null", "{}", '{"attempts": "x"}', '{"attempts": []}']
+    for token in wrong:
+        response = client.get(f"{url}&token={token}")
+        assert (response.status_code, response.json()["code"]) == (400, "illegal_token"), token
+    first = client.get(url + '&token={"attempts": 7}')
+    assert json.loads(httpx.URL(first.headers["location"]).params["token"])["attempts"] == 8
+    again = [client.get(first.headers["location"]).status_code for _ in range(2)]
+    assert again == [301, 302]
 
 
 def blob(dss: LocalDSS, bucket: str = "main") -> Path:
@@ -211,20 +183,13 @@ def blob(dss: LocalDSS, bucket: str = "main") -> Path:
 def test_a_copy_that_fails_ends_with_an_error(
     dss: LocalDSS, client: httpx.Client, uuid: str
 ) -> None:
-    blob(dss).unlink()
-    response = client.get(f"/files/{uuid}", params=AWS)
-    assert response.status_code == 500
-    assert response.json()["code"] == "checkout_error"
-    assert HELLO_SHA256 in response.json()["title"]
-    assert response.headers["retry-after"] == "10"
-
-
-def test_a_blob_of_another_size_is_not_given_out(
-    dss: LocalDSS, client: httpx.Client, uuid: str
-) -> None:
     blob(dss).write_bytes(b"hell")
     response = client.get(f"/files/{uuid}", params=AWS)
-    assert "4 bytes, not 5" in response.json()["title"]
+    assert (response.status_code, response.json()["code"]) == (500, "checkout_error")
+    assert f"{HELLO_SHA256} has 4 bytes, not 5" in response.json()["title"]
+    assert response.headers["retry-after"] == "10"
+    blob(dss).unlink()
+    assert "is missing" in client.get(f"/files/{uuid}", params=AWS).json()["title"]
 
 
 def test_a_cut_off_copy_is_made_again(dss: LocalDSS, client: httpx.Client, uuid: str) -> None:
