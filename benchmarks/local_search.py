@@ -18,7 +18,7 @@ from typing import Any
 from uuid import UUID
 
 from dss_client.local.search.index import Page, SearchIndex
-from dss_client.local.search.query import compile_query
+from dss_client.local.search.query import parse_query
 from dss_client.local.storage.store import Storage
 
 ORGANS = ["blood", "brain", "heart", "kidney", "liver", "lung", "pancreas", "spleen"]
@@ -163,7 +163,7 @@ def main() -> int:
         time.sleep(2.1)  # until the directory's time can be told from that of a later change
         index = SearchIndex(replica, path)
         started = time.perf_counter()
-        index.find(compile_query({"match_all": {}}), Page(None, 0, 100, whole=False))
+        index.find(parse_query({"match_all": {}}), Page(None, 0, 100, whole=False))
         print(f"first look of a run {(time.perf_counter() - started) * 1000:>12.1f} ms")
         for name, query in QUERIES.items():
             report(index, name, query, arguments.rounds)
@@ -176,7 +176,7 @@ def report(index: SearchIndex, name: str, query: object, rounds: int) -> None:
     for _ in range(rounds):
         started = time.perf_counter()
         page = Page(after=None, skip=0, size=100, whole=False)
-        total = index.find(compile_query(query), page).total
+        total = index.find(parse_query(query), page).total
         times.append(time.perf_counter() - started)
     print(f"{name:<19} {statistics.median(times) * 1000:>12.1f} ms {total:>10,} hits")
 

@@ -1,32 +1,75 @@
 """Search queries on documents (docs/behaviour.md 10.5)."""
 
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import httpx
 import pytest
 
-from dss_client.local.search.index import document_matches
-from dss_client.local.search.query import QueryError, compile_query
+from dss_client.local import LoadedBundle, LocalDSS
 
-SOURCE: dict[str, Any] = {
-    "uuid": "0A6F",
-    "manifest": {"version": "2019-01-01T000000.000000Z"},
-    "admin_deleted": True,
-    "files": {
-        "donor_organism_json": [
-            {"genus_species": [{"text": "Homo sapiens"}], "age": 34, "weight": 61.5},
-            {"genus_species": [{"text": "Mus musculus"}], "age": "old", "dead": False},
-        ],
-        "project_json": [
-            {"long": "x" * 257, "title": "The Cells of Blood", "none": None},
-            {"day": "2018-05-01T12:30:00.000Z", "odd": "[a*b]^"},
-        ],
+Load = Callable[..., LoadedBundle]
+UUID = "0a6f2b1c-3d4e-4f50-8a61-72b3c4d5e6f7"
+VERSION = "2019-01-01T000000.000000Z"
+FQID = f"{UUID}.{VERSION}"
+ODD: list[tuple[object, object, bool]] = [
+    (2**70, 2**70, True),
+    (10**400, 10**400, True),
+    (1e308, "1e308", True),
+    (float("nan"), "nan", False),
+    (9007199254740993, 9007199254740992, False),
+    (9007199254740993, "9007199254740993", True),
+    ("\ud800", "?", True),
+    ("2019-02-30", "2019-02-30", True),
+    ("2019-01-01T24:00:00Z", "2019-01-01T24:00:00Z", True),
+    ("2018-05-01T10:00:00-02:30", "2018-05-01T12:30:00Z", True),
+    ("2018-05-01T12:30:45Z", "2018-05-01T12:30", True),
+    ("2018-05-01T12:30:45Z", "2018-05-01T12", True),
+    ("2018-05-01T12:30:45Z", "2018-05-01T13", False),
+    ("2018-05-01T12:30:45.123456Z", "2018-05-01T12:30:45.123457Z", False),
+    ("2018-02-28T23:59:59Z", "2018-02", True),
+    (UUID.upper(), UUID, True),
+]
+FILES: dict[str, Any] = {
+    "donor_organism_0.json": {
+        "genus_species": [{"text": "Homo sapiens"}], "age": 34, "weight": 61.5,
     },
-}
-FQID = "0A6F.2019-01-01T000000.000000Z"
+    "donor_organism_1.json": {
+        "genus_species": [{"text": "Mus musculus"}], "age": "old", "dead": False, "alive": True,
+    },
+    "project_0.json": {"long": "x" * 257, "title": "The Cells of Blood", "none": None},
+    "project_1.json": {
+        "day": "2018-05-01T12:30:00.000Z",
+        "odd": "[a*b]^",
+        "essay": f"{'many words ' * 50} at the END of a long text",
+        "document": f"see {UUID}",
+    },
+    **{f"odd{number}.json": {"x": value} for number, (value, *_) in enumerate(ODD)},
+}  # fmt: skip
 SPECIES = "files.donor_organism_json.genus_species.text"
 TITLE = "files.project_json.title"
 AGE = "files.donor_organism_json.age"
 DAY = "files.project_json.day"
+ESSAY = "files.project_json.essay"
+
+Found = Callable[[object], bool]
+
+
+@pytest.fixture(scope="module")
+def search(load: Load) -> Iterator[Callable[[object], httpx.Response]]:
+    """Search a service that has one bundle."""
+    with LocalDSS() as dss, httpx.Client(base_url=dss.url) as http:
+        load(dss, FILES, UUID, VERSION)
+        yield lambda query: http.post(
+            "/search", params={"replica": "aws"}, json={"es_query": {"query": query}}
+        )
+
+
+@pytest.fixture
+def found(search: Callable[[object], httpx.Response]) -> Found:
+    """Tell whether a query finds the bundle."""
+    return lambda query: search(query).json()["total_hits"] == 1
 
 
 def match(path: str, value: object) -> dict[str, Any]:
@@ -35,7 +78,7 @@ def match(path: str, value: object) -> dict[str, Any]:
 
 def should(least: object, hits: int) -> dict[str, Any]:
     """Return a query of four clauses of which some hit."""
-    clauses = [match("uuid", "0A6F")] * hits + [match("uuid", "x")] * (4 - hits)
+    clauses = [match("uuid", UUID)] * hits + [match("uuid", "x")] * (4 - hits)
     return {"bool": {"should": clauses, "minimum_should_match": least}}
 
 
@@ -57,11 +100,11 @@ def query_string(text: str, **options: object) -> dict[str, Any]:
         match("files.donor_organism_json.age", "34"),
         match("files.donor_organism_json.age", 34.0),
         match("files.donor_organism_json.weight", 61.5),
-        match("uuid", "0A6F"),
+        match("uuid", UUID),
         match("manifest.version", "2019-01-01T000000.000000Z"),
-        {"term": {"admin_deleted": True}},
-        {"term": {"admin_deleted": "true"}},
-        {"term": {"admin_deleted": {"value": True}}},
+        {"term": {"files.donor_organism_json.alive": True}},
+        {"term": {"files.donor_organism_json.alive": "true"}},
+        {"term": {"files.donor_organism_json.alive": {"value": True}}},
         {"term": {"files.donor_organism_json.dead": False}},
         {"term": {f"{TITLE}.text": "blood"}},
         {"terms": {"_id": ["x", FQID]}},
@@ -96,7 +139,7 @@ def query_string(text: str, **options: object) -> dict[str, Any]:
         {"exists": {"field": f"{TITLE}.text"}},
         {"prefix": {TITLE: "THE CELLS"}},
         {"prefix": {f"{TITLE}.text": {"value": "Blo"}}},
-        {"prefix": {"uuid": "0A"}},
+        {"prefix": {"uuid": "0a"}},
         {"wildcard": {TITLE: "*cells?of*"}},
         {"wildcard": {"files.project_json.odd": "[a\\*b]?"}},
         {"regexp": {TITLE: "the [a-z]+ of (blood|bone)"}},
@@ -104,13 +147,16 @@ def query_string(text: str, **options: object) -> dict[str, Any]:
         {"regexp": {f"{TITLE}.text": {"value": "blo{2}d"}}},
         {"ids": {"values": ["x", FQID]}},
         {"match_phrase": {f"{TITLE}.text": "cells of"}},
+        {"match_phrase": {f"{ESSAY}.text": "the end of a long text"}},
+        match(f"{ESSAY}.text", "end"),
+        match("files.project_json.document.text", UUID),
         {"match_phrase": {TITLE: "the cells of blood"}},
         {"constant_score": {"filter": match(AGE, 34)}},
         {"nested": {"path": "files.project_json", "query": match(TITLE, "the cells of blood")}},
     ],
 )
-def test_matches(query: dict[str, Any]) -> None:
-    assert document_matches(query, FQID, SOURCE)
+def test_matches(found: Found, query: dict[str, Any]) -> None:
+    assert found(query)
 
 
 @pytest.mark.parametrize(
@@ -126,11 +172,10 @@ def test_matches(query: dict[str, Any]) -> None:
         match("files.project_json.long", "x" * 257),
         match("files.project_json.none", "None"),
         match("no.such.field", "x"),
-        match("uuid", "0a6f"),
-        {"term": {"admin_deleted": False}},
+        match("uuid", UUID.upper()),
+        {"term": {"files.donor_organism_json.alive": False}},
         {"term": {f"{TITLE}.text": "Blood"}},
         {"terms": {"_id": []}},
-        {"exists": {"field": "\ud800"}},  # JSON may hold half a character, SQLite may not
         {"bool": {"must_not": {"match_all": {}}}},
         {"bool": {"should": [match(SPECIES, "rat")]}},
         {"bool": {"must": [{"match_all": {}}, match(SPECIES, "rat")]}},
@@ -149,7 +194,7 @@ def test_matches(query: dict[str, Any]) -> None:
         {"exists": {"field": "files.project_json.none"}},
         {"exists": {"field": "files.proj"}},
         {"prefix": {TITLE: "cells"}},
-        {"prefix": {"uuid": "0a"}},
+        {"prefix": {"uuid": "0A"}},
         {"wildcard": {TITLE: "cells*"}},
         {"wildcard": {"files.project_json.odd": "[a*b]"}},
         {"regexp": {TITLE: "the"}},
@@ -159,8 +204,8 @@ def test_matches(query: dict[str, Any]) -> None:
         {"match_phrase": {TITLE: "cells of"}},
     ],
 )
-def test_does_not_match(query: dict[str, Any]) -> None:
-    assert not document_matches(query, FQID, SOURCE)
+def test_does_not_match(found: Found, query: dict[str, Any]) -> None:
+    assert not found(query)
 
 
 @pytest.mark.parametrize(
@@ -214,13 +259,18 @@ def test_does_not_match(query: dict[str, Any]) -> None:
         (query_string("", default_field=1), "default_field"),
         (query_string("a", default_operator="xor"), "xor"),
         (query_string("a", fuzziness=1), "fuzziness"),
-        (query_string(""), "a word should follow"),
-        (query_string("a AND"), "a word should follow"),
-        (query_string("(a"), "not closed"),
+        (query_string(""), "unexpected end"),
+        (query_string("a AND"), "unexpected end"),
+        (query_string("a &&"), "ends with an operator"),
+        (query_string("(a"), "unmatched parenthesis"),
         (query_string("a)"), "unexpected"),
         (query_string("a~2"), "~"),
-        (query_string("age:[1 TO 2]"), "not supported"),
-        (query_string('"a'), "cannot be read"),
+        (query_string("[1 TO 2]"), "wants a field"),
+        (query_string("/a/"), "wants a field"),
+        (query_string("a:b:c"), "two fields"),
+        (query_string("a:-3"), "not supported"),
+        (query_string('"a'), "Illegal character"),
+        (query_string("a " * 1025), "1024 words"),
         (query_string("bl*"), "field:bl"),
         (query_string("(" * 30 + "a" + ")" * 30), "nested"),
         ({}, "exactly one kind"),
@@ -228,24 +278,26 @@ def test_does_not_match(query: dict[str, Any]) -> None:
         ([], "wants an object"),
     ],
 )
-def test_refused(query: object, word: str) -> None:
-    with pytest.raises(QueryError, match=word):
-        compile_query(query)
+def test_refused(search: Callable[[object], httpx.Response], query: object, word: str) -> None:
+    answer = search(query)
+    assert (answer.status_code, answer.json()["code"]) == (400, "elasticsearch_bad_request")
+    assert re.search(word, answer.json()["title"])
 
 
-def test_queries_nested_as_deep_and_wide_as_allowed() -> None:
+def test_queries_nested_as_deep_and_wide_as_allowed(
+    search: Callable[[object], httpx.Response], found: Found
+) -> None:
     query = match(SPECIES, "Homo sapiens")
     for _ in range(24):
         query = {"bool": {"must": [query, {"match_all": {}}]}}
-    assert document_matches(query, FQID, SOURCE)
-    wide = {"bool": {"should": [match("uuid", "x")] * 1023 + [match("uuid", "0A6F")]}}
-    assert document_matches(wide, FQID, SOURCE)
-    with pytest.raises(QueryError, match="24 deep"):
-        compile_query({"bool": {"must": [query]}})
+    assert found(query)
+    wide = {"bool": {"should": [match("uuid", "x")] * 1023 + [match("uuid", UUID)]}}
+    assert found(wide)
+    assert "24 deep" in search({"bool": {"must": [query]}}).json()["title"]
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "expected"),
     [
         ("blood", True),
         ("BLOOD", True),
@@ -283,15 +335,25 @@ def test_queries_nested_as_deep_and_wide_as_allowed() -> None:
         (f"_exists_:{AGE}", True),
         ("_exists_:nothing", False),
         ("files.project_json.odd:\\[a\\*b\\]\\^", True),
-        ("uuid:0A6F", True),
+        (f"uuid:{UUID}", True),
+        (f"{AGE}:[30 TO 34]", True),
+        (f"{AGE}:[30 TO 34}}", False),
+        (f"{AGE}:>=34", True),
+        (f"{AGE}:<34", False),
+        (f"{DAY}:[2018-05-01 TO *]", True),
+        (f"{TITLE}:/the .* blood/", True),
+        ("bone^2 OR blood^3", True),
+        ("! blood", False),
+        ("!(bone && cells)", True),
+        ('"end of a long"', True),
     ],
 )
-def test_query_strings(text: str, found: bool) -> None:
-    assert document_matches(query_string(text), FQID, SOURCE) is found
+def test_query_strings(found: Found, text: str, expected: bool) -> None:
+    assert found(query_string(text)) is expected
 
 
 @pytest.mark.parametrize(
-    ("text", "options", "found"),
+    ("text", "options", "expected"),
     [
         ("bone blood", {"default_operator": "and"}, False),
         ("cells blood", {"default_operator": "AND"}, True),
@@ -301,32 +363,13 @@ def test_query_strings(text: str, found: bool) -> None:
         ("homo", {"default_field": "_all"}, True),
     ],
 )
-def test_query_strings_with_options(text: str, options: dict[str, Any], found: bool) -> None:
-    assert document_matches(query_string(text, **options), FQID, SOURCE) is found
+def test_query_strings_with_options(
+    found: Found, text: str, options: dict[str, Any], expected: bool
+) -> None:
+    assert found(query_string(text, **options)) is expected
 
 
-@pytest.mark.parametrize(
-    ("value", "wanted", "found"),
-    [
-        (2**70, 2**70, True),
-        (10**400, 10**400, True),
-        (1e308, "1e308", True),
-        (float("nan"), "nan", False),
-        (9007199254740993, 9007199254740992, False),
-        (9007199254740993, "9007199254740993", True),
-        ("\ud800", "\ud800", True),
-        ("2019-02-30", "2019-02-30", True),
-        ("2019-01-01T24:00:00Z", "2019-01-01T24:00:00Z", True),
-        ("2018-05-01T10:00:00-02:30", "2018-05-01T12:30:00Z", True),
-        ("2018-05-01T12:30:45Z", "2018-05-01T12:30", True),
-        ("2018-05-01T12:30:45Z", "2018-05-01T12", True),
-        ("2018-05-01T12:30:45Z", "2018-05-01T13", False),
-        ("2018-05-01T12:30:45.123456Z", "2018-05-01T12:30:45.123457Z", False),
-        ("2018-02-28T23:59:59Z", "2018-02", True),
-        ("0a6f2b1c-3d4e-4f50-8a61-72b3c4d5e6f7", "0a6f2b1c-3d4e-4f50-8a61-72b3c4d5e6f7", True),
-    ],
-)
-def test_odd_values(value: object, wanted: object, found: bool) -> None:
-    assert (
-        document_matches(match("files.x", wanted), FQID, {**SOURCE, "files": {"x": value}}) is found
-    )
+@pytest.mark.parametrize("number", range(len(ODD)))
+def test_odd_values(found: Found, number: int) -> None:
+    _, wanted, expected = ODD[number]
+    assert found(match(f"files.odd{number}_json.x", wanted)) is expected

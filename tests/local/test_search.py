@@ -225,13 +225,43 @@ def test_the_document(dss: LocalDSS, client: httpx.Client, load: Load) -> None:
     }
 
 
-def test_documents_that_cannot_be_indexed_are_named(
+ODD: dict[str, Any] = {
+    "list.json": [],
+    "missing.json": {"gone": True},
+    "none.json": described(f"{SCHEMAS}/cell"),
+    "two.json": described(f"{SCHEMAS}/1.0.0/2.0.0/cell"),
+    "0.json": described(f"{SCHEMAS}/5.1.0/cell"),
+}
+
+
+def load_odd(dss: LocalDSS, load: Load) -> list[str]:
+    """Load a bundle with each odd file, and one with a broken file; return their FQIDs."""
+    files: list[dict[str, Any]] = [{name: content} for name, content in ODD.items()]
+    fqids = [load(dss, {**it, "a.json": {}}).fqid for it in [*files, {"broken.json": b"{"}]]
+    for blob in (dss.root / "aws/main/blobs").iterdir():
+        if b"gone" in blob.read_bytes():
+            blob.unlink()
+    return fqids
+
+
+def test_odd_files_are_left_out_and_named(
     dss: LocalDSS, client: httpx.Client, load: Load, caplog: pytest.LogCaptureFixture
 ) -> None:
-    load(dss, {"list.json": []}, UUID, V1)
+    fqids = load_odd(dss, load)
     with caplog.at_level(logging.WARNING):
-        raw(client)
-    assert "list.json" in caplog.text
+        assert found(search(client)) == sorted(fqids, reverse=True)
+    for fault in (
+        "'list.json' is not a JSON object",
+        "'missing.json' is missing",
+        "'broken.json' is not a JSON object",
+    ):
+        assert fault in caplog.text
+
+
+def test_an_odd_file_keeps_its_bundle_out_in_compatibility_mode(load: Load) -> None:
+    with LocalDSS(compat="original") as dss, httpx.Client(base_url=dss.url) as client:
+        *_, broken = load_odd(dss, load)
+        assert found(search(client)) == [broken]
 
 
 def test_what_is_loaded_later_is_found(dss: LocalDSS, client: httpx.Client, load: Load) -> None:

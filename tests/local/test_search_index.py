@@ -2,21 +2,18 @@
 
 import json
 import logging
-import os
 import sqlite3
-import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 
 from dss_client import BadRequest, DSSClient
 from dss_client.local import LoadedBundle, LocalDSS
-from dss_client.local.storage.listing import Listing
-from dss_client.local.storage.store import Storage
 
 Load = Callable[..., LoadedBundle]
 UUID = "0a6f2b1c-3d4e-4f50-8a61-72b3c4d5e6f7"
@@ -26,7 +23,8 @@ DEAD = {"query": {"term": {"admin_deleted": True}}}
 
 def search(dss: LocalDSS, es_query: dict[str, Any] | None = None) -> list[str]:
     body = {"es_query": es_query or {}}
-    response = httpx.post(f"{dss.url}/search", params={"replica": "aws"}, json=body)
+    url = f"{dss.url}/search"
+    response = httpx.post(url, params={"replica": "aws"}, json=body, timeout=60)
     return [result["bundle_fqid"] for result in response.json()["results"]]
 
 
@@ -59,6 +57,7 @@ def test_tombstones_come_and_go(used: LocalDSS, name: str) -> None:
     assert search(used, DEAD) == []
     path = tombstone(used, name)
     assert search(used, DEAD) == [f"{UUID}.{V1}"]
+    assert search(used, {"query": {"match": {"files.a_json.x": "one"}}}) == []
     path.unlink()
     assert search(used, DEAD) == []
     assert search(used, {"query": {"match": {"files.a_json.x": "one"}}}) == [f"{UUID}.{V1}"]
@@ -120,34 +119,23 @@ def test_an_index_that_breaks_while_it_is_used_is_made_anew(
     assert "broken" in caplog.text
 
 
-def test_an_old_directory_is_not_listed_again(tmp_path: Path) -> None:
-    replica = Storage(tmp_path).replicas["aws"]
-    listing = Listing(replica)
-    replica.main.put(f"bundles/{UUID}.{V1}", b"{}")
-    assert listing.may_have_changed()
-    assert [key.version for key in listing.read()] == [V1]
-    listing.done()
-    assert listing.may_have_changed()  # its time may not tell a change of this moment
-    set_age(tmp_path, 60)
-    listing.read()
-    listing.done()
-    assert not listing.may_have_changed()
-    set_age(tmp_path, 30)
-    assert listing.may_have_changed()
+def test_a_store_elsewhere_finds_what_was_just_stored(load: Load) -> None:
+    with LocalDSS(f"memory://{uuid4()}") as dss:
+        assert search(dss) == []
+        load(dss, {"a.json": {"x": "one"}}, UUID, V1)
+        assert search(dss) == [f"{UUID}.{V1}"]
 
 
-def set_age(root: Path, seconds: float) -> None:
-    then = time.time() - seconds
-    os.utime(root / "aws/main/bundles", (then, then))
-
-
-def test_a_bucket_without_times_is_listed_from_time_to_time(load: Load) -> None:
-    replica = Storage("memory://listing").replicas["aws"]
-    listing = Listing(replica)
-    assert listing.may_have_changed()
-    assert listing.read() == set()
-    listing.done()
-    assert not listing.may_have_changed()
+def test_many_bundles_are_indexed_by_several_processes(
+    dss: LocalDSS, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dss_client.local.search.entries._MANY", 2)
+    monkeypatch.setattr("dss_client.local.search.entries._BATCH", 2)
+    fqids = [
+        load(dss, {"a.json": {"n": n}}, UUID, f"2018-01-01T000000.{n:06}Z").fqid for n in range(9)
+    ]
+    assert search(dss) == fqids[::-1]
+    assert search(dss, {"query": {"match": {"files.a_json.n": 7}}}) == [fqids[7]]
 
 
 def test_the_client_pages_and_is_told_of_wrong_queries(dss: LocalDSS, load: Load) -> None:

@@ -57,11 +57,12 @@ class Service:
             self.sources.append(S3Sources.at(settings.s3_endpoint))
 
         # What is told of each new object, in this order.
-        self.indexes = SearchIndexes(replicas, home / ".index")
+        strict = settings.compat is not None
+        self.indexes = SearchIndexes(replicas, home / ".index", strict=strict)
         self.journals = EventJournals(replicas, settings.journal_events)
         self.subscriptions = Subscriptions(home / ".subscriptions")
         self.deliveries = Deliveries(home / ".deliveries.sqlite3", self.subscriptions, settings)
-        notifier = Notifier(self.subscriptions, self.deliveries)
+        notifier = Notifier(self.subscriptions, self.deliveries, strict=strict)
         for subscriber in (self.indexes.take, self.journals.take, notifier.take):
             self.storage.bus.subscribe(subscriber)
         self.replication = Replication(

@@ -74,11 +74,20 @@ class _Event:
 
 
 class Notifier:
-    """Queues a notification for each subscription that an object concerns."""
+    """Queues a notification for each subscription that an object concerns.
 
-    def __init__(self, subscriptions: Subscriptions, deliveries: Deliveries) -> None:
+    Args:
+        subscriptions: The subscriptions.
+        deliveries: Where notifications are queued.
+        strict: Whether one odd file keeps a bundle from search, and so from its subscriptions.
+    """
+
+    def __init__(
+        self, subscriptions: Subscriptions, deliveries: Deliveries, *, strict: bool
+    ) -> None:
         self._subscriptions = subscriptions
         self._deliveries = deliveries
+        self._strict = strict
 
     def take(self, stored: ObjectCreated) -> None:
         """Take in an object that was just stored; its writer never sees a failure of this."""
@@ -97,7 +106,10 @@ class Notifier:
                 for subscription in by_expression:
                     if _wants(subscription, document):
                         self._add(event, subscription, document)
-            if by_query and (indexed := bundle_document(replica, event.uuid, event.version)):
+            indexed = None
+            if by_query:
+                indexed = bundle_document(replica, event.uuid, event.version, strict=self._strict)
+            if indexed is not None:
                 for subscription in matching(by_query, f"{event.uuid}.{event.version}", indexed):
                     self._add(event, subscription, indexed)
 

@@ -9,9 +9,10 @@ from starlette.responses import Response
 from dss_client.types import JSONObject
 
 from ..errors import Problem
-from ..search.conditions import Condition
-from ..search.index import Hit, Page, SortKey
-from ..search.query import QueryError, compile_query
+from ..search.entries import SortKey
+from ..search.index import Hit, Page
+from ..search.query import QueryError, parse_query
+from ..search.tree import Query
 from ..service import Call, json_response
 from .paging import page_headers, page_status
 
@@ -30,9 +31,9 @@ def post_search(call: Call) -> Response:
     per_page: int = _RAW_PAGE if raw else call.query("per_page")
     after = _after(call.query("search_after"))
     try:
-        condition, skip = _compile(es_query, paging=after is not None)
+        query, skip = _parsed(es_query, paging=after is not None)
         page = Page(after=after, skip=skip, size=per_page, whole=raw)
-        hits = call.service.indexes.of(call.replica).find(condition, page)
+        hits = call.service.indexes.of(call.replica).find(query, page)
     except (QueryError, RecursionError) as error:
         title = f"The query is refused: {error}."
         raise Problem(400, "elasticsearch_bad_request", title) from error
@@ -49,7 +50,7 @@ def post_search(call: Call) -> Response:
     return json_response(content, page_status(next_url), page_headers("results", next_url))
 
 
-def _compile(es_query: JSONObject, *, paging: bool) -> tuple[Condition, int]:
+def _parsed(es_query: JSONObject, *, paging: bool) -> tuple[Query, int]:
     for word in es_query:
         if word not in _IGNORED and word not in {"query", "from"}:
             raise QueryError(f"unknown key [{word}]; did you mean [query]?")
@@ -58,7 +59,7 @@ def _compile(es_query: JSONObject, *, paging: bool) -> tuple[Condition, int]:
         raise QueryError(
             f"[from] wants a whole number from 0 to {_MOST_SKIPPED}, and 0 with search_after"
         )
-    return compile_query(es_query.get("query", {"match_all": {}})), skip
+    return parse_query(es_query.get("query", {"match_all": {}})), skip
 
 
 def _after(text: str | None) -> SortKey | None:

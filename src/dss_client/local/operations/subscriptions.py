@@ -10,7 +10,7 @@ from dss_client.versions import create_version
 
 from ..errors import Problem, illegal_arguments, not_found
 from ..notify.notifications import ExpressionError, check_expression
-from ..notify.percolate import compile_es_query
+from ..notify.percolate import parse_es_query
 from ..notify.subscription_store import Subscription, SubscriptionKind
 from ..search.query import QueryError
 from ..service import Call, json_response
@@ -115,7 +115,7 @@ def _check_expression(expression: str, what: str, code: str) -> None:
 
 def _check_es_query(es_query: JSONObject) -> None:
     try:
-        compile_es_query(es_query)
+        parse_es_query(es_query)
     except (QueryError, RecursionError) as error:
         # The original says 500, which makes clients send the same refused query again and again.
         raise Problem(400, "elasticsearch_error", f"The es_query is refused: {error}.") from error

@@ -3,6 +3,7 @@
 import re
 from calendar import monthrange
 from datetime import date
+from functools import lru_cache
 
 from attrs import frozen
 
@@ -58,6 +59,7 @@ def parse_date(text: str) -> Span | None:
     return Span(start, end + _precision(match) - 1)
 
 
+@lru_cache(10_000)
 def parse_whole_date(text: str) -> Span | None:
     """Return what a date means that tells at least its day, as stored values must."""
     return parse_date(text) if len(text) >= _WHOLE_DAY and text[4] == "-" else None

@@ -14,17 +14,23 @@ class BadPattern(ValueError):
     """A pattern that cannot be used; the message says why."""
 
 
-def wildcard(pattern: str) -> str:
+def wildcard(pattern: str) -> re.Pattern[str]:
     r"""Return the regular expression of a pattern with `*` and `?`, which a `\` takes as they are.
 
     Raises:
         BadPattern: It is too long.
     """
     _check_length(pattern)
-    return fnmatch.translate(re.sub(r"\\([*?])|\[", lambda it: f"[{it[1] or '['}]", pattern))
+    bracketed = re.sub(r"\\([*?])|\[", lambda it: f"[{it[1] or '['}]", pattern)
+    return re.compile(fnmatch.translate(bracketed))
 
 
-def regexp(pattern: str) -> str:
+def literal_prefix(pattern: str) -> str:
+    """Return what everything of a `*` and `?` form begins with."""
+    return re.split(r"[*?\\]", pattern, maxsplit=1)[0]
+
+
+def regexp(pattern: str) -> re.Pattern[str]:
     """Return the regular expression of one as search engines write it, for whole strings.
 
     Raises:
@@ -36,10 +42,9 @@ def regexp(pattern: str) -> str:
     translated = "(?s)" + "".join(map(_translated, _PART.findall(pattern)))
     _check_repeats(pattern)
     try:
-        re.compile(translated)
+        return re.compile(translated)
     except (re.error, OverflowError, RecursionError) as error:
         raise BadPattern(f"it is not a valid regular expression: {error}") from error
-    return translated
 
 
 def _translated(part: str) -> str:

@@ -1,37 +1,20 @@
-"""Search queries, compiled to conditions on the index (docs/behaviour.md 10.5)."""
+"""Search queries as JSON, parsed to trees (docs/behaviour.md 10.5)."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..storage.documents import as_list, as_object
-from . import query_string
-from .conditions import (
-    ALL,
-    NONE,
-    Condition,
-    all_of,
-    any_of,
-    anywhere,
-    at_least,
-    equals,
-    exists,
-    has_form,
-    has_phrase,
-    has_prefix,
-    has_regexp,
-    has_words,
-    in_range,
-    negated,
-    one_of,
-)
+from .document import ID, Scalar, as_text
+from .fields import any_term, exists, has_form, has_prefix, has_regexp, in_range, match, phrase
 from .patterns import BadPattern
-from .terms import ANALYSED, Scalar, as_text, words
+from .query_string import BadQueryString, parse_query_string
+from .tree import ALL, NONE, Bool, Query
 
 _DEEPEST = 24
 _MOST_CLAUSES = 1024
 _MOST_TERMS = 10_000
-_MOST_LOOKUPS = 8192
-_MOST_VALUES = 30_000  # SQLite's own limit is a little higher
+_MOST_MEMBERS = 30_000
+_MOST_CHARACTERS = 1_000_000
 _BOUNDS = frozenset({"gt", "gte", "lt", "lte"})
 
 
@@ -39,8 +22,8 @@ class QueryError(Exception):
     """A query that cannot be run; the message names the word."""
 
 
-def compile_query(query: object) -> Condition:
-    """Return the condition of a query such as `{"match": {...}}`.
+def parse_query(query: object) -> Query:
+    """Return the tree of a query such as `{"match": {...}}`.
 
     Args:
         query: The query, as parsed from JSON.
@@ -48,13 +31,30 @@ def compile_query(query: object) -> Condition:
     Raises:
         QueryError: The query is of an unknown kind, wrongly shaped, or asks for too much.
     """
-    condition = _compiled(query, 0)
-    if condition.lookups > _MOST_LOOKUPS or len(condition.values) > _MOST_VALUES:
-        raise QueryError("it holds too many conditions or values: split it")
-    return condition
+    _check_size(query)
+    return _parsed(query, 0)
 
 
-def _compiled(query: object, depth: int) -> Condition:
+def _check_size(query: object) -> None:
+    members = characters = 0
+    pending = [query]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, str):
+            characters += len(item)
+        elif (several := as_list(item)) is not None:
+            pending += several
+        else:
+            pending += (as_object(item) or {}).values()
+        members += 1
+        if members > _MOST_MEMBERS or characters > _MOST_CHARACTERS:
+            raise QueryError(
+                f"it holds more than {_MOST_MEMBERS} conditions and values,"
+                f" or {_MOST_CHARACTERS} characters: split it"
+            )
+
+
+def _parsed(query: object, depth: int) -> Query:
     if depth > _DEEPEST:
         raise QueryError(f"queries are nested more than {_DEEPEST} deep")
     clause = _object(query, "query")
@@ -68,77 +68,73 @@ def _compiled(query: object, depth: int) -> Condition:
         raise QueryError(f"no [query] registered for [{kind}]; known: {known}")
     try:
         return _SIMPLE[kind](body)
-    except (BadPattern, query_string.BadQueryString) as error:
+    except (BadPattern, BadQueryString) as error:
         raise QueryError(f"[{kind}] cannot be used: {error}") from error
 
 
-def _match_all(body: object) -> Condition:
+def _match_all(body: object) -> Query:
     _options(_object(body, "match_all"), "match_all", {"boost"})
     return ALL
 
 
-def _match_none(body: object) -> Condition:
+def _match_none(body: object) -> Query:
     _options(_object(body, "match_none"), "match_none", set())
     return NONE
 
 
-def _match(body: object) -> Condition:
+def _match(body: object) -> Query:
     path, value, options = _field(body, "match", "query", {"operator", "boost"})
     operator = _operator("match", options.get("operator", "or"))
-    if not path.endswith(ANALYSED):
-        return equals(path, value)
-    wanted = words(as_text(value))
-    field = path.removesuffix(ANALYSED)
-    return any_of([equals(path, value), has_words(field, wanted, every=operator == "AND")])
+    return match(path, value, every=operator == "AND")
 
 
-def _match_phrase(body: object) -> Condition:
+def _match_phrase(body: object) -> Query:
     path, value, _ = _field(body, "match_phrase", "query", {"boost"})
-    return _phrase(path, as_text(value))
+    return phrase(path, as_text(value))
 
 
-def _term(body: object) -> Condition:
+def _term(body: object) -> Query:
     path, value, _ = _field(body, "term", "value", {"boost"})
-    return _any_term(path, [value])
+    return any_term(path, [value])
 
 
-def _terms(body: object) -> Condition:
+def _terms(body: object) -> Query:
     clause = {key: value for key, value in _object(body, "terms").items() if key != "boost"}
     if len(clause) != 1:
         raise QueryError("[terms] takes exactly one field")
     [(path, values)] = clause.items()
-    return _any_term(path, _list("terms", path, values))
+    return any_term(path, _list("terms", path, values))
 
 
-def _ids(body: object) -> Condition:
+def _ids(body: object) -> Query:
     clause = _object(body, "ids")
     _options(clause, "ids", {"values", "type", "boost"})
-    return one_of("_id", _list("ids", "values", clause.get("values")))
+    return any_term(ID, _list("ids", "values", clause.get("values")))
 
 
-def _exists(body: object) -> Condition:
+def _exists(body: object) -> Query:
     clause = _object(body, "exists")
     _options(clause, "exists", {"field", "boost"})
     return exists(_text("exists", "field", clause.get("field")))
 
 
-def _prefix(body: object) -> Condition:
+def _prefix(body: object) -> Query:
     path, value, _ = _field(body, "prefix", "value", {"boost", "rewrite"})
     return has_prefix(path, _text("prefix", path, value))
 
 
-def _wildcard(body: object) -> Condition:
+def _wildcard(body: object) -> Query:
     path, value, _ = _field(body, "wildcard", "value", {"boost", "rewrite"})
     return has_form(path, _text("wildcard", path, value))
 
 
-def _regexp(body: object) -> Condition:
+def _regexp(body: object) -> Query:
     options = {"boost", "rewrite", "max_determinized_states"}
     path, value, _ = _field(body, "regexp", "value", options)
     return has_regexp(path, _text("regexp", path, value))
 
 
-def _range(body: object) -> Condition:
+def _range(body: object) -> Query:
     clause = _object(body, "range")
     if len(clause) != 1:
         raise QueryError(f"[range] takes exactly one field, not {len(clause)}")
@@ -155,84 +151,42 @@ def _range(body: object) -> Condition:
     )
 
 
-def _query_string(body: object) -> Condition:
+def _query_string(body: object) -> Query:
     clause = _object(body, "query_string")
     ignored = {"analyze_wildcard", "boost", "lenient"}
     _options(clause, "query_string", {"query", "default_field", "default_operator", *ignored})
     text = _text("query_string", "query", clause.get("query"))
     operator = _operator("query_string", clause.get("default_operator", "or"))
     field = _text("query_string", "default_field", clause.get("default_field", "_all"))
-    return _node(query_string.parse(text, operator, None if field in {"_all", "*"} else field))
+    return parse_query_string(text, operator, None if field in {"_all", "*"} else field)
 
 
-def _node(node: query_string.Node) -> Condition:
-    if isinstance(node, query_string.Leaf):
-        return _leaf(node)
-    must, should, must_not = (
-        [_node(clause) for clause in clauses] for clauses in (node.must, node.should, node.must_not)
-    )
-    wanted = must or ([any_of(should)] if should else [])
-    return all_of([*wanted, *map(negated, must_not)])
-
-
-def _leaf(leaf: query_string.Leaf) -> Condition:
-    if leaf.is_phrase:
-        return _phrase(leaf.path, leaf.text)
-    if leaf.path == "_exists_":
-        return exists(leaf.text)
-    if leaf.text == "*":
-        return ALL if leaf.path in {None, "*"} else exists(leaf.path or "")
-    has_wildcard = any(sign in leaf.text.replace("\\*", "").replace("\\?", "") for sign in "*?")
-    if has_wildcard and leaf.path is None:
-        raise QueryError(f"[query_string] with [{leaf.text}] wants a field, as field:{leaf.text}")
-    text = query_string.unescaped(leaf.text)
-    if leaf.path is None:
-        return anywhere(text)
-    return has_form(leaf.path, leaf.text) if has_wildcard else _match({leaf.path: text})
-
-
-def _phrase(path: str | None, text: str) -> Condition:
-    if path is None:
-        return any_of([has_phrase(None, text), anywhere(text, split=False)])
-    if not path.endswith(ANALYSED):
-        return equals(path, text)
-    return any_of([equals(path, text), has_phrase(path.removesuffix(ANALYSED), text)])
-
-
-def _any_term(path: str, values: list[Scalar]) -> Condition:
-    if not path.endswith(ANALYSED):
-        return one_of(path, values)
-    # A term is not analysed: with a capital letter it matches no word.
-    wanted = [as_text(value) for value in values]
-    return any_of([one_of(path, values), has_words(path.removesuffix(ANALYSED), wanted)])
-
-
-def _bool(body: object, depth: int) -> Condition:
+def _bool(body: object, depth: int) -> Query:
     clause = _object(body, "bool")
     groups = ("must", "filter", "must_not", "should")
     _options(clause, "bool", {*groups, "minimum_should_match", "boost", "adjust_pure_negative"})
     must, filters, must_not, should = (_clauses(clause, name, depth) for name in groups)
-    wanted = [*must, *filters]
+    wanted = must + filters
     least = _minimum(clause.get("minimum_should_match", 0), len(should))
     # Without must or filter, at least one of should has to match.
     needed = max(least, 0 if wanted else 1) if should else 0
-    return all_of([*wanted, *map(negated, must_not), at_least(needed, should)])
+    return Bool(wanted, must_not, should, needed)
 
 
-def _nested(body: object, depth: int) -> Condition:
+def _nested(body: object, depth: int) -> Query:
     clause = _object(body, "nested")
     _options(clause, "nested", {"path", "query", "score_mode", "ignore_unmapped", "boost"})
     _text("nested", "path", clause.get("path"))
-    return _compiled(clause.get("query"), depth)
+    return _parsed(clause.get("query"), depth)
 
 
-def _constant_score(body: object, depth: int) -> Condition:
+def _constant_score(body: object, depth: int) -> Query:
     clause = _object(body, "constant_score")
     _options(clause, "constant_score", {"filter", "boost"})
-    return _compiled(clause.get("filter"), depth)
+    return _parsed(clause.get("filter"), depth)
 
 
-_SIMPLE: dict[str, Callable[[object], Condition]] = {
+_SIMPLE: dict[str, Callable[[object], Query]] = {
     "exists": _exists,
     "ids": _ids,
     "match": _match,
@@ -247,20 +201,20 @@ _SIMPLE: dict[str, Callable[[object], Condition]] = {
     "terms": _terms,
     "wildcard": _wildcard,
 }
-_COMPOUND: dict[str, Callable[[object, int], Condition]] = {
+_COMPOUND: dict[str, Callable[[object, int], Query]] = {
     "bool": _bool,
     "constant_score": _constant_score,
     "nested": _nested,
 }
 
 
-def _clauses(clause: Mapping[str, Any], name: str, depth: int) -> list[Condition]:
+def _clauses(clause: Mapping[str, Any], name: str, depth: int) -> tuple[Query, ...]:
     given = clause.get(name, [])
     several = as_list(given)
     clauses = [given] if several is None else several
     if len(clauses) > _MOST_CLAUSES:
         raise QueryError(f"[bool] takes at most {_MOST_CLAUSES} clauses in [{name}]")
-    return [_compiled(item, depth) for item in clauses]
+    return tuple(_parsed(item, depth) for item in clauses)
 
 
 def _minimum(given: object, clauses: int) -> int:

@@ -1,61 +1,30 @@
-"""The plain form of `query_string` searches: words, `field:value`, "phrases", AND, OR and NOT.
+"""`query_string` searches: the syntax of Lucene, read by `luqum`, as trees.
 
-    query := modifier clause ((AND | OR)? modifier clause)*
-    modifier := (NOT | ! | + | -)?
-    clause := (field:)? (word | "phrase" | '(' query ')')
-
-As in search engines, operators say whether the clauses next to them must match, should or must not,
-so `a AND b OR c` is a and b, with or without c.
+As in Lucene, operators say whether the clauses next to them must match, should or must not, so
+`a AND b OR c` is a and b, with or without c.
 """
 
 import re
+from collections.abc import Iterator
 
-from attrs import define, field, frozen
+from luqum import tree as lucene
+from luqum.exceptions import ParseError
+from luqum.thread import parse as parse_lucene
 
-_TOKEN = re.compile(
-    r'\s*(?:(?P<phrase>"(?:[^"\\]|\\.)*")|(?P<field>(?:[^\s"():\\]|\\.)+):|(?P<sign>[()!+-]|&&|\|\|)'
-    r'|(?P<word>(?:[^\s"():\\]|\\.)+))',
-    re.DOTALL,
-)
-_SPECIAL = re.compile(r"(?<!\\)[\[\]{}~^<>/]")
-_OPERATORS = {"AND": "AND", "OR": "OR", "NOT": "NOT", "(": "(", ")": ")"} | {
-    "&&": "AND",
-    "||": "OR",
-    "!": "NOT",
-    "-": "NOT",
-    "+": "+",
-}
-_MUST, _SHOULD, _MUST_NOT = "must", "should", "must_not"
+from .fields import anywhere, exists, has_form, has_regexp, in_range, match, phrase
+from .tree import ALL, Bool, Query
+
+_MOST_WORDS = 1024
 _DEEPEST = 20
+_OPERATORS = {"&&": "AND", "||": "OR", "!": "NOT"}  # which luqum takes as words
 
 
 class BadQueryString(ValueError):
-    """A query string that is not of the plain form; the message says why."""
+    """A query string that cannot be run; the message says why."""
 
 
-@frozen
-class Leaf:
-    """A word or a phrase, looked for in a field or, without one, anywhere."""
-
-    path: str | None
-    text: str
-    is_phrase: bool
-
-
-@define
-class Group:
-    """Clauses that must match, of which one should match without those, and that must not."""
-
-    must: "list[Node]" = field(factory=list)
-    should: "list[Node]" = field(factory=list)
-    must_not: "list[Node]" = field(factory=list)
-
-
-Node = Leaf | Group
-
-
-def parse(text: str, default_operator: str, default_field: str | None) -> Node:
-    """Parse a query string.
+def parse_query_string(text: str, default_operator: str, default_field: str | None) -> Query:
+    """Return what a query string asks for.
 
     Args:
         text: The query string.
@@ -63,101 +32,146 @@ def parse(text: str, default_operator: str, default_field: str | None) -> Node:
         default_field: The field of words that name none; None is any field.
 
     Raises:
-        BadQueryString: It is empty, broken, or uses more than the plain form.
+        BadQueryString: It is empty, broken, or asks for what is not supported.
+        BadPattern: A regular expression or a form cannot be used.
     """
-    parser = _Parser(_tokens(text), default_operator)
-    node = parser.query(default_field, 0)
-    if parser.tokens:
-        raise BadQueryString(f"unexpected {parser.tokens[0][1]!r}")
-    return node
+    if len(text.split()) > _MOST_WORDS:
+        raise BadQueryString(f"it has more than {_MOST_WORDS} words")
+    try:
+        parsed = parse_lucene(text)
+    except ParseError as error:
+        raise BadQueryString(str(error)) from error
+    return _group(parsed, default_operator == "AND", default_field, 0)
 
 
-Token = tuple[str, str]  # phrase, field, word, or an operator; and the text
+def _group(item: lucene.Item, and_is_default: bool, path: str | None, depth: int) -> Query:
+    """Return what the clauses of a query, or of its part in parentheses, ask for."""
+    if depth > _DEEPEST:
+        raise BadQueryString("it is nested too deeply")
+    found: list[tuple[str, Query]] = []
+    joined, negated = "", False
+    for operator, clause in _clauses(item):
+        joined = operator or joined
+        if isinstance(clause, lucene.Word) and clause.value in _OPERATORS:
+            if clause.value == "!":
+                negated = True
+            else:
+                joined = _OPERATORS[clause.value]
+            continue
+        if joined == "AND" or (joined == "OR" and and_is_default):
+            _change_last(found, "must" if joined == "AND" else "should")
+        occurs, inner = _occurs(clause)
+        if negated:
+            occurs = "must_not"
+        if not occurs:
+            required = joined == "AND" or (and_is_default and joined != "OR")
+            occurs = "must" if required else "should"
+        found.append((occurs, _clause(inner, and_is_default, path, depth)))
+        joined, negated = "", False
+    if joined or negated:
+        raise BadQueryString("it ends with an operator")
+    must, should, must_not = (
+        tuple(query for occurs, query in found if occurs == name)
+        for name in ("must", "should", "must_not")
+    )
+    return Bool(must, must_not, should, least=0 if must or not should else 1)
 
 
-def _tokens(text: str) -> list[Token]:
-    found: list[Token] = []
-    position, end = 0, len(text.rstrip())
-    while position < end:
-        match = _TOKEN.match(text, position)
-        if match is None:
-            raise BadQueryString(f"it cannot be read from {text[position : position + 20]!r} on")
-        found.append(_token(match))
-        position = match.end()
-    return found
+def _clauses(item: lucene.Item) -> Iterator[tuple[str, lucene.Item]]:
+    """Yield clauses in their order, each with the operator before it.
+
+    Lucene knows no precedence, so what the parser has grouped by it is made flat again.
+    """
+    if not isinstance(item, lucene.BaseOperation):
+        yield "", item
+        return
+    operator = ""
+    for child in item.children:
+        for inner, clause in _clauses(child):
+            yield inner or operator, clause
+            operator = ""
+        operator = _operator(item)
 
 
-def _token(match: re.Match[str]) -> Token:
-    kind = str(match.lastgroup)
-    text = match[kind]
-    if kind in {"sign", "word"} and text in _OPERATORS:
-        return _OPERATORS[text], text
-    if kind == "phrase":
-        return kind, unescaped(text[1:-1])
-    special = _SPECIAL.search(text)
-    if special is not None:
-        raise BadQueryString(f"{special[0]} is not supported here; a backslash takes it as it is")
-    return kind, text if kind == "word" else unescaped(text)
+def _operator(item: lucene.BaseOperation) -> str:
+    if isinstance(item, lucene.AndOperation):
+        return "AND"
+    return "OR" if isinstance(item, lucene.OrOperation) else ""
 
 
-def unescaped(text: str) -> str:
+def _change_last(found: list[tuple[str, Query]], occurs: str) -> None:
+    if found and found[-1][0] != "must_not":
+        found[-1] = (occurs, found[-1][1])
+
+
+def _occurs(clause: lucene.Item) -> tuple[str, lucene.Item]:
+    """Return how a clause occurs by the sign before it, and the rest."""
+    if isinstance(clause, lucene.Not | lucene.Prohibit):
+        return "must_not", clause.a
+    if isinstance(clause, lucene.Plus):
+        return "must", clause.a
+    if isinstance(clause, lucene.Word) and clause.value.startswith("!"):
+        return "must_not", lucene.Word(clause.value[1:])
+    return "", clause
+
+
+def _clause(item: lucene.Item, and_is_default: bool, path: str | None, depth: int) -> Query:
+    match item:
+        case lucene.SearchField():
+            inner = _unescaped(item.name)
+            if isinstance(item.expr, lucene.SearchField):
+                raise BadQueryString(f"{item} names two fields; a backslash takes : as it is")
+            return _clause(item.expr, and_is_default, inner, depth)
+        case lucene.BaseGroup():
+            return _group(item.expr, and_is_default, path, depth + 1)
+        case lucene.Boost():
+            return _clause(item.expr, and_is_default, path, depth)
+        case lucene.Phrase():
+            return phrase(path, _unescaped(item.value[1:-1]))
+        case lucene.Word():
+            return _word(item.value, path)
+        case lucene.Regex() if path is not None:
+            return has_regexp(path, item.value[1:-1])
+        case lucene.Range() | lucene.OpenRange() if path is not None:
+            return in_range(path, _bounds(item))
+        case lucene.Range() | lucene.OpenRange() | lucene.Regex():
+            raise BadQueryString(f"{item} wants a field, as field:{item}")
+        case _:
+            title = f"{item} is not supported here; a backslash takes a sign as it is"
+            raise BadQueryString(title)
+
+
+def _word(text: str, path: str | None) -> Query:
+    if path == "_exists_":
+        return exists(_unescaped(text))
+    if text == "*":
+        return ALL if path in {None, "*"} else exists(path or "")
+    has_wildcard = any(sign in text.replace("\\*", "").replace("\\?", "") for sign in "*?")
+    if path is None and has_wildcard:
+        raise BadQueryString(f"{text} wants a field, as field:{text}")
+    if path is None:
+        return anywhere(_unescaped(text))
+    return has_form(path, text) if has_wildcard else match(path, _unescaped(text))
+
+
+def _bounds(item: lucene.Range | lucene.OpenRange) -> dict[str, str]:
+    given: dict[str, lucene.Item]
+    if isinstance(item, lucene.OpenRange):
+        name = "gt" if isinstance(item, lucene.From) else "lt"
+        given = {f"{name}e" if item.include else name: item.a}
+    else:
+        given = {
+            "gte" if item.include_low else "gt": item.low,
+            "lte" if item.include_high else "lt": item.high,
+        }
+    texts = {
+        name: _unescaped(bound.value.strip('"'))
+        for name, bound in given.items()
+        if isinstance(bound, lucene.Term)
+    }
+    return {name: text for name, text in texts.items() if text != "*"}
+
+
+def _unescaped(text: str) -> str:
     """Return a text with what backslashes take as it is."""
     return re.sub(r"(?s)\\(.)", r"\1", text)
-
-
-@define
-class _Parser:
-    tokens: list[Token]
-    default_operator: str
-
-    def query(self, path: str | None, depth: int) -> Node:
-        """Parse clauses up to the end, or to the parenthesis that closes them."""
-        if depth > _DEEPEST:
-            raise BadQueryString("it is nested too deeply")
-        found: list[tuple[str, Node]] = []
-        while not found or (self.tokens and self._next() != ")"):
-            joined = self._take("AND", "OR") if found else None
-            modifier = self._take("NOT", "+")
-            clause = self._clause(path, depth)
-            if found and found[-1][0] != _MUST_NOT:
-                before = {"AND": _MUST, "OR": self._unless_required()}.get(joined or "")
-                found[-1] = (before or found[-1][0], found[-1][1])
-            found.append((self._occurs(joined, modifier), clause))
-        if len(found) == 1 and found[0][0] != _MUST_NOT:
-            return found[0][1]
-        group = Group()
-        for occurs, clause in found:
-            {_MUST: group.must, _SHOULD: group.should, _MUST_NOT: group.must_not}[occurs].append(
-                clause
-            )
-        return group
-
-    def _unless_required(self) -> str | None:
-        return _SHOULD if self.default_operator == "AND" else None
-
-    def _occurs(self, joined: str | None, modifier: str | None) -> str:
-        if modifier == "NOT":
-            return _MUST_NOT
-        if modifier == "+" or joined == "AND":
-            return _MUST
-        return _MUST if self.default_operator == "AND" and joined != "OR" else _SHOULD
-
-    def _clause(self, path: str | None, depth: int) -> Node:
-        kind, text = self.tokens.pop(0) if self.tokens else ("", "")
-        if kind == "field":
-            path = text
-            kind, text = self.tokens.pop(0) if self.tokens else ("", "")
-        if kind == "(":
-            node = self.query(path, depth + 1)
-            if self._take(")") is None:
-                raise BadQueryString("a parenthesis is not closed")
-            return node
-        if kind not in {"word", "phrase"}:
-            raise BadQueryString(f"a word should follow, not {text!r}")
-        return Leaf(path, text, is_phrase=kind == "phrase")
-
-    def _take(self, *kinds: str) -> str | None:
-        return self.tokens.pop(0)[0] if self.tokens and self._next() in kinds else None
-
-    def _next(self) -> str:
-        return self.tokens[0][0]

@@ -1,13 +1,14 @@
 """Search documents: what the index holds of a bundle (docs/behaviour.md 10.1-10.4)."""
 
+import json
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from dss_client.types import JSONObject
 
 from ..storage import documents
-from ..storage.documents import Manifest, ManifestFile, blob_key, file_key
+from ..storage.documents import Manifest, blob_key, file_key
 from ..storage.store import Replica
 
 _logger = logging.getLogger(__name__)
@@ -16,10 +17,22 @@ _MOST_FILES = 20_000
 _MAJOR = re.compile(r"(\d+)\.\d+\.\d+")
 
 
-def bundle_document(replica: Replica, uuid: str, version: str) -> JSONObject | None:
+class _Odd(Exception):
+    """Something of a bundle that kept all of it out of the original's index."""
+
+
+def bundle_document(
+    replica: Replica, uuid: str, version: str, *, strict: bool = False
+) -> JSONObject | None:
     """Return the search document of a bundle version, or of the tombstone over it.
 
     See docs/behaviour.md 10.3.
+
+    Args:
+        replica: Where the bundle is.
+        uuid: Its uuid.
+        version: Its version.
+        strict: Whether one odd file leaves the whole bundle out, as in the original (S25).
     """
     tombstone = replica.tombstone(uuid, version)
     if tombstone is not None:
@@ -28,49 +41,64 @@ def bundle_document(replica: Replica, uuid: str, version: str) -> JSONObject | N
     manifest = replica.manifest(uuid, version)
     if manifest is None:
         return None
-    contents = _contents(replica, manifest)
+    try:
+        contents = list(_contents(replica, manifest, strict=strict))
+        shape = shape_descriptor(contents, strict=strict)
+    except _Odd as odd:
+        _logger.warning("%s: bundle %s.%s is not indexed: %s", replica.name, uuid, version, odd)
+        return None
     grouped: dict[str, list[JSONObject]] = {}
-    for file, content in contents:
-        grouped.setdefault(file_key(file["name"]), []).append(content)
+    for name, content in contents:
+        grouped.setdefault(file_key(name), []).append(content)
     shown = manifest["files"] if len(manifest["files"]) <= _MOST_FILES else []
     return {
         "uuid": uuid,
         "manifest": {**manifest, "files": shown},
         "state": "new",
         "files": grouped,
-        "shape_descriptor": shape_descriptor((file["name"], content) for file, content in contents),
+        "shape_descriptor": shape,
     }
 
 
-def _contents(replica: Replica, manifest: Manifest) -> list[tuple[ManifestFile, JSONObject]]:
-    """Return the indexed JSON files of a bundle; odd ones are logged and left out.
-
-    See docs/behaviour.md S25.
-    """
-    found: list[tuple[ManifestFile, JSONObject]] = []
+def _contents(
+    replica: Replica, manifest: Manifest, *, strict: bool
+) -> Iterator[tuple[str, JSONObject]]:
+    """Yield names and contents of a bundle's indexed JSON files; odd ones are logged."""
     for file in manifest["files"]:
         if not file["indexed"] or not file["content-type"].startswith("application/json"):
             continue
-        content = documents.decode(replica.main.get(blob_key(file)))
-        if content is None:
-            _logger.warning(
-                "%s: %a is not indexed, it is not a JSON object", replica.name, file["name"]
-            )
-        else:
-            found.append((file, content))
-    return found
+        content = replica.main.get(blob_key(file))
+        document = documents.decode(content)
+        if document is not None:
+            yield file["name"], document
+            continue
+        fault = "is missing" if content is None else "is not a JSON object"
+        if strict and (content is None or _is_json(content)):
+            raise _Odd(f"{file['name']!a} {fault}")
+        _logger.warning("%s: %a %s, and is not indexed", replica.name, file["name"], fault)
 
 
-def shape_descriptor(contents: Iterable[tuple[str, JSONObject]]) -> str:
+def _is_json(content: bytes) -> bool:
+    try:
+        json.loads(content)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def shape_descriptor(contents: Iterable[tuple[str, JSONObject]], *, strict: bool = False) -> str:
     """Return the shape descriptor, which tells the schemas of a bundle's files.
 
     See docs/behaviour.md 10.4.
     """
     found: list[tuple[str, str, str]] = []
     for name, content in contents:
+        key = file_key(name).removesuffix("_json")
         schema = _schema(content)
+        if strict and _is_odd(key, schema, content):
+            raise _Odd(f"the schema of {name!a} cannot be told")
         if schema is not None:
-            found.append((file_key(name).removesuffix("_json"), *schema))
+            found.append((key, *schema))
     majors = {major for _, _, major in found}
     if not found:
         return "None"
@@ -81,6 +109,13 @@ def shape_descriptor(contents: Iterable[tuple[str, JSONObject]]) -> str:
         for name, kind, major in found
     }
     return ".".join(["v", *sorted(parts)])
+
+
+def _is_odd(key: str, schema: tuple[str, str] | None, content: JSONObject) -> bool:
+    """Tell whether the original could not write a file into a shape descriptor."""
+    if schema is None:
+        return bool(content.get("describedBy") or content.get("core"))
+    return key.isdecimal() or schema[0].isdecimal() or "." in schema[0]
 
 
 def _schema(content: JSONObject) -> tuple[str, str] | None:

@@ -19,7 +19,7 @@ from dss_client.versions import format_version, is_version
 
 from . import documents
 from .documents import ObjectKey
-from .listing import Listing
+from .listing import FOLDER, Listing
 from .store import ObjectCreated, Replica
 
 _SEPARATOR = "--"
@@ -89,9 +89,13 @@ class Journals:
     def all(self) -> list[Journal]:
         """Return all journals, the one with the oldest event first."""
         with self._lock:
-            if self._listing.may_have_changed():
-                self._journals = self._made_of(self._listing.read())
-                self._listing.done()
+            names = self._listing.names()
+            if names is not None:
+                try:
+                    self._journals = self._made_of(names)
+                except BaseException:
+                    self._listing.forget()
+                    raise
             return self._journals
 
     def forget(self) -> None:
@@ -107,8 +111,9 @@ class Journals:
         dead = (f"bundles/{fqid}.dead", f"bundles/{fqid.partition('.')[0]}.dead")
         return main.info(f"bundles/{fqid}") is not None and not any(map(main.info, dead))
 
-    def _made_of(self, keys: Iterable[ObjectKey]) -> list[Journal]:
-        fqids = [key.name for key in keys if key.version and not key.dead]
+    def _made_of(self, names: Iterable[str]) -> list[Journal]:
+        keys = [ObjectKey.parse(f"{FOLDER}{name}") for name in names]
+        fqids = [key.name for key in keys if key and key.version and not key.dead]
         for fqid in fqids:
             if fqid not in self._stored_at:
                 info = self._replica.main.info(f"bundles/{fqid}")

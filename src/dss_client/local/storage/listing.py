@@ -1,57 +1,53 @@
-"""Which bundles a bucket holds, and whether that may have changed since the last look."""
+"""Which bundles and tombstones a replica has, listed only where that may have changed."""
 
+import os
 import time
+from pathlib import Path
 
-from .documents import ObjectKey
 from .store import Replica
 
+FOLDER = "bundles/"
 _GRAIN = 2_000_000_000  # nanoseconds; the coarsest that file systems tell times by
-_PATIENCE = 5.0  # seconds between looks at a bucket that tells no times
+_PATIENCE = 5.0  # seconds, at least, between two listings of a bucket that tells no times
+_RESTS = 20  # times as long as a listing took is waited before the next
 
 
 class Listing:
-    """The manifests and tombstones of a replica, listed again only where it could matter.
+    """Lists what a replica's main bucket has below `bundles/`.
 
     A directory's time changes when an entry comes or goes; a time that is younger than file
-    systems can tell apart says nothing yet, so the bucket is then listed again at the next look.
+    systems can tell apart says nothing yet, so the directory is then listed again at the next look.
     """
 
     def __init__(self, replica: Replica) -> None:
-        self._replica = replica
+        self._bucket = replica.main
         self._stamp: int | None = None
-        self._read: int | None = None
-        self._looked = 0.0
-        self._stale = True
+        self._next = 0.0
+
+    def names(self) -> set[str] | None:
+        """Return the names, None where they cannot have changed since the last look."""
+        if self._bucket.directory is not None:
+            return self._names_in(self._bucket.directory / FOLDER)
+        started = time.monotonic()
+        if started < self._next:
+            return None
+        names = {key.removeprefix(FOLDER) for key in self._bucket.keys(FOLDER)}
+        ended = time.monotonic()
+        self._next = ended + max(_PATIENCE, _RESTS * (ended - started))
+        return names
 
     def forget(self) -> None:
-        """Note that something was stored, so that the bucket is listed at the next look."""
-        self._stale = True
+        """Have the next look list them again."""
+        self._stamp = None
+        self._next = 0.0
 
-    def may_have_changed(self) -> bool:
-        """Tell whether something may have come or gone since the last reading that was done."""
-        if self._stale:
-            return True
-        if self._replica.main.directory is None:
-            return time.monotonic() - self._looked >= _PATIENCE
-        return self._stamp is None or self._stamp != self._now()
-
-    def read(self) -> set[ObjectKey]:
-        """Return the keys of all manifests and tombstones of bundles."""
-        self._stale = False
-        self._looked = time.monotonic()
-        stamp = self._now()
-        self._read = stamp if time.time_ns() - stamp > _GRAIN else None
-        return set(self._replica.all_bundles())
-
-    def done(self) -> None:
-        """Note that what was read has been dealt with."""
-        self._stamp = self._read
-
-    def _now(self) -> int:
-        directory = self._replica.main.directory
-        if directory is None:
-            return 0
+    def _names_in(self, folder: Path) -> set[str] | None:
         try:
-            return (directory / "bundles").stat().st_mtime_ns
-        except OSError:
-            return 0
+            stamp = folder.stat().st_mtime_ns
+            if stamp == self._stamp:
+                return None
+            names = set(os.listdir(folder))  # noqa: PTH208 - twice as fast as iterdir
+        except FileNotFoundError:
+            return set()
+        self._stamp = stamp if time.time_ns() - stamp > _GRAIN else None
+        return names

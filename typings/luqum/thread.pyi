@@ -1,0 +1,3 @@
+from .tree import Item
+
+def parse(text: str, /) -> Item: ...
