@@ -23,7 +23,6 @@ from .search.index import SearchIndexes
 from .settings import LocalSettings
 from .storage.bucket import Bucket
 from .storage.checkout import Checkouts, Jobs
-from .storage.collection_store import Collections
 from .storage.copies import Copies
 from .storage.journals import EventJournals
 from .storage.replication import Replication
@@ -69,7 +68,6 @@ class Service:
             settings.replication, settings.replication_delay, self.storage
         )
 
-        self.collections = Collections(self.storage)
         self.jobs = Jobs(settings.checkout_polls)
         self.copies = Copies(self.jobs, settings.copy_polls)
         self.checkouts = Checkouts(self.storage, self.jobs, settings.clock, settings.email_dir)

@@ -1,22 +1,48 @@
-"""The five /collections operations (docs/behaviour.md 8.12, S21-S24)."""
+"""The five /collections operations, and what collections link to.
 
+See docs/behaviour.md 5.1, 8.12, S21-S24.
+"""
+
+import json
+import logging
+from typing import Any
+
+from attrs import frozen
 from starlette.responses import Response
 
-from dss_client.versions import create_version
+from dss_client.types import JSONObject
+from dss_client.versions import create_version, is_uuid
 
-from ..errors import illegal_arguments, not_found
+from ..errors import Problem, illegal_arguments, not_found
 from ..service import Call, json_response
 from ..storage import documents
-from ..storage.collection_store import (
-    CollectionVersion,
-    check_links,
-    link_key,
-    normal_links,
-    unique,
-)
+from ..storage.documents import ObjectKey, blob_key
+from ..storage.store import Replica
 from .paging import page_headers, page_status, with_query
 
+_logger = logging.getLogger(__name__)
+
 _REPLACED = ("name", "description", "details")
+_WHOLE_OBJECTS = frozenset({"file", "bundle", "collection"})
+_MOST_BYTES = 1024 * 1024
+
+
+@frozen
+class _Collection:
+    """One version of a collection."""
+
+    uuid: str
+    version: str
+    content: JSONObject
+
+    def check_owner(self, caller: str) -> None:
+        """Refuse a caller who is not the owner, with the intended code (docs/behaviour.md 3.4)."""
+        if self.content.get("owner") != caller:
+            raise Problem(403, "Forbidden", "Only the owner of this collection may do this.")
+
+    def identifier(self, status: int) -> Response:
+        """Return the answer that names it."""
+        return json_response({"uuid": self.uuid, "version": self.version}, status)
 
 
 def get_collections(call: Call) -> Response:
@@ -25,7 +51,7 @@ def get_collections(call: Call) -> Response:
     if start_at < 0:
         raise illegal_arguments("Query parameter 'start_at' must be at least 0.")
     end = start_at + call.query("per_page")
-    owned = call.service.collections.owned_by(call.email)
+    owned = _owned_by(call, call.email)
     page = [{"uuid": uuid, "version": version} for uuid, version in owned[start_at:end]]
     next_url = with_query(call.url, {"start_at": end}) if end < len(owned) else None
     headers = page_headers("collections", next_url)
@@ -33,16 +59,19 @@ def get_collections(call: Call) -> Response:
 
 
 def put_collection(call: Call) -> Response:
-    """Store a version of a collection."""
-    links = unique(normal_links(call.arguments.body["contents"]))
-    check_links(call.replica, links)
-    collection = CollectionVersion(
-        uuid=call.query("uuid").lower(),
-        version=call.query("version"),
-        content={**call.arguments.body, "contents": links, "owner": call.email},
-    )
-    created = call.service.collections.put(call.replica, collection)
-    return _identifier(collection, 201 if created else 200)
+    """Store a version of a collection; the very same again is not an error."""
+    links = _unique(_normal_links(call.arguments.body["contents"]))
+    _check_links(call.replica, links)
+    content = {**call.arguments.body, "contents": links, "owner": call.email}
+    collection = _Collection(call.query("uuid").lower(), call.query("version"), content)
+    latest = _latest(call.replica, collection.uuid)
+    if latest is not None:
+        latest.check_owner(call.email)
+    there = _store(call.replica, collection)
+    if there is not None and documents.decode(there) != content:
+        title = "This version of the collection exists already, with another content."
+        raise Problem(409, "collection_already_exists", title)
+    return collection.identifier(201 if there is None else 200)
 
 
 def get_collection(call: Call) -> Response:
@@ -58,31 +87,164 @@ def patch_collection(call: Call) -> Response:
     content = {**_find(call, call.query("version")).content}
     body = call.arguments.body
     content.update({name: body[name] for name in _REPLACED if name in body})
-    added = normal_links(body.get("add_contents", []))
-    removed = {link_key(link) for link in normal_links(body.get("remove_contents", []))}
-    check_links(call.replica, added)
+    added = _normal_links(body.get("add_contents", []))
+    removed = {_link_key(link) for link in _normal_links(body.get("remove_contents", []))}
+    _check_links(call.replica, added)
     stored = documents.as_list(content.get("contents")) or []
-    kept = [link for link in stored if link_key(link) not in removed]
-    content |= {"contents": unique(kept + added), "owner": call.email}
-    collection = CollectionVersion(call.uuid, create_version(), content)
-    call.service.collections.put(call.replica, collection)
-    return _identifier(collection, 200)
+    kept = [link for link in stored if _link_key(link) not in removed]
+    content |= {"contents": _unique(kept + added), "owner": call.email}
+    collection = _Collection(call.uuid, create_version(), content)
+    _store(call.replica, collection)
+    return collection.identifier(200)
 
 
 def delete_collection(call: Call) -> Response:
-    """Delete all versions of a collection."""
+    """Lay a tombstone over all versions of a collection."""
     _find(call, None).check_owner(call.email)
-    call.service.collections.delete(call.replica, call.uuid, call.email)
+    tombstone = json.dumps({"email": call.email}).encode()
+    call.replica.store(f"collections/{call.uuid}.dead", tombstone)
     return json_response({})
 
 
-def _find(call: Call, version: str | None) -> CollectionVersion:
-    collection = call.service.collections.get(call.replica, call.uuid, version)
-    if collection is None:
+def _find(call: Call, version: str | None) -> _Collection:
+    """Return a version that is not deleted, the latest one when none is named."""
+    found = None
+    if not call.replica.main.info(f"collections/{call.uuid}.dead"):
+        if version is None:
+            found = _latest(call.replica, call.uuid)
+        elif key := ObjectKey.parse(f"collections/{call.uuid}.{version}"):
+            found = _read(call.replica, key)
+    if found is None:
         raise not_found("There is no such collection, or not in this version, or it was deleted.")
-    return collection
+    return found
 
 
-def _identifier(collection: CollectionVersion, status: int) -> Response:
-    content = {"uuid": collection.uuid, "version": collection.version}
-    return json_response(content, status)
+def _latest(replica: Replica, uuid: str) -> _Collection | None:
+    """Return the greatest readable version, deleted or not."""
+    keys = list(replica.listed(f"collections/{uuid}."))
+    return next(filter(None, (_read(replica, key) for key in reversed(keys))), None)
+
+
+def _owned_by(call: Call, owner: str) -> list[tuple[str, str]]:
+    """Return uuid and version of all that a user owns in any replica, descending.
+
+    One deleted in a replica is gone from the list, though a copy may still live in another.
+    """
+    found: set[tuple[str, str]] = set()
+    dead: set[str] = set()
+    for replica in call.service.storage.replicas.values():
+        for key in replica.listed("collections/"):
+            if key.dead:
+                dead.add(key.uuid)
+            elif (read := _read(replica, key)) and read.content.get("owner") == owner:
+                found.add((read.uuid, read.version))
+    return sorted((each for each in found if each[0] not in dead), reverse=True)
+
+
+def _read(replica: Replica, key: ObjectKey) -> _Collection | None:
+    if key.dead or key.version is None:
+        return None
+    name = f"collections/{key.name}"
+    stored = replica.main.get(name)
+    content = documents.decode(stored)
+    if stored is not None and content is None:
+        _logger.warning("%s: %s is skipped, it is not a JSON object", replica.main.name, name)
+    return None if content is None else _Collection(key.uuid, key.version, content)
+
+
+def _store(replica: Replica, collection: _Collection) -> bytes | None:
+    """Store a version; return what is there instead, if anything."""
+    # ASCII: a lone surrogate, which JSON may hold, has no UTF-8.
+    content = json.dumps(collection.content).encode()
+    return replica.store_new(f"collections/{collection.uuid}.{collection.version}", content)
+
+
+def _normal_links(items: list[JSONObject]) -> list[JSONObject]:
+    """Return the items of a request with their uuids in lower case (docs/behaviour.md 4.1).
+
+    Raises:
+        Problem: 400 when a value of an item is an object or a list (docs/behaviour.md S22), or its
+            uuid is not valid (docs/behaviour.md S9).
+    """
+    for item in items:
+        for name, value in item.items():
+            if isinstance(value, dict | list):
+                raise illegal_arguments(f"A link's {name!r} cannot be an object or a list.")
+        if not is_uuid(item["uuid"]):
+            raise illegal_arguments(f"A link's uuid is not valid: {item['uuid']!r:.80}.")
+    return [{**item, "uuid": item["uuid"].lower()} for item in items]
+
+
+def _unique(links: list[Any]) -> list[Any]:
+    """Return links with equal ones once, at the first place."""
+    found: dict[str, Any] = {}
+    for link in links:
+        found.setdefault(_link_key(link), link)
+    return list(found.values())
+
+
+def _link_key(link: object) -> str:
+    """Return a text that is the same for equal links; as in JSON, true is not 1."""
+    return json.dumps(link, sort_keys=True)
+
+
+def _check_links(replica: Replica, links: list[JSONObject]) -> None:
+    """Refuse links that do not resolve in a replica.
+
+    Raises:
+        Problem: 422 `invalid_link` for the first such link.
+    """
+    for link in links:
+        try:
+            _resolve(replica, link)
+        except (LookupError, ValueError, RecursionError) as error:
+            name = f"{link['type']} {link['uuid']}.{link['version']}"
+            reason = error if isinstance(error, LookupError) else "the object is not JSON"
+            title = f"The link to {name} does not resolve: {reason}."
+            raise Problem(422, "invalid_link", title) from error
+
+
+def _resolve(replica: Replica, link: JSONObject) -> None:
+    """Read what a link names.
+
+    Raises:
+        LookupError: It is not there; the argument says what.
+        ValueError: It is not JSON.
+        RecursionError: It is nested too deeply.
+    """
+    whole = link["type"] in _WHOLE_OBJECTS
+    key = f"{link['type'] if whole else 'file'}s/{link['uuid']}.{link['version']}"
+    info = replica.main.info(key)
+    if info is None:
+        raise LookupError(f"replica {replica.name} has no such object")
+    if info.size > _MOST_BYTES:
+        raise LookupError(f"the object has {info.size} bytes, more than {_MOST_BYTES}")
+    if whole:
+        json.loads(replica.main.get(key) or b"")
+        return
+    # The service reads `fragment`, the specification says `path` (docs/behaviour.md S21).
+    pointer = link.get("fragment", link.get("path"))
+    if not isinstance(pointer, str):
+        raise LookupError("a link of this type needs a JSON pointer, as 'fragment'")
+    file = replica.file(link["uuid"], link["version"])
+    content = replica.main.get(blob_key(file)) if file else None
+    _follow(json.loads(content or b""), pointer)
+
+
+def _follow(document: Any, pointer: str) -> None:
+    """Go to what a JSON pointer (RFC 6901) names in a document.
+
+    Raises:
+        LookupError: The pointer is ill-formed or leads nowhere; the argument says why.
+    """
+    if pointer and not pointer.startswith("/"):
+        raise LookupError("a JSON pointer has to start with '/'")
+    for part in pointer.split("/")[1:]:
+        name = part.replace("~1", "/").replace("~0", "~")
+        items = documents.as_list(document)
+        if items is not None:
+            document = {str(index): item for index, item in enumerate(items)}
+        members = documents.as_object(document)
+        if members is None or name not in members:
+            raise LookupError(f"the JSON pointer {pointer!r:.80} leads nowhere: no {name!r:.80}")
+        document = members[name]
