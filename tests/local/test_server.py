@@ -3,6 +3,7 @@
 import errno
 import os
 import socket
+import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -119,6 +120,26 @@ def test_a_root_on_a_file_system_without_locks_is_served(
     monkeypatch.setattr("fcntl.flock", unknown)
     with LocalDSS(tmp_path) as dss:
         assert bundles(dss) == []
+
+
+FORK = "import os\nif os.fork(): os.wait()\nelse: raise SystemExit"
+ON_POSIX = pytest.mark.skipif(sys.platform == "win32", reason="has no fork")
+
+
+@pytest.mark.parametrize("after", ["", "del dss", pytest.param(FORK, marks=ON_POSIX)])
+def test_a_script_may_forget_to_stop_it(after: str) -> None:
+    script = [
+        "import httpx",
+        "from dss_client.local import LocalDSS",
+        "dss = LocalDSS(sample=True).start()",
+        "print(dss.root, httpx.get(f'{dss.url}/bundles/all?replica=aws').status_code)",
+        after,
+    ]
+    command = [sys.executable, "-W", "ignore", "-c", "\n".join(script)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
+    root, status = result.stdout.split()
+    assert (result.returncode, status, result.stderr) == (0, "200", "")
+    assert not Path(root).exists()
 
 
 def test_two_side_by_side(sample_dss: LocalDSS, dss: LocalDSS) -> None:

@@ -1,5 +1,6 @@
 """`LocalDSS`: the embedded service, to start and stop."""
 
+import os
 import shutil
 import tempfile
 import weakref
@@ -68,16 +69,16 @@ class LocalDSS:
         self.settings: LocalSettings = evolve(settings, compat=compat or settings.compat)
         self._faults = Faults(settings.faults if faults is None else faults)
         self._sample = sample
-        self._addresses = (host, port, storage_port)
+        self._address = (host, port, storage_port)
         self._running: Running | None = None
         self._ends = ExitStack()
+        weakref.finalize(
+            self, _end, self._ends, os.getpid()
+        )  # when the process ends, at the latest
         url = root if is_url(root) else None
         if root is None or url:
             root = tempfile.mkdtemp(prefix="dss-local-")
-            remove = weakref.finalize(self, shutil.rmtree, root, ignore_errors=True)
-        else:
-            remove = None
-        self._remove_root = remove
+            self._ends.callback(shutil.rmtree, root, ignore_errors=True)
         self.root: Path = Path(root).absolute()
         self.root.mkdir(parents=True, exist_ok=True)
         self._lock = RootLock(self.root)
@@ -186,7 +187,7 @@ class LocalDSS:
         """
         running, service = self._started(), self._service
         with service.gate.alone():
-            running.portal.call(service.deliveries.clear)
+            running.loop.call(service.deliveries.clear())
             service.clear()
             self._faults.use(None)
 
@@ -209,17 +210,14 @@ class LocalDSS:
             if self._sample:
                 load_sample(self)
             ends.callback(self._service.forget_jobs)
-            serving = serve(self._service, self._faults, *self._addresses)
-            self._running = ends.enter_context(serving)
-            self._ends = ends.pop_all()
+            self._running = serve(self._service, self._faults, self._address, ends)
+            self._ends.push(ends.pop_all())
         return self
 
     def stop(self) -> None:
         """Stop serving, and remove a temporary root. Does nothing when it is not running."""
         self._running = None
         self._ends.close()
-        if self._remove_root is not None:
-            self._remove_root()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -240,3 +238,9 @@ class LocalDSS:
         if self._running is None:
             raise RuntimeError("This LocalDSS is not running: use it in a with block, or start it.")
         return self._running
+
+
+def _end(ends: ExitStack, process: int) -> None:
+    """Stop what is left running, unless it runs in the process that this one was forked from."""
+    if os.getpid() == process:
+        ends.close()

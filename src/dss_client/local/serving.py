@@ -1,13 +1,14 @@
 """Serves the API and the storage over HTTP, on one event loop in a thread of its own."""
 
 import asyncio
-from collections.abc import Generator
+import threading
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from email.utils import formatdate
 from functools import partial
+from typing import Any, TypeVar
 
-from anyio.from_thread import BlockingPortal, start_blocking_portal
 from attrs import frozen
 from starlette.types import ASGIApp
 from uvicorn import Config
@@ -20,10 +21,39 @@ from .routes import api_app
 from .service import Service
 from .storage.storage_app import storage_app
 
+T = TypeVar("T")
+
 _BACKLOG = 2048
 _THREADS = 32  # an own pool: polls that wait for a job must not use it up
 _GRACE = 1  # seconds that open answers get when the service stops
 _ANY_HOST = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - names what it is bound to
+
+
+class EventLoop:
+    """An event loop in a thread of its own, which ends with the process at the latest."""
+
+    def __init__(self) -> None:
+        self._begun = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="dss-local", daemon=True)
+        self._thread.start()
+        self._begun.wait()
+
+    def call(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do something on the loop, and wait for it; called from any other thread."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def close(self) -> None:
+        """End the loop, with all that runs on it."""
+        self._loop.call_soon_threadsafe(self._end.set)
+        self._thread.join()
+
+    def _work(self) -> None:
+        # A script that forgot to stop it: Python ends, and lets no thread end those of requests.
+        with suppress(RuntimeError), asyncio.Runner() as runner:
+            self._loop = runner.get_loop()
+            self._end = asyncio.Event()
+            self._loop.call_soon(self._begun.set)
+            runner.run(self._end.wait())
 
 
 @frozen
@@ -33,45 +63,50 @@ class Running:
     Attributes:
         api: Origin of the API, such as `http://127.0.0.1:8010`.
         storage: Origin of the storage.
-        portal: Runs something on the event loop, from any other thread.
+        loop: The event loop of its servers and deliveries.
     """
 
     api: str
     storage: str
-    portal: BlockingPortal
+    loop: EventLoop
 
 
-@contextmanager
 def serve(
-    service: Service, faults: Faults, host: str, port: int, storage_port: int
-) -> Generator[Running]:
-    """Serve the two origins, deliver notifications and replicate, until the block ends.
+    service: Service, faults: Faults, address: tuple[str, int, int], ends: ExitStack
+) -> Running:
+    """Serve the two origins, deliver notifications and replicate.
+
+    Args:
+        service: What is served.
+        faults: What goes wrong.
+        address: Host, port of the API, port of the storage.
+        ends: Takes what ends all of this.
 
     Raises:
         OSError: A port is in use, or the host is not of this machine.
     """
-    settings = service.settings
-    with start_blocking_portal() as portal, ExitStack() as ends:
-        servers = _Servers(settings.max_head)
-        portal.call(servers.use_threads)
-        ends.callback(portal.call, servers.close)
-        ends.callback(portal.start_task_soon(servers.keep_date).cancel)
+    host, port, storage_port = address
+    loop = EventLoop()
+    ends.callback(loop.close)
+    servers = _Servers(service.settings.max_head)
+    loop.call(servers.start())
+    ends.callback(lambda: loop.call(servers.close()))
 
-        storage: ASGIApp = storage_app(service.storage, service.signer)
-        target = partial(storage_target, service.storage)
-        storage = FaultApp(storage, faults, servers.state, target)
-        address, service.storage_port = portal.call(servers.listen, storage, host, storage_port)
+    storage: ASGIApp = storage_app(service.storage, service.signer)
+    target = partial(storage_target, service.storage)
+    storage = FaultApp(storage, faults, servers.state, target)
+    bound, service.storage_port = loop.call(servers.listen(storage, host, storage_port))
 
-        api = api_app(service, faults, servers.state, address)
-        _, port = portal.call(servers.listen, api, host, port)
+    api = api_app(service, faults, servers.state, bound)
+    _, port = loop.call(servers.listen(api, host, port))
 
-        running = Running(_origin(host, port), _origin(host, service.storage_port), portal)
-        service.replication.start()
-        ends.callback(service.replication.stop)
-        dss_api = running.api.replace("http", settings.self_scheme, 1)
-        portal.call(service.deliveries.start, dss_api)
-        ends.callback(portal.call, service.deliveries.stop)
-        yield running
+    service.replication.start()
+    ends.callback(service.replication.stop)
+    origin = _origin(host, port)
+    dss_api = origin.replace("http", service.settings.self_scheme, 1)
+    loop.call(service.deliveries.start(dss_api))
+    ends.callback(lambda: loop.call(service.deliveries.stop()))
+    return Running(origin, _origin(host, service.storage_port), loop)
 
 
 class _Servers:
@@ -82,16 +117,11 @@ class _Servers:
         self.state = ServerState()
         self._listening: list[asyncio.Server] = []
 
-    async def use_threads(self) -> None:
+    async def start(self) -> None:
         """Let requests be answered in threads that end with the event loop."""
         pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="dss-local-request")
         asyncio.get_running_loop().set_default_executor(pool)
-
-    async def keep_date(self) -> None:
-        """Send the time of now with each answer."""
-        while True:
-            self.state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
-            await asyncio.sleep(1)
+        self._date = asyncio.create_task(self._keep_date())
 
     async def listen(self, app: ASGIApp, host: str, port: int) -> tuple[str, int]:
         """Serve an application, and return the address and port that it has."""
@@ -111,6 +141,12 @@ class _Servers:
         self._listening.append(server)
         name: tuple[str, int] = server.sockets[0].getsockname()[:2]
         return name
+
+    async def _keep_date(self) -> None:
+        """Send the time of now with each answer."""
+        while True:
+            self.state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
+            await asyncio.sleep(1)
 
     async def close(self) -> None:
         """Take no more requests, and give those that are being answered a grace."""

@@ -130,6 +130,7 @@ class Deliveries:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._tasks.clear()
 
     async def clear(self) -> None:
         """Forget what is queued and what was recorded; nothing is added meanwhile."""
@@ -154,7 +155,7 @@ class Deliveries:
             return queue.execute(statement, values).fetchall()
 
     def _begin(self, number: int) -> None:
-        if number not in self._tasks:
+        if self._loop is not None and number not in self._tasks:
             self._tasks[number] = asyncio.create_task(self._deliver(number))
 
     async def _deliver(self, number: int) -> None:
@@ -163,7 +164,7 @@ class Deliveries:
         except Exception:
             _logger.exception("notification %s is dropped", number)
         finally:
-            del self._tasks[number]
+            self._tasks.pop(number, None)
         self._rows("DELETE FROM notifications WHERE id = ?", number)
 
     async def _send(self, number: int) -> None:
