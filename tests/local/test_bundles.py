@@ -200,56 +200,45 @@ def test_a_missing_file_is_checked_out_again(
     assert httpx.get(file["url"]).content == b"content"
 
 
-class TestAll:
+@pytest.fixture
+def listed(dss: LocalDSS, load: Load) -> list[str]:
     """25 versions of one bundle, one of another, and what must not be listed."""
+    versions = [f"2019-01-01T000000.{number:06}Z" for number in range(25)]
+    for version in versions:
+        load(dss, {"a": b""}, UUID, version)
+    load(dss, {"a": b""}, OTHER, V1)
+    load(dss, {"a": b""}, OTHER, V2)
+    bury(dss, f"{OTHER}.{V2}")
+    gone = "eeeeeeee-3d4e-4f50-8a61-72b3c4d5e6f7"
+    load(dss, {"a": b""}, gone, V1)
+    bury(dss, gone)
+    (dss.root / "aws/main/bundles/README").touch()
+    return [*(f"{UUID}.{version}" for version in versions), f"{OTHER}.{V1}"]
 
-    @pytest.fixture
-    def listed(self, dss: LocalDSS, load: Load) -> list[str]:
-        versions = [f"2019-01-01T000000.{number:06}Z" for number in range(25)]
-        for version in versions:
-            load(dss, {"a": b""}, UUID, version)
-        load(dss, {"a": b""}, OTHER, V1)
-        load(dss, {"a": b""}, OTHER, V2)
-        bury(dss, f"{OTHER}.{V2}")
-        gone = "eeeeeeee-3d4e-4f50-8a61-72b3c4d5e6f7"
-        load(dss, {"a": b""}, gone, V1)
-        bury(dss, gone)
-        (dss.root / "aws/main/bundles/README").touch()
-        return [*(f"{UUID}.{version}" for version in versions), f"{OTHER}.{V1}"]
 
-    def test_every_living_version_once(
-        self, dss: LocalDSS, client: httpx.Client, listed: list[str]
-    ) -> None:
-        found: list[str] = []
-        for page in pages(client, "/bundles/all?per_page=10&replica=aws"):
-            body = page.json()
-            assert body["object"] == "list"
-            assert body["dss_api"] == dss.url.removesuffix("/v1")
-            assert body["search_prefix"] == "bundles/"
-            assert body["per_page"] == 10
-            assert body["page_count"] == len(body["bundles"])
-            assert body["event_timestamp"].endswith("Z")
-            assert page.headers["x-openapi-paginated-content-key"] == "bundles"
-            if body["has_more"]:
-                assert body["link"] == page.links["next"]["url"]
-                assert body["search_after"] == f"bundles/{listed[len(found) + 9]}"
-                assert body["token"]
-            else:
-                assert not {"link", "search_after", "token"} & set(body)
-            found += [f"{bundle['uuid']}.{bundle['version']}" for bundle in body["bundles"]]
-        assert found == listed
-
-    def test_a_full_last_page_is_followed_by_an_empty_one(
-        self, client: httpx.Client, listed: list[str]
-    ) -> None:
-        counts = [
-            page.json()["page_count"]
-            for page in pages(client, "/bundles/all?per_page=13&replica=aws")
-        ]
-        assert counts == [13, 13, 0]
-
-    @pytest.mark.parametrize(("prefix", "count"), [("FFFF", 1), ("0a6f", 25), ("1", 0)])
-    def test_prefix(self, client: httpx.Client, listed: list[str], prefix: str, count: int) -> None:
+def test_every_living_version_is_listed_once(
+    dss: LocalDSS, client: httpx.Client, listed: list[str]
+) -> None:
+    found: list[str] = []
+    for page in pages(client, "/bundles/all?per_page=10&replica=aws"):
+        body = page.json()
+        assert body["object"] == "list"
+        assert body["dss_api"] == dss.url.removesuffix("/v1")
+        assert body["search_prefix"] == "bundles/"
+        assert (body["per_page"], body["page_count"]) == (10, len(body["bundles"]))
+        assert body["event_timestamp"].endswith("Z")
+        assert page.headers["x-openapi-paginated-content-key"] == "bundles"
+        if body["has_more"]:
+            assert body["link"] == page.links["next"]["url"]
+            assert body["search_after"] == f"bundles/{listed[len(found) + 9]}"
+            assert body["token"]
+        else:
+            assert not {"link", "search_after", "token"} & set(body)
+        found += [f"{bundle['uuid']}.{bundle['version']}" for bundle in body["bundles"]]
+    assert found == listed
+    full = pages(client, "/bundles/all?per_page=13&replica=aws")
+    assert [page.json()["page_count"] for page in full] == [13, 13, 0]
+    for prefix, count in (("FFFF", 1), ("0a6f", 25), ("1", 0)):
         body = client.get("/bundles/all", params={**AWS, "prefix": prefix}).json()
         assert body["page_count"] == count
         assert body["search_prefix"] == f"bundles/{prefix.lower()}"

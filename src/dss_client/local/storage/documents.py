@@ -16,11 +16,9 @@ from dss_client.versions import is_uuid, is_version
 from .bucket import is_safe_key
 from .checksums import Checksums
 
-FileMetadata = TypedDict(
-    "FileMetadata",
+_Content = TypedDict(
+    "_Content",
     {
-        "format": str,
-        "creator_uid": int,
         "version": str,
         "content-type": str,
         "size": int,
@@ -31,21 +29,21 @@ FileMetadata = TypedDict(
     },
 )
 
-ManifestFile = TypedDict(
-    "ManifestFile",
-    {
-        "name": str,
-        "uuid": str,
-        "version": str,
-        "content-type": str,
-        "size": int,
-        "indexed": bool,
-        "crc32c": str,
-        "s3-etag": str,
-        "sha1": str,
-        "sha256": str,
-    },
-)
+
+class FileMetadata(_Content):
+    """A file as stored; its uuid is only in its key."""
+
+    format: str
+    creator_uid: int
+
+
+class ManifestFile(_Content):
+    """A file as a bundle lists it."""
+
+    name: str
+    uuid: str
+    indexed: bool
+
 
 FILE_KEYS = ("version", "content-type", "size", "crc32c", "s3-etag", "sha1", "sha256")
 MANIFEST_FILE_KEYS = ("name", "uuid", "indexed", *FILE_KEYS)
