@@ -6,10 +6,14 @@ As in Lucene, operators say whether the clauses next to them must match, should 
 
 import re
 from collections.abc import Iterator
+from contextlib import redirect_stderr
+from io import StringIO
 
 from luqum import tree as lucene
 from luqum.exceptions import ParseError
-from luqum.thread import parse as parse_lucene
+
+with redirect_stderr(StringIO()):  # where it makes its parser anew, it tells of that
+    from luqum.thread import parse as parse_lucene
 
 from .fields import anywhere, exists, has_form, has_regexp, in_range, match, phrase
 from .tree import ALL, Bool, Query
