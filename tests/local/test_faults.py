@@ -1,5 +1,6 @@
 """Faults on the wire: which requests go wrong, and how."""
 
+import asyncio
 import json
 import threading
 import time
@@ -10,6 +11,10 @@ from typing import Any
 import httpx
 import pytest
 from attrs import frozen
+from starlette.responses import Response
+from uvicorn import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
 
 from dss_client.local import LoadedBundle, LocalDSS, LocalSettings
 from dss_client.local.faults.scenario import BadScenario
@@ -171,6 +176,15 @@ def test_breaks_in_the_body(
 )
 def test_breaks_before_the_answer(target: Target, fault: str, ended: str) -> None:
     assert broken(target, **{fault: "start"}) == Raw(0, {}, b"", ended)
+
+
+async def test_uvicorn_has_what_is_not_documented() -> None:
+    """Without these, requests are not served, or no connection breaks: see pyproject.toml."""
+    state = ServerState()
+    protocol = H11Protocol(Config(Response()), state, {}, asyncio.get_running_loop())
+    assert (state.connections, state.tasks, state.default_headers) == (set(), set(), [])
+    for name in ("client", "server", "transport", "shutdown"):
+        assert hasattr(protocol, name), name
 
 
 def test_all_bytes_before_a_break_are_sent(target: Target) -> None:
