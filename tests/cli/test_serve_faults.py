@@ -64,7 +64,7 @@ def test_a_bad_scenario_is_one_line(run: Run, tmp_path: Path) -> None:
         " did you mean 'get_bundle'?\n"
     )
     path.write_text("nonsense")
-    assert "line 1, column 1: this is not JSON" in run(*SERVE, "--faults", path).err
+    assert "Invalid JSON: expected ident at line 1 column 2" in run(*SERVE, "--faults", path).err
 
 
 def test_a_missing_file_is_a_usage_error(run: Run, tmp_path: Path) -> None:

@@ -53,6 +53,11 @@ class Identified:
     arguments: dict[str, str] = field(factory=dict[str, str])
     methods: tuple[str, ...] = ()
 
+    @property
+    def operation_id(self) -> str:
+        """The id of the operation; empty where there is none."""
+        return self.operation.id if self.operation else ""
+
 
 @frozen
 class Arguments:

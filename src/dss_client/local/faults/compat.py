@@ -92,7 +92,7 @@ class LegacyQuirks:
         """Serve a request."""
         method: str = scope["method"]
         identified: Identified = scope["state"]["identified"]
-        operation = identified.operation.id if identified.operation else ""
+        operation = identified.operation_id
         response = await record(self.app, scope, receive)
         response.headers["Strict-Transport-Security"] = _HSTS
         if operation == "head_file" and self.read_only and response.status_code == 200:

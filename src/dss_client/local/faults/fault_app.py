@@ -31,8 +31,8 @@ def api_target(scope: Scope) -> Target:
     """Return what a request to the API asks for."""
     query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
     identified: Identified = scope["state"]["identified"]
-    operation = identified.operation.id if identified.operation else ""
-    return Target("api", operation, scope["method"], scope["path"], query.get("replica", ""))
+    replica = query.get("replica", "")
+    return Target("api", identified.operation_id, scope["method"], scope["path"], replica)
 
 
 def storage_target(storage: Storage, scope: Scope) -> Target:

@@ -3,13 +3,12 @@
 `docs/faults.md` describes the document; `Scenario.model_json_schema()` is its JSON schema.
 """
 
-import json
 import random
 import threading
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from attrs import define, evolve, frozen
 from pydantic import (
@@ -200,9 +199,9 @@ class Scenario(_Strict):
         if isinstance(content, Scenario):
             return content
         source = f"{content}: " if isinstance(content, Path) else ""
-        if isinstance(content, Path):
-            content = _parsed(content)
         try:
+            if isinstance(content, Path):
+                return cls.model_validate_json(content.read_bytes())
             return cls.model_validate([] if content is None else content)
         except ValidationError as error:
             raise BadScenario(f"{source}{_message(error)}") from None
@@ -289,16 +288,6 @@ class Faults:
                     count.fired += 1
                     acting = rule
         return acting
-
-
-def _parsed(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        place = f"{path}: line {error.lineno}, column {error.colno}"
-        raise BadScenario(f"{place}: this is not JSON: {error.msg}") from None
-    except ValueError:
-        raise BadScenario(f"{path}: this is not JSON in UTF-8") from None
 
 
 def _message(error: ValidationError) -> str:
