@@ -261,7 +261,7 @@ def test_does_not_match(found: Found, query: dict[str, Any]) -> None:
         (query_string("a", fuzziness=1), "fuzziness"),
         (query_string(""), "unexpected end"),
         (query_string("a AND"), "unexpected end"),
-        (query_string("a &&"), "ends with an operator"),
+        (query_string("a &&"), "unexpected end"),
         (query_string("(a"), "unmatched parenthesis"),
         (query_string("a)"), "unexpected"),
         (query_string("a~2"), "~"),

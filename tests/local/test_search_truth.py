@@ -44,7 +44,7 @@ STRINGS = [
     "aab",
     "0A6F2B1C-3d4e-4f50-8a61-72b3c4d5e6f7",
 ]
-NUMBERS = [0, 1, 34, 35, 34.5, -1, -0.0, 2**53 - 1, 2**53, 2**53 + 1, 2**70, 1e300]
+NUMBERS = [0, 1, 34, 35, 34.5, -1, -35.5, -0.0, 2**53 - 1, 2**53, 2**53 + 1, 2**70, 1e300]
 SCALARS = [*STRINGS, *NUMBERS, True, False]
 NAMES = ["a", "b", "text", "c"]
 PREFIXES = ["", "h", "Homo", "2018", "0a", "a.", "Ü", "x", "3", "A_B@c", "it's"]
@@ -72,6 +72,7 @@ class Corpus:
         dice = random.Random(12)
         for number in range(BUNDLES):
             files = {f"{name}.json": {"v": value(dice), "w": value(dice)} for name in "ab"}
+            files["b.json"]["w"] = SCALARS[-number:]
             uuid = UUID(int=dice.getrandbits(128))
             load(dss, files, str(uuid), f"20{number:02}-01-01T000000.000000Z")
         self.http = http
@@ -156,16 +157,27 @@ def compound(queries: st.SearchStrategy[Query]) -> st.SearchStrategy[Query]:
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(data=st.data())
 def test_simple_queries(corpus: Corpus, data: st.DataObject) -> None:
     corpus.check(data.draw(simple(corpus)))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_compound_queries(corpus: Corpus, data: st.DataObject) -> None:
     corpus.check(data.draw(st.recursive(simple(corpus), compound, max_leaves=8)))
+
+
+@pytest.mark.parametrize("value", [*NUMBERS, "X" * 257, "one " + "y" * 300])
+def test_values_that_the_index_cannot_tell_apart(corpus: Corpus, value: Any) -> None:
+    for path in ("files.a_json.v", "files.b_json.w"):
+        exact = {"match_phrase" if isinstance(value, str) else "match": {path: value}}
+        analysed = {"match_phrase": {f"{path}.text": value}}
+        ranges = [{"range": {path: {name: value}}} for name in ("gt", "gte", "lt", "lte")]
+        for query in (exact, analysed, *ranges):
+            corpus.check(query)
+            corpus.check({"bool": {"must_not": [query]}})
 
 
 def test_the_corpus_is_what_was_stored(corpus: Corpus) -> None:

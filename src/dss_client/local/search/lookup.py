@@ -8,7 +8,7 @@ import json
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from itertools import chain, groupby
 from operator import itemgetter
@@ -99,10 +99,10 @@ class Lookup:
                 exact = _are_exact(query.kind, (bound for _, bound in query.bounds))
                 return _found(self._between(query, exact=exact), exact)
             case Like():
-                return _found(self._like(query), True)
+                first = token(query.path, query.kind, query.prefix)
+                return _found(self._with_texts(first, query.pattern.fullmatch), True)
             case Phrase():
-                clauses = (OneOf(query.path, WORD, frozenset({word})) for word in query.words)
-                return Found(frozenset(), self._narrow(Bool(must=tuple(clauses))).possible)
+                return self._narrow_phrase(query)
             case Exists():
                 # Texts, numbers and what is longer or below have kinds that are neighbours.
                 first, last = token(query.path, HERE), token(query.path, TEXT, AFTER_ALL)
@@ -127,6 +127,26 @@ class Lookup:
             possible = possible & _in_many([found.possible for found in several], query.least)
         return Found(sure, possible)
 
+    def _narrow_phrase(self, query: Phrase) -> Found:
+        if query.path is None:
+            paths = self._paths_with(query.words[0])
+            phrases = (Phrase(path, query.words) for path in paths)
+            return self._narrow(Bool(should=tuple(phrases), least=1))
+        short = self._with_texts(token(query.path, TEXT), query.is_in)
+        clauses = (OneOf(query.path, WORD, frozenset({word})) for word in query.words)
+        has_words = self._narrow(Bool(must=tuple(clauses))).possible
+        # Of strings that are too long for a term, the index has the words only.
+        is_long = self._with_tokens([token(query.path, HERE)])
+        return Found(has_words & short, has_words & (short | is_long))
+
+    def _paths_with(self, word: str) -> list[str]:
+        tokens = {token(path, WORD, word): path for path in self._paths}
+        rows = self._connection.execute(
+            "SELECT DISTINCT term FROM places WHERE term IN (SELECT value FROM json_each(?))",
+            [json.dumps(list(tokens))],
+        )
+        return [tokens[term] for (term,) in rows]
+
     @cached_property
     def _paths(self) -> list[str]:
         return [path for (path,) in self._connection.execute("SELECT path FROM fields")]
@@ -142,14 +162,14 @@ class Lookup:
             values.append(token(query.path, query.kind, bound))
         return self._with_terms(" AND ".join(where), *values)
 
-    def _like(self, query: Like) -> set[int]:
-        first = token(query.path, query.kind, query.prefix)
+    def _with_texts(self, first: str, test: Callable[[str], object]) -> set[int]:
+        """Return the documents of all texts that pass a test, of those that begin with a token."""
         rows = self._connection.execute(
             "SELECT term, doc FROM places WHERE term BETWEEN ? AND ?", (first, first + AFTER_ALL)
         )
         found: set[int] = set()
         for text, several in groupby(rows, itemgetter(0)):
-            if query.pattern.fullmatch(text_of(text)):
+            if test(text_of(text)):
                 found.update(number for _, number in several)
         return found
 

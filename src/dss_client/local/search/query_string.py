@@ -20,7 +20,8 @@ from .tree import ALL, Bool, Query
 
 _MOST_WORDS = 1024
 _DEEPEST = 20
-_OPERATORS = {"&&": "AND", "||": "OR", "!": "NOT"}  # which luqum takes as words
+_SIGNS = re.compile(r'(?s)"(?:[^"\\]|\\.)*"|\\.|&&|\|\||!')
+_WORDS = {"&&": " AND ", "||": " OR ", "!": " NOT "}  # for signs that luqum does not know
 
 
 class BadQueryString(ValueError):
@@ -42,7 +43,7 @@ def parse_query_string(text: str, default_operator: str, default_field: str | No
     if len(text.split()) > _MOST_WORDS:
         raise BadQueryString(f"it has more than {_MOST_WORDS} words")
     try:
-        parsed = parse_lucene(text)
+        parsed = parse_lucene(_SIGNS.sub(lambda it: _WORDS.get(it[0], it[0]), text))
     except ParseError as error:
         raise BadQueryString(str(error)) from error
     return _group(parsed, default_operator == "AND", default_field, 0)
@@ -53,27 +54,14 @@ def _group(item: lucene.Item, and_is_default: bool, path: str | None, depth: int
     if depth > _DEEPEST:
         raise BadQueryString("it is nested too deeply")
     found: list[tuple[str, Query]] = []
-    joined, negated = "", False
     for operator, clause in _clauses(item):
-        joined = operator or joined
-        if isinstance(clause, lucene.Word) and clause.value in _OPERATORS:
-            if clause.value == "!":
-                negated = True
-            else:
-                joined = _OPERATORS[clause.value]
-            continue
-        if joined == "AND" or (joined == "OR" and and_is_default):
-            _change_last(found, "must" if joined == "AND" else "should")
-        occurs, inner = _occurs(clause)
-        if negated:
-            occurs = "must_not"
-        if not occurs:
-            required = joined == "AND" or (and_is_default and joined != "OR")
-            occurs = "must" if required else "should"
+        if found and found[-1][0] != "must_not":  # an operator tells of the clause before, too
+            before = {"AND": "must", "OR": "should" if and_is_default else ""}.get(operator)
+            found[-1] = (before or found[-1][0], found[-1][1])
+        required = operator == "AND" or (and_is_default and operator != "OR")
+        sign, inner = _sign(clause)
+        occurs = sign or ("must" if required else "should")
         found.append((occurs, _clause(inner, and_is_default, path, depth)))
-        joined, negated = "", False
-    if joined or negated:
-        raise BadQueryString("it ends with an operator")
     must, should, must_not = (
         tuple(query for occurs, query in found if occurs == name)
         for name in ("must", "should", "must_not")
@@ -103,19 +91,12 @@ def _operator(item: lucene.BaseOperation) -> str:
     return "OR" if isinstance(item, lucene.OrOperation) else ""
 
 
-def _change_last(found: list[tuple[str, Query]], occurs: str) -> None:
-    if found and found[-1][0] != "must_not":
-        found[-1] = (occurs, found[-1][1])
-
-
-def _occurs(clause: lucene.Item) -> tuple[str, lucene.Item]:
-    """Return how a clause occurs by the sign before it, and the rest."""
+def _sign(clause: lucene.Item) -> tuple[str, lucene.Item]:
+    """Return how the sign before a clause has it occur, and the rest."""
     if isinstance(clause, lucene.Not | lucene.Prohibit):
         return "must_not", clause.a
     if isinstance(clause, lucene.Plus):
         return "must", clause.a
-    if isinstance(clause, lucene.Word) and clause.value.startswith("!"):
-        return "must_not", lucene.Word(clause.value[1:])
     return "", clause
 
 

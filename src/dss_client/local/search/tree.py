@@ -60,6 +60,10 @@ class Phrase:
     path: str | None
     words: tuple[str, ...]
 
+    def is_in(self, text: str) -> bool:
+        """Tell whether a string has them."""
+        return f" {' '.join(self.words)} " in f" {' '.join(words(text))} "
+
 
 @frozen
 class Exists:
@@ -99,9 +103,7 @@ def matches(query: Query, document: Document) -> bool:
             found = document.terms(query.path, query.kind)
             return any(query.pattern.fullmatch(str(term)) for term in found)
         case Phrase():
-            wanted = f" {' '.join(query.words)} "
-            strings = document.strings(query.path)
-            return any(wanted in f" {' '.join(words(string))} " for string in strings)
+            return any(query.is_in(string) for string in document.strings(query.path))
         case Exists():
             return document.exists(query.path)
         case Bool():
