@@ -10,7 +10,6 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from dss_client import DSSClient, NotFound
 from dss_client.local import LocalDSS, LocalSettings
 from dss_client.versions import is_version
 from tests.local.test_api import problem
@@ -205,22 +204,3 @@ def test_they_outlive_the_service(tmp_path: Path, caplog: pytest.LogCaptureFixtu
         assert listed(client, "elasticsearch") == []
         assert "hush" not in f"{found}"
     assert [record.args for record in caplog.records] == [("a.json",), ("b.json",), ("c.json",)]
-
-
-def test_through_the_client(dss: LocalDSS) -> None:
-    with DSSClient(dss.url, token=dss.mint_token(email=OWNER)) as client:
-        uuid = client.put_subscription(
-            replica="aws", callback_url=CALLBACK, jmespath_query="files", hmac_secret_key="hush"
-        ).uuid
-        one = client.get_subscription(uuid=uuid, replica="aws")
-        assert (one.owner, one.jmespath_query, one.callback_url) == (OWNER, "files", CALLBACK)
-        assert client.get_subscriptions(replica="aws").subscriptions == [one]
-        kind = client.put_subscription(
-            replica="aws", callback_url=CALLBACK, es_query=EVERYTHING
-        ).uuid
-        found = client.get_subscriptions(replica="aws", subscription_type="elasticsearch")
-        assert [each.uuid for each in found.subscriptions] == [kind]
-        deleted = client.delete_subscription(uuid=uuid, replica="aws")
-        assert is_version(deleted.time_deleted)
-        with pytest.raises(NotFound):
-            client.get_subscription(uuid=uuid, replica="aws")
