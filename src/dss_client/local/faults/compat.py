@@ -12,13 +12,14 @@ those of docs/behaviour.md. It brings back:
 * 500 of shape B for the refusals that the original's check of its answers replaces (3.4, S31)
 * 403 with a gateway's message for an unknown route or method (S14)
 * stack traces in error bodies (S15), made up
+* bundles with an odd metadata file are not searched (S25); the index sees to that
 * read-only mode that refuses HEAD and asks for a retry after 10 s, except for PATCH (S13)
 
 It leaves out what would only complicate the service: S1 (copies that fail forever), S3 (stale
 manifests), S4 (checksums not verified), S5 (one subscription too many), S6 (writes without a
 group), S7 and S8 (upper-case uuids), S9 to S11 (unchecked ids, versions and names), S12 (tombstones
 of files taken for versions), S16 and S18 (500 for bad tokens and bad sources), S17 (negative
-pages), S19 (versions lost at page ends), S20 (secrets sent back), S22 to S25, S27 to S30, and the
+pages), S19 (versions lost at page ends), S20 (secrets sent back), S22 to S24, S27 to S30, and the
 two rows of 3.4 on malformed manifests.
 """
 
