@@ -3,6 +3,7 @@
 import math
 import re
 import sys
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, Literal
@@ -53,8 +54,7 @@ class Document:
         while pending:
             path, value = pending.pop()
             if isinstance(value, str):
-                text = value if value.isascii() else _clean(value)
-                values.setdefault(path, []).append(text)
+                values.setdefault(path, []).append(_clean(value))
             elif (members := as_object(value)) is not None:
                 above = f"{path}." if path else ""
                 pending += [(above + _clean(name), item) for name, item in members.items()]
@@ -96,13 +96,7 @@ class Document:
 
 def terms_at(path: str, values: Iterable[Scalar]) -> dict[Kind, set[Term]]:
     """Return everything that values at a path can be found by."""
-    found: dict[Kind, set[Term]] = {
-        DATE: set(),
-        HERE: set(),
-        NUMBER: set(),
-        TEXT: set(),
-        WORD: set(),
-    }
+    found: dict[Kind, set[Term]] = defaultdict(set)
     exact, analysed = path in _EXACT, _is_analysed(path)
     for value in values:
         if isinstance(value, bool):

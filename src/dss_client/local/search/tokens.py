@@ -10,7 +10,7 @@ import struct
 from functools import cache
 from hashlib import blake2b
 
-from .document import DATE, HERE, Document, Kind, Term, terms_at
+from .document import DATE, HERE, WORD, Document, Kind, Term, terms_at
 
 SEPARATOR = "\n"
 AFTER_ALL = "\U0010ffff"
@@ -60,7 +60,10 @@ def tokens_of(document: Document) -> str:
     for path, values in document.values.items():
         for kind, terms in terms_at(path, values).items():
             start = field(path) + kind
-            tokens += [start + _written(kind, term) for term in terms]
+            if kind == WORD:  # words have no signs that are written otherwise
+                tokens += [f"{start}{word}" for word in terms]
+            else:
+                tokens += [start + _written(kind, term) for term in terms]
     return SEPARATOR.join(tokens)
 
 

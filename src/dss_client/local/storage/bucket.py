@@ -85,9 +85,12 @@ class Bucket:
             FileNotFoundError: There is no such object.
         """
         try:
-            stream: BinaryIO = self.system.open(self._path(key), "rb")
+            path = self._path(key)
         except BadKey as error:
             raise FileNotFoundError(str(error)) from error
+        if self.directory is not None:
+            return open(path, "rb")  # noqa: PTH123 - twice as fast as by way of the file system
+        stream: BinaryIO = self.system.open(path, "rb")
         if isinstance(stream, io.BytesIO):
             # In memory it is the object itself, and all readers would share one position.
             return io.BytesIO(stream.getvalue())
