@@ -30,7 +30,7 @@ _BATCH = 200
 _MANY = 4_000  # bundles from which on it pays to start processes
 _MOST_PROCESSES = 8
 _THREADS = 32  # that wait for a bucket elsewhere
-_WORKER = (sys.executable, "-c", f"from {__name__} import work; work()")
+_WORKER = (sys.executable, "-P", "-c", f"from {__name__} import work; work()")
 
 
 @frozen
@@ -89,7 +89,11 @@ class _Process:
 
     def __init__(self, replica: Replica, strict: bool) -> None:
         self._process = subprocess.Popen(  # noqa: S603 - this Python, and this module
-            _WORKER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+            _WORKER,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            start_new_session=True,  # Ctrl-C is for this process
         )
         self._out = cast("IO[bytes]", self._process.stdin)
         self._in = cast("IO[bytes]", self._process.stdout)

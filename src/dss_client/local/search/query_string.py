@@ -45,7 +45,7 @@ def parse_query_string(text: str, default_operator: str, default_field: str | No
     try:
         parsed = parse_lucene(_SIGNS.sub(lambda it: _WORDS.get(it[0], it[0]), text))
     except ParseError as error:
-        raise BadQueryString(str(error)) from error
+        raise BadQueryString(str(error).rstrip("!")) from error
     return _group(parsed, default_operator == "AND", default_field, 0)
 
 
