@@ -34,6 +34,7 @@ _logger = logging.getLogger(__name__)
 _FORMAT = 2
 _BUSY = 60  # seconds to wait for another process that writes
 _MOST_SECONDS = 10  # that a query may take
+_LONG = 5_000  # bundles that take seconds to index
 _FEW = 1_000  # hits that are cheaper to sort than to meet in order
 _CACHE = -64 * 1024  # KiB, by SQLite's rule for negative numbers
 
@@ -177,6 +178,10 @@ class SearchIndex:
 
     def _update(self, connection: sqlite3.Connection, stored: set[str], changed: set[str]) -> None:
         touched = sorted(_touched(changed, stored))
+        # Whoever waits for the first search of an archive is told why: a log shows warnings.
+        level = logging.INFO if len(touched) < _LONG else logging.WARNING
+        text = "%s: %d bundles are indexed, and searches wait for it"
+        _logger.log(level, text, self._replica.name, len(touched))
         with _transaction(connection):
             _delete_documents(connection, touched)
         entries = entries_of(
