@@ -1,7 +1,6 @@
 """Starting and stopping."""
 
 import errno
-import os
 import socket
 import subprocess
 import sys
@@ -97,7 +96,7 @@ def test_other_hosts(host: str) -> None:
 
 def test_one_at_a_time_on_a_root(tmp_path: Path) -> None:
     with LocalDSS(tmp_path) as first:
-        with pytest.raises(RuntimeError, match=rf"another server .* \(process {os.getpid()}\)"):
+        with pytest.raises(RuntimeError, match="another server"):
             LocalDSS(tmp_path).start()
         assert bundles(first) == []
     with LocalDSS(tmp_path):
@@ -105,19 +104,7 @@ def test_one_at_a_time_on_a_root(tmp_path: Path) -> None:
 
 
 def test_a_root_that_is_read_only_is_served(tmp_path: Path) -> None:
-    (tmp_path / ".lock").mkdir()  # as good as a directory that cannot be written to
-    with LocalDSS(tmp_path) as dss:
-        assert bundles(dss) == []
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="has another call for it")
-def test_a_root_on_a_file_system_without_locks_is_served(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def unknown(*_: object) -> None:
-        raise OSError(errno.ENOLCK, "No locks available")
-
-    monkeypatch.setattr("fcntl.flock", unknown)
+    (tmp_path / ".lock.sqlite3").mkdir()  # as good as a directory that cannot be written to
     with LocalDSS(tmp_path) as dss:
         assert bundles(dss) == []
 

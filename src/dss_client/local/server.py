@@ -17,7 +17,7 @@ from .faults.compat import Compat
 from .faults.scenario import Faults, ScenarioLike
 from .loader import LoadedBundle, load_directory
 from .notify.delivery import Delivery
-from .root_lock import RootLock
+from .root_lock import root_lock
 from .sample import load_sample
 from .service import BASE, Service
 from .serving import Running, serve
@@ -81,7 +81,6 @@ class LocalDSS:
             self._ends.callback(shutil.rmtree, root, ignore_errors=True)
         self.root: Path = Path(root).absolute()
         self.root.mkdir(parents=True, exist_ok=True)
-        self._lock = RootLock(self.root)
         self._service = Service(url or self.root, self.root, self.settings)
 
     @property
@@ -171,7 +170,7 @@ class LocalDSS:
         noticed. Works whether the service runs or not.
         """
         with self._service.gate.shared():
-            return self._service.indexes.rebuild()
+            return {name: index.rebuild() for name, index in self._service.indexes.items()}
 
     def reset(self) -> None:
         """Empty the running service, in milliseconds: to begin a test with, for instance.
@@ -204,8 +203,7 @@ class LocalDSS:
         if not self.root.is_dir():
             raise RuntimeError("The temporary root of this LocalDSS is gone: make a new one.")
         with ExitStack() as ends:
-            self._lock.take()
-            ends.callback(self._lock.release)
+            ends.enter_context(root_lock(self.root))
             self._service.checkouts.end_lost_jobs()
             if self._sample:
                 load_sample(self)

@@ -19,12 +19,12 @@ from .gate import Gate
 from .notify.delivery import Deliveries
 from .notify.notifications import Notifier
 from .notify.subscription_store import Subscriptions
-from .search.index import SearchIndexes
+from .search.index import SearchIndex
 from .settings import LocalSettings
 from .storage.bucket import Bucket
 from .storage.checkout import Checkouts, Jobs
 from .storage.copies import Copies
-from .storage.journals import EventJournals
+from .storage.journals import Journals
 from .storage.replication import Replication
 from .storage.sources import BucketSources, S3Sources, Sources
 from .storage.storage_app import Signer
@@ -50,20 +50,28 @@ class Service:
         self.signer = Signer(settings.clock)
         self.storage_port = 0  # known once it is served
         self.storage = Storage(root)
-        replicas = self.storage.replicas.values()
+        replicas = self.storage.replicas.items()
         self.sources: list[Sources] = [BucketSources(settings.sources, self.storage)]
         if settings.s3_endpoint:
             self.sources.append(S3Sources.at(settings.s3_endpoint))
 
         # What is told of each new object, in this order.
         strict = settings.compat is not None
-        self.indexes = SearchIndexes(replicas, home / ".index", strict=strict)
-        self.journals = EventJournals(replicas, settings.journal_events)
+        self.indexes: dict[ReplicaName, SearchIndex] = {
+            name: SearchIndex(replica, home / ".index" / f"{name}.sqlite", strict=strict)
+            for name, replica in replicas
+        }
+        self.journals: dict[ReplicaName, Journals] = {
+            name: Journals(replica, settings.journal_events) for name, replica in replicas
+        }
         self.subscriptions = Subscriptions(home / ".subscriptions")
         self.deliveries = Deliveries(home / ".deliveries.sqlite3", self.subscriptions, settings)
         notifier = Notifier(self.subscriptions, self.deliveries, strict=strict)
-        for subscriber in (self.indexes.take, self.journals.take, notifier.take):
-            self.storage.bus.subscribe(subscriber)
+        for index in self.indexes.values():
+            self.storage.bus.subscribe(index.take)
+        for journals in self.journals.values():
+            self.storage.bus.subscribe(journals.take)
+        self.storage.bus.subscribe(notifier.take)
         self.replication = Replication(
             settings.replication, settings.replication_delay, self.storage
         )
@@ -82,8 +90,10 @@ class Service:
         self.replication.stop()
         self.forget_jobs()
         self.storage.clear()
-        self.indexes.clear()
-        self.journals.clear()
+        for index in self.indexes.values():
+            index.clear()
+        for journals in self.journals.values():
+            journals.clear()
         self.subscriptions.clear()
         self.replication.clear()
         self.replication.start()

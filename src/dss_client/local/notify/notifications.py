@@ -12,12 +12,14 @@ from jmespath.exceptions import JMESPathError
 
 from dss_client.types import JSONObject
 
+from ..search.document import Document
+from ..search.query import parse_query
 from ..search.search_documents import bundle_document
+from ..search.tree import Query, matches
 from ..storage import documents
 from ..storage.documents import ObjectKey
 from ..storage.store import ObjectCreated, Replica
 from .delivery import Deliveries
-from .percolate import matching
 from .subscription_store import Subscription, Subscriptions
 
 _logger = logging.getLogger(__name__)
@@ -39,6 +41,18 @@ def check_expression(expression: str) -> None:
         jmespath.compile(expression)
     except (JMESPathError, RecursionError) as error:
         raise ExpressionError(str(error) or type(error).__name__) from error
+
+
+def parse_es_query(es_query: JSONObject) -> Query | None:
+    """Return what a query such as `{"query": {...}}` asks of a document.
+
+    Returns:
+        None where there is no `query`: the original service stores that, and it matches nothing.
+
+    Raises:
+        QueryError: Search would refuse it, too.
+    """
+    return parse_query(es_query["query"]) if "query" in es_query else None
 
 
 def _evaluate(expression: str, document: object) -> Any:
@@ -110,8 +124,10 @@ class Notifier:
             if by_query:
                 indexed = bundle_document(replica, event.uuid, event.version, strict=self._strict)
             if indexed is not None:
-                for subscription in matching(by_query, f"{event.uuid}.{event.version}", indexed):
-                    self._add(event, subscription, indexed)
+                searched = Document.of(f"{event.uuid}.{event.version}", indexed)
+                for subscription in by_query:
+                    if _finds(subscription, searched):
+                        self._add(event, subscription, indexed)
 
     def _add(self, event: _Event, subscription: Subscription, document: JSONObject) -> None:
         payload: JSONObject = {
@@ -143,6 +159,15 @@ def _wants(subscription: Subscription, document: JSONObject) -> bool:
         return False
 
 
+def _finds(subscription: Subscription, document: Document) -> bool:
+    try:
+        query = parse_es_query(subscription.get("es_query", {}))
+        return query is not None and matches(query, document)
+    except Exception as error:  # noqa: BLE001 - it may harm no other
+        _logger.warning("subscription %s is skipped: %s", subscription.uuid, error)
+        return False
+
+
 def _events(replica: Replica, key: ObjectKey) -> Iterator[_Event]:
     """Yield what an object means: its versions that are new, or dead from now on."""
     if not key.dead and key.version:
@@ -156,8 +181,7 @@ def _events(replica: Replica, key: ObjectKey) -> Iterator[_Event]:
 
 def _not_dead_alone(replica: Replica, uuid: str) -> list[str]:
     """Return the versions of a bundle that have no tombstone of their own."""
-    parsed = [ObjectKey.parse(key) for key in replica.main.keys(f"bundles/{uuid}.")]
-    keys = [key for key in parsed if key is not None]
+    keys = list(replica.listed(f"bundles/{uuid}."))
     dead = {key.version for key in keys if key.dead}
     return [key.version for key in keys if key.version and key.version not in dead]
 

@@ -31,7 +31,7 @@ from ..storage.documents import (
     manifest_file,
 )
 from ..storage.store import Replica
-from .paging import Token, not_ready, page_headers, page_status, parse_token, with_query
+from .paging import Token, not_ready, page_response, parse_token, start_of_page, with_query
 
 _POLL = 0.1  # seconds between two looks for files that are not there yet
 
@@ -51,9 +51,7 @@ def get_bundle(call: Call) -> Response:
     """Answer with one page of a bundle's files, with URLs where they are asked for."""
     if call.query("directurls") and call.query("presignedurls"):
         raise Problem(400, "only_one_urltype", "Ask for directurls or presignedurls, not both.")
-    start_at: int = call.query("start_at") or 0
-    if start_at < 0:
-        raise illegal_arguments("Query parameter 'start_at' must be at least 0.")
+    start_at = start_of_page(call)
     bundle = _find(call)
     if call.query("directurls") or call.query("presignedurls"):
         waiting = _check_out(call, bundle)
@@ -71,7 +69,7 @@ def get_bundle(call: Call) -> Response:
             "files": [_file(call, bundle, file) for file in files[start_at:end]],
         }
     }
-    return json_response(content, page_status(next_url), page_headers("bundle.files", next_url))
+    return page_response("bundle.files", content, next_url)
 
 
 def get_bundles_all(call: Call) -> Response:
@@ -95,7 +93,7 @@ def get_bundles_all(call: Call) -> Response:
         token = base64.urlsafe_b64encode(last.encode()).decode()
         next_url = with_query(call.url, {"search_after": last, "token": token})
         content |= {"search_after": last, "token": token, "link": next_url}
-    return json_response(content, page_status(next_url), page_headers("bundles", next_url))
+    return page_response("bundles", content, next_url)
 
 
 def post_bundles_checkout(call: Call) -> Response:

@@ -18,7 +18,7 @@ from ..service import Call, json_response
 from ..storage import documents
 from ..storage.documents import ObjectKey, blob_key
 from ..storage.store import Replica
-from .paging import page_headers, page_status, with_query
+from .paging import page_response, start_of_page, with_query
 
 _logger = logging.getLogger(__name__)
 
@@ -47,15 +47,12 @@ class _Collection:
 
 def get_collections(call: Call) -> Response:
     """Answer with one page of the caller's collection versions, of both replicas."""
-    start_at: int = call.query("start_at") or 0
-    if start_at < 0:
-        raise illegal_arguments("Query parameter 'start_at' must be at least 0.")
+    start_at = start_of_page(call)
     end = start_at + call.query("per_page")
     owned = _owned_by(call, call.email)
     page = [{"uuid": uuid, "version": version} for uuid, version in owned[start_at:end]]
     next_url = with_query(call.url, {"start_at": end}) if end < len(owned) else None
-    headers = page_headers("collections", next_url)
-    return json_response({"collections": page}, page_status(next_url), headers)
+    return page_response("collections", {"collections": page}, next_url)
 
 
 def put_collection(call: Call) -> Response:

@@ -9,7 +9,7 @@ from dss_client.versions import is_version
 from ..errors import Problem, illegal_arguments, not_found
 from ..service import Call, json_response
 from ..storage.journals import Journal, Journals, is_journal_id
-from .paging import page_headers, page_status, with_query
+from .paging import page_response, with_query
 
 
 def get_event(call: Call) -> Response:
@@ -28,14 +28,14 @@ def get_events(call: Call) -> Response:
     token = _token(call)
     if start and end and start > end:
         raise Problem(400, "bad_request", "'from_date' must not be later than 'to_date'.")
-    journals = call.service.journals.of(call.replica)
+    journals = call.service.journals[call.replica.name]
     found = _from_token(journals.all(), token) if token else journals.all()
     wanted = [] if start and start == end else [it for it in found if _overlaps(it, start, end)]
     per_page: int = call.query("per_page")
     page, rest = wanted[:per_page], wanted[per_page:]
     next_url = with_query(call.url, {"token": rest[0].journal_id}) if rest else None
     content = {"event_streams": [_entry(call, journals, journal) for journal in page]}
-    return json_response(content, page_status(next_url), page_headers("event_streams", next_url))
+    return page_response("event_streams", content, next_url)
 
 
 def _date(call: Call, name: str) -> str | None:

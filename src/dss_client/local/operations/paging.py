@@ -11,24 +11,31 @@ from urllib.parse import parse_qsl, urlencode
 from attrs import frozen
 from starlette.responses import Response
 
-from ..errors import Problem
-from ..service import Call, redirect
+from ..errors import Problem, illegal_arguments
+from ..service import Call, json_response, redirect
 
 
-def page_headers(content_key: str, next_url: str | None) -> dict[str, str]:
-    """Return the headers of one page; `next_url` is None on the last one."""
+def page_response(content_key: str, content: object, next_url: str | None) -> Response:
+    """Return the answer of one page; `next_url` is None on the last one."""
     headers = {
         "X-OpenAPI-Paginated-Content-Key": content_key,
         "X-OpenAPI-Pagination": "false" if next_url is None else "true",
     }
     if next_url is not None:
         headers["Link"] = f'<{next_url}>; rel="next"'
-    return headers
+    return json_response(content, 200 if next_url is None else 206, headers)
 
 
-def page_status(next_url: str | None) -> int:
-    """Return 206 when another page follows, else 200."""
-    return 200 if next_url is None else 206
+def start_of_page(call: Call) -> int:
+    """Return the query parameter `start_at`.
+
+    Raises:
+        Problem: It is negative.
+    """
+    start_at: int = call.query("start_at") or 0
+    if start_at < 0:
+        raise illegal_arguments("Query parameter 'start_at' must be at least 0.")
+    return start_at
 
 
 def with_query(url: str, changes: Mapping[str, str | int | None]) -> str:

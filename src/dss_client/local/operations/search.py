@@ -13,8 +13,8 @@ from ..search.entries import SortKey
 from ..search.index import Hit, Page
 from ..search.query import QueryError, parse_query
 from ..search.tree import Query
-from ..service import Call, json_response
-from .paging import page_headers, page_status
+from ..service import Call
+from .paging import page_response
 
 _logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ def post_search(call: Call) -> Response:
     try:
         query, skip = _parsed(es_query, paging=after is not None)
         page = Page(after=after, skip=skip, size=per_page, whole=raw)
-        hits = call.service.indexes.of(call.replica).find(query, page)
+        hits = call.service.indexes[call.replica.name].find(query, page)
     except (QueryError, RecursionError) as error:
         title = f"The query is refused: {error}."
         raise Problem(400, "elasticsearch_bad_request", title) from error
@@ -47,7 +47,7 @@ def post_search(call: Call) -> Response:
         "results": [_result(call, hit) for hit in hits.page],
         "total_hits": hits.total,
     }
-    return json_response(content, page_status(next_url), page_headers("results", next_url))
+    return page_response("results", content, next_url)
 
 
 def _parsed(es_query: JSONObject, *, paging: bool) -> tuple[Query, int]:

@@ -9,8 +9,7 @@ from dss_client.types import JSONObject
 from dss_client.versions import create_version
 
 from ..errors import Problem, illegal_arguments, not_found
-from ..notify.notifications import ExpressionError, check_expression
-from ..notify.percolate import parse_es_query
+from ..notify.notifications import ExpressionError, check_expression, parse_es_query
 from ..notify.subscription_store import Subscription, SubscriptionKind
 from ..search.query import QueryError
 from ..service import Call, json_response

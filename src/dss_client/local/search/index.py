@@ -17,7 +17,6 @@ from pathlib import Path
 from attrs import frozen
 
 from dss_client.types import JSONObject
-from dss_client.types import Replica as ReplicaName
 
 from ..storage.documents import ObjectKey
 from ..storage.listing import FOLDER, Listing
@@ -126,10 +125,10 @@ class SearchIndex:
             self.rebuild()
             return self._find(query, page)
 
-    def take(self, key: str) -> None:
-        """Note that an object was stored: the writer does not wait for the index."""
-        if key.startswith(FOLDER):
-            self._told.append(key.removeprefix(FOLDER))
+    def take(self, stored: ObjectCreated) -> None:
+        """Note an object that was just stored: the writer does not wait for the index."""
+        if stored.replica is self._replica and stored.key.startswith(FOLDER):
+            self._told.append(stored.key.removeprefix(FOLDER))
 
     def rebuild(self) -> int:
         """Rebuild the index, and return the number of its documents."""
@@ -193,33 +192,6 @@ class SearchIndex:
                 _remember(connection, changed.intersection(entry.fqid for entry in batch), stored)
         with _transaction(connection):
             _remember(connection, changed, stored)
-
-
-class SearchIndexes:
-    """The indexes of all replicas, in one directory."""
-
-    def __init__(self, replicas: Iterable[Replica], folder: Path, *, strict: bool) -> None:
-        self._indexes: dict[ReplicaName, SearchIndex] = {
-            replica.name: SearchIndex(replica, folder / f"{replica.name}.sqlite", strict=strict)
-            for replica in replicas
-        }
-
-    def take(self, event: ObjectCreated) -> None:
-        """Note an object that was just stored."""
-        self.of(event.replica).take(event.key)
-
-    def of(self, replica: Replica) -> SearchIndex:
-        """Return the index of a replica."""
-        return self._indexes[replica.name]
-
-    def clear(self) -> None:
-        """Delete all indexes; the next look makes them anew."""
-        for index in self._indexes.values():
-            index.clear()
-
-    def rebuild(self) -> dict[ReplicaName, int]:
-        """Rebuild all indexes, and return the number of documents in each."""
-        return {name: index.rebuild() for name, index in self._indexes.items()}
 
 
 def _touched(changed: set[str], stored: set[str]) -> set[str]:

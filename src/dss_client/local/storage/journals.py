@@ -14,7 +14,6 @@ from uuid import NAMESPACE_URL, uuid5
 
 from attrs import field, frozen
 
-from dss_client.types import Replica as ReplicaName
 from dss_client.versions import format_version, is_version
 
 from . import documents
@@ -81,10 +80,19 @@ class Journals:
         self._replica = replica
         self._size = size  # events in a journal
         self._lock = threading.Lock()
-        self._listing = Listing(replica)
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget what was read of the journals."""
+        self._listing = Listing(self._replica)
         self._stored_at: dict[str, str] = {}
         self._known: dict[str, Journal | None] = {}
         self._journals: list[Journal] = []
+
+    def take(self, stored: ObjectCreated) -> None:
+        """Note an object that was just stored: the writer does not wait for the journals."""
+        if stored.replica is self._replica:
+            self._listing.forget()
 
     def all(self) -> list[Journal]:
         """Return all journals, the one with the oldest event first."""
@@ -97,10 +105,6 @@ class Journals:
                     self._listing.forget()
                     raise
             return self._journals
-
-    def forget(self) -> None:
-        """Note that something was stored, which the next look takes in."""
-        self._listing.forget()
 
     def living(self, journal: Journal) -> list[Event]:
         """Return the events of a journal whose bundles are not deleted."""
@@ -160,29 +164,6 @@ class Journals:
         line = json.dumps({"events": entries}).encode() + b"\n"
         self._replica.events.put(_key(journal_id), line + b"".join(pieces))
         return _placed(journal_id, len(line), entries)
-
-
-class EventJournals:
-    """The journals of all replicas."""
-
-    def __init__(self, replicas: Iterable[Replica], size: int) -> None:
-        self._replicas = tuple(replicas)
-        self._size = size
-        self.clear()
-
-    def clear(self) -> None:
-        """Forget what was read of the journals."""
-        self._journals: dict[ReplicaName, Journals] = {
-            replica.name: Journals(replica, self._size) for replica in self._replicas
-        }
-
-    def take(self, stored: ObjectCreated) -> None:
-        """Note an object that was just stored: the writer does not wait for the journals."""
-        self.of(stored.replica).forget()
-
-    def of(self, replica: Replica) -> Journals:
-        """Return the journals of a replica."""
-        return self._journals[replica.name]
 
 
 def _key(journal_id: str) -> str:
