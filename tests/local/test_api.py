@@ -14,21 +14,11 @@ from dss_client import _spec
 from dss_client.local import LocalDSS, LocalSettings
 from dss_client.local.routes import HANDLERS
 from dss_client.local.validation import operations
+from tests.local.calls import problem
 
 UUID = "0a6f2b1c-3d4e-4f50-8a61-72b3c4d5e6f7"
 OTHER = "00000000-0000-4000-8000-000000000000"
 VERSION = "2019-01-01T000000.000000Z"
-
-
-def problem(response: httpx.Response) -> tuple[int, str]:
-    """Check that an answer has shape A, and return its status and code."""
-    assert response.headers["content-type"] == "application/problem+json"
-    body = response.json()
-    assert sorted(body) == ["code", "stacktrace", "status", "title"]
-    assert body["status"] == response.status_code
-    assert body["stacktrace"] == ""
-    assert response.headers["x-aws-request-id"]
-    return response.status_code, body["code"]
 
 
 def test_every_operation_of_the_specification_has_a_handler() -> None:

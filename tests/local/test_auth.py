@@ -16,7 +16,7 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from dss_client.local import LocalDSS, LocalSettings
 from dss_client.local.auth import EMAIL_CLAIM, GROUP_CLAIM
 from dss_client.local.validation import operations
-from tests.local.test_api import problem
+from tests.local.calls import problem
 
 UUID = "0a6f2b1c-3d4e-4f50-8a61-72b3c4d5e6f7"
 UNKNOWN = "11111111-2222-4333-8444-555555555555"

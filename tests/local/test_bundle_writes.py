@@ -11,7 +11,7 @@ import pytest
 
 from dss_client import DSSClient, models
 from dss_client.local import LocalDSS, LocalSettings
-from tests.local.test_api import problem
+from tests.local.calls import problem
 from tests.local.writing import HELLO, LATER, VERSION, put_file, put_source, uuid_of, writer
 
 ADMIN, OTHER_ADMIN = "admin@example.org", "other@example.org"

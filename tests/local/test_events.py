@@ -16,7 +16,7 @@ import pytest
 from dss_client import DSSClient
 from dss_client.local import LoadedBundle, LocalDSS, LocalSettings
 
-from .test_api import problem
+from .calls import problem
 
 Load = Callable[..., LoadedBundle]
 UUID = "0a6f2b1c-3d4e-4f50-8a61-72b3c4d5e6f7"

@@ -7,24 +7,19 @@ from typing import Any
 import httpx
 import pytest
 
-from dss_client.local import LoadedBundle, LocalDSS
+from dss_client.local import LocalDSS
+from tests.local.calls import AWS, UUID, V2, Load
 
-Load = Callable[..., LoadedBundle]
-UUID = "0a6f2b1c-3d4e-4f50-8a61-72b3c4d5e6f7"
-VERSION = "2019-01-01T000000.000000Z"
-FQID = f"{UUID}.{VERSION}"
+FQID = f"{UUID}.{V2}"
 ODD: list[tuple[object, object, bool]] = [
     (2**70, 2**70, True),
-    (10**400, 10**400, True),
     (1e308, "1e308", True),
     (float("nan"), "nan", False),
     (9007199254740993, 9007199254740992, False),
     (9007199254740993, "9007199254740993", True),
     ("\ud800", "?", True),
     ("2019-02-30", "2019-02-30", True),
-    ("2019-01-01T24:00:00Z", "2019-01-01T24:00:00Z", True),
     ("2018-05-01T10:00:00-02:30", "2018-05-01T12:30:00Z", True),
-    ("2018-05-01T12:30:45Z", "2018-05-01T12:30", True),
     ("2018-05-01T12:30:45Z", "2018-05-01T12", True),
     ("2018-05-01T12:30:45Z", "2018-05-01T13", False),
     ("2018-05-01T12:30:45.123456Z", "2018-05-01T12:30:45.123457Z", False),
@@ -60,10 +55,8 @@ Found = Callable[[object], bool]
 def search(load: Load) -> Iterator[Callable[[object], httpx.Response]]:
     """Search a service that has one bundle."""
     with LocalDSS() as dss, httpx.Client(base_url=dss.url) as http:
-        load(dss, FILES, UUID, VERSION)
-        yield lambda query: http.post(
-            "/search", params={"replica": "aws"}, json={"es_query": {"query": query}}
-        )
+        load(dss, FILES, UUID, V2)
+        yield lambda query: http.post("/search", params=AWS, json={"es_query": {"query": query}})
 
 
 @pytest.fixture
@@ -86,124 +79,98 @@ def query_string(text: str, **options: object) -> dict[str, Any]:
     return {"query_string": {"query": text, **options}}
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        {"match_all": {}},
-        match(SPECIES, "Homo sapiens"),
-        match(SPECIES, "homo SAPIENS"),
-        match(SPECIES, "Mus musculus"),
-        match(SPECIES, {"query": "Homo sapiens"}),
-        match(f"{TITLE}.text", "nothing BLOOD"),
-        match(f"{TITLE}.text", {"query": "cells blood", "operator": "AND"}),
-        match("files.donor_organism_json.age", 34),
-        match("files.donor_organism_json.age", "34"),
-        match("files.donor_organism_json.age", 34.0),
-        match("files.donor_organism_json.weight", 61.5),
-        match("uuid", UUID),
-        match("manifest.version", "2019-01-01T000000.000000Z"),
-        {"term": {"files.donor_organism_json.alive": True}},
-        {"term": {"files.donor_organism_json.alive": "true"}},
-        {"term": {"files.donor_organism_json.alive": {"value": True}}},
-        {"term": {"files.donor_organism_json.dead": False}},
-        {"term": {f"{TITLE}.text": "blood"}},
-        {"terms": {"_id": ["x", FQID]}},
-        {"terms": {SPECIES: ["rat", "mus musculus"], "boost": 2}},
-        {"bool": {}},
-        {"bool": {"must": match(SPECIES, "Homo sapiens")}},
-        {"bool": {"must": [match(SPECIES, "Homo sapiens"), match(SPECIES, "Mus musculus")]}},
-        {"bool": {"filter": [{"match_all": {}}], "must_not": [match(SPECIES, "rat")]}},
-        {"bool": {"should": [match(SPECIES, "rat"), match(SPECIES, "mus musculus")]}},
-        {"bool": {"must": [{"match_all": {}}], "should": [match(SPECIES, "rat")]}},
-        should("75%", 3),
-        should("-25%", 3),
-        should(2, 2),
-        should(-1, 3),
-        should("0", 1),
-        {"range": {AGE: {"gte": 34, "lt": 35, "boost": 1}}},
-        {"range": {AGE: {"gt": "33.5", "lte": None}}},
-        {"range": {DAY: {"gte": "2018-05-01", "lte": "2018-05-01"}}},
-        {"range": {DAY: {"gte": "2018", "lt": "2019"}}},
-        {"range": {DAY: {"gt": "2018-04", "lte": "2018-05"}}},
-        {"range": {DAY: {"gte": "2018-05-01T14:30:00+02:00", "lt": "2018-05-01 12:30:01"}}},
-        {"range": {"manifest.version": {"gte": "2019", "lt": "2020"}}},
-        {"range": {TITLE: {"gte": "THE", "lt": "thf"}}},
-        {"range": {TITLE: {}}},
-        match(DAY, "2018-05-01"),
-        match(DAY, "2018-05-01T12:30:00.000Z"),
-        {"terms": {DAY: ["2017-01-01", "2018-05-01"]}},
-        {"exists": {"field": AGE}},
-        {"exists": {"field": "files"}},
-        {"exists": {"field": "files.project_json"}},
-        {"exists": {"field": "files.project_json.long"}},
-        {"exists": {"field": f"{TITLE}.text"}},
-        {"prefix": {TITLE: "THE CELLS"}},
-        {"prefix": {f"{TITLE}.text": {"value": "Blo"}}},
-        {"prefix": {"uuid": "0a"}},
-        {"wildcard": {TITLE: "*cells?of*"}},
-        {"wildcard": {"files.project_json.odd": "[a\\*b]?"}},
-        {"regexp": {TITLE: "the [a-z]+ of (blood|bone)"}},
-        {"regexp": {"files.project_json.odd": "\\[a\\*b\\]^"}},
-        {"regexp": {f"{TITLE}.text": {"value": "blo{2}d"}}},
-        {"ids": {"values": ["x", FQID]}},
-        {"match_phrase": {f"{TITLE}.text": "cells of"}},
-        {"match_phrase": {f"{ESSAY}.text": "the end of a long text"}},
-        match(f"{ESSAY}.text", "end"),
-        match("files.project_json.document.text", UUID),
-        {"match_phrase": {TITLE: "the cells of blood"}},
-        {"constant_score": {"filter": match(AGE, 34)}},
-        {"nested": {"path": "files.project_json", "query": match(TITLE, "the cells of blood")}},
-    ],
-)
+MATCHES: list[dict[str, Any]] = [
+    {"match_all": {}},
+    match(SPECIES, "homo SAPIENS"),
+    match(SPECIES, {"query": "Mus musculus"}),
+    match(f"{TITLE}.text", "nothing BLOOD"),
+    match(f"{TITLE}.text", {"query": "cells blood", "operator": "AND"}),
+    match(f"{ESSAY}.text", "end"),
+    match("files.project_json.document.text", UUID),
+    match(AGE, 34.0),
+    match(AGE, "34"),
+    match("files.donor_organism_json.weight", 61.5),
+    match("uuid", UUID),
+    match(DAY, "2018-05-01"),
+    {"term": {"files.donor_organism_json.alive": "true"}},
+    {"term": {"files.donor_organism_json.dead": {"value": False}}},
+    {"term": {f"{TITLE}.text": "blood"}},
+    {"terms": {"_id": ["x", FQID]}},
+    {"terms": {SPECIES: ["rat", "mus musculus"], "boost": 2}},
+    {"terms": {DAY: ["2017-01-01", "2018-05-01"]}},
+    {"bool": {}},
+    {"bool": {"must": [match(SPECIES, "Homo sapiens"), match(SPECIES, "Mus musculus")]}},
+    {"bool": {"filter": {"match_all": {}}, "must_not": [match(SPECIES, "rat")]}},
+    {"bool": {"should": [match(SPECIES, "rat"), match(SPECIES, "mus musculus")]}},
+    {"bool": {"must": [{"match_all": {}}], "should": [match(SPECIES, "rat")]}},
+    should("75%", 3),
+    should("-25%", 3),
+    should(2, 2),
+    should(-1, 3),
+    {"range": {AGE: {"gt": "33.5", "lte": None, "boost": 1}}},
+    {"range": {DAY: {"gte": "2018-05-01", "lte": "2018-05-01"}}},
+    {"range": {DAY: {"gt": "2018-04", "lt": "2019"}}},
+    {"range": {DAY: {"gte": "2018-05-01T14:30:00+02:00", "lt": "2018-05-01 12:30:01"}}},
+    {"range": {"manifest.version": {"gte": "2019", "lt": "2020"}}},
+    {"range": {TITLE: {"gte": "THE", "lt": "thf"}}},
+    {"range": {TITLE: {}}},
+    {"exists": {"field": "files.project_json"}},
+    {"exists": {"field": "files.project_json.long"}},
+    {"prefix": {TITLE: "THE CELLS"}},
+    {"prefix": {f"{TITLE}.text": {"value": "Blo"}}},
+    {"wildcard": {TITLE: "*cells?of*"}},
+    {"wildcard": {"files.project_json.odd": "[a\\*b]?"}},
+    {"regexp": {TITLE: "the [a-z]+ of (blood|bone)"}},
+    {"regexp": {"files.project_json.odd": "\\[a\\*b\\]^"}},
+    {"regexp": {f"{TITLE}.text": {"value": "blo{2}d"}}},
+    {"ids": {"values": ["x", FQID]}},
+    {"match_phrase": {f"{TITLE}.text": "cells of"}},
+    {"match_phrase": {f"{ESSAY}.text": "the end of a long text"}},
+    {"match_phrase": {TITLE: "the cells of blood"}},
+    {"constant_score": {"filter": match(AGE, 34)}},
+    {"nested": {"path": "files.project_json", "query": match(TITLE, "the cells of blood")}},
+]
+MISSES: list[dict[str, Any]] = [
+    {"match_none": {}},
+    match(SPECIES, "Homo"),
+    match(f"{TITLE}.text", "nothing"),
+    match(f"{TITLE}.text", {"query": "cells nothing", "operator": "and"}),
+    match(AGE, "young"),
+    match(AGE, True),
+    match("files.project_json.long", "x" * 257),
+    match("files.project_json.none", "None"),
+    match("no.such.field", "x"),
+    match("uuid", UUID.upper()),
+    match(DAY, "2018-05-02"),
+    {"term": {"files.donor_organism_json.alive": False}},
+    {"term": {f"{TITLE}.text": "Blood"}},
+    {"bool": {"must_not": {"match_all": {}}}},
+    {"bool": {"should": [match(SPECIES, "rat")]}},
+    {"bool": {"must": [{"match_all": {}}, match(SPECIES, "rat")]}},
+    should("75%", 2),
+    should("-25%", 2),
+    should(5, 4),
+    should("0", 0),
+    {"range": {AGE: {"gt": 34}}},
+    {"range": {DAY: {"gt": "2018-05-01"}}},
+    {"range": {DAY: {"lt": "2018-05-01"}}},
+    {"range": {TITLE: {"gte": 1}}},
+    {"exists": {"field": "files.project_json.none"}},
+    {"exists": {"field": "files.proj"}},
+    {"prefix": {"uuid": "0A"}},
+    {"wildcard": {TITLE: "cells*"}},
+    {"regexp": {TITLE: "the"}},
+    {"match_phrase": {f"{TITLE}.text": "of cells"}},
+    {"match_phrase": {f"{TITLE}.text": "--"}},
+]
+
+
+@pytest.mark.parametrize("query", MATCHES)
 def test_matches(found: Found, query: dict[str, Any]) -> None:
     assert found(query)
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        match(SPECIES, "Homo"),
-        match(f"{TITLE}.text", "nothing"),
-        match(f"{TITLE}.text", ""),
-        match(f"{TITLE}.text", {"query": "cells nothing", "operator": "and"}),
-        match("files.donor_organism_json.age", 35),
-        match("files.donor_organism_json.age", "young"),
-        match("files.donor_organism_json.age", True),
-        match("files.project_json.long", "x" * 257),
-        match("files.project_json.none", "None"),
-        match("no.such.field", "x"),
-        match("uuid", UUID.upper()),
-        {"term": {"files.donor_organism_json.alive": False}},
-        {"term": {f"{TITLE}.text": "Blood"}},
-        {"terms": {"_id": []}},
-        {"bool": {"must_not": {"match_all": {}}}},
-        {"bool": {"should": [match(SPECIES, "rat")]}},
-        {"bool": {"must": [{"match_all": {}}, match(SPECIES, "rat")]}},
-        {"match_none": {}},
-        should("75%", 2),
-        should("-25%", 2),
-        should(3, 2),
-        should(5, 4),
-        should("0", 0),
-        {"range": {AGE: {"gt": 34}}},
-        {"range": {AGE: {"lt": "a"}}},
-        {"range": {DAY: {"gt": "2018-05-01"}}},
-        {"range": {DAY: {"lt": "2018-05-01"}}},
-        {"range": {TITLE: {"gte": 1}}},
-        match(DAY, "2018-05-02"),
-        {"exists": {"field": "files.project_json.none"}},
-        {"exists": {"field": "files.proj"}},
-        {"prefix": {TITLE: "cells"}},
-        {"prefix": {"uuid": "0A"}},
-        {"wildcard": {TITLE: "cells*"}},
-        {"wildcard": {"files.project_json.odd": "[a*b]"}},
-        {"regexp": {TITLE: "the"}},
-        {"ids": {"values": []}},
-        {"match_phrase": {f"{TITLE}.text": "of cells"}},
-        {"match_phrase": {f"{TITLE}.text": "--"}},
-        {"match_phrase": {TITLE: "cells of"}},
-    ],
-)
+@pytest.mark.parametrize("query", MISSES)
 def test_does_not_match(found: Found, query: dict[str, Any]) -> None:
     assert not found(query)
 
@@ -211,71 +178,44 @@ def test_does_not_match(found: Found, query: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("query", "word"),
     [
+        ([], "wants an object"),
+        ({}, "exactly one kind"),
         ({"mtch": {}}, "mtch"),
         ({"match": {"a": ["x"]}}, r"match.*\[a\]"),
-        ({"match": {"a": None}}, "one value"),
-        ({"match": {"a": {}}}, "no .query."),
         ({"match": {"a": {"query": "x", "fuzzines": 1}}}, "fuzzines"),
         ({"match": {"a.text": {"query": "x", "operator": "xor"}}}, "xor"),
         ({"match": {"a": 1, "b": 2}}, "exactly one field"),
-        ({"match": {}}, "exactly one field"),
-        ({"match": "x"}, "match.* wants an object"),
-        ({"match_all": {"x": 1}}, "x"),
         ({"term": {"a": {"query": 1}}}, "no .value."),
-        ({"terms": {"a": "x"}}, "list of values"),
         ({"terms": {"a": [["x"]]}}, "one value"),
-        ({"terms": {}}, "one field"),
+        ({"terms": {"a": ["x"] * 10_001}}, "10000"),
         ({"bool": {"most": []}}, "most"),
         ({"bool": {"must": [{"rnage": {}}]}}, "rnage"),
-        ({"bool": {"must": ["x"]}}, "wants an object"),
-        ({"match_none": {"x": 1}}, "x"),
+        ({"bool": {"must": [{"match_all": {}}] * 1025}}, "1024"),
+        ({"bool": {"should": [], "minimum_should_match": True}}, "minimum_should_match"),
         ({"range": {"a": {"from": 1}}}, "from"),
         ({"range": {"a": {"gte": True}}}, "string or number"),
-        ({"range": {"a": {"gte": [1]}}}, "string or number"),
-        ({"range": {"a": 1}}, "wants an object"),
-        ({"range": {}}, "exactly one field"),
         ({"exists": {"field": 1}}, "wants a string"),
-        ({"exists": {"path": "a"}}, "path"),
-        ({"exists": {}}, "wants a string"),
         ({"ids": {}}, "list of values"),
-        ({"ids": {"values": [None]}}, "one value"),
-        ({"prefix": {"a": 1}}, "wants a string"),
         ({"wildcard": {"a": "x" * 257}}, "longer than 256"),
-        ({"regexp": {"a": "(a+)+"}}, "repeat"),
         ({"regexp": {"a": "((a|b))*"}}, "repeat"),
         ({"regexp": {"a": ".*" * 7}}, "repeats"),
-        ({"regexp": {"a": "("}}, "not a valid regular expression"),
         ({"regexp": {"a": "a)"}}, "not a valid regular expression"),
         ({"regexp": {"a": "(?i)a"}}, "group"),
         ({"regexp": {"a": "<1-9>"}}, "<"),
         ({"regexp": {"a": "a\\"}}, "backslash"),
-        ({"terms": {"a": ["x"] * 10_001}}, "10000"),
-        ({"bool": {"must": [{"match_all": {}}] * 1025}}, "1024"),
-        ({"bool": {"should": [], "minimum_should_match": "x"}}, "minimum_should_match"),
-        ({"bool": {"should": [], "minimum_should_match": True}}, "minimum_should_match"),
         ({"nested": {"query": {"match_all": {}}}}, "path"),
-        ({"nested": {"path": "a", "query": {"mtch": {}}}}, "mtch"),
-        ({"constant_score": {"query": {}}}, "query"),
-        (query_string("", default_field=1), "default_field"),
         (query_string("a", default_operator="xor"), "xor"),
         (query_string("a", fuzziness=1), "fuzziness"),
-        (query_string(""), "unexpected end"),
         (query_string("a AND"), "unexpected end"),
-        (query_string("a &&"), "unexpected end"),
         (query_string("(a"), "unmatched parenthesis"),
-        (query_string("a)"), "unexpected"),
+        (query_string('"a'), "Illegal character"),
         (query_string("a~2"), "~"),
         (query_string("[1 TO 2]"), "wants a field"),
-        (query_string("/a/"), "wants a field"),
+        (query_string("bl*"), "field:bl"),
         (query_string("a:b:c"), "two fields"),
         (query_string("a:-3"), "not supported"),
-        (query_string('"a'), "Illegal character"),
         (query_string("a " * 1025), "1024 words"),
-        (query_string("bl*"), "field:bl"),
         (query_string("(" * 30 + "a" + ")" * 30), "nested"),
-        ({}, "exactly one kind"),
-        ({"match_all": {}, "bool": {}}, "exactly one kind"),
-        ([], "wants an object"),
     ],
 )
 def test_refused(search: Callable[[object], httpx.Response], query: object, word: str) -> None:
@@ -296,77 +236,49 @@ def test_queries_nested_as_deep_and_wide_as_allowed(
     assert "24 deep" in search({"bool": {"must": [query]}}).json()["title"]
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("blood", True),
-        ("BLOOD", True),
-        ("bone", False),
-        ("34", True),
-        ("*", True),
-        ("*:*", True),
-        ("bone blood", True),
-        ("bone AND blood", False),
-        ("bone && blood", False),
-        ("cells AND blood", True),
-        ("cells AND blood OR bone", True),
-        ("cells OR bone AND blood", False),
-        ("bone || blood", True),
-        ("NOT bone", True),
-        ("NOT blood", False),
-        ("cells NOT blood", False),
-        ("cells -bone", True),
-        ("+bone blood", False),
-        ("!bone", True),
-        ("bone OR (cells AND blood)", True),
-        ("NOT (cells AND bone)", True),
-        ('"cells of blood"', True),
-        ('"blood of cells"', False),
-        ('"homo sapiens"', True),
-        ('""', False),
-        (f"{SPECIES}:sapiens", False),
-        (f'{SPECIES}:"Homo sapiens"', True),
-        (f"{TITLE}.text:(bone OR blood)", True),
-        (f'{TITLE}.text:"cells of"', True),
-        (f'{TITLE}.text:"of cells"', False),
-        (f"{TITLE}.text:blo*", True),
-        (f"{TITLE}:*", True),
-        ("files.project_json.none:*", False),
-        (f"_exists_:{AGE}", True),
-        ("_exists_:nothing", False),
-        ("files.project_json.odd:\\[a\\*b\\]\\^", True),
-        (f"uuid:{UUID}", True),
-        (f"{AGE}:[30 TO 34]", True),
-        (f"{AGE}:[30 TO 34}}", False),
-        (f"{AGE}:>=34", True),
-        (f"{AGE}:<34", False),
-        (f"{DAY}:[2018-05-01 TO *]", True),
-        (f"{TITLE}:/the .* blood/", True),
-        ("bone^2 OR blood^3", True),
-        ("! blood", False),
-        ("!(bone && cells)", True),
-        ('"end of a long"', True),
-    ],
-)
-def test_query_strings(found: Found, text: str, expected: bool) -> None:
-    assert found(query_string(text)) is expected
+STRINGS = {
+    "BLOOD": True,
+    "34": True,
+    "*:*": True,
+    "bone blood": True,
+    "bone && blood": False,
+    "bone || blood": True,
+    "cells AND blood OR bone": True,
+    "cells OR bone AND blood": False,
+    "NOT blood": False,
+    "cells -bone": True,
+    "+bone blood": False,
+    "! blood": False,
+    "!(bone && cells)": True,
+    "bone^2 OR (cells AND blood)": True,
+    '"blood of cells"': False,
+    '"end of a long"': True,
+    '""': False,
+    f"{SPECIES}:sapiens": False,
+    f'{SPECIES}:"Homo sapiens"': True,
+    f"{TITLE}.text:(bone OR blood)": True,
+    f"{TITLE}.text:blo*": True,
+    "files.project_json.none:*": False,
+    f"_exists_:{AGE}": True,
+    "files.project_json.odd:\\[a\\*b\\]\\^": True,
+    f"{AGE}:[30 TO 34]": True,
+    f"{AGE}:[30 TO 34}}": False,
+    f"{AGE}:>=34": True,
+    f"{DAY}:[2018-05-01 TO *]": True,
+    f"{TITLE}:/the .* blood/": True,
+}
 
 
-@pytest.mark.parametrize(
-    ("text", "options", "expected"),
-    [
-        ("bone blood", {"default_operator": "and"}, False),
-        ("cells blood", {"default_operator": "AND"}, True),
-        ("bone OR blood", {"default_operator": "AND"}, True),
-        ("blood", {"default_field": f"{TITLE}.text"}, True),
-        ("homo", {"default_field": f"{TITLE}.text"}, False),
-        ("homo", {"default_field": "_all"}, True),
-    ],
-)
-def test_query_strings_with_options(
-    found: Found, text: str, options: dict[str, Any], expected: bool
-) -> None:
-    assert found(query_string(text, **options)) is expected
+@pytest.mark.parametrize("text", STRINGS)
+def test_query_strings(found: Found, text: str) -> None:
+    assert found(query_string(text)) is STRINGS[text]
+
+
+def test_options_of_query_strings(found: Found) -> None:
+    assert not found(query_string("bone blood", default_operator="and"))
+    assert found(query_string("bone OR blood", default_operator="AND"))
+    assert found(query_string("blood", default_field=f"{TITLE}.text"))
+    assert not found(query_string("homo", default_field=f"{TITLE}.text"))
 
 
 @pytest.mark.parametrize("number", range(len(ODD)))

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from dss_client.local import LoadedBundle, LocalDSS, LocalSettings
-from tests.local.test_api import problem
+from tests.local.calls import problem
 from tests.local.writing import VERSION, put_file, put_source, uuid_of, writer
 
 Start = Callable[..., LocalDSS]

@@ -12,7 +12,7 @@ import pytest
 
 from dss_client.local import LocalDSS, LocalSettings
 from dss_client.versions import is_version
-from tests.local.test_api import problem
+from tests.local.calls import problem
 from tests.local.webhook import EVERYTHING, subscribe
 from tests.local.writing import writer
 
