@@ -2,8 +2,7 @@
 
 from .loader import BundleExists, LoadedBundle, LoadError
 from .notify.delivery import Delivery
-from .sample import load_sample
-from .server import LocalDSS
+from .server import LocalDSS, load_sample
 from .settings import LocalSettings
 from .storage.documents import BadName
 

@@ -28,6 +28,9 @@ class Problem(Exception):
         self.title = title
         self.headers: dict[str, str] = dict(headers or {})
 
+    def __str__(self) -> str:
+        return self.title
+
     def response(self) -> Response:
         """Return the answer. The stack trace is always empty (docs/behaviour.md S15)."""
         body = {

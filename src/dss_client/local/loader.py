@@ -1,7 +1,6 @@
 """Makes a bundle from a directory on this machine."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID, uuid4, uuid5
 
@@ -11,9 +10,10 @@ from dss_client.errors import DSSError
 from dss_client.versions import create_version, parse_version
 
 from .storage import documents
-from .storage.checksums import Checksums, checksums_of, pieces_of
+from .storage.checksums import checksums_of, pieces_of
 from .storage.documents import (
     ManifestFile,
+    blob_key,
     bundle_manifest,
     check_name,
     content_type_of,
@@ -51,12 +51,6 @@ class LoadedBundle:
         return self.fqid
 
 
-@frozen
-class _Source:
-    name: str
-    path: Path
-
-
 def load_directory(
     replica: Replica, src_dir: Path, uuid: str | None, version: str | None
 ) -> LoadedBundle:
@@ -73,10 +67,13 @@ def load_directory(
         dss_client.versions.InvalidVersion: The version is not a valid DSS_VERSION.
         NotADirectoryError: There is no such directory.
     """
-    bundle_uuid = _uuid(uuid)
+    try:
+        bundle_uuid = UUID(uuid) if uuid else uuid4()
+    except ValueError as error:
+        raise LoadError(f"{uuid!r} is not a valid uuid; leave it out to get a new one") from error
     version = version or create_version()
     parse_version(version)
-    sources = sorted(_sources(src_dir), key=lambda source: source.name)
+    sources = _files(src_dir)
     if not sources:
         raise LoadError(f"{src_dir} has no files, and a bundle needs at least one")
     key = f"bundles/{bundle_uuid}.{version}"
@@ -85,59 +82,46 @@ def load_directory(
             f"Bundle {bundle_uuid}.{version} exists in replica {replica.name}; "
             "bundles never change, so give another version"
         )
-    files = [_store(replica, source, bundle_uuid, version) for source in sources]
+    files = [
+        _store(replica, name, path, bundle_uuid, version) for name, path in sorted(sources.items())
+    ]
     replica.store(key, documents.encode(bundle_manifest(version, files, _CREATOR_UID)))
     return LoadedBundle(uuid=str(bundle_uuid), version=version, files=len(files))
 
 
-def _uuid(text: str | None) -> UUID:
-    try:
-        return UUID(text) if text else uuid4()
-    except ValueError as error:
-        raise LoadError(f"{text!r} is not a valid uuid; leave it out to get a new one") from error
-
-
-def _sources(src_dir: Path) -> Iterator[_Source]:
+def _files(src_dir: Path) -> dict[str, Path]:
+    """Return the files of a directory by their names in a bundle."""
     if not src_dir.is_dir():
         raise NotADirectoryError(f"{src_dir} is not a directory")
     top = src_dir.resolve()
-    for folder, folders, names in os.walk(top):
-        linked = [name for name in folders if Path(folder, name).is_symlink()]
-        if linked:
-            raise LoadError(
-                f"{Path(folder, linked[0])} is a symbolic link to a directory; copy it instead"
-            )
-        for name in names:
-            yield _source(top, Path(folder, name))
+    found: dict[str, Path] = {}
+    for path in top.rglob("*"):
+        if path.is_dir():
+            if path.is_symlink():
+                raise LoadError(f"{path} is a symbolic link to a directory; copy it instead")
+            continue
+        name = path.relative_to(top).as_posix()
+        check_name(name)
+        if not path.resolve().is_relative_to(top):
+            raise LoadError(f"{path} is a symbolic link that leaves {top}; copy the file instead")
+        if not path.is_file():
+            raise LoadError(f"{path} is not a regular file")
+        found[name] = path
+    return found
 
 
-def _source(top: Path, path: Path) -> _Source:
-    name = path.relative_to(top).as_posix()
-    check_name(name)
-    if not path.resolve().is_relative_to(top):
-        raise LoadError(f"{path} is a symbolic link that leaves {top}; copy the file instead")
-    if not path.is_file():
-        raise LoadError(f"{path} is not a regular file")
-    return _Source(name=name, path=path)
-
-
-def _store(replica: Replica, source: _Source, bundle_uuid: UUID, version: str) -> ManifestFile:
-    size, sums = _store_blob(replica, source.path)
-    uuid = str(uuid5(bundle_uuid, source.name))
-    content_type = content_type_of(source.name)
-    metadata = file_metadata(version, _CREATOR_UID, content_type, size, sums)
-    replica.main.put(f"files/{uuid}.{version}", documents.encode(metadata))
-    return manifest_file(source.name, uuid, source.name.endswith(_INDEXED), metadata)
-
-
-def _store_blob(replica: Replica, path: Path) -> tuple[int, Checksums]:
+def _store(
+    replica: Replica, name: str, path: Path, bundle_uuid: UUID, version: str
+) -> ManifestFile:
     with path.open("rb") as stream:
         size = os.fstat(stream.fileno()).st_size
         sums = checksums_of(pieces_of(stream), size)
         if stream.tell() != size:
             raise LoadError(f"{path} changed while it was read")
-        stored = replica.main.info(sums.blob_key)
-        if stored is None or stored.size != size:
+        metadata = file_metadata(version, _CREATOR_UID, content_type_of(name), size, sums)
+        if not replica.has_blob(metadata):
             stream.seek(0)
-            replica.main.put_stream(sums.blob_key, stream)
-    return size, sums
+            replica.main.put_stream(blob_key(metadata), stream)
+    uuid = str(uuid5(bundle_uuid, name))
+    replica.main.put(f"files/{uuid}.{version}", documents.encode(metadata))
+    return manifest_file(name, uuid, name.endswith(_INDEXED), metadata)

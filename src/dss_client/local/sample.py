@@ -3,18 +3,14 @@
 import json
 import struct
 import zlib
-from contextlib import suppress
 from hashlib import shake_256
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from tempfile import TemporaryDirectory
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID, uuid5
 
 from attrs import asdict, frozen
-
-from .loader import BundleExists, LoadedBundle
 
 _READS = 300
 _BARCODE_LENGTH = 26  # cell barcode and molecule identifier, as in read 1 of the 10x v2 chemistry
@@ -78,26 +74,6 @@ BUNDLES = (
         has_matrix=True,
     ),
 )
-
-
-class Target(Protocol):
-    """What bundles can be loaded into: a `LocalDSS`."""
-
-    def load_bundle(
-        self, src_dir: Path, uuid: str | None = None, version: str | None = None
-    ) -> LoadedBundle:
-        """Store the files of a directory as a bundle."""
-        ...
-
-
-def load_sample(target: Target) -> list[LoadedBundle]:
-    """Add the sample's bundles that are missing; return them."""
-    loaded: list[LoadedBundle] = []
-    for bundle in BUNDLES:
-        with TemporaryDirectory(prefix="dss-sample-") as folder, suppress(BundleExists):
-            write_files(bundle, Path(folder))
-            loaded.append(target.load_bundle(Path(folder), bundle.uuid, bundle.version))
-    return loaded
 
 
 def write_files(bundle: SampleBundle, folder: Path) -> None:

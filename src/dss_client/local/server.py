@@ -4,7 +4,7 @@ import os
 import shutil
 import tempfile
 import weakref
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,10 +15,10 @@ from dss_client.types import Replica as ReplicaName
 
 from .faults.compat import Compat
 from .faults.scenario import Faults, ScenarioLike
-from .loader import LoadedBundle, load_directory
+from .loader import BundleExists, LoadedBundle, load_directory
 from .notify.delivery import Delivery
 from .root_lock import root_lock
-from .sample import load_sample
+from .sample import BUNDLES, write_files
 from .service import BASE, Service
 from .serving import Running, serve
 from .settings import LocalSettings
@@ -242,3 +242,13 @@ def _end(ends: ExitStack, process: int) -> None:
     """Stop what is left running, unless it runs in the process that this one was forked from."""
     if os.getpid() == process:
         ends.close()
+
+
+def load_sample(dss: LocalDSS) -> list[LoadedBundle]:
+    """Add the sample's bundles that are missing; return them."""
+    loaded: list[LoadedBundle] = []
+    for bundle in BUNDLES:
+        with tempfile.TemporaryDirectory(prefix="dss-sample-") as folder, suppress(BundleExists):
+            write_files(bundle, Path(folder))
+            loaded.append(dss.load_bundle(folder, bundle.uuid, bundle.version))
+    return loaded

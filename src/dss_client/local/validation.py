@@ -5,9 +5,8 @@ path parameters. The first failure answers.
 """
 
 import json
-import math
-import re
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl
@@ -27,14 +26,45 @@ NOT_JSON = "The body is not valid JSON."
 
 
 @frozen(eq=False)
+class Parameter:
+    """A parameter in the query or path, as the specification has it."""
+
+    name: str
+    place: str
+    type: str
+    required: bool
+    default: Any
+    validator: Draft4Validator
+
+    def check(self, text: str | None) -> Any:
+        """Return the value that a text stands for, the default where it is None.
+
+        Raises:
+            Problem: It is missing, or not valid.
+        """
+        what = f"{self.place.capitalize()} parameter {self.name!r}"
+        if text is None:
+            if self.required:
+                raise illegal_arguments(f"{what} is required.")
+            return self.default
+        value: str | int = text
+        if self.type == "boolean":
+            value = {"true": True, "false": False}.get(text.lower(), text)
+        elif self.type == "integer":
+            with suppress(ValueError):
+                value = int(text)
+        _validate(self.validator, value, what)
+        return value
+
+
+@frozen(eq=False)
 class Operation:
     """One operation of the specification, with what its requests must hold."""
 
     id: str
     method: str
     path: str
-    query: tuple[dict[str, Any], ...]
-    path_parameters: tuple[dict[str, Any], ...]
+    parameters: tuple[Parameter, ...]
     body: Draft4Validator | None
     secured: bool
 
@@ -97,35 +127,45 @@ def check(
     """
     content = _check_body(operation.body, content_type, body) if operation.body else {}
     given = dict(parse_qsl(query, keep_blank_values=True))  # the last of repeated ones wins
-    return Arguments(
-        body=content,
-        query={
-            parameter["name"]: _check_parameter(parameter, given.get(parameter["name"]))
-            for parameter in operation.query
-        },
-        path={
-            parameter["name"]: _check_parameter(parameter, path[parameter["name"]])
-            for parameter in operation.path_parameters
-        },
-    )
+    checked: dict[str, dict[str, Any]] = {"query": {}, "path": {}}
+    for parameter in operation.parameters:
+        texts = given if parameter.place == "query" else path
+        checked[parameter.place][parameter.name] = parameter.check(texts.get(parameter.name))
+    return Arguments(body=content, **checked)
 
 
 def _operation(spec: dict[str, Any], method: str, path: str, item: dict[str, Any]) -> Operation:
-    parameters = [
-        spec["parameters"][parameter["$ref"].rpartition("/")[2]]
-        if "$ref" in parameter
-        else parameter
-        for parameter in item.get("parameters", [])
+    listed = [
+        spec["parameters"][each["$ref"].rpartition("/")[2]] if "$ref" in each else each
+        for each in item.get("parameters", [])
     ]
-    schemas = [parameter["schema"] for parameter in parameters if parameter["in"] == "body"]
+    schemas = [each["schema"] for each in listed if each["in"] == "body"]
+    parameters = [_parameter(each) for each in listed if each["in"] != "body"]
+    parameters.sort(key=lambda parameter: parameter.place == "path")
     return Operation(
         id=item["operationId"],
         method=method.upper(),
         path=path,
-        query=tuple(parameter for parameter in parameters if parameter["in"] == "query"),
-        path_parameters=tuple(parameter for parameter in parameters if parameter["in"] == "path"),
-        body=_validator(spec, schemas[0]) if schemas else None,
+        parameters=tuple(parameters),
+        body=_validator({"allOf": schemas, "definitions": spec["definitions"]})
+        if schemas
+        else None,
         secured=bool(item.get("security")),
+    )
+
+
+def _parameter(item: dict[str, Any]) -> Parameter:
+    names = {"type", "enum", "minimum", "maximum", "pattern", "format"}
+    schema = {name: value for name, value in item.items() if name in names}
+    if "pattern" in schema:  # holds for all of the text
+        schema["pattern"] = rf"^(?:{schema['pattern']})\Z"
+    return Parameter(
+        name=item["name"],
+        place=item["in"],
+        type=item["type"],
+        required=item["required"],
+        default=item.get("default"),
+        validator=_validator(schema),
     )
 
 
@@ -142,95 +182,37 @@ def _is_email(value: object) -> bool:
     return not isinstance(value, str) or "@" in value
 
 
-def _validator(spec: dict[str, Any], schema: dict[str, Any]) -> Draft4Validator:
-    return Draft4Validator(
-        {"allOf": [schema], "definitions": spec["definitions"]}, format_checker=_formats
-    )
+def _validator(schema: dict[str, Any]) -> Draft4Validator:
+    return Draft4Validator(schema, format_checker=_formats)
+
+
+def _validate(validator: Draft4Validator, value: object, what: str) -> None:
+    try:
+        validator.validate(value)  # pyright: ignore[reportUnknownMemberType] - untyped
+    except ValidationError as error:
+        place = "".join(f"/{part}" for part in error.absolute_path)
+        title = f"{what} is not valid{place and f' at {place!r}'}: {error.message}"
+        if error.validator == "format" and error.validator_value == _VERSION:
+            raise Problem(400, "illegal_version", title) from error
+        raise illegal_arguments(title) from error
 
 
 def _check_body(validator: Draft4Validator, content_type: str, body: bytes) -> dict[str, Any]:
-    """Return the parsed body. It is required wherever the specification has one.
-
-    See docs/behaviour.md 2.
-    """
+    """Return the parsed body. It is required wherever the specification has one."""
     media_type = content_type.partition(";")[0].strip().lower()
-    is_json = media_type == "application/json" or media_type.endswith("+json")
     if not body:
         raise illegal_arguments("The request needs a JSON body, at least {}.")
-    if not is_json:
-        raise Problem(
-            415, "unsupported_media_type", "The body must have the type application/json."
-        )
+    if media_type != "application/json" and not media_type.endswith("+json"):
+        title = "The body must have the type application/json."
+        raise Problem(415, "unsupported_media_type", title)
     try:
-        content = json.loads(body, parse_constant=_no_number, parse_float=_finite)
-        json.dumps(content, ensure_ascii=False).encode()  # no half of a surrogate pair
+        content: dict[str, Any] = json.loads(body)
+        # Neither a number without end nor half of a surrogate pair.
+        json.dumps(content, ensure_ascii=False, allow_nan=False).encode()
     except UnicodeEncodeError as error:
         title = "The body holds half of a surrogate pair, which is no text."
         raise illegal_arguments(title) from error
     except (ValueError, RecursionError) as error:
         raise illegal_arguments(NOT_JSON) from error
-    try:
-        validator.validate(content)  # pyright: ignore[reportUnknownMemberType] - untyped
-    except ValidationError as fault:
-        raise _body_problem(fault) from fault
-    checked: dict[str, Any] = content
-    return checked
-
-
-def _no_number(name: str) -> None:
-    raise ValueError(name)
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        _no_number(text)
-    return number
-
-
-def _body_problem(error: ValidationError) -> Problem:
-    place = "/".join(str(part) for part in error.absolute_path)
-    title = f"The body is refused at {'/' + place!r}: {error.message}"
-    if error.validator == "format" and error.validator_value == _VERSION:
-        return Problem(400, "illegal_version", title)
-    return illegal_arguments(title)
-
-
-def _check_parameter(parameter: dict[str, Any], text: str | None) -> Any:
-    if text is None:
-        if parameter["required"]:
-            raise _refused(parameter, "is required")
-        return parameter.get("default")
-    value = _converted(parameter, text)
-    if "enum" in parameter and value not in parameter["enum"]:
-        raise _refused(parameter, f"must be one of {', '.join(parameter['enum'])}")
-    if "minimum" in parameter and value < parameter["minimum"]:
-        raise _refused(parameter, f"must be at least {parameter['minimum']}")
-    if "maximum" in parameter and value > parameter["maximum"]:
-        raise _refused(parameter, f"must be at most {parameter['maximum']}")
-    if "pattern" in parameter and not re.fullmatch(parameter["pattern"], text):
-        raise _refused(parameter, f"must match {parameter['pattern']}")
-    if parameter.get("format") == _VERSION and not is_version(text):
-        title = f"Query parameter {parameter['name']!r} is not of the form DSS_VERSION."
-        raise Problem(400, "illegal_version", title)
-    return value
-
-
-def _converted(parameter: dict[str, Any], text: str) -> str | int | bool:
-    match parameter["type"]:
-        case "boolean":
-            if text.lower() not in {"true", "false"}:
-                raise _refused(parameter, "must be true or false")
-            return text.lower() == "true"
-        case "integer":
-            try:
-                return int(text)
-            except ValueError as error:
-                raise _refused(parameter, "must be an integer") from error
-        case _:
-            return text
-
-
-def _refused(parameter: dict[str, Any], reason: str) -> Problem:
-    place = parameter["in"].capitalize()
-    return illegal_arguments(f"{place} parameter '{parameter['name']}' {reason}.")
+    _validate(validator, content, "The body")
+    return content

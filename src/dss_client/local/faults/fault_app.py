@@ -42,7 +42,7 @@ def storage_target(storage: Storage, scope: Scope) -> Target:
     names = (
         name
         for name, replica in storage.replicas.items()
-        if bucket in {replica.main.name, replica.checkout.name, replica.events.name}
+        if bucket in {each.name for each in replica.buckets}
     )
     return Target("storage", "", scope["method"], path, next(names, ""))
 

@@ -10,9 +10,9 @@ from ..errors import Problem, illegal_arguments, not_found
 from ..service import Call, json_response, redirect
 from ..storage import documents
 from ..storage.checksums import Checksums
-from ..storage.copies import WrongContent, copy_blob
+from ..storage.copies import copy_blob, invalid_checksum
 from ..storage.documents import FileMetadata, blob_key, file_metadata
-from ..storage.sources import CHECKSUMS, PREFIX, SourceObject, SourceUrl, UnreadableSource
+from ..storage.sources import CHECKSUMS, PREFIX, SourceObject, SourceUrl
 from ..storage.storage_app import header_value
 from ..storage.store import Replica
 from .paging import Token, not_ready, parse_token
@@ -37,18 +37,20 @@ def get_file(call: Call) -> Response:
     checkouts = call.service.checkouts
     if checkouts.file_is_ready(call.replica, file):
         return _found(call, file)
+    jobs = call.service.jobs
     token = parse_token(call.query("token"), ("attempts",))
     if token is None:
-        token = Token(_start(call, file), call.service.settings.clock(), 0)
+        token = Token(checkouts.start_file(call.replica, file), call.service.settings.clock(), 0)
     try:
-        outcome = checkouts.poll(token.job_id)
+        ended = jobs.poll(token.job_id)
     except KeyError:  # a token of another run: its copy is gone, so begin again
-        token = Token(_start(call, file), token.start_time, token.attempts)
-        outcome = checkouts.poll(token.job_id)
-    if outcome is None:
+        job_id = checkouts.start_file(call.replica, file)
+        token = Token(job_id, token.start_time, token.attempts)
+        ended = jobs.poll(job_id)
+    if ended is None:
         return not_ready(call, token.again())
-    if outcome.cause:
-        raise Problem(500, "checkout_error", f"The file cannot be copied: {outcome.cause}.")
+    if cause := ended.result():
+        raise Problem(500, "checkout_error", f"The file cannot be copied: {cause}.")
     return _found(call, file)
 
 
@@ -70,10 +72,6 @@ def _look(call: Call) -> tuple[FileMetadata | None, str | None]:
     version: str | None = call.query("version")
     failure = call.service.copies.failure(call.uuid, version)
     return call.replica.file(call.uuid, version), failure
-
-
-def _start(call: Call, file: FileMetadata) -> str:
-    return call.service.checkouts.start_file(call.replica, file)
 
 
 def _found(call: Call, file: FileMetadata) -> Response:
@@ -111,16 +109,18 @@ def put_file(call: Call) -> Response:
     metadata = _metadata_of(call, source)
     answer = {"version": metadata["version"]}
     stored = replica.main.get(f"files/{call.uuid}.{metadata['version']}")
+    if stored is None:
+        if not replica.has_blob(metadata):
+            if source.size > call.service.settings.copy_threshold:
+                job_id = call.service.copies.start(replica, call.uuid, metadata, source)
+                if job_id is None:
+                    raise _taken(metadata)
+                return json_response({**answer, "task_id": job_id}, 202)
+            copy_blob(replica, metadata, source)
+        stored = call.service.copies.write(replica, call.uuid, metadata)
     if stored is not None:
-        _compare(stored, metadata)
-        return json_response(answer)
-    if not _has_blob(replica, metadata):
-        if source.size > call.service.settings.copy_threshold:
-            return _copy_later(call, replica, metadata, source)
-        _copy_now(replica, metadata, source)
-    stored = call.service.copies.write(replica, call.uuid, metadata)
-    if stored is not None:  # another request was faster
-        _compare(stored, metadata)
+        if documents.decode(stored) != metadata:
+            raise _taken(metadata)
         return json_response(answer)
     _cache(call, replica, metadata)
     return json_response(answer, 201)
@@ -139,10 +139,7 @@ def _source_url(text: str) -> SourceUrl:
 
 def _source(call: Call, url: SourceUrl) -> SourceObject:
     for sources in call.service.sources:
-        try:
-            found = sources.find(url)
-        except UnreadableSource as error:
-            raise not_found(f"The source cannot be read: {error}.") from error
+        found = sources.find(url)
         if found is not None:
             return found
     raise not_found(f"There is no bucket {url.bucket!r} that this service can read.")
@@ -156,7 +153,7 @@ def _metadata_of(call: Call, source: SourceObject) -> FileMetadata:
         raise Problem(422, "missing_checksum", title)
     bad = [PREFIX + name for name, form in _FORMS.items() if not re.fullmatch(form, sums[name])]
     if bad:
-        raise _invalid(f"the form of its metadata {', '.join(bad)} is wrong")
+        raise invalid_checksum(f"the form of its metadata {', '.join(bad)} is wrong")
     return file_metadata(
         version=call.query("version"),
         creator_uid=call.arguments.body["creator_uid"],
@@ -166,39 +163,11 @@ def _metadata_of(call: Call, source: SourceObject) -> FileMetadata:
     )
 
 
-def _has_blob(replica: Replica, metadata: FileMetadata) -> bool:
-    info = replica.main.info(blob_key(metadata))
-    return info is not None and info.size == metadata["size"]
-
-
-def _copy_now(replica: Replica, metadata: FileMetadata, source: SourceObject) -> None:
-    try:
-        copy_blob(replica, metadata, source)
-    except WrongContent as error:
-        raise _invalid(str(error)) from error
-    except UnreadableSource as error:
-        raise not_found(f"The source cannot be read: {error}.") from error
-
-
-def _copy_later(
-    call: Call, replica: Replica, metadata: FileMetadata, source: SourceObject
-) -> Response:
-    job_id = call.service.copies.start(replica, call.uuid, metadata, source)
-    if job_id is None:
-        raise _taken(metadata)
-    return json_response({"version": metadata["version"], "task_id": job_id}, 202)
-
-
 def _cache(call: Call, replica: Replica, metadata: FileMetadata) -> None:
     """Copy a small file of the right type to the checkout bucket, for a first GET without 301."""
     content_type, largest = call.service.settings.checkout_cache
     if metadata["content-type"].startswith(content_type) and metadata["size"] <= largest:
         call.service.checkouts.copy_file(replica, metadata)
-
-
-def _compare(stored: bytes, metadata: FileMetadata) -> None:
-    if documents.decode(stored) != metadata:
-        raise _taken(metadata)
 
 
 def _taken(metadata: FileMetadata) -> Problem:
@@ -207,7 +176,3 @@ def _taken(metadata: FileMetadata) -> Problem:
         "type or creator_uid; files never change, so use a new version."
     )
     return Problem(409, "file_already_exists", title)
-
-
-def _invalid(reason: str) -> Problem:
-    return Problem(422, "invalid_checksum", f"The source object cannot be stored: {reason}.")

@@ -5,13 +5,13 @@ See docs/behaviour.md 5.2, 9.
 
 import logging
 import threading
-import time
 import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from email.utils import formatdate
 from pathlib import Path
 
-from attrs import define, frozen
+from attrs import define
 
 from dss_client.types import JSONObject
 
@@ -35,13 +35,6 @@ _WORKERS = 2
 _PATIENCE = 5.0  # seconds, well below a client's time limit
 
 Work = Callable[[], str | None]
-
-
-@frozen
-class Outcome:
-    """How finished work ended: with a cause when it failed."""
-
-    cause: str | None
 
 
 @define
@@ -71,8 +64,8 @@ class Jobs:
             self._jobs[job_id] = job
             self._submit_if_due(job)
 
-    def poll(self, job_id: str) -> Outcome | None:
-        """Return how a job ended, None while it runs; what is due is waited for some seconds.
+    def poll(self, job_id: str) -> Future[str | None] | None:
+        """Return a job that has ended, None while it runs; what is due is waited for some seconds.
 
         Raises:
             KeyError: No such job was started in this run.
@@ -84,19 +77,13 @@ class Jobs:
                 self._submit_if_due(job)
                 return None
             future = job.future
-        if not wait([future], timeout=_PATIENCE).done:
-            return None
-        return Outcome(cause=future.result())
+        return future if wait([future], timeout=_PATIENCE).done else None
 
     def clear(self) -> None:
         """Wait for running work, drop the rest, and forget all of it."""
-        self.close()
+        self._executor.shutdown(wait=True, cancel_futures=True)
         self._jobs.clear()
         self._executor = _executor()
-
-    def close(self) -> None:
-        """Wait for running work, drop the rest."""
-        self._executor.shutdown(wait=True, cancel_futures=True)
 
     def _submit_if_due(self, job: _Job) -> None:
         if job.polls_left == 0:
@@ -125,10 +112,6 @@ class Checkouts:
                     _put_status(replica.checkout, job_id, {"status": "FAILED", "cause": _LOST})
                 except OSError as error:
                     _logger.warning("Checkout job %s stays RUNNING: %s", job_id, error)
-
-    def poll(self, job_id: str) -> Outcome | None:
-        """Return how a job ended, None while it runs; see `Jobs.poll`."""
-        return self._jobs.poll(job_id)
 
     def file_is_ready(self, replica: Replica, file: FileMetadata) -> bool:
         """Tell whether a file can be fetched; renews a copy that gets old."""
@@ -249,13 +232,12 @@ def _put_status(bucket: Bucket, job_id: str, status: JSONObject) -> None:
 
 
 def _write_mail(folder: Path, job_id: str, to: str, fqid: str, status: JSONObject) -> None:
-    date = time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime())
     outcome = status.get("location") or status.get("cause")
     end = "complete" if "location" in status else "failed"
     lines = [
         f"From: {_SENDER}",
         f"To: {' '.join(to.split())}",
-        f"Date: {date}",
+        f"Date: {formatdate()}",
         f"Subject: Bundle checkout {end}",
         "",
         f"Job {job_id} of bundle {fqid}: {outcome}",

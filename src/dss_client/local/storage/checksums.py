@@ -23,11 +23,6 @@ class Checksums:
     sha1: str
     sha256: str
 
-    @property
-    def blob_key(self) -> str:
-        """Key of this content in a bucket (docs/behaviour.md 5.1)."""
-        return f"blobs/{self.sha256}.{self.sha1}.{self.s3_etag}.{self.crc32c}"
-
 
 def part_size(size: int) -> int:
     """Return the size in bytes of the parts that the etag of `size` bytes is made of."""

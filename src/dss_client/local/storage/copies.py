@@ -12,18 +12,13 @@ from attrs import frozen
 
 from dss_client.types import Replica as ReplicaName
 
-from ..errors import is_full
+from ..errors import Problem, is_full
 from . import documents
 from .checkout import Jobs
 from .checksums import Checksums, Hasher, part_size
 from .documents import FileMetadata, blob_key
-from .sources import SourceObject, UnreadableSource
+from .sources import SourceObject, unreadable
 from .store import Replica
-
-
-class WrongContent(Exception):
-    """The content of a source is not what its metadata say."""
-
 
 Place = tuple[ReplicaName, str, str]
 """Where a new file belongs: its replica, uuid and version."""
@@ -61,7 +56,7 @@ class Copies:
             try:
                 copy_blob(replica, metadata, source)
                 self.write(replica, file_uuid, metadata)
-            except (WrongContent, UnreadableSource, OSError) as error:
+            except (Problem, OSError) as error:
                 self._failed[file] = str(error)
             finally:
                 with self._lock:
@@ -109,12 +104,16 @@ class Copies:
         self._failed.clear()
 
 
+def invalid_checksum(reason: str) -> Problem:
+    """Return the 422 for a source that is not what its metadata say."""
+    return Problem(422, "invalid_checksum", f"The source object cannot be stored: {reason}.")
+
+
 def copy_blob(replica: Replica, metadata: FileMetadata, source: SourceObject) -> None:
     """Copy a source's content to its key in the main bucket.
 
     Raises:
-        WrongContent: It is not what `metadata` says.
-        UnreadableSource: It cannot be read to its end, or not be written.
+        Problem: It is not what `metadata` says, or cannot be read to its end, or not be written.
         OSError: The disk is full.
     """
     try:
@@ -124,7 +123,7 @@ def copy_blob(replica: Replica, metadata: FileMetadata, source: SourceObject) ->
     except OSError as error:
         if is_full(error):
             raise
-        raise UnreadableSource(f"the copy broke off: {error.strerror or error}") from error
+        raise unreadable(f"the copy broke off: {error.strerror or error}") from error
 
 
 class _CheckedReader:
@@ -158,4 +157,4 @@ class _CheckedReader:
         }
         wrong = [name for name, (computed, expected) in pairs.items() if computed != expected]
         if wrong:
-            raise WrongContent(f"the content has another {', '.join(wrong)}")
+            raise invalid_checksum(f"the content has another {', '.join(wrong)}")

@@ -45,7 +45,7 @@ class ManifestFile(_Content):
     indexed: bool
 
 
-FILE_KEYS = ("version", "content-type", "size", "crc32c", "s3-etag", "sha1", "sha256")
+FILE_KEYS = tuple(_Content.__annotations__)
 MANIFEST_FILE_KEYS = ("name", "uuid", "indexed", *FILE_KEYS)
 
 

@@ -111,9 +111,9 @@ class Journals:
         return [event for event in journal.events if self._lives(event.event_id)]
 
     def _lives(self, fqid: str) -> bool:
-        main = self._replica.main
-        dead = (f"bundles/{fqid}.dead", f"bundles/{fqid.partition('.')[0]}.dead")
-        return main.info(f"bundles/{fqid}") is not None and not any(map(main.info, dead))
+        uuid, _, version = fqid.partition(".")
+        is_there = self._replica.main.info(f"bundles/{fqid}") is not None
+        return is_there and not self._replica.is_dead(uuid, version)
 
     def _made_of(self, names: Iterable[str]) -> list[Journal]:
         keys = [ObjectKey.parse(f"{FOLDER}{name}") for name in names]

@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, Protocol
 
 from attrs import asdict, field, frozen
 
+from ..errors import Problem, not_found
 from . import documents
 from .bucket import Bucket, Root
 from .checksums import checksums_of, pieces_of
@@ -42,8 +43,9 @@ class SourceUrl:
         return f"{self.scheme}://{self.bucket}/{self.key}"
 
 
-class UnreadableSource(Exception):
-    """A source that is not there, or cannot be read; the message says why."""
+def unreadable(reason: str) -> Problem:
+    """Return the 404 for a source that is not there, or cannot be read."""
+    return not_found(f"The source cannot be read: {reason}.")
 
 
 @frozen
@@ -71,7 +73,7 @@ class Sources(Protocol):
         """Return an object, None when the bucket is not one of this place.
 
         Raises:
-            UnreadableSource: The bucket is known, but the object is not there or not readable.
+            Problem: The bucket is known, but the object is not there or not readable.
         """
         ...
 
@@ -90,7 +92,7 @@ class BucketSources:
             return None
         info = bucket.info(key)
         if info is None:
-            raise UnreadableSource(f"there is no object {url}")
+            raise unreadable(f"there is no object {url}")
         sidecar = bucket.get(key + SIDECAR)
         if sidecar is None:
             content_type, checksums = content_type_of(key), _computed(bucket, url, info.size)
@@ -134,7 +136,7 @@ class S3Sources:
             found = self.system.info(path)
             claims = {**self.system.metadata(path), **self.system.get_tags(path)}
         except OSError as error:
-            raise UnreadableSource(f"{url}: {error.strerror or error}") from error
+            raise unreadable(f"{url}: {error.strerror or error}") from error
         return SourceObject(
             size=int(found["size"]),
             content_type=str(found.get("ContentType") or _UNKNOWN_TYPE),
@@ -146,12 +148,8 @@ class S3Sources:
 def _described(url: SourceUrl, sidecar: bytes) -> tuple[str, dict[str, str]]:
     metadata = documents.decode(sidecar)
     if metadata is None:
-        raise UnreadableSource(f"{url}{SIDECAR} is not a JSON object")
-    checksums = {name: metadata.get(PREFIX + name) for name in CHECKSUMS}
-    return (
-        str(metadata.get("content-type", _UNKNOWN_TYPE)),
-        {name: str(value) for name, value in checksums.items() if value is not None},
-    )
+        raise unreadable(f"{url}{SIDECAR} is not a JSON object")
+    return str(metadata.get("content-type", _UNKNOWN_TYPE)), _checksums(metadata)
 
 
 def _computed(bucket: Bucket, url: SourceUrl, size: int) -> dict[str, str]:
@@ -159,14 +157,18 @@ def _computed(bucket: Bucket, url: SourceUrl, size: int) -> dict[str, str]:
         with bucket.open(url.key) as stream:
             return asdict(checksums_of(pieces_of(stream), size))
     except OSError as error:
-        raise UnreadableSource(f"{url}: {error.strerror or 'it is gone'}") from error
+        raise unreadable(f"{url}: {error.strerror or 'it is gone'}") from error
 
 
-def _checksums(claims: Mapping[str, str]) -> dict[str, str]:
+def _checksums(claims: Mapping[str, object]) -> dict[str, str]:
     """Return the checksums among metadata and tags, whose names may be in any letter case.
 
     s3fs writes a dash as an underscore.
     """
-    named = {name.lower().replace("_", "-"): text for name, text in claims.items()}
+    named = {
+        name.lower().replace("_", "-"): str(text)
+        for name, text in claims.items()
+        if text is not None
+    }
     keys = {name: (PREFIX + name).replace("_", "-") for name in CHECKSUMS}
     return {name: named[key] for name, key in keys.items() if key in named}

@@ -69,6 +69,11 @@ class Replica:
         """Scheme of this cloud's object URLs, ``s3`` or ``gs``."""
         return SCHEMES[self.name]
 
+    @property
+    def buckets(self) -> tuple[Bucket, ...]:
+        """All of its buckets."""
+        return self.main, self.checkout, self.events
+
     def store(self, key: str, content: bytes) -> None:
         """Write an object to the main bucket, and publish that."""
         self.main.put(key, content)
@@ -100,34 +105,29 @@ class Replica:
             if not versions:
                 return None
             version = versions[-1]
-        return self._file_metadata(f"files/{uuid}.{version}")
+        return cast("FileMetadata | None", self._read(f"files/{uuid}.{version}", _is_file))
+
+    def has_blob(self, file: FileMetadata) -> bool:
+        """Tell whether a file's content is there, as long as it should be."""
+        info = self.main.info(blob_key(file))
+        return info is not None and info.size == file["size"]
 
     def latest_bundle(self, uuid: str) -> str | None:
         """Return the greatest version of a bundle that is not dead."""
-        versions = self.bundle_versions(uuid)
+        versions = _alive(self.listed(f"bundles/{uuid}."))
         return versions[-1] if versions else None
 
-    def bundle_versions(self, uuid: str) -> list[str]:
-        """Return the versions of a bundle that are not dead, oldest first."""
-        return _alive(self.listed(f"bundles/{uuid}."))
+    def is_dead(self, uuid: str, version: str) -> bool:
+        """Tell whether there is a tombstone over a bundle version."""
+        return any(self.main.info(f"bundles/{name}.dead") for name in (uuid, f"{uuid}.{version}"))
 
     def bundle(self, uuid: str, version: str) -> Manifest | None:
         """Return the manifest of a version that is not dead."""
-        dead = (f"bundles/{uuid}.dead", f"bundles/{uuid}.{version}.dead")
-        if any(self.main.info(key) for key in dead):
-            return None
-        return self.manifest(uuid, version)
+        return None if self.is_dead(uuid, version) else self.manifest(uuid, version)
 
     def manifest(self, uuid: str, version: str) -> Manifest | None:
-        """Return a stored manifest, dead or not; a broken one is logged and taken as absent."""
-        key = f"bundles/{uuid}.{version}"
-        manifest = documents.decode(self.main.get(key))
-        if manifest is None:
-            return None
-        if not _is_manifest(manifest):
-            _logger.warning("%s: %s is skipped, it is not a bundle manifest", self.main.name, key)
-            return None
-        return cast("Manifest", manifest)
+        """Return a stored manifest, dead or not."""
+        return cast("Manifest | None", self._read(f"bundles/{uuid}.{version}", _is_manifest))
 
     def metadata_document(self, uuid: str, version: str) -> JSONObject | None:
         """Return what events and subscriptions see of a stored bundle version, dead or not.
@@ -161,10 +161,6 @@ class Replica:
                 return named, documents.decode(content) or {}
         return None
 
-    def all_bundles(self) -> Iterator[ObjectKey]:
-        """Yield the keys of all bundle versions and tombstones, in key order."""
-        return self.listed("bundles/")
-
     def living_bundles(self, prefix: str, after: str) -> Iterator[ObjectKey]:
         """Yield the keys of the bundle versions that are not dead, in key order.
 
@@ -187,14 +183,13 @@ class Replica:
             else:
                 yield parsed
 
-    def _file_metadata(self, key: str) -> FileMetadata | None:
-        metadata = documents.decode(self.main.get(key))
-        if metadata is None:
-            return None
-        if not _has_types(metadata, documents.FILE_KEYS):
-            _logger.warning("%s: %s is skipped, it is not file metadata", self.main.name, key)
-            return None
-        return cast("FileMetadata", metadata)
+    def _read(self, key: str, is_good: Callable[[JSONObject], bool]) -> JSONObject | None:
+        """Return a document; a broken one is logged and taken as absent."""
+        document = documents.decode(self.main.get(key))
+        if document is None or is_good(document):
+            return document
+        _logger.warning("%s: %s is skipped, it lacks what it should say", self.main.name, key)
+        return None
 
 
 class Storage:
@@ -221,7 +216,7 @@ class Storage:
     def bucket(self, name: str) -> Bucket | None:
         """Return a bucket by its name: one of the replicas', or one of its own below the root."""
         for replica in self.replicas.values():
-            for bucket in (replica.main, replica.checkout, replica.events):
+            for bucket in replica.buckets:
                 if bucket.name == name:
                     return bucket
         if not name or name in SCHEMES or name.startswith(".") or set(name) & set("/\\:\0"):
@@ -231,7 +226,7 @@ class Storage:
     def clear(self) -> None:
         """Delete all objects of all replicas."""
         for replica in self.replicas.values():
-            for bucket in (replica.main, replica.checkout, replica.events):
+            for bucket in replica.buckets:
                 bucket.clear()
 
 
@@ -248,6 +243,10 @@ _TYPES: dict[str, type] = {"size": int, "indexed": bool}
 
 def _has_types(document: JSONObject, keys: Iterable[str]) -> bool:
     return all(isinstance(document.get(key), _TYPES.get(key, str)) for key in keys)
+
+
+def _is_file(document: JSONObject) -> bool:
+    return _has_types(document, documents.FILE_KEYS)
 
 
 def _is_manifest(document: JSONObject) -> bool:
