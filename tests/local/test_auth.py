@@ -3,7 +3,7 @@
 See docs/behaviour.md 2, 6.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +16,15 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from dss_client.local import LocalDSS, LocalSettings
 from dss_client.local.auth import EMAIL_CLAIM, GROUP_CLAIM
 from dss_client.local.validation import operations
-from tests.local.calls import problem
+from tests.local.calls import UNKNOWN, UUID, expect, problem
+from tests.local.calls import V2 as VERSION
 
-UUID = "0a6f2b1c-3d4e-4f50-8a61-72b3c4d5e6f7"
-UNKNOWN = "11111111-2222-4333-8444-555555555555"
-VERSION = "2019-01-01T000000.000000Z"
 ADMIN = "admin@example.org"
 ISSUER = "https://issuer.example.org/"
 ROBOT = "robot@project.example.org"
 AUDIENCE = "https://dev.data.humancellatlas.org/"
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 OTHER_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-
-Mint = Callable[..., str]
 
 
 def jwks(**keys: rsa.RSAPrivateKey) -> dict[str, Any]:
@@ -68,44 +64,38 @@ def put_file(dss: LocalDSS, authorization: str | None, **changes: Any) -> httpx.
     return httpx.put(f"{dss.url}/files/{UUID}", **{**request, **changes})
 
 
-def signed(changes: dict[str, object], key: Any = KEY, kid: str | None = "first") -> str:
-    claims = {
-        "iss": ISSUER,
-        "sub": "x",
-        "aud": AUDIENCE,
-        "scope": ["openid"],
-        GROUP_CLAIM: "hca",
-        **changes,
-    }
-    claims = {name: value for name, value in claims.items() if value is not None}
-    return jwt.encode(claims, key, algorithm="RS256", headers={"kid": kid} if kid else None)
+def signed(key: Any = KEY, kid: str | None = "first", alg: str = "RS256", **changes: Any) -> str:
+    claims = {"iss": ISSUER, "sub": "x", "aud": AUDIENCE, "scope": ["openid"], GROUP_CLAIM: "hca"}
+    return jwt.encode({**claims, **changes}, key, alg, headers={"kid": kid} if kid else None)
 
 
+NUMBER_AS_GROUP: dict[str, Any] = {GROUP_CLAIM: 7}
 PASSED = (400, "unknown_source_schema")
+FORBIDDEN, UNAUTHORIZED, NO_TOKEN = (
+    (403, "Forbidden"), (401, "Unauthorized"), (401, "OAuthProblem"),
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("authorization", "expected"),
     [
-        (None, (401, "OAuthProblem")),
-        ("", (401, "OAuthProblem")),
-        ("Bearer", (401, "OAuthProblem")),
-        ("Bearer a b", (401, "OAuthProblem")),
-        ("Basic a.b.c", (401, "OAuthProblem")),
-        ("Bearer a.b.c", (401, "Unauthorized")),
-        ("Bearer nonsense", (401, "Unauthorized")),
+        (None, NO_TOKEN),
+        ("", NO_TOKEN),
+        ("Bearer", NO_TOKEN),
+        ("Bearer a b", NO_TOKEN),
+        ("Basic TOKEN", NO_TOKEN),
+        ("bEARER TOKEN", PASSED),
+        ("Bearer a.b.c", UNAUTHORIZED),
+        (f"Bearer {'.' * 30_000}", UNAUTHORIZED),
+        ("Bearer ünsigned.tökens.x", UNAUTHORIZED),
     ],
 )
 def test_the_header(
     secured: LocalDSS, authorization: str | None, expected: tuple[int, str]
 ) -> None:
-    assert problem(put_file(secured, authorization)) == expected
-
-
-def test_the_scheme_is_bearer_in_any_case(secured: LocalDSS) -> None:
-    token = secured.mint_token()
-    assert problem(put_file(secured, f"bEARER {token}")) == PASSED
-    assert problem(put_file(secured, f"Basic {token}")) == (401, "OAuthProblem")
+    text = authorization and authorization.replace("TOKEN", secured.mint_token())
+    headers = {} if text is None else {b"Authorization": text.encode()}
+    assert problem(put_file(secured, None, headers=headers)) == expected
 
 
 def test_the_titles_begin_as_the_originals_do(secured: LocalDSS) -> None:
@@ -117,9 +107,7 @@ def test_the_titles_begin_as_the_originals_do(secured: LocalDSS) -> None:
     }
     for authorization, title in titles.items():
         assert put_file(secured, authorization).json()["title"].startswith(title)
-    token = secured.mint_token(email=None)
-    headers = {"Authorization": f"Bearer {token}"}
-    response = httpx.get(f"{secured.url}/collections", params={"replica": "aws"}, headers=headers)
+    response = send(secured, "get_collections", secured.mint_token(email=None))
     assert response.json()["title"] == "Authorization token is missing email claims."
 
 
@@ -127,21 +115,17 @@ def test_the_titles_begin_as_the_originals_do(secured: LocalDSS) -> None:
     ("claims", "expected"),
     [
         ({}, PASSED),
-        ({"iss": "https://else.example.org/"}, (403, "Forbidden")),
-        ({"iss": None}, (403, "Forbidden")),
-        ({"expires_in": -10}, (401, "Unauthorized")),
-        ({"exp": "soon"}, (401, "Unauthorized")),
-        ({"exp": 1e400}, (401, "Unauthorized")),
-        ({"iat": 99999999999}, (401, "Unauthorized")),
-        ({"aud": "https://else.example.org/"}, (401, "Unauthorized")),
-        ({"aud": None}, (401, "Unauthorized")),
+        ({"iss": "https://else.example.org/"}, FORBIDDEN),
+        ({"iss": None}, FORBIDDEN),
+        ({"expires_in": -10}, UNAUTHORIZED),
+        ({"exp": "soon"}, UNAUTHORIZED),
+        ({"exp": 1e400}, UNAUTHORIZED),
+        ({"iat": 99999999999}, UNAUTHORIZED),
+        ({"aud": "https://else.example.org/"}, UNAUTHORIZED),
+        ({"aud": None}, UNAUTHORIZED),
         ({"aud": ["x", AUDIENCE]}, PASSED),
-        ({"scope": None}, (401, "Unauthorized")),
+        ({"scope": None}, UNAUTHORIZED),
         ({"scope": None, "scopes": ["any"]}, PASSED),
-        ({"scope": []}, PASSED),
-        ({"group": None}, (403, "Forbidden")),
-        ({"group": "public"}, (403, "Forbidden")),
-        ({"email": None}, PASSED),
     ],
 )
 def test_the_claims(secured: LocalDSS, claims: dict[str, Any], expected: tuple[int, str]) -> None:
@@ -151,81 +135,58 @@ def test_the_claims(secured: LocalDSS, claims: dict[str, Any], expected: tuple[i
 @pytest.mark.parametrize(
     ("token", "expected"),
     [
-        (signed({}), PASSED),
-        (signed({}, kid="unknown"), (401, "Unauthorized")),
-        (signed({}, kid="elliptic"), (401, "Unauthorized")),
-        (signed({}, kid=None), (401, "Unauthorized")),
-        (signed({}, key=OTHER_KEY), (401, "Unauthorized")),
-        (signed({"iss": ROBOT, "sub": ROBOT}), PASSED),
-        (signed({"iss": ROBOT, "sub": "someone"}), (403, "Forbidden")),
-        (signed({"iss": "else@project.example.org", "sub": "x"}), (403, "Forbidden")),
-        (signed({GROUP_CLAIM: 7}), (403, "Forbidden")),
+        (signed(), PASSED),
+        (signed(kid="unknown"), UNAUTHORIZED),
+        (signed(kid="elliptic"), UNAUTHORIZED),
+        (signed(kid=None), UNAUTHORIZED),
+        (signed(OTHER_KEY), UNAUTHORIZED),
+        (signed("x" * 32, alg="HS256"), UNAUTHORIZED),
+        (signed(alg="RS512"), UNAUTHORIZED),
+        (signed("", alg="none"), UNAUTHORIZED),
+        (signed(iss=ROBOT, sub=ROBOT), PASSED),
+        (signed(iss=ROBOT, sub="someone"), FORBIDDEN),
+        (signed(iss="else@project.example.org"), FORBIDDEN),
+        (signed(**NUMBER_AS_GROUP), FORBIDDEN),
     ],
 )
 def test_other_issuers(secured: LocalDSS, token: str, expected: tuple[int, str]) -> None:
     assert problem(put_file(secured, f"Bearer {token}")) == expected
 
 
-def test_only_rs256(secured: LocalDSS) -> None:
-    claims = {"iss": ISSUER, "aud": AUDIENCE, "scope": "x", GROUP_CLAIM: "hca"}
-    forged = [
-        jwt.encode(claims, "x" * 32, algorithm="HS256", headers={"kid": "first"}),
-        jwt.encode(claims, KEY, algorithm="RS512", headers={"kid": "first"}),
-        jwt.encode(claims, "", algorithm="none", headers={"kid": "first"}),
-    ]
-    for token in forged:
-        assert problem(put_file(secured, f"Bearer {token}")) == (401, "Unauthorized")
-
-
-def test_a_token_is_good_for_its_server_only(secured: LocalDSS, dss: LocalDSS) -> None:
-    assert problem(put_file(dss, f"Bearer {secured.mint_token()}")) == (401, "Unauthorized")
-
-
-def test_a_token_outlives_a_restart(tmp_path: Path) -> None:
+def test_a_token_is_good_for_its_server_only_and_outlives_it(
+    secured: LocalDSS, tmp_path: Path
+) -> None:
     dss = LocalDSS(tmp_path)
     token = dss.mint_token()
     for _ in range(2):
         with dss:
             assert problem(put_file(dss, f"Bearer {token}")) == PASSED
+            assert problem(put_file(dss, f"Bearer {secured.mint_token()}")) == UNAUTHORIZED
 
 
-@pytest.mark.parametrize("keys", [{}, {"keys": []}, {"keys": 1}, {"keys": [{}]}, jwks()])
+@pytest.mark.parametrize("keys", [{}, {"keys": 1}, {"keys": [{}]}, jwks()])
 def test_a_bad_key_set_is_told_at_once(tmp_path: Path, keys: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=ISSUER):
         LocalDSS(tmp_path, settings=LocalSettings(trusted_issuers={ISSUER: keys}))
 
 
-@pytest.mark.parametrize("text", ["ünsigned.tökens.x", "." * 30_000])
-def test_no_token_breaks_the_service(secured: LocalDSS, text: str) -> None:
-    headers = {b"Authorization": b"Bearer " + text.encode()}
-    response = put_file(secured, None, headers=headers)
-    assert problem(response) == (401, "Unauthorized")
-
-
 def test_order_of_checks(secured: LocalDSS, reading: LocalDSS) -> None:
     """Each request is bad in all that is left, and better in one thing than the one before."""
-    good = f"Bearer {secured.mint_token(group='public')}"
-    url, body = f"{secured.url}/files/no-uuid", {"source_url": "s3://b/k", "creator_uid": 1}
-    authorized = {"Authorization": good}
-    response = httpx.put(url, content=b"{}")
-    assert problem(response) == (401, "OAuthProblem")
-    response = httpx.put(url, content=b"{}", headers=authorized)
-    assert problem(response) == (415, "unsupported_media_type")
-    response = httpx.put(url, json={}, headers=authorized)
-    assert "source_url" in response.json()["title"]
-    response = httpx.put(url, json=body, headers=authorized)
-    assert "'version'" in response.json()["title"]
-    query = {"version": VERSION}
-    response = httpx.put(url, params=query, json=body, headers=authorized)
-    assert "'uuid'" in response.json()["title"]
-
-    headers = {"Authorization": f"Bearer {reading.mint_token(group='public')}"}
-    url = f"{reading.url}/files/{UUID}"
-    response = httpx.put(url, params=query, json=body, headers=headers)
+    query, body = {"version": VERSION}, {"source_url": "s3://b/k", "creator_uid": 1}
+    bad, good = "/files/no-uuid", f"/files/{UUID}"
+    with httpx.Client(base_url=secured.url) as client:
+        expect(client, "PUT", bad, *NO_TOKEN, content=b"{}")
+        client.headers["Authorization"] = f"Bearer {secured.mint_token(group='public')}"
+        expect(client, "PUT", bad, 415, "unsupported_media_type", content=b"{}")
+        for word, sent in (
+            ("source_url", {"json": {}}),
+            ("'version'", {"json": body}),
+            ("'uuid'", {"json": body, "params": query}),
+        ):
+            assert word in expect(client, "PUT", bad, 400, **sent).json()["title"]
+        expect(client, "PUT", good, *FORBIDDEN, params=query, json=body)
+    response = put_file(reading, f"Bearer {reading.mint_token(group='public')}")
     assert problem(response) == (503, "read_only")
-    url = f"{secured.url}/files/{UUID}"
-    response = httpx.put(url, params=query, json=body, headers=authorized)
-    assert problem(response) == (403, "Forbidden")
 
 
 ALIVE = f"replica=aws&version={VERSION}"
@@ -256,7 +217,6 @@ CALLS: dict[str, tuple[str, str, dict[str, Any] | None]] = {
     "get_subscription": ("GET", f"/subscriptions/{UUID}?replica=aws", None),
     "delete_subscription": ("DELETE", f"/subscriptions/{UUID}?replica=aws", None),
 }
-FORBIDDEN, UNAUTHORIZED = (403, "Forbidden"), (401, "Unauthorized")
 RULES: dict[str, list[tuple[dict[str, Any], tuple[int, str] | None]]] = {
     "collection": [
         ({"group": "public"}, FORBIDDEN),
@@ -292,7 +252,7 @@ def test_the_calls_are_those_of_the_secured_operations() -> None:
 
 @pytest.mark.parametrize("name", CALLS)
 def test_what_each_secured_operation_asks_for(secured: LocalDSS, name: str) -> None:
-    assert problem(send(secured, name, None)) == (401, "OAuthProblem")
+    assert problem(send(secured, name, None)) == NO_TOKEN
     rules = next(rules for words, rules in RULES.items() if words in name)
     for claims, expected in rules:
         response = send(secured, name, secured.mint_token(**claims))
@@ -303,9 +263,9 @@ def test_what_each_secured_operation_asks_for(secured: LocalDSS, name: str) -> N
 
 
 def test_the_plain_email_claim_is_the_second_choice(secured: LocalDSS) -> None:
-    plain = signed({"email": ADMIN})
+    plain = signed(email=ADMIN)
     assert problem(send(secured, "delete_bundle", plain)) == (404, "not_found")
-    first = signed({"email": ADMIN, EMAIL_CLAIM: "else@example.org"})
+    first = signed(email=ADMIN, **{EMAIL_CLAIM: "else@example.org"})
     assert problem(send(secured, "delete_bundle", first)) == FORBIDDEN
 
 
@@ -315,27 +275,13 @@ def test_open_operations_ignore_a_token(secured: LocalDSS) -> None:
     assert response.status_code == 200
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "status"),
-    [
-        ("HEAD", f"/files/{UUID}", 404),
-        ("GET", f"/files/{UUID}", 404),
-        ("GET", "/bundles/all", 200),
-        ("POST", "/search", 200),
-        ("POST", f"/bundles/{UUID}/checkout", 503),
-    ],
-)
-def test_read_only(reading: LocalDSS, method: str, path: str, status: int) -> None:
-    body: Any = {"es_query": {}} if method == "POST" else None
-    response = httpx.request(method, f"{reading.url}{path}?replica=aws", json=body)
-    assert response.status_code == status
-    if status == 503:
+def test_read_only(reading: LocalDSS) -> None:
+    refused = [send(reading, name, reading.mint_token()) for name in CALLS if "get" not in name]
+    with httpx.Client(base_url=reading.url, params={"replica": "aws"}) as client:
+        expect(client, "GET", f"/files/{UUID}", 404)
+        expect(client, "GET", "/bundles/all", 200)
+        expect(client, "POST", "/search", 200, json={"es_query": {}})
+        refused.append(client.post(f"/bundles/{UUID}/checkout", json={}))
+    for response in refused:
         assert problem(response) == (503, "read_only")
         assert response.headers["retry-after"] == "600"
-
-
-@pytest.mark.parametrize("name", [name for name in CALLS if CALLS[name][0] != "GET"])
-def test_read_only_refuses_all_writes(reading: LocalDSS, name: str) -> None:
-    response = send(reading, name, reading.mint_token())
-    assert problem(response) == (503, "read_only")
-    assert response.headers["retry-after"] == "600"

@@ -21,32 +21,22 @@ def test_a_scenario_without_rules(content: Any) -> None:
     [
         ("text", "Input should be"),
         ({"rulez": []}, "rulez: no such field; did you mean 'rules'?"),
-        ({"rules": {}}, "rules: "),
-        ([1], "rules[0]: "),
         ([{}], "rules[0]: it says which requests, but not what happens to them"),
-        ([{"on": "api", "nth": 2, "name": "x"}], "rules[0]: it says which requests, but not"),
         ([{"close": 1}, {"on": "get_bundel", "close": 1}], "rules[1].on: there is no operation"),
         ([{"on": "get_bundel", "close": 1}], "did you mean 'get_bundle'?"),
-        ([{"on": ["?!"], "close": 1}], "see docs/faults.md"),
         ([{"statsu": 1}], "rules[0].statsu: no such field; did you mean 'status'?"),
-        ([{"!?": 1}], "rules[0].!?: no such field"),
         ([{"nth": 0, "status": 500}], "rules[0].nth: must be a number from 1 on, a list of them"),
-        ([{"nth": {"frm": 1}, "status": 500}], "rules[0].nth: "),
         ([{"probability": 2, "status": 500}], "rules[0].probability: must be a number from 0 to 1"),
         ([{"status": 99}], "rules[0].status: must be the answer's status, from 200 to 599"),
-        ([{"status": "500"}], "rules[0].status: must be"),
         ([{"status": 204, "body": "x"}], "an answer with status 204 has no body"),
         ([{"status": 500, "expired": True}], "expired and status exclude each other"),
-        ([{"expired": True, "redirect": "/x"}], "expired and redirect exclude each other"),
         ([{"close": 1, "stall": 2}], "close and stall exclude each other"),
-        ([{"short": 1, "reset": 2}], "reset and short exclude each other"),
         ([{"stall_seconds": 1}], "stall_seconds goes with stall"),
         ([{"close": "begin"}], "rules[0].close: must be a position in the body, or 'start'"),
         ([{"flip": "x"}], "rules[0].flip: must be positions"),
         ([{"headers": {"a b": "x"}}], "rules[0].headers: must be headers to set"),
         ([{"headers": {"Content-Length": "1"}}], "follows from the body: use short"),
         ([{"headers": {"a": "x\r\nb: c"}}], "a header is of printable ASCII characters"),
-        ([{"redirect": "\n"}], "rules[0].redirect: a header is of printable ASCII characters"),
         ([{"delay": -1}], "rules[0].delay: must be seconds before the answer"),
     ],
 )
@@ -63,21 +53,18 @@ def test_all_places_are_told_once() -> None:
     assert places == ["rules[0].nth", "rules[0].status", "rules[0].flip", "rules[1]"]
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
+def test_files(tmp_path: Path) -> None:
+    path = tmp_path / "faults.json"
+    path.write_text('{"rules": [{"status": 503}]}')
+    assert Scenario.of(path).rules == [Rule(status=503)]
+    for content, message in (
         (b'{\n "rules": [,]}', r"faults\.json: Invalid JSON: .* line 2 column 12"),
         (b"\xff", "Invalid JSON"),
         (b"[{}]", r"faults\.json: rules\[0\]: it says"),
-    ],
-)
-def test_files(tmp_path: Path, content: bytes, message: str) -> None:
-    path = tmp_path / "faults.json"
-    path.write_text(json.dumps({"rules": [{"status": 503}]}))
-    assert Scenario.of(path).rules == [Rule(status=503)]
-    path.write_bytes(content)
-    with pytest.raises(BadScenario, match=message):
-        Scenario.of(path)
+    ):
+        path.write_bytes(content)
+        with pytest.raises(BadScenario, match=message):
+            Scenario.of(path)
 
 
 def test_the_documentation_has_every_field_and_valid_examples() -> None:

@@ -2,9 +2,9 @@
 
 import asyncio
 import json
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,14 @@ from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from dss_client.local import LoadedBundle, LocalDSS, LocalSettings
+from dss_client.local import LocalDSS, LocalSettings
 from dss_client.local.faults.scenario import BadScenario
 
+from .calls import UNKNOWN, Load
 from .raw import Raw, exchange
 
 CONTENT = bytes(range(256)) * 400
 SIZE = len(CONTENT)
-OTHER = "00000000-0000-4000-8000-000000000000"
 
 
 @frozen
@@ -37,7 +37,7 @@ class Target:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory, load: Callable[..., LoadedBundle]) -> Any:
+def served(tmp_path_factory: pytest.TempPathFactory, load: Load) -> Any:
     with LocalDSS(tmp_path_factory.mktemp("faults")) as dss:
         bundle = load(dss, {"data.bin": CONTENT})
         api = f"{dss.url}/bundles/{bundle.uuid}?replica=aws"
@@ -74,46 +74,38 @@ def statuses(target: Target, url: str, count: int = 1) -> list[int]:
         ({"on": "*"}, [418, 418]),
         ({"on": "api"}, [418, 200]),
         ({"on": "storage"}, [200, 418]),
-        ({"on": "get_bundle"}, [418, 200]),
-        ({"on": "get_file"}, [200, 200]),
-        ({"on": ["get_file", "storage"]}, [200, 418]),
+        ({"on": ["get_bundle", "get_file"]}, [418, 200]),
         ({"on": []}, [200, 200]),
         ({"method": "get"}, [418, 418]),
         ({"method": "HEAD"}, [200, 200]),
-        ({"uuid": "of the bundle"}, [418, 418]),
-        ({"uuid": OTHER}, [200, 200]),
+        ({"uuid": "OF THE BUNDLE"}, [418, 418]),
+        ({"uuid": UNKNOWN}, [200, 200]),
         ({"replica": "aws"}, [418, 418]),
         ({"replica": "gcp"}, [200, 200]),
         ({"key": "data.bin"}, [200, 418]),
-        ({"key": "/bundles/"}, [418, 418]),
-        ({"on": "storage", "replica": "gcp"}, [200, 200]),
     ],
 )
 def test_whom_a_rule_selects(target: Target, rule: dict[str, Any], chosen: list[int]) -> None:
-    if rule.get("uuid") == "of the bundle":
+    if rule.get("uuid") == "OF THE BUNDLE":
         rule = {"uuid": target.uuid.upper()}
     target.dss.faults = [{"status": 418, **rule}]
     assert [httpx.get(url).status_code for url in (target.api, target.storage)] == chosen
     assert target.dss.faults.counts[0].fired == chosen.count(418)
 
 
-@pytest.mark.parametrize("replica", ["aws", "gcp"])
-def test_a_rule_for_a_replica_takes_its_journals(target: Target, replica: str) -> None:
+@pytest.mark.parametrize(("replica", "status"), [("aws", 503), ("gcp", 200)])
+def test_a_rule_for_a_replica_takes_its_journals(target: Target, replica: str, status: int) -> None:
     [stream, *_] = httpx.get(f"{target.dss.url}/events?replica=aws").json()["event_streams"]
     target.dss.faults = [{"on": "storage", "replica": replica, "status": 503}]
-    expected = 503 if replica == "aws" else 200
-    assert httpx.get(stream["stream_url"]).status_code == expected
+    assert httpx.get(stream["stream_url"]).status_code == status
 
 
 @pytest.mark.parametrize(
     ("nth", "numbers"),
     [
-        (1, [1]),
         (3, [3]),
         ([1, 4], [1, 4]),
-        ({}, [1, 2, 3, 4, 5, 6, 7]),
-        ({"from": 3}, [3, 4, 5, 6, 7]),
-        ({"to": 2}, [1, 2]),
+        ({"from": 5}, [5, 6, 7]),
         ({"from": 2, "to": 6, "every": 2}, [2, 4, 6]),
         ({"every": 3}, [1, 4, 7]),
     ],
@@ -131,16 +123,14 @@ def test_the_first_rule_that_is_due_acts_and_all_count(target: Target) -> None:
     assert counts == [("rules[0]", 3, 1), ("all", 3, 2)]
 
 
-@pytest.mark.parametrize(("probability", "least", "most"), [(0, 0, 0), (1, 40, 40), (0.4, 5, 30)])
-def test_a_seed_makes_the_same_choices(
-    target: Target, probability: float, least: int, most: int
-) -> None:
-    target.dss.faults = [{"probability": probability, "seed": 7, "status": 418}]
-    first = statuses(target, f"{target.dss.url}/nothing", 40)
-    assert least <= first.count(418) <= most
+def test_a_seed_makes_the_same_choices(target: Target) -> None:
+    target.dss.faults = [{"probability": 0.4, "seed": 7, "status": 418}]
+    url = f"{target.dss.url}/nothing"
+    first = statuses(target, url, 40)
+    assert 5 <= first.count(418) <= 30
     target.dss.faults.reset()
     assert target.dss.faults.counts[0].selected == 0
-    assert statuses(target, f"{target.dss.url}/nothing", 40) == first
+    assert statuses(target, url, 40) == first
 
 
 # The connection
@@ -155,12 +145,10 @@ def test_a_seed_makes_the_same_choices(
         ({"close": -SIZE - 5}, b"", "closed"),
         ({"close": SIZE + 5}, CONTENT, "closed"),
         ({"reset": 90_000}, CONTENT[:90_000], "reset"),
-        ({"reset": 0}, b"", "reset"),
         ({"stall": 1000}, CONTENT[:1000], "silent"),
         ({"stall": 1000, "stall_seconds": 0.01}, CONTENT, "closed"),
         ({"stall": "start", "stall_seconds": 0.01}, CONTENT, "closed"),
         ({"short": 7}, CONTENT[:-7], "closed"),
-        ({"short": SIZE + 1}, b"", "closed"),
     ],
 )
 def test_breaks_in_the_body(
@@ -234,10 +222,6 @@ def test_flip(target: Target, flip: object, changed: list[int]) -> None:
     assert [at for at in range(SIZE) if body[at] != CONTENT[at]] == changed
 
 
-def test_flip_of_nothing(target: Target) -> None:
-    assert broken(target, status=204, flip=0).body == b""
-
-
 def test_errors_of_storage_are_xml(target: Target) -> None:
     expired, error = broken(target, expired=True), broken(target, status=500)
     assert (expired.status, error.status) == (403, 500)
@@ -245,8 +229,8 @@ def test_errors_of_storage_are_xml(target: Target) -> None:
     assert error.headers["content-type"] == "application/xml"
 
 
-@pytest.mark.parametrize("location", ["https://other.example/x", "/elsewhere"])
-def test_redirect(target: Target, location: str) -> None:
+def test_redirect(target: Target) -> None:
+    location = "https://other.example/x"
     answer = broken(target, redirect=location)
     assert (answer.status, answer.headers["location"], answer.body) == (302, location, b"")
     assert broken(target, redirect=location, status=308).status == 308
@@ -302,19 +286,14 @@ def test_a_bad_scenario_leaves_the_old_one_in_force(target: Target) -> None:
 
 
 def test_a_scenario_is_changed_while_it_runs(target: Target) -> None:
-    seen: set[int] = set()
-    done = threading.Event()
-
-    def ask() -> None:
-        while not done.is_set():
+    def ask() -> set[int]:
+        seen: set[int] = set()
+        while 519 not in seen:
             seen.update(statuses(target, target.api))
+        return seen
 
-    asking = threading.Thread(target=ask)
-    asking.start()
-    for status in range(500, 520):
-        target.dss.faults = [{"status": status}]
-        while status not in seen:
-            time.sleep(0.001)
-    done.set()
-    asking.join()
-    assert seen - {200} == set(range(500, 520))
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(ask)
+        for status in range(500, 520):
+            target.dss.faults = [{"status": status}]
+    assert asking.result() <= {200, *range(500, 520)}
