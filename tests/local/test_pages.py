@@ -26,12 +26,11 @@ def test_application_secrets(origin: str) -> None:
     assert {"client_id", "client_secret", "auth_uri", "token_uri"} <= set(secrets["installed"])
 
 
-def test_the_front_page_leads_to_the_operations(origin: str) -> None:
-    front = httpx.get(f"{origin}/")
-    assert front.headers["content-type"] == "text/html; charset=utf-8"
-    assert 'href="/v1/ui/"' in front.text
-    page = httpx.get(f"{origin}/v1/ui/")
+@pytest.mark.parametrize("path", ["/", "/v1/ui/"])
+def test_pages_name_the_operations(origin: str, path: str) -> None:
+    page = httpx.get(f"{origin}{path}")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert 'href="/v1/swagger.json"' in page.text
     for operation in operations():
         assert f"<td>{operation.id}</td>" in page.text
 

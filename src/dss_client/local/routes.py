@@ -194,7 +194,8 @@ class AnswerOperation:
         try:
             handler = HANDLERS.get(f"{operation.method} {operation.path}")
             if handler is None:
-                raise _not_implemented(operation)
+                title = f"This service does not serve {operation.method} {operation.path} yet."
+                raise Problem(501, "not_implemented", title)
             call = self._check(request, operation, path, body)
             with self.service.gate.shared():
                 return handler(call)
@@ -217,7 +218,8 @@ class AnswerOperation:
         query = request.scope["query_string"].decode("latin-1")
         content_type = request.headers.get("content-type", "")
         arguments = check(operation, path, query, content_type, body)
-        if settings.read_only and not _only_reads(operation):
+        reads = operation.method in {"GET", "HEAD"} or operation.id == "post_search"
+        if settings.read_only and not reads:
             title = "The service takes no writes at the moment."
             raise Problem(503, "read_only", title, {"Retry-After": "600"})
         if caller:
@@ -228,7 +230,7 @@ class AnswerOperation:
             arguments=arguments,
             url=str(url),
             base_url=f"{url.scheme}://{url.netloc}{BASE}",
-            caller=caller,
+            email=(caller and caller.email) or "",
         )
 
 
@@ -242,15 +244,6 @@ async def _body(request: Request, limit: int) -> bytes:
         if len(body) > limit:
             raise too_large
     return bytes(body)
-
-
-def _only_reads(operation: Operation) -> bool:
-    return operation.method in {"GET", "HEAD"} or operation.id == "post_search"
-
-
-def _not_implemented(operation: Operation) -> Problem:
-    title = f"This service does not serve {operation.method} {operation.path} yet."
-    return Problem(501, "not_implemented", title)
 
 
 async def _no_route(request: Request, error: Exception) -> Response:

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from dss_client.types import Replica as ReplicaName
 
-from .auth import Caller, Tokens
+from .auth import Tokens
 from .errors import illegal_arguments
 from .gate import Gate
 from .notify.delivery import Deliveries
@@ -106,14 +106,14 @@ class Call:
     Attributes:
         url: The whole URL as the client sent it.
         base_url: The URL's start, up to and with `/v1`.
-        caller: The caller; None if the operation needs no token.
+        email: The caller's email; empty where the operation requires none (docs/behaviour.md 6).
     """
 
     service: Service
     arguments: Arguments
     url: str
     base_url: str
-    caller: Caller | None = None
+    email: str
 
     @property
     def replica(self) -> Replica:
@@ -125,18 +125,6 @@ class Call:
     def uuid(self) -> str:
         """The uuid in the path, in lower case (docs/behaviour.md 4.1)."""
         return self.arguments.path["uuid"].lower()
-
-    @property
-    def email(self) -> str:
-        """The caller's email, for operations that require one (docs/behaviour.md 6).
-
-        Raises:
-            RuntimeError: The operation does not require one.
-        """
-        email = self.caller.email if self.caller else None
-        if email is None:
-            raise RuntimeError("this operation does not require an email")
-        return email
 
     def query(self, name: str) -> Any:
         """Return a query argument, its default or None when it was not given."""

@@ -8,7 +8,6 @@ from uuid import uuid4
 
 import jmespath
 from attrs import frozen
-from jmespath.exceptions import JMESPathError
 
 from dss_client.types import JSONObject
 
@@ -27,20 +26,8 @@ _logger = logging.getLogger(__name__)
 _MOST_ATTACHED = 131_072
 
 
-class ExpressionError(Exception):
-    """A JMESPath expression that is not valid, or that fails on a document."""
-
-
-def check_expression(expression: str) -> None:
-    """Refuse a text that is not a JMESPath expression; an empty one is not.
-
-    Raises:
-        ExpressionError: The message says where it is wrong.
-    """
-    try:
-        jmespath.compile(expression)
-    except (JMESPathError, RecursionError) as error:
-        raise ExpressionError(str(error) or type(error).__name__) from error
+class _ExpressionError(Exception):
+    """A JMESPath expression fails on a document."""
 
 
 def parse_es_query(es_query: JSONObject) -> Query | None:
@@ -59,13 +46,13 @@ def _evaluate(expression: str, document: object) -> Any:
     """Return the value of an expression on a document, None when it finds nothing.
 
     Raises:
-        ExpressionError: It fails, or its value is nothing that JSON can hold.
+        _ExpressionError: It fails, or its value is nothing that JSON can hold.
     """
     try:
         value = jmespath.search(expression, document)
         json.dumps(value, allow_nan=False)
     except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
-        raise ExpressionError(str(error) or type(error).__name__) from error
+        raise _ExpressionError(str(error) or type(error).__name__) from error
     return value
 
 
@@ -154,7 +141,7 @@ def _wants(subscription: Subscription, document: JSONObject) -> bool:
         return True
     try:
         return bool(_evaluate(query, document))
-    except ExpressionError as error:
+    except _ExpressionError as error:
         _logger.warning("subscription %s does not notify: %s", subscription.uuid, error)
         return False
 
@@ -193,7 +180,7 @@ def _attachments(subscription: Subscription, document: JSONObject) -> JSONObject
     for name, attachment in subscription.get("attachments").items():
         try:
             found[name] = _evaluate(attachment["expression"], document)
-        except ExpressionError as error:
+        except _ExpressionError as error:
             errors[name] = str(error)
     if errors:
         found["_errors"] = errors

@@ -30,7 +30,6 @@ from ..storage.documents import (
     check_name,
     manifest_file,
 )
-from ..storage.store import Replica
 from .paging import Token, not_ready, page_response, parse_token, start_of_page, with_query
 
 _POLL = 0.1  # seconds between two looks for files that are not there yet
@@ -175,7 +174,7 @@ def put_bundle(call: Call) -> Response:
     _refuse_duplicates(files)
     manifest = bundle_manifest(version, files, call.arguments.body["creator_uid"])
     content = documents.encode(manifest)
-    there = call.replica.store_new(_key(call.uuid, version), content)
+    there = call.replica.store_new(f"bundles/{call.uuid}.{version}", content)
     if there not in {None, content}:
         title = (
             f"Version {version} of this bundle is there already, and differs in its files, their "
@@ -197,7 +196,7 @@ def patch_bundle(call: Call) -> Response:
     _refuse_duplicates(files)
     version = create_version()
     content = documents.encode({**manifest, "version": version, "files": files})
-    call.replica.store(_key(call.uuid, version), content)
+    call.replica.store(f"bundles/{call.uuid}.{version}", content)
     return json_response({"uuid": call.uuid, "version": version})
 
 
@@ -207,10 +206,11 @@ def delete_bundle(call: Call) -> Response:
     if version is not None and not is_version(version):
         title = "Query parameter 'version' is not of the form DSS_VERSION."
         raise Problem(400, "illegal_version", title)
-    if not _was_ever_there(call.replica, call.uuid, version):
+    keys = call.replica.listed(f"bundles/{call.uuid}.")
+    if not any(version in {None, key.version} for key in keys):
         raise not_found("There is no such bundle, or not in this version.")
     tombstone: JSONObject = {
-        "email": call.caller.email if call.caller else None,
+        "email": call.email,
         "reason": call.arguments.body["reason"],
         "admin_deleted": True,
     }
@@ -224,15 +224,6 @@ def delete_bundle(call: Call) -> Response:
     return json_response({})
 
 
-def _key(uuid: str, version: str) -> str:
-    return f"bundles/{uuid}.{version}"
-
-
-def _was_ever_there(replica: Replica, uuid: str, version: str | None) -> bool:
-    """Tell whether there is an object of the bundle, or of the one version of it."""
-    return any(version in {None, key.version} for key in replica.listed(f"bundles/{uuid}."))
-
-
 def _manifest_files(call: Call, asked: list[JSONObject]) -> list[ManifestFile]:
     for file in asked:
         if not is_uuid(file["uuid"]):
@@ -241,39 +232,35 @@ def _manifest_files(call: Call, asked: list[JSONObject]) -> list[ManifestFile]:
             check_name(file["name"])
         except BadName as error:
             raise illegal_arguments(f"{error}.") from error
-    found = _metadata(call, {(file["uuid"].lower(), file["version"]) for file in asked})
-    uuids = [file["uuid"].lower() for file in asked]
+    identities = [(file["uuid"].lower(), file["version"]) for file in asked]
+    found = _metadata(call, set(identities))
     return [
-        manifest_file(file["name"], uuid, file["indexed"], found[uuid, file["version"]])
-        for file, uuid in zip(asked, uuids, strict=True)
+        manifest_file(file["name"], identity[0], file["indexed"], found[identity])
+        for file, identity in zip(asked, identities, strict=True)
     ]
 
 
 def _metadata(call: Call, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], FileMetadata]:
     """Return what is stored of files, waiting a while for those that are on their way."""
-    found: dict[tuple[str, str], FileMetadata] = {}
     end = time.monotonic() + call.service.settings.missing_files_wait
     while True:
-        for identity in wanted - found.keys():
-            metadata = call.replica.file(*identity)
-            if metadata is not None:
-                found[identity] = metadata
-        missing = wanted - found.keys()
+        looked_up = {identity: call.replica.file(*identity) for identity in wanted}
+        found = {identity: file for identity, file in looked_up.items() if file is not None}
+        missing = sorted(wanted - found.keys())
         if not missing:
             return found
         if time.monotonic() >= end:
-            names = ", ".join(".".join(identity) for identity in sorted(missing)[:10])
+            names = ", ".join(".".join(identity) for identity in missing[:10])
             title = f"{len(missing)} files are not in replica {call.replica.name}: {names}."
             raise Problem(400, "file_missing", title)
         time.sleep(_POLL)
 
 
 def _refuse_duplicates(files: Iterable[ManifestFile]) -> None:
-    names = Counter(file["name"] for file in files)
-    [(name, count)] = names.most_common(1) or [("", 0)]
-    if count > 1:
-        title = f"{count} files are called {name!r}; a bundle has each name once."
-        raise Problem(400, "duplicate_filename", title)
+    for name, count in Counter(file["name"] for file in files).items():
+        if count > 1:
+            title = f"{count} files are called {name!r}; a bundle has each name once."
+            raise Problem(400, "duplicate_filename", title)
 
 
 def _identity(file: ManifestFile | dict[str, Any]) -> tuple[str, str, str]:

@@ -7,7 +7,6 @@ import json
 import logging
 from typing import Any
 
-from attrs import frozen
 from starlette.responses import Response
 
 from dss_client.types import JSONObject
@@ -27,24 +26,6 @@ _WHOLE_OBJECTS = frozenset({"file", "bundle", "collection"})
 _MOST_BYTES = 1024 * 1024
 
 
-@frozen
-class _Collection:
-    """One version of a collection."""
-
-    uuid: str
-    version: str
-    content: JSONObject
-
-    def check_owner(self, caller: str) -> None:
-        """Refuse a caller who is not the owner, with the intended code (docs/behaviour.md 3.4)."""
-        if self.content.get("owner") != caller:
-            raise Problem(403, "Forbidden", "Only the owner of this collection may do this.")
-
-    def identifier(self, status: int) -> Response:
-        """Return the answer that names it."""
-        return json_response({"uuid": self.uuid, "version": self.version}, status)
-
-
 def get_collections(call: Call) -> Response:
     """Answer with one page of the caller's collection versions, of both replicas."""
     start_at = start_of_page(call)
@@ -60,28 +41,28 @@ def put_collection(call: Call) -> Response:
     links = _unique(_normal_links(call.arguments.body["contents"]))
     _check_links(call.replica, links)
     content = {**call.arguments.body, "contents": links, "owner": call.email}
-    collection = _Collection(call.query("uuid").lower(), call.query("version"), content)
-    latest = _latest(call.replica, collection.uuid)
+    uuid, version = call.query("uuid").lower(), call.query("version")
+    latest = _latest(call.replica, uuid)
     if latest is not None:
-        latest.check_owner(call.email)
-    there = _store(call.replica, collection)
+        _check_owner(call, latest)
+    there = _store(call.replica, uuid, version, content)
     if there is not None and documents.decode(there) != content:
         title = "This version of the collection exists already, with another content."
         raise Problem(409, "collection_already_exists", title)
-    return collection.identifier(201 if there is None else 200)
+    return json_response({"uuid": uuid, "version": version}, 201 if there is None else 200)
 
 
 def get_collection(call: Call) -> Response:
     """Answer with a collection as it is stored."""
-    collection = _find(call, call.query("version"))
-    collection.check_owner(call.email)
-    return json_response(collection.content)
+    content = _find(call, call.query("version"))
+    _check_owner(call, content)
+    return json_response(content)
 
 
 def patch_collection(call: Call) -> Response:
     """Store a new version, made of the named one."""
-    _find(call, None).check_owner(call.email)
-    content = {**_find(call, call.query("version")).content}
+    _check_owner(call, _find(call, None))
+    content = _find(call, call.query("version"))
     body = call.arguments.body
     content.update({name: body[name] for name in _REPLACED if name in body})
     added = _normal_links(body.get("add_contents", []))
@@ -90,20 +71,25 @@ def patch_collection(call: Call) -> Response:
     stored = documents.as_list(content.get("contents")) or []
     kept = [link for link in stored if _link_key(link) not in removed]
     content |= {"contents": _unique(kept + added), "owner": call.email}
-    collection = _Collection(call.uuid, create_version(), content)
-    _store(call.replica, collection)
-    return collection.identifier(200)
+    version = create_version()
+    _store(call.replica, call.uuid, version, content)
+    return json_response({"uuid": call.uuid, "version": version})
 
 
 def delete_collection(call: Call) -> Response:
     """Lay a tombstone over all versions of a collection."""
-    _find(call, None).check_owner(call.email)
+    _check_owner(call, _find(call, None))
     tombstone = json.dumps({"email": call.email}).encode()
     call.replica.store(f"collections/{call.uuid}.dead", tombstone)
     return json_response({})
 
 
-def _find(call: Call, version: str | None) -> _Collection:
+def _check_owner(call: Call, content: JSONObject) -> None:
+    if content.get("owner") != call.email:
+        raise Problem(403, "Forbidden", "Only the owner of this collection may do this.")
+
+
+def _find(call: Call, version: str | None) -> JSONObject:
     """Return a version that is not deleted, the latest one when none is named."""
     found = None
     if not call.replica.main.info(f"collections/{call.uuid}.dead"):
@@ -116,7 +102,7 @@ def _find(call: Call, version: str | None) -> _Collection:
     return found
 
 
-def _latest(replica: Replica, uuid: str) -> _Collection | None:
+def _latest(replica: Replica, uuid: str) -> JSONObject | None:
     """Return the greatest readable version, deleted or not."""
     keys = list(replica.listed(f"collections/{uuid}."))
     return next(filter(None, (_read(replica, key) for key in reversed(keys))), None)
@@ -133,27 +119,25 @@ def _owned_by(call: Call, owner: str) -> list[tuple[str, str]]:
         for key in replica.listed("collections/"):
             if key.dead:
                 dead.add(key.uuid)
-            elif (read := _read(replica, key)) and read.content.get("owner") == owner:
-                found.add((read.uuid, read.version))
+            elif key.version and (_read(replica, key) or {}).get("owner") == owner:
+                found.add((key.uuid, key.version))
     return sorted((each for each in found if each[0] not in dead), reverse=True)
 
 
-def _read(replica: Replica, key: ObjectKey) -> _Collection | None:
-    if key.dead or key.version is None:
+def _read(replica: Replica, key: ObjectKey) -> JSONObject | None:
+    if key.dead:
         return None
     name = f"collections/{key.name}"
     stored = replica.main.get(name)
     content = documents.decode(stored)
     if stored is not None and content is None:
         _logger.warning("%s: %s is skipped, it is not a JSON object", replica.main.name, name)
-    return None if content is None else _Collection(key.uuid, key.version, content)
+    return content
 
 
-def _store(replica: Replica, collection: _Collection) -> bytes | None:
-    """Store a version; return what is there instead, if anything."""
+def _store(replica: Replica, uuid: str, version: str, content: JSONObject) -> bytes | None:
     # ASCII: a lone surrogate, which JSON may hold, has no UTF-8.
-    content = json.dumps(collection.content).encode()
-    return replica.store_new(f"collections/{collection.uuid}.{collection.version}", content)
+    return replica.store_new(f"collections/{uuid}.{version}", json.dumps(content).encode())
 
 
 def _normal_links(items: list[JSONObject]) -> list[JSONObject]:
@@ -186,56 +170,42 @@ def _link_key(link: object) -> str:
 
 
 def _check_links(replica: Replica, links: list[JSONObject]) -> None:
-    """Refuse links that do not resolve in a replica.
-
-    Raises:
-        Problem: 422 `invalid_link` for the first such link.
-    """
+    """Refuse links that do not resolve in a replica."""
     for link in links:
-        try:
-            _resolve(replica, link)
-        except (LookupError, ValueError, RecursionError) as error:
+        reason = _unresolved(replica, link)
+        if reason:
             name = f"{link['type']} {link['uuid']}.{link['version']}"
-            reason = error if isinstance(error, LookupError) else "the object is not JSON"
             title = f"The link to {name} does not resolve: {reason}."
-            raise Problem(422, "invalid_link", title) from error
+            raise Problem(422, "invalid_link", title)
 
 
-def _resolve(replica: Replica, link: JSONObject) -> None:
-    """Read what a link names.
-
-    Raises:
-        LookupError: It is not there; the argument says what.
-        ValueError: It is not JSON.
-        RecursionError: It is nested too deeply.
-    """
+def _unresolved(replica: Replica, link: JSONObject) -> str | None:
+    """Return why a link does not resolve, None if it does."""
     whole = link["type"] in _WHOLE_OBJECTS
     key = f"{link['type'] if whole else 'file'}s/{link['uuid']}.{link['version']}"
     info = replica.main.info(key)
     if info is None:
-        raise LookupError(f"replica {replica.name} has no such object")
+        return f"replica {replica.name} has no such object"
     if info.size > _MOST_BYTES:
-        raise LookupError(f"the object has {info.size} bytes, more than {_MOST_BYTES}")
-    if whole:
-        json.loads(replica.main.get(key) or b"")
-        return
+        return f"the object has {info.size} bytes, more than {_MOST_BYTES}"
     # The service reads `fragment`, the specification says `path` (docs/behaviour.md S21).
-    pointer = link.get("fragment", link.get("path"))
+    pointer = "" if whole else link.get("fragment", link.get("path"))
     if not isinstance(pointer, str):
-        raise LookupError("a link of this type needs a JSON pointer, as 'fragment'")
-    file = replica.file(link["uuid"], link["version"])
-    content = replica.main.get(blob_key(file)) if file else None
-    _follow(json.loads(content or b""), pointer)
+        return "a link of this type needs a JSON pointer, as 'fragment'"
+    if not whole:
+        file = replica.file(link["uuid"], link["version"])
+        key = blob_key(file) if file else ""
+    try:
+        document = json.loads(replica.main.get(key) or b"")
+    except (ValueError, RecursionError):
+        return "the object is not JSON"
+    return _lost(document, pointer)
 
 
-def _follow(document: Any, pointer: str) -> None:
-    """Go to what a JSON pointer (RFC 6901) names in a document.
-
-    Raises:
-        LookupError: The pointer is ill-formed or leads nowhere; the argument says why.
-    """
+def _lost(document: Any, pointer: str) -> str | None:
+    """Return why a JSON pointer (RFC 6901) names nothing in a document, None if it does."""
     if pointer and not pointer.startswith("/"):
-        raise LookupError("a JSON pointer has to start with '/'")
+        return "a JSON pointer has to start with '/'"
     for part in pointer.split("/")[1:]:
         name = part.replace("~1", "/").replace("~0", "~")
         items = documents.as_list(document)
@@ -243,5 +213,6 @@ def _follow(document: Any, pointer: str) -> None:
             document = {str(index): item for index, item in enumerate(items)}
         members = documents.as_object(document)
         if members is None or name not in members:
-            raise LookupError(f"the JSON pointer {pointer!r:.80} leads nowhere: no {name!r:.80}")
+            return f"the JSON pointer {pointer!r:.80} leads nowhere: no {name!r:.80}"
         document = members[name]
+    return None

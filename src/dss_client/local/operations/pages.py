@@ -46,7 +46,7 @@ def page_routes(settings: LocalSettings) -> list[Route]:
         return timed_out()
 
     return [
-        Route("/", _front_page),
+        Route("/", _operations_page),
         Route(f"{BASE}/swagger.json", swagger),
         Route(f"{BASE}/ui", _operations_page),
         Route("/version", _version),
@@ -64,24 +64,15 @@ async def _health(_: Request) -> Response:
     return json_response({"Healthy": True})
 
 
-async def _front_page(_: Request) -> Response:
-    return _page('<p>An embedded Data Storage System. <a href="/v1/ui/">Its operations</a></p>')
-
-
 async def _operations_page(_: Request) -> Response:
     rows = "".join(
         f"<tr><td>{each.method}</td><td><code>{escape(each.path)}</code></td>"
         f"<td>{escape(each.id)}</td></tr>"
         for each in operations()
     )
-    return _page(
-        '<p>The <a href="/v1/swagger.json">specification</a> tells the parameters.</p>'
-        f"<table><tr><th>Method<th>Path<th>Operation</tr>{rows}</table>"
-    )
-
-
-def _page(content: str) -> Response:
     return HTMLResponse(
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>Embedded DSS</title>'
-        f"<h1>Embedded DSS</h1>{content}</html>"
+        "<h1>An embedded Data Storage System</h1>"
+        f'<p>Its <a href="{BASE}/swagger.json">specification</a> tells the parameters.</p>'
+        f"<table><tr><th>Method<th>Path<th>Operation</tr>{rows}</table></html>"
     )

@@ -3,13 +3,15 @@
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+import jmespath
+from jmespath.exceptions import JMESPathError
 from starlette.responses import Response
 
 from dss_client.types import JSONObject
 from dss_client.versions import create_version
 
 from ..errors import Problem, illegal_arguments, not_found
-from ..notify.notifications import ExpressionError, check_expression, parse_es_query
+from ..notify.notifications import parse_es_query
 from ..notify.subscription_store import Subscription, SubscriptionKind
 from ..search.query import QueryError
 from ..service import Call, json_response
@@ -106,9 +108,10 @@ def _check_attachments(body: JSONObject) -> None:
 
 def _check_expression(expression: str, what: str, code: str) -> None:
     try:
-        check_expression(expression)
-    except ExpressionError as error:
-        title = f"The {what} is not a valid JMESPath expression: {error}"
+        jmespath.compile(expression)
+    except (JMESPathError, RecursionError) as error:
+        reason = str(error) or type(error).__name__
+        title = f"The {what} is not a valid JMESPath expression: {reason}"
         raise Problem(400, code, title) from error
 
 
