@@ -35,6 +35,9 @@ FILES: dict[str, Any] = {
     },
     "project_0.json": {"long": "x" * 257, "title": "The Cells of Blood", "none": None},
     "project_1.json": {
+        "path": "C:\\temp\\b&&c\\x",
+        "as": "a" * 200,
+        "nan": float("nan"),
         "day": "2018-05-01T12:30:00.000Z",
         "odd": "[a*b]^",
         "essay": f"{'many words ' * 50} at the END of a long text",
@@ -116,12 +119,18 @@ MATCHES: list[dict[str, Any]] = [
     {"range": {TITLE: {}}},
     {"exists": {"field": "files.project_json"}},
     {"exists": {"field": "files.project_json.long"}},
+    {"exists": {"field": "files.project_json.nan"}},
     {"prefix": {TITLE: "THE CELLS"}},
     {"prefix": {f"{TITLE}.text": {"value": "Blo"}}},
     {"wildcard": {TITLE: "*cells?of*"}},
     {"wildcard": {"files.project_json.odd": "[a\\*b]?"}},
+    {"wildcard": {"files.project_json.path": "C:\\\\*\\x"}},
     {"regexp": {TITLE: "the [a-z]+ of (blood|bone)"}},
     {"regexp": {"files.project_json.odd": "\\[a\\*b\\]^"}},
+    {"regexp": {"files.project_json.odd": "[\\[-\\]a*b^]+"}},
+    {"regexp": {"files.project_json.odd": "[^\\d]+"}},
+    {"regexp": {"files.project_json.as": "((aa)*|b)+"}},
+    {"regexp": {"files.project_json.as": "(a{50}){4}"}},
     {"regexp": {f"{TITLE}.text": {"value": "blo{2}d"}}},
     {"ids": {"values": ["x", FQID]}},
     {"match_phrase": {f"{TITLE}.text": "cells of"}},
@@ -160,6 +169,9 @@ MISSES: list[dict[str, Any]] = [
     {"prefix": {"uuid": "0A"}},
     {"wildcard": {TITLE: "cells*"}},
     {"regexp": {TITLE: "the"}},
+    {"regexp": {"files.project_json.as": ".*a.*a.*a.*a.*a.*[yz]"}},
+    {"regexp": {"files.project_json.as": "a?" * 110 + "[ab]{201}"}},
+    {"regexp": {"files.project_json.odd": "[\\w]+"}},
     {"match_phrase": {f"{TITLE}.text": "of cells"}},
     {"match_phrase": {f"{TITLE}.text": "--"}},
 ]
@@ -197,8 +209,9 @@ def test_does_not_match(found: Found, query: dict[str, Any]) -> None:
         ({"exists": {"field": 1}}, "wants a string"),
         ({"ids": {}}, "list of values"),
         ({"wildcard": {"a": "x" * 257}}, "longer than 256"),
-        ({"regexp": {"a": "((a|b))*"}}, "repeat"),
-        ({"regexp": {"a": ".*" * 7}}, "repeats"),
+        ({"regexp": {"a": "((a{1000}){1000}){1000}"}}, "10000 signs"),
+        ({"regexp": {"a": "a*+"}}, "parentheses"),
+        ({"regexp": {"a": "a{e}"}}, "{ is not supported"),
         ({"regexp": {"a": "a)"}}, "not a valid regular expression"),
         ({"regexp": {"a": "(?i)a"}}, "group"),
         ({"regexp": {"a": "<1-9>"}}, "<"),
@@ -215,6 +228,7 @@ def test_does_not_match(found: Found, query: dict[str, Any]) -> None:
         (query_string("a:b:c"), "two fields"),
         (query_string("a:-3"), "not supported"),
         (query_string("a " * 1025), "1024 words"),
+        (query_string("a||" * 20_000), "50000 characters"),
         (query_string("(" * 30 + "a" + ")" * 30), "nested"),
     ],
 )
@@ -249,6 +263,9 @@ STRINGS = {
     "cells -bone": True,
     "+bone blood": False,
     "! blood": False,
+    "files.project_json.path:/.*b\\&\\&c.*/": True,
+    f"{TITLE}:/the!? .* blood/": True,
+    f"{TITLE}:The\\ cells*": True,
     "!(bone && cells)": True,
     "bone^2 OR (cells AND blood)": True,
     '"blood of cells"': False,
@@ -285,3 +302,26 @@ def test_options_of_query_strings(found: Found) -> None:
 def test_odd_values(found: Found, number: int) -> None:
     _, wanted, expected = ODD[number]
     assert found(match(f"files.odd{number}_json.x", wanted)) is expected
+
+
+def test_in_a_filter_one_of_should_has_to_match(found: Found) -> None:
+    query = {"bool": {"must": {"match_all": {}}, "should": match("uuid", "x")}}
+    assert found({"bool": {"must": query}})
+    assert found({"bool": {"must_not": query}})
+    assert not found({"bool": {"filter": {"bool": {"must": query}}}})
+    assert not found({"constant_score": {"filter": query}})
+
+
+def test_a_query_that_takes_long_to_read_is_refused(
+    search: Callable[[object], httpx.Response], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dss_client.local.search.query._MOST_SECONDS", -1)
+    assert "to read" in search({"match_all": {}}).json()["title"]
+
+
+def test_a_regular_expression_that_takes_long_is_refused(
+    search: Callable[[object], httpx.Response], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dss_client.local.search.patterns._MOST_SECONDS", 0.01)
+    query = {"regexp": {"files.project_json.as": "(a|aa|aaa)*(a|aaa)*(aa|a)*[yz]"}}
+    assert "10 seconds" in search(query).json()["title"]

@@ -16,6 +16,7 @@ _DATE = re.compile(
     re.ASCII,
 )
 _WHOLE_DAY = len("2019-01-01")
+_LONGEST = len("2019-01-01T00:00:00.123456789+00:00")
 
 
 @frozen
@@ -59,10 +60,13 @@ def parse_date(text: str) -> Span | None:
     return Span(start, end + _precision(match) - 1)
 
 
-@lru_cache(10_000)
 def parse_whole_date(text: str) -> Span | None:
     """Return what a date means that tells at least its day, as stored values must."""
-    return parse_date(text) if len(text) >= _WHOLE_DAY and text[4] == "-" else None
+    is_one = _WHOLE_DAY <= len(text) <= _LONGEST and text[4] == "-"
+    return _parse_again(text) if is_one else None
+
+
+_parse_again = lru_cache(10_000)(parse_date)  # many documents have the same dates
 
 
 def _precision(match: re.Match[str]) -> int:

@@ -103,7 +103,9 @@ def terms_at(path: str, values: Iterable[Scalar]) -> dict[Kind, set[Term]]:
             found[TEXT].add(as_text(value))
         elif not isinstance(value, str):
             number = as_number(value)
-            if number is not None:
+            if number is None:
+                found[HERE].add("")  # NaN
+            else:
                 found[NUMBER].add(number)
         elif exact:
             found[TEXT].add(value)

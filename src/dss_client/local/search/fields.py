@@ -1,6 +1,5 @@
 """What may be asked of a field, as trees (docs/behaviour.md 10.5)."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from .dates import Span, parse_date
@@ -19,7 +18,7 @@ from .document import (
     normal,
     words,
 )
-from .patterns import literal_prefix, regexp, wildcard
+from .patterns import Test, literal_prefix, regexp, wildcard
 from .tree import Between, Bool, Exists, Like, OneOf, Operator, Phrase, Query, any_of
 
 _OPERATORS: dict[str, Operator] = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
@@ -97,7 +96,7 @@ def exists(path: str) -> Query:
 def has_prefix(path: str, prefix: str) -> Query:
     """Return what holds when a field has a string, or at `.text` a word, with such a beginning."""
     prefix = normal(path, prefix)
-    return _like(path, re.compile(f"(?s){re.escape(prefix)}.*"), prefix)
+    return _like(path, lambda text: text.startswith(prefix), prefix)
 
 
 def has_form(path: str, pattern: str) -> Query:
@@ -166,8 +165,8 @@ def _span(path: str, value: Scalar) -> Span | None:
     return parse_date(value) if isinstance(value, str) and not is_exact(path) else None
 
 
-def _like(path: str, pattern: re.Pattern[str], prefix: str) -> Query:
-    whole = Like(path, TEXT, pattern, prefix)
+def _like(path: str, test: Test, prefix: str) -> Query:
+    whole = Like(path, TEXT, test, prefix)
     if not path.endswith(ANALYSED):
         return whole
-    return any_of(whole, Like(path.removesuffix(ANALYSED), WORD, pattern, prefix))
+    return any_of(whole, Like(path.removesuffix(ANALYSED), WORD, test, prefix))

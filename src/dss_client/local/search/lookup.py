@@ -66,6 +66,8 @@ class Lookup:
                 for number, fqid, source in self.sources(unsure)
                 if matches(query, Document.of(fqid, source))
             }
+        except TimeoutError as error:
+            raise TooSlow from error
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
                 raise
@@ -100,7 +102,7 @@ class Lookup:
                 return _found(self._between(query, exact=exact), exact)
             case Like():
                 first = token(query.path, query.kind, query.prefix)
-                return _found(self._with_texts(first, query.pattern.fullmatch), True)
+                return _found(self._with_texts(first, query.test), True)
             case Phrase():
                 return self._narrow_phrase(query)
             case Exists():
@@ -169,6 +171,7 @@ class Lookup:
         )
         found: set[int] = set()
         for text, several in groupby(rows, itemgetter(0)):
+            self._check_time()
             if test(text_of(text)):
                 found.update(number for _, number in several)
         return found

@@ -1,7 +1,10 @@
 """Search queries as JSON, parsed to trees (docs/behaviour.md 10.5)."""
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
+
+from attrs import evolve, frozen
 
 from ..storage.documents import as_list, as_object
 from .document import ID, Scalar, as_text
@@ -15,11 +18,27 @@ _MOST_CLAUSES = 1024
 _MOST_TERMS = 10_000
 _MOST_MEMBERS = 30_000
 _MOST_CHARACTERS = 1_000_000
+_MOST_SECONDS = 10  # to read one
 _BOUNDS = frozenset({"gt", "gte", "lt", "lte"})
 
 
 class QueryError(Exception):
     """A query that cannot be run; the message names the word."""
+
+
+@frozen
+class _Place:
+    """Where in a query a part of it is.
+
+    Attributes:
+        end: When it is enough.
+        depth: How many queries are around it.
+        filters: Whether it only filters: there, one of `should` has to match beside `must`, too.
+    """
+
+    end: float
+    depth: int = 0
+    filters: bool = False
 
 
 def parse_query(query: object) -> Query:
@@ -32,7 +51,7 @@ def parse_query(query: object) -> Query:
         QueryError: The query is of an unknown kind, wrongly shaped, or asks for too much.
     """
     _check_size(query)
-    return _parsed(query, 0)
+    return _parsed(query, _Place(time.monotonic() + _MOST_SECONDS))
 
 
 def _check_size(query: object) -> None:
@@ -54,15 +73,17 @@ def _check_size(query: object) -> None:
             )
 
 
-def _parsed(query: object, depth: int) -> Query:
-    if depth > _DEEPEST:
+def _parsed(query: object, place: _Place) -> Query:
+    if place.depth > _DEEPEST:
         raise QueryError(f"queries are nested more than {_DEEPEST} deep")
+    if time.monotonic() > place.end:
+        raise QueryError(f"it takes more than {_MOST_SECONDS} seconds to read: ask for less")
     clause = _object(query, "query")
     if len(clause) != 1:
         raise QueryError(f"a query has exactly one kind, not {sorted(map(str, clause))}")
     [(kind, body)] = clause.items()
     if kind in _COMPOUND:
-        return _COMPOUND[kind](body, depth + 1)
+        return _COMPOUND[kind](body, evolve(place, depth=place.depth + 1))
     if kind not in _SIMPLE:
         known = ", ".join(sorted([*_SIMPLE, *_COMPOUND]))
         raise QueryError(f"no [query] registered for [{kind}]; known: {known}")
@@ -161,29 +182,29 @@ def _query_string(body: object) -> Query:
     return parse_query_string(text, operator, None if field in {"_all", "*"} else field)
 
 
-def _bool(body: object, depth: int) -> Query:
+def _bool(body: object, place: _Place) -> Query:
     clause = _object(body, "bool")
     groups = ("must", "filter", "must_not", "should")
     _options(clause, "bool", {*groups, "minimum_should_match", "boost", "adjust_pure_negative"})
-    must, filters, must_not, should = (_clauses(clause, name, depth) for name in groups)
+    must, filters, must_not, should = (_clauses(clause, name, place) for name in groups)
     wanted = must + filters
-    least = _minimum(clause.get("minimum_should_match", 0), len(should))
+    least = _minimum(clause.get("minimum_should_match", int(place.filters)), len(should))
     # Without must or filter, at least one of should has to match.
     needed = max(least, 0 if wanted else 1) if should else 0
     return Bool(wanted, must_not, should, needed)
 
 
-def _nested(body: object, depth: int) -> Query:
+def _nested(body: object, place: _Place) -> Query:
     clause = _object(body, "nested")
     _options(clause, "nested", {"path", "query", "score_mode", "ignore_unmapped", "boost"})
     _text("nested", "path", clause.get("path"))
-    return _parsed(clause.get("query"), depth)
+    return _parsed(clause.get("query"), place)
 
 
-def _constant_score(body: object, depth: int) -> Query:
+def _constant_score(body: object, place: _Place) -> Query:
     clause = _object(body, "constant_score")
     _options(clause, "constant_score", {"filter", "boost"})
-    return _parsed(clause.get("filter"), depth)
+    return _parsed(clause.get("filter"), evolve(place, filters=True))
 
 
 _SIMPLE: dict[str, Callable[[object], Query]] = {
@@ -201,20 +222,22 @@ _SIMPLE: dict[str, Callable[[object], Query]] = {
     "terms": _terms,
     "wildcard": _wildcard,
 }
-_COMPOUND: dict[str, Callable[[object, int], Query]] = {
+_COMPOUND: dict[str, Callable[[object, _Place], Query]] = {
     "bool": _bool,
     "constant_score": _constant_score,
     "nested": _nested,
 }
 
 
-def _clauses(clause: Mapping[str, Any], name: str, depth: int) -> tuple[Query, ...]:
+def _clauses(clause: Mapping[str, Any], name: str, place: _Place) -> tuple[Query, ...]:
     given = clause.get(name, [])
     several = as_list(given)
     clauses = [given] if several is None else several
     if len(clauses) > _MOST_CLAUSES:
         raise QueryError(f"[bool] takes at most {_MOST_CLAUSES} clauses in [{name}]")
-    return tuple(_parsed(item, depth) for item in clauses)
+    if name in {"filter", "must_not"}:
+        place = evolve(place, filters=True)
+    return tuple(_parsed(item, place) for item in clauses)
 
 
 def _minimum(given: object, clauses: int) -> int:

@@ -19,8 +19,12 @@ from .fields import anywhere, exists, has_form, has_regexp, in_range, match, phr
 from .tree import ALL, Bool, Query
 
 _MOST_WORDS = 1024
+_LONGEST = 50_000
 _DEEPEST = 20
-_SIGNS = re.compile(r'(?s)"(?:[^"\\]|\\.)*"|\\.|&&|\|\||!')
+_SIGNS = re.compile(
+    r'(?s)"(?:[^"\\]|\\.)*"|(?<![^\s:(])/(?:[^/\\]|\\.)*/|\\.'  # which hold no operators
+    r'|(?<![^\s()"])(?:&&|\|\|)(?![^\s()"])|!'
+)
 _WORDS = {"&&": " AND ", "||": " OR ", "!": " NOT "}  # for signs that luqum does not know
 
 
@@ -42,6 +46,8 @@ def parse_query_string(text: str, default_operator: str, default_field: str | No
     """
     if len(text.split()) > _MOST_WORDS:
         raise BadQueryString(f"it has more than {_MOST_WORDS} words")
+    if len(text) > _LONGEST:
+        raise BadQueryString(f"it is longer than {_LONGEST} characters")
     try:
         parsed = parse_lucene(_SIGNS.sub(lambda it: _WORDS.get(it[0], it[0]), text))
     except ParseError as error:

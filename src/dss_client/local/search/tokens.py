@@ -7,7 +7,7 @@ written with two characters.
 
 import re
 import struct
-from functools import cache
+from functools import lru_cache
 from hashlib import blake2b
 
 from .document import DATE, HERE, WORD, Document, Kind, Term, terms_at
@@ -35,7 +35,7 @@ def tokenizer() -> str:
     return f"\"ascii tokenchars '{signs}'\""
 
 
-@cache
+@lru_cache(10_000)
 def field(path: str) -> str:
     """Return what stands for a path."""
     return blake2b(path.encode(), digest_size=_FIELD_BYTES).hexdigest()

@@ -4,13 +4,13 @@ See docs/behaviour.md 10.5.
 """
 
 import operator
-import re
 from collections.abc import Callable
 from typing import Any, Literal
 
 from attrs import frozen
 
 from .document import Document, Kind, Term, words
+from .patterns import Test
 
 Operator = Literal[">", ">=", "<", "<="]
 _COMPARE: dict[Operator, Callable[[Any, Any], bool]] = {
@@ -41,15 +41,15 @@ class Between:
 
 @frozen
 class Like:
-    """Holds where a path has a text or word that matches as a whole.
+    """Holds where a path has a text or word that passes a test.
 
     Attributes:
-        prefix: What all that matches begins with.
+        prefix: What all that pass begin with.
     """
 
     path: str
     kind: Kind
-    pattern: re.Pattern[str]
+    test: Test
     prefix: str
 
 
@@ -101,7 +101,7 @@ def matches(query: Query, document: Document) -> bool:
             return any(within(term, query) for term in document.terms(query.path, query.kind))
         case Like():
             found = document.terms(query.path, query.kind)
-            return any(query.pattern.fullmatch(str(term)) for term in found)
+            return any(query.test(str(term)) for term in found)
         case Phrase():
             return any(query.is_in(string) for string in document.strings(query.path))
         case Exists():
