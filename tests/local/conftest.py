@@ -1,7 +1,7 @@
 """Running services, and bundles made from dictionaries."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -9,7 +9,9 @@ import httpx
 import pytest
 
 from dss_client.local import LoadedBundle, LocalDSS, LocalSettings
-from tests.local.webhook import Receiver
+from tests.local.calls import Load
+from tests.local.webhook import Hook, Receiver
+from tests.local.writing import writer
 
 
 @pytest.fixture(scope="session")
@@ -59,8 +61,16 @@ def receiver() -> Iterator[Receiver]:
         yield running
 
 
+@pytest.fixture
+def hook(notifying_dss: LocalDSS, receiver: Receiver, load: Load) -> Iterator[Hook]:
+    """That service, empty, with a client of an admin and a receiver."""
+    notifying_dss.reset()
+    with writer(notifying_dss, email="admin@example.org") as client:
+        yield Hook(notifying_dss, client, receiver, load)
+
+
 @pytest.fixture(scope="session")
-def load() -> Callable[..., LoadedBundle]:
+def load() -> Load:
     """Load a bundle whose files are given as name -> bytes, or as something to put in JSON."""
 
     def load_files(

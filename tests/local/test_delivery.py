@@ -6,34 +6,21 @@ import hmac
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
 from email.utils import formatdate, parsedate_to_datetime
 from pathlib import Path
 
 import httpx
 import pytest
 
-from dss_client.local import LoadedBundle, LocalDSS, LocalSettings
+from dss_client.local import LocalDSS, LocalSettings
 from dss_client.local.notify.delivery import RETRY_DELAYS
-from tests.local.webhook import PATIENCE, Received, Receiver, queued, settled, subscribe
+from tests.local.calls import AWS, Load
+from tests.local.webhook import PATIENCE, Hook, Received, Receiver, queued, settled, subscribe
 from tests.local.writing import writer
 
-Load = Callable[..., LoadedBundle]
 FILES = {"a.json": {"a": "ü"}}
 SECRET = "sécret"
 KINDS = pytest.mark.parametrize("kind", ["jmespath", "elasticsearch"])
-
-
-@pytest.fixture
-def dss(notifying_dss: LocalDSS) -> LocalDSS:
-    notifying_dss.reset()
-    return notifying_dss
-
-
-@pytest.fixture
-def client(dss: LocalDSS) -> Iterator[httpx.Client]:
-    with writer(dss) as made:
-        yield made
 
 
 def authorization(request: Received, key_id: str) -> str:
@@ -48,17 +35,13 @@ def authorization(request: Received, key_id: str) -> str:
     )
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", None])
-def test_json(
-    dss: LocalDSS, client: httpx.Client, receiver: Receiver, load: Load, method: str | None
-) -> None:
+@pytest.mark.parametrize("method", ["PUT", None])
+def test_json(hook: Hook, method: str | None) -> None:
     body = {} if method is None else {"method": method}
-    uuid = subscribe(client, f"{receiver.url}/hook?key=hidden", **body)
-    load(dss, FILES)
-    [delivery] = settled(dss)
-    request = receiver.next()
-    assert request.method == (method or "POST")
-    assert request.path == "/hook?key=hidden"
+    uuid = hook.subscribe(path="/hook?key=hidden", **body)
+    [delivery] = hook.happen(FILES)
+    request = hook.receiver.next()
+    assert (request.method, request.path) == (method or "POST", "/hook?key=hidden")
     assert request.payload["subscription_id"] == uuid
     assert not {"Date", "Digest", "Authorization"} & set(request.headers)
     assert delivery.ok
@@ -66,21 +49,23 @@ def test_json(
     assert (delivery.status, delivery.error) == (200, None)
     assert delivery.transaction_id == request.payload["transaction_id"]
     assert abs(delivery.time - time.time()) < PATIENCE
-    assert delivery.url == f"{receiver.url}/hook?key=hidden"
+    assert delivery.url == f"{hook.receiver.url}/hook?key=hidden"
     assert "hidden" not in repr(delivery)
 
 
 @KINDS
-def test_multipart(
-    dss: LocalDSS, client: httpx.Client, receiver: Receiver, load: Load, kind: str
-) -> None:
-    encoding = {"encoding": "multipart/form-data"}
+def test_multipart(hook: Hook, kind: str) -> None:
+    encoding = "multipart/form-data"
     fields = {"a": "1", "ü": "ö\r\n", "empty": ""}
-    more = {"form_fields": fields, "payload_form_field": "p", "hmac_secret_key": SECRET}
-    uuid = subscribe(client, receiver.url, kind, **encoding, **more)
-    load(dss, FILES)
-    request = receiver.next()
-    [delivery] = settled(dss)
+    uuid = hook.subscribe(
+        kind,
+        encoding=encoding,
+        form_fields=fields,
+        payload_form_field="p",
+        hmac_secret_key=SECRET,
+    )
+    [delivery] = hook.happen(FILES)
+    request = hook.receiver.next()
     *form, (headers, payload) = request.form
     assert headers == {"Content-Disposition": 'form-data; name="p"'}
     assert uuid.encode() in payload
@@ -90,60 +75,47 @@ def test_multipart(
         assert list(headers) == ["Content-Disposition"]
         assert "filename" not in headers["Content-Disposition"]
     assert request.headers["Authorization"] == authorization(request, f"hca-dss:{uuid}")
-    client.delete(f"/subscriptions/{uuid}", params={"replica": "aws", "subscription_type": kind})
-    subscribe(client, receiver.url, kind, **encoding)
-    load(dss, FILES)
-    [(headers, _)] = receiver.next().form
+    hook.client.delete(f"/subscriptions/{uuid}", params={**AWS, "subscription_type": kind})
+    hook.subscribe(kind, encoding=encoding)
+    hook.happen(FILES)
+    [(headers, _)] = hook.receiver.next().form
     assert headers == {"Content-Disposition": 'form-data; name="payload"'}
 
 
 @KINDS
-@pytest.mark.parametrize("key_id", [None, "my-key"])
-def test_the_signature(
-    dss: LocalDSS,
-    client: httpx.Client,
-    receiver: Receiver,
-    load: Load,
-    kind: str,
-    key_id: str | None,
-) -> None:
-    body = {} if key_id is None else {"hmac_key_id": key_id}
-    uuid = subscribe(client, receiver.url, kind, hmac_secret_key=SECRET, **body)
-    load(dss, FILES)
-    request = receiver.next()
-    assert request.headers["Authorization"] == authorization(request, key_id or f"hca-dss:{uuid}")
-    sent = parsedate_to_datetime(request.headers["Date"]).timestamp()
-    assert abs(sent - time.time()) < PATIENCE
-    assert request.headers["Date"] == formatdate(sent, usegmt=True)
-    assert SECRET not in request.body.decode()
+def test_the_signature(hook: Hook, kind: str) -> None:
+    uuid = hook.subscribe(kind, hmac_secret_key=SECRET)
+    named = hook.subscribe(kind, hmac_secret_key=SECRET, hmac_key_id="my-key")
+    hook.happen(FILES)
+    requests = hook.received()
+    for key_id, request in ((f"hca-dss:{uuid}", requests[uuid]), ("my-key", requests[named])):
+        assert request.headers["Authorization"] == authorization(request, key_id)
+        sent = parsedate_to_datetime(request.headers["Date"]).timestamp()
+        assert abs(sent - time.time()) < PATIENCE
+        assert request.headers["Date"] == formatdate(sent, usegmt=True)
+        assert SECRET not in request.body.decode()
 
 
-def test_2xx_is_success(
-    dss: LocalDSS, client: httpx.Client, receiver: Receiver, load: Load
-) -> None:
-    receiver.statuses = [200, 201, 204, 299]
-    subscribe(client, receiver.url)
-    for number in range(4):
-        load(dss, FILES)
-        assert len(settled(dss)) == number + 1
-    assert all(delivery.ok for delivery in dss.deliveries())
+def test_2xx_is_success(hook: Hook) -> None:
+    hook.receiver.statuses = [201, 204, 299]
+    hook.subscribe()
+    for _ in range(3):
+        deliveries = hook.happen(FILES)
+    assert [delivery.ok for delivery in deliveries] == [True] * 3
 
 
 @KINDS
-def test_all_else_is_failure(
-    dss: LocalDSS, client: httpx.Client, receiver: Receiver, load: Load, kind: str
-) -> None:
-    uuid = subscribe(client, receiver.url, kind)
-    for status in (300, 302, 307, 400, 404, 410, 500, 503, 0):  # 0: the connection breaks
-        receiver.statuses = [status]
-        load(dss, FILES)
-        first, second = settled(dss)[-2:]
-        requests = receiver.all()
+def test_all_else_is_failure(hook: Hook, kind: str) -> None:
+    uuid = hook.subscribe(kind)
+    for status in (300, 302, 404, 503, 0):  # 0: the connection breaks
+        hook.receiver.statuses = [status]
+        first, second = hook.happen(FILES)[-2:]
+        requests = hook.receiver.all()
         assert [request.path for request in requests] == ["/", "/"]  # no redirect is followed
         assert (first.ok, first.status, first.attempt) == (False, status or None, 0)
         assert bool(first.error) == (status == 0)
         assert (second.ok, second.status, second.attempt) == (True, 200, 1)
-        assert second.time - first.time >= dss.settings.retry_delays[0]  # type: ignore[index]
+        assert second.time - first.time >= hook.dss.settings.retry_delays[0]  # type: ignore[index]
         assert {request.payload["subscription_id"] for request in requests} == {uuid}
         ids = [request.payload["transaction_id"] for request in requests]
         assert ids == [first.transaction_id, second.transaction_id]
@@ -152,86 +124,70 @@ def test_all_else_is_failure(
         assert numbers == (["0", "1"] if kind == "elasticsearch" else [None, None])
 
 
-def test_tries_end(dss: LocalDSS, client: httpx.Client, receiver: Receiver, load: Load) -> None:
-    receiver.statuses = [500] * 3
-    subscribe(client, receiver.url)
-    load(dss, FILES)
-    assert [each.attempt for each in settled(dss)] == [0, 1, 2]
-    load(dss, FILES)
-    assert [each.attempt for each in settled(dss)] == [0, 1, 2, 0]
+def test_tries_end(hook: Hook) -> None:
+    hook.receiver.statuses = [500] * 3
+    hook.subscribe()
+    assert [each.attempt for each in hook.happen(FILES)] == [0, 1, 2]
+    assert [each.attempt for each in hook.happen(FILES)] == [0, 1, 2, 0]
 
 
-def test_the_answer_is_read_whole(
-    dss: LocalDSS, client: httpx.Client, receiver: Receiver, load: Load
-) -> None:
-    receiver.pause = 0.05
-    subscribe(client, receiver.url)
-    load(dss, FILES)
-    assert receiver.done.get(timeout=PATIENCE) == 200
-    [delivery] = settled(dss)
+def test_the_answer_is_read_whole(hook: Hook) -> None:
+    hook.receiver.pause = 0.05
+    hook.subscribe()
+    [delivery] = hook.happen(FILES)
+    assert hook.receiver.done.get(timeout=PATIENCE) == 200
     assert delivery.ok
 
 
 @pytest.mark.parametrize(("status", "pause"), [(-1, 0), (200, PATIENCE)])
 def test_an_answer_that_takes_too_long_is_a_failure(
-    tmp_path: Path, load: Load, status: int, pause: float
+    receiver: Receiver, load: Load, status: int, pause: float
 ) -> None:
     settings = LocalSettings(retry_delays=(0,), delivery_timeout=0.3)
-    with (
-        LocalDSS(tmp_path, settings=settings) as dss,
-        writer(dss) as client,
-        Receiver(status, pause=pause) as receiver,
-    ):
+    receiver.statuses, receiver.pause = [status], pause
+    with LocalDSS(settings=settings) as dss, writer(dss) as client:
         subscribe(client, receiver.url)
         load(dss, FILES)
         first, *_ = settled(dss)
     assert first.error == "no answer within 0.3 s"
 
 
-def test_receivers_that_cannot_be_reached(
-    dss: LocalDSS, client: httpx.Client, receiver: Receiver, load: Load
-) -> None:
+def test_receivers_that_cannot_be_reached(hook: Hook) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # and does not listen
         broken = {
-            subscribe(client, f"http://127.0.0.1:{taken.getsockname()[1]}/"),
-            subscribe(client, "http://a\nb/"),
+            subscribe(hook.client, f"http://127.0.0.1:{taken.getsockname()[1]}/"),
+            subscribe(hook.client, "http://a\nb/"),
             # What no header can hold:
-            subscribe(client, receiver.url, hmac_secret_key=SECRET, hmac_key_id="a\r\nX-Evil: 1"),
+            hook.subscribe(hmac_secret_key=SECRET, hmac_key_id="a\r\nX-Evil: 1"),
         }
-        good = subscribe(client, receiver.url)
-        load(dss, FILES)
-        deliveries = settled(dss)
+        good = hook.subscribe()
+        deliveries = hook.happen(FILES)
     assert [each.subscription for each in deliveries if each.ok] == [good]
     failed = [each for each in deliveries if not each.ok]
     assert {each.subscription for each in failed} == broken
     assert all(each.error and SECRET not in f"{each}" for each in failed)
-    assert receiver.next().payload["subscription_id"] == good
-    assert receiver.received.empty()
+    assert set(hook.received()) == {good}
 
 
-def test_slow_receivers_keep_no_other_waiting(
-    dss: LocalDSS, client: httpx.Client, receiver: Receiver, load: Load
-) -> None:
+def test_slow_receivers_keep_no_other_waiting(hook: Hook) -> None:
     with Receiver(-1, -1, -1) as slow:
         for _ in range(3):
-            subscribe(client, slow.url)
-        uuids = {subscribe(client, receiver.url) for _ in range(40)}
-        load(dss, FILES)
-        assert {receiver.next().payload["subscription_id"] for _ in uuids} == uuids
+            subscribe(hook.client, slow.url)
+        uuids = {hook.subscribe() for _ in range(40)}
+        hook.load(hook.dss, FILES)
+        assert {hook.receiver.next().payload["subscription_id"] for _ in uuids} == uuids
 
 
-def test_deletion_ends_retries(
-    dss: LocalDSS, client: httpx.Client, receiver: Receiver, load: Load
-) -> None:
-    receiver.statuses, receiver.pause = [500], 0.1
-    uuid = subscribe(client, receiver.url)
-    load(dss, FILES)
-    receiver.next()
-    client.delete(f"/subscriptions/{uuid}", params={"replica": "aws"}).raise_for_status()
-    [delivery] = settled(dss)
+def test_deletion_ends_retries(hook: Hook) -> None:
+    hook.receiver.statuses, hook.receiver.pause = [500], 0.1
+    uuid = hook.subscribe()
+    hook.load(hook.dss, FILES)
+    hook.receiver.next()
+    hook.client.delete(f"/subscriptions/{uuid}", params=AWS).raise_for_status()
+    [delivery] = settled(hook.dss)
     assert delivery.status == 500
-    assert receiver.received.empty()
+    assert hook.receiver.received.empty()
 
 
 def test_stop_does_not_wait_and_loses_nothing(tmp_path: Path, receiver: Receiver) -> None:
@@ -257,14 +213,11 @@ def test_stop_does_not_wait_and_loses_nothing(tmp_path: Path, receiver: Receiver
     assert threading.active_count() <= before + 1  # that of the receiver
 
 
-def test_storage_does_not_serve_them(
-    dss: LocalDSS, client: httpx.Client, receiver: Receiver, load: Load
-) -> None:
-    uuid = subscribe(client, receiver.url)
-    load(dss, FILES)
-    settled(dss)
+def test_storage_does_not_serve_them(hook: Hook) -> None:
+    uuid = hook.subscribe()
+    hook.happen(FILES)
     for path in (f".subscriptions/{uuid}.json", ".deliveries.sqlite3"):
-        assert httpx.get(f"{dss.storage_url}/{path}").status_code in {403, 404}
+        assert httpx.get(f"{hook.dss.storage_url}/{path}").status_code in {403, 404}
 
 
 def test_the_times_of_the_original() -> None:

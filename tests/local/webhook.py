@@ -5,7 +5,7 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from email import message_from_bytes
 from email.message import Message
@@ -17,6 +17,7 @@ import httpx
 from attrs import frozen
 
 from dss_client.local import Delivery, LocalDSS
+from tests.local.calls import Load
 
 PATIENCE = 20  # seconds; only a failing test waits so long
 EVERYTHING: dict[str, Any] = {"query": {"match_all": {}}}
@@ -150,3 +151,30 @@ def settled(dss: LocalDSS) -> list[Delivery]:
         assert time.monotonic() < until, dss.deliveries()
         time.sleep(0.01)
     return dss.deliveries()
+
+
+@frozen
+class Hook:
+    """A service that notifies a receiver, and what tests do with them."""
+
+    dss: LocalDSS
+    client: httpx.Client
+    receiver: Receiver
+    load: Load
+
+    def subscribe(self, kind: str = "jmespath", path: str = "", **body: Any) -> str:
+        """Make a subscription for the receiver, and return its uuid."""
+        return subscribe(self.client, self.receiver.url + path, kind, **body)
+
+    def happen(self, files: Mapping[str, object]) -> list[Delivery]:
+        """Load a bundle, and return all attempts to notify of it and of what came before."""
+        self.load(self.dss, files)
+        return settled(self.dss)
+
+    def received(self) -> dict[str, Received]:
+        """Return the requests for what happened so far, by subscription: one each."""
+        settled(self.dss)
+        requests = self.receiver.all()
+        found = {request.payload["subscription_id"]: request for request in requests}
+        assert len(found) == len(requests)
+        return found
