@@ -52,14 +52,6 @@ def is_full(error: Exception) -> bool:
     return isinstance(error, OSError) and error.errno in _FULL
 
 
-def no_room() -> Problem:
-    """Return the 507 for a full disk."""
-    title = (
-        "The disk of this service is full, and nothing was stored: make room, and send it again."
-    )
-    return Problem(507, "insufficient_storage", title)
-
-
 def illegal_arguments(title: str) -> Problem:
     """Return the 400 for a bad parameter or body."""
     return Problem(400, "illegal_arguments", title)

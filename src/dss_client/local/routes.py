@@ -5,6 +5,7 @@ A request passes the middlewares of `api_app` from top to bottom, and ends at it
 
 import asyncio
 import logging
+from email.utils import formatdate
 from ipaddress import ip_address
 from typing import cast
 from uuid import uuid4
@@ -23,7 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from .auth import authorize
-from .errors import Problem, is_full, no_room
+from .errors import Problem, is_full
 from .faults.compat import LegacyQuirks
 from .faults.deadline import FakeTimeouts
 from .faults.fault_app import FaultApp
@@ -139,7 +140,7 @@ class IdentifyOperation:
 
 @frozen
 class ResponseHeaders:
-    """Adds to every answer a request id, and `Retry-After` (docs/behaviour.md 3.3).
+    """Adds to every answer the date, a request id, and `Retry-After` (docs/behaviour.md 3.3).
 
     No `Strict-Transport-Security`: over http it means nothing (RFC 6797).
     """
@@ -154,6 +155,7 @@ class ResponseHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
+                headers["Date"] = formatdate(usegmt=True)
                 headers["X-AWS-REQUEST-ID"] = str(uuid4())
                 if message["status"] in _RETRIED_STATUSES and retried:
                     headers.setdefault("Retry-After", "10")
@@ -204,7 +206,8 @@ class AnswerOperation:
         except Exception as error:
             _logger.exception("%s %s failed", operation.method, operation.path)
             if is_full(error):
-                return no_room().response()
+                title = "The disk is full, and nothing was stored: make room, and send it again."
+                return Problem(507, "insufficient_storage", title).response()
             title = "The service failed; its log tells more."
             return Problem(500, "unhandled_exception", title).response()
 

@@ -5,7 +5,6 @@ import threading
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from email.utils import formatdate
 from functools import partial
 from typing import Any, TypeVar
 
@@ -51,6 +50,8 @@ class EventLoop:
         # A script that forgot to stop it: Python ends, and lets no thread end those of requests.
         with suppress(RuntimeError), asyncio.Runner() as runner:
             self._loop = runner.get_loop()
+            pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="dss-local-request")
+            self._loop.set_default_executor(pool)
             self._end = asyncio.Event()
             self._loop.call_soon(self._begun.set)
             runner.run(self._end.wait())
@@ -89,7 +90,6 @@ def serve(
     loop = EventLoop()
     ends.callback(loop.close)
     servers = _Servers(service.settings.max_head)
-    loop.call(servers.start())
     ends.callback(lambda: loop.call(servers.close()))
 
     storage: ASGIApp = storage_app(service.storage, service.signer)
@@ -117,12 +117,6 @@ class _Servers:
         self.state = ServerState()
         self._listening: list[asyncio.Server] = []
 
-    async def start(self) -> None:
-        """Let requests be answered in threads that end with the event loop."""
-        pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="dss-local-request")
-        asyncio.get_running_loop().set_default_executor(pool)
-        self._date = asyncio.create_task(self._keep_date())
-
     async def listen(self, app: ASGIApp, host: str, port: int) -> tuple[str, int]:
         """Serve an application, and return the address and port that it has."""
         config = Config(
@@ -141,12 +135,6 @@ class _Servers:
         self._listening.append(server)
         name: tuple[str, int] = server.sockets[0].getsockname()[:2]
         return name
-
-    async def _keep_date(self) -> None:
-        """Send the time of now with each answer."""
-        while True:
-            self.state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
-            await asyncio.sleep(1)
 
     async def close(self) -> None:
         """Take no more requests, and give those that are being answered a grace."""

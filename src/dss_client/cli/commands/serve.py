@@ -195,7 +195,7 @@ def _reload(server: "LocalDSS", faults: Path | None) -> None:
     except (OSError, ValueError) as error:
         click.echo(f"Error: the faults stay as they were: {error}", err=True)
     else:
-        click.echo(f"Faults: {len(server.faults.scenario.rules)} rules from {faults}", err=True)
+        click.echo(f"Faults: {len(server.faults.counts)} rules from {faults}", err=True)
 
 
 def _stop_signal() -> AbstractContextManager[threading.Event]:

@@ -242,11 +242,6 @@ class Faults:
         self.use(scenario)
 
     @property
-    def scenario(self) -> Scenario:
-        """The scenario in force."""
-        return self._scenario
-
-    @property
     def idle(self) -> bool:
         """Whether there is no rule."""
         return not self._scenario.rules

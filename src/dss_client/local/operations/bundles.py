@@ -187,9 +187,7 @@ def put_bundle(call: Call) -> Response:
 
 def patch_bundle(call: Call) -> Response:
     """Store a new version of a bundle, with files removed from the named one, and then added."""
-    manifest = call.replica.bundle(call.uuid, call.query("version"))
-    if manifest is None:
-        raise not_found("There is no such bundle in this version, or it was deleted.")
+    manifest = _find(call).manifest
     removed = {_identity(file) for file in call.arguments.body.get("remove_files", [])}
     kept = [file for file in manifest["files"] if _identity(file) not in removed]
     files = kept + _manifest_files(call, call.arguments.body.get("add_files", []))

@@ -158,14 +158,10 @@ class Checkouts:
                 cause: str | None = f"There is no bucket {name!r}"
             else:
                 cause = _copy(replica.main, _bundle_keys(fqid, manifest), target)
-            status: JSONObject = (
-                {"status": "FAILED", "cause": f"{cause} (FAILED)"}
-                if cause
-                else {
-                    "status": "SUCCEEDED",
-                    "location": f"{replica.scheme}://{name}/bundles/{fqid}",
-                }
-            )
+            location = f"{replica.scheme}://{name}/bundles/{fqid}"
+            status: JSONObject = {"status": "SUCCEEDED", "location": location}
+            if cause:
+                status = {"status": "FAILED", "cause": f"{cause} (FAILED)"}
             _put_status(replica.checkout, job_id, status)
             if email and self._email_dir:
                 _write_mail(self._email_dir, job_id, email, fqid, status)

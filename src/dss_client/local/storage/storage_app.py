@@ -83,6 +83,7 @@ def storage_app(storage: Storage, signer: Signer) -> ASGIApp:
 
     async def endpoint(request: Request) -> Response:
         response = await asyncio.to_thread(_answer, storage, signer, request)
+        response.headers["Date"] = formatdate(usegmt=True)
         response.headers["X-Amz-Request-Id"] = str(uuid4())
         return response
 
