@@ -50,3 +50,10 @@ def test_a_root_that_is_not_there(run: Run, tmp_path: Path) -> None:
     outcome = run("reindex", "--root", tmp_path / "nothing")
     assert outcome.status == 2
     assert "does not exist" in outcome.err
+
+
+def test_a_root_that_is_served(run: Run, tmp_path: Path) -> None:
+    with LocalDSS(tmp_path):
+        outcome = run("reindex", "--root", tmp_path)
+    assert (outcome.status, outcome.out) == (1, "")
+    assert outcome.err.startswith("Error: another server works on ")

@@ -2,9 +2,13 @@
 
 import json
 import logging
+import os
 import sqlite3
+import sys
+import threading
 from collections.abc import Callable
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -14,18 +18,22 @@ import pytest
 
 from dss_client import BadRequest, DSSClient
 from dss_client.local import LoadedBundle, LocalDSS
+from dss_client.local.search.search_documents import bundle_document
 
 Load = Callable[..., LoadedBundle]
 UUID = "0a6f2b1c-3d4e-4f50-8a61-72b3c4d5e6f7"
 V1, V2 = "2018-01-01T000000.000000Z", "2019-01-01T000000.000000Z"
+ENTRIES = "dss_client.local.search.entries"
 DEAD = {"query": {"term": {"admin_deleted": True}}}
 
 
 def search(dss: LocalDSS, es_query: dict[str, Any] | None = None) -> list[str]:
+    return [result["bundle_fqid"] for result in answer(dss, es_query).json()["results"]]
+
+
+def answer(dss: LocalDSS, es_query: dict[str, Any] | None = None) -> httpx.Response:
     body = {"es_query": es_query or {}}
-    url = f"{dss.url}/search"
-    response = httpx.post(url, params={"replica": "aws"}, json=body, timeout=60)
-    return [result["bundle_fqid"] for result in response.json()["results"]]
+    return httpx.post(f"{dss.url}/search", params={"replica": "aws"}, json=body, timeout=60)
 
 
 @pytest.fixture
@@ -129,13 +137,78 @@ def test_a_store_elsewhere_finds_what_was_just_stored(load: Load) -> None:
 def test_many_bundles_are_indexed_by_several_processes(
     dss: LocalDSS, load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dss_client.local.search.entries._MANY", 2)
-    monkeypatch.setattr("dss_client.local.search.entries._BATCH", 2)
+    monkeypatch.setattr(f"{ENTRIES}._MANY", 2)
+    monkeypatch.setattr(f"{ENTRIES}._BATCH", 2)
     fqids = [
         load(dss, {"a.json": {"n": n}}, UUID, f"2018-01-01T000000.{n:06}Z").fqid for n in range(9)
     ]
     assert search(dss) == fqids[::-1]
     assert search(dss, {"query": {"match": {"files.a_json.n": 7}}}) == [fqids[7]]
+
+
+def test_processes_that_die_are_a_failure_once(
+    dss: LocalDSS, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fqids = [load(dss, {"a": b""}, UUID, f"2018-01-01T000000.{n:06}Z").fqid for n in range(20)]
+    with monkeypatch.context() as change:
+        change.setattr(f"{ENTRIES}._MANY", 2)
+        change.setattr(f"{ENTRIES}._BATCH", 1)
+        change.setattr(f"{ENTRIES}._WORKER", (sys.executable, "-c", "import sys; input()"))
+        assert answer(dss).status_code == 500
+    assert search(dss) == fqids[::-1]
+
+
+def test_a_service_that_stops_does_not_end_the_index_first(
+    tmp_path: Path, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with LocalDSS(tmp_path) as dss, ThreadPoolExecutor() as pool:
+        fqids = [load(dss, {"a": b""}, UUID, f"2018-01-01T000000.{n:06}Z").fqid for n in range(20)]
+        made: list[str] = []
+        begun = threading.Event()
+
+        def make(replica: Any, uuid: str, version: str, **options: Any) -> Any:
+            made.append(version)
+            begun.set()
+            dss._service.stopping.wait(60)
+            return bundle_document(replica, uuid, version, **options)
+
+        with monkeypatch.context() as change:
+            change.setattr(f"{ENTRIES}._BATCH", 1)
+            change.setattr(f"{ENTRIES}.bundle_document", make)
+            asked = pool.submit(answer, dss)
+            assert begun.wait(60)
+            dss.stop()
+            with suppress(httpx.TransportError):
+                assert asked.result().json()["code"] == "service_unavailable"
+        assert len(made) == 1
+        dss.start()
+        assert search(dss) == fqids[::-1]
+
+
+def test_searches_while_the_index_is_made_anew(used: LocalDSS) -> None:
+    ended = threading.Event()
+
+    def look() -> list[list[str]]:
+        return [search(used) for _ in iter(ended.is_set, True)]
+
+    with ThreadPoolExecutor() as pool:
+        looks = [pool.submit(look) for _ in range(4)]
+        assert [used.reindex() for _ in range(20)] == [{"aws": 1, "gcp": 0}] * 20
+        ended.set()
+        assert all(found == [f"{UUID}.{V1}"] for each in looks for found in each.result())
+
+
+def test_the_index_of_a_served_root_is_left_alone(used: LocalDSS) -> None:
+    with pytest.raises(RuntimeError, match="another server"):
+        LocalDSS(used.root).reindex()
+
+
+def test_a_foreign_name_of_any_bytes(used: LocalDSS) -> None:
+    try:
+        Path(os.fsdecode(bytes(used.root / "aws/main/bundles") + b"/\xff")).touch()
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    assert search(used) == [f"{UUID}.{V1}"]
 
 
 def test_the_client_pages_and_is_told_of_wrong_queries(dss: LocalDSS, load: Load) -> None:
@@ -159,6 +232,6 @@ def test_an_index_that_cannot_be_opened_is_a_failure(tmp_path: Path, load: Load)
     (tmp_path / ".index" / "aws.sqlite").mkdir()
     with LocalDSS(tmp_path) as dss:
         load(dss, {"a.json": {}}, UUID, V1)
-        response = httpx.post(f"{dss.url}/search", params={"replica": "aws"}, json={"es_query": {}})
+        response = answer(dss)
     assert (response.status_code, response.json()["code"]) == (500, "internal_server_error")
     assert response.headers["retry-after"] == "10"

@@ -4,7 +4,7 @@ import os
 import shutil
 import tempfile
 import weakref
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -168,8 +168,12 @@ class LocalDSS:
 
         Needed only if an object was replaced outside of the service: new and removed ones are
         noticed. Works whether the service runs or not.
+
+        Raises:
+            RuntimeError: Another server works on the root.
         """
-        with self._service.gate.shared():
+        lock = root_lock(self.root) if self._running is None else nullcontext()
+        with lock, self._service.gate.shared():
             return {name: index.rebuild() for name, index in self._service.indexes.items()}
 
     def reset(self) -> None:
@@ -204,11 +208,13 @@ class LocalDSS:
             raise RuntimeError("The temporary root of this LocalDSS is gone: make a new one.")
         with ExitStack() as ends:
             ends.enter_context(root_lock(self.root))
+            ends.callback(self._service.stopping.clear)
             self._service.checkouts.end_lost_jobs()
             if self._sample:
                 load_sample(self)
             ends.callback(self._service.forget_jobs)
             self._running = serve(self._service, self._faults, self._address, ends)
+            ends.callback(self._service.stopping.set)
             self._ends.push(ends.pop_all())
         return self
 

@@ -1,6 +1,7 @@
 """The parts of one running service, and one request."""
 
 import json
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ class Service:
     def __init__(self, root: Path | str, home: Path, settings: LocalSettings) -> None:
         self.settings = settings
         self.gate = Gate()
+        self.stopping = threading.Event()
         self.tokens = Tokens(settings)
         self.signer = Signer(settings.clock)
         self.storage_port = 0  # known once it is served
@@ -58,7 +60,9 @@ class Service:
         # What is told of each new object, in this order.
         strict = settings.compat is not None
         self.indexes: dict[ReplicaName, SearchIndex] = {
-            name: SearchIndex(replica, home / ".index" / f"{name}.sqlite", strict=strict)
+            name: SearchIndex(
+                replica, home / ".index" / f"{name}.sqlite", stopping=self.stopping, strict=strict
+            )
             for name, replica in replicas
         }
         self.journals: dict[ReplicaName, Journals] = {

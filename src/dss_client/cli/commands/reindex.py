@@ -25,6 +25,9 @@ def reindex(cli: CliContext, root: Path) -> None:
     Needed only after bundles were changed in place; new and removed ones are noticed. Prints the
     number of bundle versions in each replica.
     """
-    counts = local_dss(root).reindex()
+    try:
+        counts = local_dss(root).reindex()
+    except RuntimeError as error:
+        raise click.ClickException(str(error)) from error
     lines = [f"{replica}: {count:,} bundle versions" for replica, count in counts.items()]
     emit(dict(counts), lines, as_json=cli.as_json)

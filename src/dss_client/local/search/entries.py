@@ -76,7 +76,7 @@ def work() -> None:
     """Make entries for the process that started this one: batches come in, entries go out."""
     name, bucket, strict = _received(sys.stdin.buffer)
     replica = Replica(name=name, main=bucket, checkout=bucket, events=bucket, bus=EventBus())
-    with suppress(EOFError):
+    with suppress(EOFError, pickle.UnpicklingError, BrokenPipeError):  # it has ended
         while True:
             _send(sys.stdout.buffer, _entries(replica, strict, _received(sys.stdin.buffer)))
 
@@ -103,8 +103,12 @@ class _Process:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.kill()
+        self.kill()
         self._process.communicate()
+
+    def kill(self) -> None:
+        """End it."""
+        self._process.kill()
 
     def make(self, fqids: Sequence[str]) -> list[Entry]:
         """Have it make the entries of a batch."""
@@ -128,16 +132,20 @@ def _made_by_processes(
     count = min(os.cpu_count() or 1, _MOST_PROCESSES)
     with ExitStack() as stack:
         free: SimpleQueue[_Process] = SimpleQueue()
-        for _ in range(count):
-            free.put(stack.enter_context(_Process(replica, strict)))
+        processes = [stack.enter_context(_Process(replica, strict)) for _ in range(count)]
+        for process in processes:
+            free.put(process)
 
         def make(batch: Sequence[str]) -> list[Entry]:
             process = free.get()
-            entries = process.make(batch)
-            free.put(process)
-            return entries
+            try:
+                return process.make(batch)
+            finally:
+                free.put(process)
 
         pool = stack.enter_context(ThreadPoolExecutor(count))
+        for process in processes:
+            stack.callback(process.kill)  # first, so that nobody waits for what it makes
         ahead: deque[Future[list[Entry]]] = deque()
         for batch in batches:
             ahead.append(pool.submit(make, batch))

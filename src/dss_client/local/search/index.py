@@ -18,6 +18,7 @@ from attrs import frozen
 
 from dss_client.types import JSONObject
 
+from ..gate import Gate
 from ..storage.documents import ObjectKey
 from ..storage.listing import FOLDER, Listing
 from ..storage.store import ObjectCreated, Replica
@@ -50,6 +51,10 @@ CREATE VIRTUAL TABLE terms USING fts5(
 );
 CREATE VIRTUAL TABLE places USING fts5vocab(terms, instance);
 """
+
+
+class Stopped(Exception):
+    """The service stops while the index is made."""
 
 
 @frozen
@@ -98,13 +103,18 @@ class SearchIndex:
     Args:
         replica: The replica.
         path: Where the index is.
+        stopping: Tells that nobody waits for it any more.
         strict: Whether one odd file leaves a bundle out, as in the original.
     """
 
-    def __init__(self, replica: Replica, path: Path, *, strict: bool = False) -> None:
+    def __init__(
+        self, replica: Replica, path: Path, *, stopping: threading.Event, strict: bool = False
+    ) -> None:
         self._replica = replica
         self._path = path
+        self._stopping = stopping
         self._strict = strict
+        self._gate = Gate()  # shared by those who use the file, for one alone who deletes it
         self._listing = Listing(replica)
         self._lock = threading.Lock()  # one thread at a time writes
         self._known: set[str] | None = None  # names of the objects that were taken in
@@ -115,6 +125,7 @@ class SearchIndex:
 
         Raises:
             QueryError: It takes too long.
+            Stopped: The service stops.
         """
         try:
             return self._find(query, page)
@@ -133,20 +144,18 @@ class SearchIndex:
     def rebuild(self) -> int:
         """Rebuild the index, and return the number of its documents."""
         self.clear()
-        self._refresh()
-        with _connection(self._path) as connection:
+        with self._gate.shared(), self._refreshed() as connection:
             [count] = connection.execute("SELECT count(*) FROM documents").fetchone()
             return int(count)
 
     def clear(self) -> None:
         """Delete the index; the next look makes it anew."""
-        with self._lock:
+        with self._gate.alone():
             self._known = None
             _delete(self._path)
 
     def _find(self, query: Query, page: Page) -> Hits:
-        self._refresh()
-        with _connection(self._path) as connection:
+        with self._gate.shared(), self._refreshed() as connection:
             connection.execute("BEGIN")
             try:
                 lookup = Lookup(connection, _MOST_SECONDS)
@@ -154,6 +163,12 @@ class SearchIndex:
             except TooSlow as error:
                 title = f"it takes more than {_MOST_SECONDS} seconds: ask for less"
                 raise QueryError(title) from error
+
+    @contextmanager
+    def _refreshed(self) -> Generator[sqlite3.Connection]:
+        self._refresh()
+        with _connection(self._path) as connection:
+            yield connection
 
     def _refresh(self) -> None:
         """Take in all changes since the last look."""
@@ -187,6 +202,8 @@ class SearchIndex:
             self._replica, [it for it in touched if it in stored], strict=self._strict
         )
         for batch in entries:
+            if self._stopping.is_set():
+                raise Stopped
             with _transaction(connection):
                 _insert(connection, batch)
                 _remember(connection, changed.intersection(entry.fqid for entry in batch), stored)

@@ -46,7 +46,8 @@ class Listing:
             stamp = folder.stat().st_mtime_ns
             if stamp == self._stamp:
                 return None
-            names = set(os.listdir(folder))  # noqa: PTH208 - twice as fast as iterdir
+            listed = os.listdir(folder)  # noqa: PTH208 - twice as fast as iterdir
+            names = {name for name in listed if name.isascii()}  # as all keys of bundles are
         except FileNotFoundError:
             return set()
         self._stamp = stamp if time.time_ns() - stamp > _GRAIN else None
