@@ -150,7 +150,6 @@ class Tokens:
         )
 
     def _key_of(self, token: str) -> RSAPublicKey:
-        """Return the key that a token says it is signed with."""
         try:
             parsed = jwt.decode_complete(token, options={"verify_signature": False})
         except (jwt.PyJWTError, RecursionError, OverflowError):

@@ -90,7 +90,6 @@ def load_directory(
 
 
 def _files(src_dir: Path) -> dict[str, Path]:
-    """Return the files of a directory by their names in a bundle."""
     if not src_dir.is_dir():
         raise NotADirectoryError(f"{src_dir} is not a directory")
     top = src_dir.resolve()

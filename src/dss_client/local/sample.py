@@ -146,10 +146,7 @@ def _fastq(bundle: SampleBundle, read: int) -> bytes:
 
 
 def _gzip(content: bytes) -> bytes:
-    """Return a gzip file of stored blocks (RFC 1951, 1952).
-
-    Compressed bytes would depend on the library of the machine.
-    """
+    """Return a gzip file of stored blocks: compressed ones depend on the machine's library."""
     # Deflate, no flags (so no file name), time 0, no extra flags, unknown system.
     parts = [b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"]
     for start in range(0, len(content), 65535):

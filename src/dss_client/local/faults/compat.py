@@ -46,10 +46,7 @@ _NEXT = re.compile(r'<([^>]*)>; rel="next"')
 
 @frozen
 class _Replaced:
-    """A refusal that became 500 on the wire (docs/behaviour.md 3.4).
-
-    An empty code or title part matches all.
-    """
+    """A refusal that became 500 on the wire (3.4); an empty code, or no words, are any."""
 
     operations: frozenset[str]
     status: int

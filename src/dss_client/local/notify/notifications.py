@@ -43,11 +43,7 @@ def parse_es_query(es_query: JSONObject) -> Query | None:
 
 
 def _evaluate(expression: str, document: object) -> Any:
-    """Return the value of an expression on a document, None when it finds nothing.
-
-    Raises:
-        _ExpressionError: It fails, or its value is nothing that JSON can hold.
-    """
+    """Return the value of an expression on a document, None when it finds nothing."""
     try:
         value = jmespath.search(expression, document)
         json.dumps(value, allow_nan=False)

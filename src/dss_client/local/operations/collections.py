@@ -141,15 +141,10 @@ def _store(replica: Replica, uuid: str, version: str, content: JSONObject) -> by
 
 
 def _normal_links(items: list[JSONObject]) -> list[JSONObject]:
-    """Return the items of a request with their uuids in lower case (docs/behaviour.md 4.1).
-
-    Raises:
-        Problem: 400 when a value of an item is an object or a list (docs/behaviour.md S22), or its
-            uuid is not valid (docs/behaviour.md S9).
-    """
+    """Return the links of a request, if they are valid, with their uuids in lower case (4.1)."""
     for item in items:
         for name, value in item.items():
-            if isinstance(value, dict | list):
+            if isinstance(value, dict | list):  # docs/behaviour.md S22
                 raise illegal_arguments(f"A link's {name!r} cannot be an object or a list.")
         if not is_uuid(item["uuid"]):
             raise illegal_arguments(f"A link's uuid is not valid: {item['uuid']!r:.80}.")

@@ -75,10 +75,7 @@ def _find(call: Call) -> Subscription:
 
 
 def _check_callback(url: str) -> None:
-    """Refuse a URL that does not start with its scheme and a host, or has no real port.
-
-    See docs/behaviour.md S9.
-    """
+    """Refuse a URL that has no scheme, host or real port (docs/behaviour.md S9)."""
     try:
         parts = urlsplit(url)
         good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0

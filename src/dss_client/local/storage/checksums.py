@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import BinaryIO, cast
 
 import google_crc32c
@@ -11,6 +12,7 @@ _MIB = 1024 * 1024
 _MIN_PART = 64 * _MIB
 _MAX_PARTS = 10_000
 _PIECE = _MIB
+_md5 = partial(hashlib.md5, usedforsecurity=False)
 _extend = cast("Callable[[int, bytes], int]", google_crc32c.extend)  # pyright: ignore[reportUnknownMemberType]
 
 
@@ -41,9 +43,8 @@ class Hasher:
         self._crc32c = 0
         self._sha1 = hashlib.sha1(usedforsecurity=False)
         self._sha256 = hashlib.sha256()
-        self._part = hashlib.md5(usedforsecurity=False)
-        self._part_length = 0
-        self._finished_parts: list[bytes] = []
+        self._parts = [_md5()]
+        self._left = part_size  # bytes that the last part still takes
 
     def update(self, piece: bytes) -> None:
         """Take the next piece."""
@@ -52,34 +53,26 @@ class Hasher:
         self._sha256.update(piece)
         rest = memoryview(piece)
         while rest:
-            # A full part is only closed when more follows: exactly one part stays a plain MD5.
-            if self._part_length == self._part_size:
-                self._close_part()
-            head = rest[: self._part_size - self._part_length]
-            self._part.update(head)
-            self._part_length += len(head)
-            rest = rest[len(head) :]
+            # A new part only begins when more follows: exactly one part stays a plain MD5.
+            if self._left == 0:
+                self._parts.append(_md5())
+                self._left = self._part_size
+            head, rest = rest[: self._left], rest[self._left :]
+            self._parts[-1].update(head)
+            self._left -= len(head)
 
     def checksums(self) -> Checksums:
         """Return the checksums of all that was taken."""
+        etag = self._parts[0].hexdigest()
+        if len(self._parts) > 1:
+            whole = _md5(b"".join(part.digest() for part in self._parts))
+            etag = f"{whole.hexdigest()}-{len(self._parts)}"
         return Checksums(
             crc32c=f"{self._crc32c:08x}",
-            s3_etag=self._s3_etag(),
+            s3_etag=etag,
             sha1=self._sha1.hexdigest(),
             sha256=self._sha256.hexdigest(),
         )
-
-    def _close_part(self) -> None:
-        self._finished_parts.append(self._part.digest())
-        self._part = hashlib.md5(usedforsecurity=False)
-        self._part_length = 0
-
-    def _s3_etag(self) -> str:
-        if not self._finished_parts:
-            return self._part.hexdigest()
-        parts = [*self._finished_parts, self._part.digest()]
-        whole = hashlib.md5(b"".join(parts), usedforsecurity=False)
-        return f"{whole.hexdigest()}-{len(parts)}"
 
 
 def checksums_of(pieces: Iterable[bytes], size: int) -> Checksums:

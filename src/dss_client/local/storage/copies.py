@@ -6,28 +6,23 @@ claims never becomes an object.
 
 import threading
 import uuid
+from collections.abc import Mapping
 from typing import BinaryIO, cast
 
-from attrs import frozen
+from attrs import asdict
 
 from dss_client.types import Replica as ReplicaName
 
 from ..errors import Problem, is_full
 from . import documents
 from .checkout import Jobs
-from .checksums import Checksums, Hasher, part_size
+from .checksums import Hasher, part_size
 from .documents import FileMetadata, blob_key
 from .sources import SourceObject, unreadable
 from .store import Replica
 
 Place = tuple[ReplicaName, str, str]
 """Where a new file belongs: its replica, uuid and version."""
-
-
-@frozen
-class _Copy:
-    job_id: str
-    metadata: FileMetadata
 
 
 class Copies:
@@ -37,7 +32,7 @@ class Copies:
         """Make a copier whose jobs end after `polls` fruitless looks at the file."""
         self._jobs = jobs
         self._polls = polls
-        self._running: dict[Place, _Copy] = {}
+        self._running: dict[Place, tuple[str, FileMetadata]] = {}  # with the id of the job
         self._failed: dict[tuple[str, str], str] = {}  # in any replica, by uuid and version
         self._lock = threading.Lock()
 
@@ -64,13 +59,14 @@ class Copies:
             return self._failed.get(file)
 
         with self._lock:
-            running = self._running.get(place)
-            if running:
-                return running.job_id if running.metadata == metadata else None
+            if place in self._running:
+                job_id, copied = self._running[place]
+                return job_id if copied == metadata else None
             self._failed.pop(file, None)
-            copy = self._running[place] = _Copy(str(uuid.uuid4()), metadata)
-            self._jobs.start(copy.job_id, work, self._polls)
-        return copy.job_id
+            job_id = str(uuid.uuid4())
+            self._running[place] = job_id, metadata
+            self._jobs.start(job_id, work, self._polls)
+        return job_id
 
     def write(self, replica: Replica, file_uuid: str, metadata: FileMetadata) -> bytes | None:
         """Write the metadata of a new file; return what is there instead, if anything."""
@@ -81,8 +77,8 @@ class Copies:
         """Return the jobs that copy a file's version, or any version when none is named."""
         with self._lock:
             return [
-                copy.job_id
-                for place, copy in self._running.items()
+                job_id
+                for place, (job_id, _) in self._running.items()
                 if place == (replica.name, file_uuid, version or place[2])
             ]
 
@@ -91,8 +87,8 @@ class Copies:
 
         What ends behind the last fruitless look is for the next one to see.
         """
-        outcomes = [self._jobs.poll(job_id) for job_id in job_ids]
-        return any(outcomes)
+        ended = [self._jobs.poll(job_id) for job_id in job_ids]
+        return any(ended)
 
     def failure(self, file_uuid: str, version: str | None) -> str | None:
         """Return why the copy of the named version failed, None when it did not."""
@@ -143,18 +139,11 @@ class _CheckedReader:
         self._size += len(piece)
         self._hasher.update(piece)
         if not piece or size < 0:
-            self._check(self._hasher.checksums())
+            self._check({"size": self._size, **asdict(self._hasher.checksums())})
         return piece
 
-    def _check(self, found: Checksums) -> None:
-        claimed = self._claimed
-        pairs = {
-            "size": (self._size, claimed["size"]),
-            "sha256": (found.sha256, claimed["sha256"]),
-            "sha1": (found.sha1, claimed["sha1"]),
-            "s3_etag": (found.s3_etag, claimed["s3-etag"]),
-            "crc32c": (found.crc32c, claimed["crc32c"]),
-        }
-        wrong = [name for name, (computed, expected) in pairs.items() if computed != expected]
+    def _check(self, found: dict[str, object]) -> None:
+        claimed: Mapping[str, object] = self._claimed
+        wrong = [name for name in found if found[name] != claimed[name.replace("_", "-")]]
         if wrong:
             raise invalid_checksum(f"the content has another {', '.join(wrong)}")

@@ -94,12 +94,7 @@ class Replication:
 
 
 def _copy(source: Replica, target: Replica, key: str) -> None:
-    """Copy an object and before it what it refers to.
-
-    Raises:
-        OSError: Something is not there, or cannot be read or written.
-        RecursionError: Links lead in a circle.
-    """
+    """Copy an object and before it what it refers to: without end, where links lead in a circle."""
     if target.main.info(key):
         return
     if not key.endswith(".dead"):
@@ -113,7 +108,6 @@ def _copy(source: Replica, target: Replica, key: str) -> None:
 
 
 def _references(replica: Replica, key: str) -> Iterator[str]:
-    """Yield the keys of what an object refers to."""
     parsed = ObjectKey.parse(key)
     if parsed is None or parsed.version is None:
         return
