@@ -1,5 +1,6 @@
 """A bucket: objects under keys, on any file system that fsspec knows; a directory is one, too."""
 
+import errno
 import importlib
 import io
 import logging
@@ -26,6 +27,8 @@ _BAD_KEY = re.compile(
 _TIMES = ("LastModified", "mtime", "updated", "last_modified", "created")
 _ETAGS = ("ETag", "etag")
 _PIECE = 1024 * 1024
+_LONGEST = 1024  # bytes of a key in a cloud
+_ODD = frozenset({errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL})
 
 
 class BadKey(ValueError):
@@ -59,11 +62,19 @@ class Bucket:
     """Where unfinished objects are, so that no listing meets them; the system's own, if None."""
 
     def info(self, key: str) -> ObjectInfo | None:
-        """Return size, time and etag of an object, None if it does not exist."""
+        """Return size, time and etag of an object, None if it does not exist.
+
+        Raises:
+            OSError: The store fails.
+        """
         try:
             found = self.system.info(self._path(key))
-        except (OSError, BadKey):
+        except BadKey:
             return None
+        except OSError as error:
+            if self._is_absent(key, error):
+                return None
+            raise
         if found["type"] != "file":
             return None
         size, modified = int(found["size"]), _modified(found)
@@ -71,18 +82,25 @@ class Bucket:
         return ObjectInfo(size, modified, etag or f"{int(modified * 1e6):x}-{size:x}")
 
     def get(self, key: str) -> bytes | None:
-        """Return an object's content, None if it does not exist."""
+        """Return an object's content, None if it does not exist.
+
+        Raises:
+            OSError: The store fails.
+        """
         try:
             with self.open(key) as stream:
                 return stream.read()
-        except OSError:
-            return None
+        except OSError as error:
+            if self._is_absent(key, error):
+                return None
+            raise
 
     def open(self, key: str) -> BinaryIO:
         """Open an object for reading.
 
         Raises:
             FileNotFoundError: There is no such object.
+            OSError: The store fails.
         """
         try:
             path = self._path(key)
@@ -143,6 +161,13 @@ class Bucket:
         """Delete all objects."""
         if self.system.exists(self.path):
             self.system.rm(self.path, recursive=True)
+
+    def _is_absent(self, key: str, error: OSError) -> bool:
+        """Tell whether an error says that there is no such object, not that the store fails."""
+        if isinstance(error, FileNotFoundError | IsADirectoryError | NotADirectoryError):
+            return True
+        is_odd = self.directory is not None and error.errno in _ODD
+        return is_odd or len(key.encode()) > _LONGEST
 
     def _path(self, key: str) -> str:
         if not is_safe_key(key):

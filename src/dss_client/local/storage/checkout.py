@@ -31,6 +31,7 @@ _SENDER = "Embedded DSS <dss@localhost.invalid>"
 _STATUS = "checkout/status/"
 _LOST = "The job ended with an earlier run of this server, start a new one (FAILED)"
 
+_SILENT = "The job could not write how it ended, start a new one (FAILED)"
 _WORKERS = 2
 _PATIENCE = 5.0  # seconds, well below a client's time limit
 
@@ -179,7 +180,10 @@ class Checkouts:
             ended = self._jobs.poll(job_id)
         except KeyError:  # somebody else's
             return status
-        return status if ended is None else _status(replica.checkout, job_id)
+        if ended is None:
+            return status
+        written = _status(replica.checkout, job_id)
+        return {"status": "FAILED", "cause": _SILENT} if written == status else written
 
     def _is_ready(self, infos: list[ObjectInfo | None], renew: Callable[[], object]) -> bool:
         ages = [self._clock() - info.modified for info in infos if info is not None]
@@ -200,12 +204,12 @@ def _copy(
     """Copy the contents of files to their keys, return why that failed."""
     for key, file in files.items():
         what = f"Blob {file['sha256']}"
-        blob = source.info(blob_key(file))
-        if blob is None:
-            return f"{what} is missing"
-        if blob.size != file["size"]:
-            return f"{what} has {blob.size} bytes, not {file['size']}"
         try:
+            blob = source.info(blob_key(file))
+            if blob is None:
+                return f"{what} is missing"
+            if blob.size != file["size"]:
+                return f"{what} has {blob.size} bytes, not {file['size']}"
             with source.open(blob_key(file)) as stream:
                 target.put_stream(key, stream)
         except (OSError, BadKey) as error:

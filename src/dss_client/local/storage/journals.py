@@ -145,7 +145,7 @@ class Journals:
         try:
             with self._replica.events.open(_key(journal_id)) as stream:
                 line = stream.readline()
-        except OSError:
+        except FileNotFoundError:
             return None
         entries = documents.as_list((documents.decode(line) or {}).get("events"))
         return None if entries is None else _placed(journal_id, len(line), entries)

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Literal
 
 from . import documents
@@ -59,8 +60,9 @@ class Replication:
         self._queue.clear()
 
     def _take(self, event: ObjectCreated) -> None:
-        if self._other(event.replica).main.info(event.key):
-            return  # this is our own copy, or it can never be copied
+        with suppress(OSError):
+            if self._other(event.replica).main.info(event.key):
+                return  # this is our own copy, or it can never be copied
         if self._delay is None:
             self._replicate(event)
             return

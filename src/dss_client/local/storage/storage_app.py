@@ -82,7 +82,11 @@ def storage_app(storage: Storage, signer: Signer) -> ASGIApp:
     """Return the application that serves the buckets' objects."""
 
     async def endpoint(request: Request) -> Response:
-        response = await asyncio.to_thread(_answer, storage, signer, request)
+        try:
+            response = await asyncio.to_thread(_answer, storage, signer, request)
+        except OSError:
+            _logger.exception("%s failed", request.scope["path"])
+            response = storage_error(500, "InternalError")
         response.headers["Date"] = formatdate(usegmt=True)
         response.headers["X-Amz-Request-Id"] = str(uuid4())
         return response
@@ -159,8 +163,9 @@ def _range(header: str, size: int) -> range | None:
 
 
 async def _read(bucket: Bucket, key: str, part: range) -> AsyncIterator[bytes]:
-    # Opened here, not in a thread: a client that leaves meanwhile would leave the file open.
-    with bucket.open(key) as stream:
+    # A file is opened here, not in a thread: a client that leaves meanwhile would leave it open.
+    is_file = bucket.directory is not None
+    with bucket.open(key) if is_file else await asyncio.to_thread(bucket.open, key) as stream:
         stream.seek(part.start)
         left = len(part)
         while left and (piece := await asyncio.to_thread(stream.read, min(left, _PIECE))):
