@@ -35,8 +35,6 @@ class LocalSettings:
         copy_threshold: Largest file in bytes that is copied while the client waits; a larger one
             is answered with 202.
         copy_polls: How many times HEAD and GET answer 404 for such a file, before it is copied.
-        checkout_cache: Files that are copied to the checkout bucket when they are put: the start
-            of their content type, and their largest size in bytes.
         missing_files_wait: Seconds that PUT and PATCH of a bundle wait for files that are missing;
             the original took about 15.
         replication: When an object that is stored in one replica is copied to the other: never,
@@ -82,7 +80,6 @@ class LocalSettings:
     s3_endpoint: str | None = None
     copy_threshold: int = field(default=64 * 1024 * 1024, validator=validators.ge(0))
     copy_polls: int = field(default=0, validator=validators.ge(0))
-    checkout_cache: tuple[str, int] = ("application/json", 12_314)
     missing_files_wait: float = field(default=0.0, validator=validators.ge(0))
     replication: Literal["none", "at once", "delayed"] = field(
         default="none", validator=validators.in_(["none", "at once", "delayed"])

@@ -18,6 +18,7 @@ from ..storage.store import Replica
 from .paging import Token, not_ready, parse_token
 
 _REPLICAS: dict[str, ReplicaName] = {"s3": "aws", "gs": "gcp"}
+_LARGEST_CACHED = 12_314  # bytes (docs/behaviour.md 5.4)
 _FORMS = {
     "sha256": r"[0-9a-f]{64}",
     "sha1": r"[0-9a-f]{40}",
@@ -164,9 +165,9 @@ def _metadata_of(call: Call, source: SourceObject) -> FileMetadata:
 
 
 def _cache(call: Call, replica: Replica, metadata: FileMetadata) -> None:
-    """Copy a small file of the right type to the checkout bucket, for a first GET without 301."""
-    content_type, largest = call.service.settings.checkout_cache
-    if metadata["content-type"].startswith(content_type) and metadata["size"] <= largest:
+    """Copy a small JSON file to the checkout bucket, for a first GET without 301."""
+    is_json = metadata["content-type"].startswith("application/json")
+    if is_json and metadata["size"] <= _LARGEST_CACHED:
         call.service.checkouts.copy_file(replica, metadata)
 
 

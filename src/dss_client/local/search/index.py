@@ -11,7 +11,7 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from attrs import frozen
@@ -302,24 +302,17 @@ def _hits(connection: sqlite3.Connection, lookup: Lookup, ids: Ids, page: Page) 
 @contextmanager
 def _connection(path: Path) -> Generator[sqlite3.Connection]:
     path.parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(path, timeout=_BUSY, isolation_level=None)
-    try:
+    with closing(sqlite3.connect(path, timeout=_BUSY, isolation_level=None)) as connection:
         connection.execute(f"PRAGMA cache_size = {_CACHE}")
         connection.execute("PRAGMA synchronous = OFF")  # what is lost can be rebuilt
         yield connection
-    finally:
-        connection.close()
 
 
 @contextmanager
 def _transaction(connection: sqlite3.Connection) -> Generator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with connection:
+        connection.execute("BEGIN IMMEDIATE")
         yield
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
 
 
 def _delete(path: Path) -> None:
