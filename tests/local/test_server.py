@@ -1,6 +1,7 @@
 """Starting and stopping."""
 
 import errno
+import os
 import socket
 import subprocess
 import sys
@@ -13,6 +14,8 @@ import httpx
 import pytest
 
 from dss_client.local import LocalDSS, LocalSettings
+
+from .writing import writer
 
 
 def bundles(dss: LocalDSS) -> list[dict[str, str]]:
@@ -55,6 +58,28 @@ def test_a_given_root_stays(tmp_path: Path) -> None:
             assert dss.root == tmp_path / "a" / "b"
             assert len(bundles(dss)) == 3
     assert (tmp_path / "a/b/aws/main/bundles").is_dir()
+
+
+def test_a_read_only_root_is_served_and_left_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "a.txt").write_bytes(b"one")
+    bundle = LocalDSS(tmp_path / "root").load_bundle(tmp_path / "source")
+    before = sorted((tmp_path / "root").rglob("*"))
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # a test may run as root
+    with LocalDSS(tmp_path / "root") as dss:
+        assert httpx.get(file_url(dss, bundle.uuid)).content == b"one"
+        search = httpx.post(f"{dss.url}/search?replica=aws", json={"es_query": {}})
+        assert search.json()["total_hits"] == 1
+        events = httpx.get(f"{dss.url}/events?replica=aws")
+        assert len(events.json()["event_streams"]) == 1
+        with writer(dss) as http:
+            refused = http.patch(
+                f"/bundles/{bundle.uuid}?replica=aws&version={bundle.version}", json={}
+            )
+        assert (refused.status_code, refused.json()["code"]) == (503, "read_only")
+    assert [it for it in sorted((tmp_path / "root").rglob("*")) if ".lock" not in it.name] == before
 
 
 def test_start_and_stop(tmp_path: Path) -> None:

@@ -39,9 +39,11 @@ class LocalDSS:
 
     Args:
         root: Directory that holds the buckets, made when missing. None: a temporary one, removed at
-            the end. A URL that fsspec can open (`s3://bucket/prefix`, `gs://...`, `memory://...`):
-            the buckets are there, and everything that is not an object, such as subscriptions,
-            lasts as long as this `LocalDSS`.
+            the end. One that is read-only is served in read-only mode; copies for checkouts, the
+            journals and the search index then last as long as this `LocalDSS`. A URL that fsspec
+            can open (`s3://bucket/prefix`, `gs://...`, `memory://...`): the buckets are there, and
+            everything that is not an object, such as subscriptions, lasts as long as this
+            `LocalDSS`.
         sample: Add the sample bundles, unless they are there.
         host: Address to listen on.
         port: Port of the API; 0 takes a free one.
@@ -66,7 +68,6 @@ class LocalDSS:
         settings: LocalSettings | None = None,
     ) -> None:
         settings = settings or LocalSettings()
-        self.settings: LocalSettings = evolve(settings, compat=compat or settings.compat)
         self._faults = Faults(settings.faults if faults is None else faults)
         self._sample = sample
         self._address = (host, port, storage_port)
@@ -77,11 +78,17 @@ class LocalDSS:
         )  # when the process ends, at the latest
         url = root if is_url(root) else None
         if root is None or url:
-            root = tempfile.mkdtemp(prefix="dss-local-")
-            self._ends.callback(shutil.rmtree, root, ignore_errors=True)
+            root = self._temporary()
         self.root: Path = Path(root).absolute()
         self.root.mkdir(parents=True, exist_ok=True)
-        self._service = Service(url or self.root, self.root, self.settings)
+        is_writable = os.access(self.root, os.W_OK)
+        self._home = self.root if is_writable else self._temporary()
+        self.settings: LocalSettings = evolve(
+            settings,
+            compat=compat or settings.compat,
+            read_only=settings.read_only or not is_writable,
+        )
+        self._service = Service(url or self.root, self._home, self.settings)
 
     @property
     def url(self) -> str:
@@ -204,7 +211,7 @@ class LocalDSS:
         """
         if self._running is not None:
             raise RuntimeError("This LocalDSS is running already.")
-        if not self.root.is_dir():
+        if not self._home.is_dir():
             raise RuntimeError("The temporary root of this LocalDSS is gone: make a new one.")
         with ExitStack() as ends:
             ends.enter_context(root_lock(self.root))
@@ -237,6 +244,12 @@ class LocalDSS:
     def __repr__(self) -> str:
         state = self.url if self._running else "not running"
         return f"<LocalDSS {str(self.root)!r} {state}>"
+
+    def _temporary(self) -> Path:
+        """Make a directory that is removed at the end."""
+        path = tempfile.mkdtemp(prefix="dss-local-")
+        self._ends.callback(shutil.rmtree, path, ignore_errors=True)
+        return Path(path)
 
     def _started(self) -> Running:
         if self._running is None:

@@ -22,7 +22,7 @@ from .notify.notifications import Notifier
 from .notify.subscription_store import Subscriptions
 from .search.index import SearchIndex
 from .settings import LocalSettings
-from .storage.bucket import Bucket
+from .storage.bucket import Bucket, is_url
 from .storage.checkout import Checkouts, Jobs
 from .storage.copies import Copies
 from .storage.journals import Journals
@@ -40,7 +40,7 @@ class Service:
 
     Args:
         root: Directory or URL of the buckets.
-        home: Directory for what is no object of a bucket.
+        home: Directory for all that is not in a main bucket; for a URL, what is in no bucket.
         settings: All settings.
     """
 
@@ -51,7 +51,7 @@ class Service:
         self.tokens = Tokens(settings)
         self.signer = Signer(settings.clock)
         self.storage_port = 0  # known once it is served
-        self.storage = Storage(root)
+        self.storage = Storage(root, root if is_url(root) else home)
         replicas = self.storage.replicas.items()
         self.sources: list[Sources] = [BucketSources(settings.sources, self.storage)]
         if settings.s3_endpoint:

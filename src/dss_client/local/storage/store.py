@@ -197,17 +197,19 @@ class Storage:
 
     Args:
         root: A directory, or a URL such as `s3://bucket/prefix`.
+        writable: The same, or where copies for checkouts and journals are if that is read-only.
     """
 
-    def __init__(self, root: Path | str) -> None:
+    def __init__(self, root: Path | str, writable: Path | str) -> None:
         self.bus = EventBus()
         self._root = Root.of(root)
+        made = Root.of(writable)
         self.replicas: dict[ReplicaName, Replica] = {
             name: Replica(
                 name=name,
                 main=self._root.bucket(f"dss-local-{name}", f"{name}/main"),
-                checkout=self._root.bucket(f"dss-local-checkout-{name}", f"{name}/checkout"),
-                events=self._root.bucket(f"dss-local-events-{name}", f"{name}/events"),
+                checkout=made.bucket(f"dss-local-checkout-{name}", f"{name}/checkout"),
+                events=made.bucket(f"dss-local-events-{name}", f"{name}/events"),
                 bus=self.bus,
             )
             for name in SCHEMES
