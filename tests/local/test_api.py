@@ -5,6 +5,7 @@ See docs/behaviour.md 1-3.
 
 import logging
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -14,11 +15,10 @@ from dss_client import _spec
 from dss_client.local import LocalDSS, LocalSettings
 from dss_client.local.routes import HANDLERS
 from dss_client.local.validation import operations
-from tests.local.calls import problem
+from tests.local.calls import AWS, ILLEGAL, NOT_FOUND, UNKNOWN, UUID, expect, problem
+from tests.local.calls import V2 as VERSION
 
-UUID = "0a6f2b1c-3d4e-4f50-8a61-72b3c4d5e6f7"
-OTHER = "00000000-0000-4000-8000-000000000000"
-VERSION = "2019-01-01T000000.000000Z"
+NOT_ALLOWED = (405, "method_not_allowed")
 
 
 def test_every_operation_of_the_specification_has_a_handler() -> None:
@@ -55,74 +55,47 @@ def test_swagger_names_this_server(api: httpx.Client) -> None:
     assert document["paths"] == _spec.load()["paths"]
 
 
+def test_unknown_routes(api: httpx.Client) -> None:
+    for path in ("/nothing", "/files", "/files/", f"/files/{UUID}/x", "/files/a/b"):
+        expect(api, "GET", path, *NOT_FOUND)
+    expect(api, "GET", str(api.base_url.copy_with(path="/x")), *NOT_FOUND)
+    for sign in "?#%+":
+        title = api.get(f"/x{quote(sign)}y").json()["title"]
+        assert title == f"There is nothing at /v1/x{sign}y."
+
+
 @pytest.mark.parametrize(
-    "path", ["/nothing", "/files", "/files/", f"/files/{UUID}/x", "/files/a/b"]
+    ("method", "path", "allowed"),
+    [("DELETE", "/search", {"POST"}), ("PUT", "/bundles/all", {"GET", "HEAD"})],
 )
-def test_unknown_routes(api: httpx.Client, path: str) -> None:
-    assert problem(api.get(path)) == (404, "not_found")
+def test_wrong_methods(api: httpx.Client, method: str, path: str, allowed: set[str]) -> None:
+    response = expect(api, method, path, *NOT_ALLOWED)
+    assert set(response.headers["allow"].split(", ")) == allowed
 
 
-@pytest.mark.parametrize("sign", ["?", "#", "%", "+"])
-def test_an_unknown_route_is_named_whole(api: httpx.Client, sign: str) -> None:
-    title = api.get(f"/x{quote(sign)}y").json()["title"]
-    assert title == f"There is nothing at /v1/x{sign}y."
-
-
-def test_outside_the_base_path(api: httpx.Client) -> None:
-    assert problem(api.get(str(api.base_url.copy_with(path="/x")))) == (404, "not_found")
-
-
-def test_wrong_method(api: httpx.Client) -> None:
-    response = api.delete("/search")
-    assert problem(response) == (405, "method_not_allowed")
-    assert response.headers["allow"] == "POST"
-
-
-def test_a_wrong_method_of_a_fixed_path_is_none_of_an_id(api: httpx.Client) -> None:
-    response = api.put("/bundles/all", json={})
-    assert problem(response) == (405, "method_not_allowed")
-    assert set(response.headers["allow"].split(", ")) == {"GET", "HEAD"}
-
-
-def test_a_final_slash_is_ignored(api: httpx.Client) -> None:
-    assert api.get("/bundles/all/", params={"replica": "aws"}).status_code == 200
-
-
-@pytest.mark.parametrize("path", ["/swagger.json", "/bundles/all?replica=aws"])
+@pytest.mark.parametrize("path", ["/swagger.json", "/bundles/all/?replica=aws"])
 def test_head_works_where_get_does(api: httpx.Client, path: str) -> None:
-    response = api.head(path)
-    assert response.status_code == 200
-    assert response.content == b""
-    assert response.headers["content-length"] != "0"
+    head, get = api.head(path), api.get(path)  # a final slash is ignored
+    assert head.status_code == get.status_code == 200
+    assert head.content == b""
+    assert head.headers["content-length"] != "0"
+    assert head.headers["x-aws-request-id"] != get.headers["x-aws-request-id"]
 
 
-def test_request_ids_differ(api: httpx.Client) -> None:
-    ids = {api.get("/swagger.json").headers["x-aws-request-id"] for _ in range(2)}
-    assert len(ids) == 2
-
-
-def test_a_bad_body_is_told_before_a_missing_parameter(api: httpx.Client) -> None:
-    response = api.post("/search", json={"es_query": 1})
-    assert problem(response) == (400, "illegal_arguments")
-    assert "es_query" in response.json()["title"]
-
-
-def test_parameters_are_told_before_the_path(api: httpx.Client) -> None:
-    response = api.get("/bundles/no-uuid")
-    assert problem(response) == (400, "illegal_arguments")
-    assert "'replica'" in response.json()["title"]
-    response = api.get("/bundles/no-uuid", params={"replica": "aws"})
-    assert "'uuid'" in response.json()["title"]
-
-
-def test_query_parameters_are_told_in_the_order_of_the_specification(api: httpx.Client) -> None:
-    query = {"replica": "azure", "output_format": "xml", "per_page": "9"}
-    titles = []
-    for good in ({}, {"replica": "aws"}, {"replica": "aws", "output_format": "raw"}):
-        response = api.post("/search", json={"es_query": {}}, params={**query, **good})
-        assert problem(response) == (400, "illegal_arguments")
-        titles.append(response.json()["title"].split("'")[1])
-    assert titles == ["replica", "output_format", "per_page"]
+def test_the_first_fault_is_told(api: httpx.Client) -> None:
+    """The body, then parameters as the specification has them, then the path."""
+    wrong = {"replica": "azure", "output_format": "xml", "per_page": "9"}
+    good: list[dict[str, str]] = [{}, AWS, {**AWS, "output_format": "raw"}]
+    calls: list[tuple[str, str, str, dict[str, Any]]] = [
+        ("es_query", "POST", "/search", {"json": {"es_query": 1}}),
+        ("replica", "GET", "/bundles/no-uuid", {}),
+        ("uuid", "GET", "/bundles/no-uuid", {"params": AWS}),
+    ]
+    for name, each in zip(wrong, good, strict=True):
+        query = {"params": {**wrong, **each}, "json": {"es_query": {}}}
+        calls.append((name, "POST", "/search", query))
+    for name, method, path, sent in calls:
+        assert name in expect(api, method, path, *ILLEGAL, **sent).json()["title"]
 
 
 @pytest.mark.parametrize(
@@ -133,7 +106,6 @@ def test_query_parameters_are_told_in_the_order_of_the_specification(api: httpx.
         (b"{}", "", 415),
         (b"{", "application/json", 400),
         (b"[]", "application/json", 400),
-        (b"{}", "application/json", 400),
         (b'{"es_query": {"a": NaN}}', "application/json", 400),
         (b'{"es_query": {"query": {"term": {"a": "\\ud800"}}}}', "application/json", 400),
         (b'{"es_query": {"query": {"term": {"\xed\xa0\x80": 1}}}}', "application/json", 400),
@@ -144,40 +116,29 @@ def test_query_parameters_are_told_in_the_order_of_the_specification(api: httpx.
     ],
 )
 def test_bodies(api: httpx.Client, content: bytes, content_type: str, status: int) -> None:
-    response = api.post(
-        "/search",
-        params={"replica": "aws"},
-        content=content,
-        headers={"content-type": content_type},
-    )
-    assert response.status_code == status
+    headers = {"content-type": content_type}
+    response = expect(api, "POST", "/search", status, params=AWS, content=content, headers=headers)
     if status != 200:
         problem(response)
 
 
 @pytest.mark.parametrize(
-    ("query", "status"),
+    ("query", "good"),
     [
-        ("replica=aws", 200),
-        ("replica=azure&replica=aws", 200),
-        ("replica=aws&replica=azure", 400),
-        ("replica=", 400),
-        ("replica=aws&per_page=%2B10", 200),
-        ("replica=aws&per_page=10.5", 400),
-        ("replica=aws&per_page=", 400),
-        ("replica=aws&per_page=true", 400),
-        ("replica=aws&per_page=9", 400),
-        ("replica=aws&per_page=501", 400),
-        ("replica=aws&per_page=500", 200),
-        ("replica=aws&presignedurls=TRUE", 200),
-        ("replica=aws&presignedurls=yes", 400),
-        ("replica=aws&presignedurls=", 400),
-        ("replica=aws&unknown=1", 200),
+        ("replica=azure&replica=aws", True),
+        ("replica=aws&replica=azure", False),
+        ("replica=", False),
+        ("replica=aws&per_page=%2B10", True),
+        ("replica=aws&per_page=10.5", False),
+        ("replica=aws&per_page=true", False),
+        ("replica=aws&per_page=501", False),
+        ("replica=aws&presignedurls=TRUE", True),
+        ("replica=aws&presignedurls=yes", False),
+        ("replica=aws&unknown=1", True),
     ],
 )
-def test_query_parameters(api: httpx.Client, query: str, status: int) -> None:
-    response = api.get(f"/bundles/{UUID}?{query}")
-    assert response.status_code in ({status} if status == 400 else {200, 206})
+def test_query_parameters(api: httpx.Client, query: str, good: bool) -> None:
+    assert (api.get(f"/bundles/{UUID}?{query}").status_code != 400) is good
 
 
 FILE = {"creator_uid": 1, "source_url": "s3://b/k"}
@@ -195,8 +156,8 @@ FILE = {"creator_uid": 1, "source_url": "s3://b/k"}
 def test_versions_have_a_code_of_their_own(
     sample_dss: LocalDSS, api: httpx.Client, version: str, body: dict[str, object], code: str
 ) -> None:
-    token = {"Authorization": f"Bearer {sample_dss.mint_token()}"}
-    response = api.put(f"/files/{UUID}", params={"version": version}, json=body, headers=token)
+    api.headers["Authorization"] = f"Bearer {sample_dss.mint_token()}"
+    response = api.put(f"/files/{UUID}", params={"version": version}, json=body)
     assert problem(response)[1] == code
 
 
@@ -207,20 +168,15 @@ def test_versions_have_a_code_of_their_own(
 def test_versions_in_bodies(
     sample_dss: LocalDSS, api: httpx.Client, version: object, code: str
 ) -> None:
-    file = {"uuid": OTHER, "version": version, "name": "a", "indexed": False}
-    response = api.put(
-        f"/bundles/{OTHER}",
-        params={"replica": "aws", "version": VERSION},
-        json={"creator_uid": 1, "files": [file]},
-        headers={"Authorization": f"Bearer {sample_dss.mint_token()}"},
-    )
-    assert problem(response) == (400, code)
+    api.headers["Authorization"] = f"Bearer {sample_dss.mint_token()}"
+    file = {"uuid": UNKNOWN, "version": version, "name": "a", "indexed": False}
+    query, body = {**AWS, "version": VERSION}, {"creator_uid": 1, "files": [file]}
+    expect(api, "PUT", f"/bundles/{UNKNOWN}", 400, code, params=query, json=body)
 
 
 @pytest.mark.parametrize("uuid", [f"xx{UUID}", f"{UUID}%0A", "%2e%2e"])
 def test_uuids_match_whole(api: httpx.Client, uuid: str) -> None:
-    response = api.get(f"/bundles/{uuid}", params={"replica": "aws"})
-    assert problem(response) == (400, "illegal_arguments")
+    expect(api, "GET", f"/bundles/{uuid}", *ILLEGAL, params=AWS)
 
 
 def test_a_crash_is_logged_and_tells_nothing(

@@ -1,20 +1,28 @@
 """GET /bundles/{uuid} and GET /bundles/all (docs/behaviour.md 7, 8.4, 8.8)."""
 
 import json
-import logging
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
 
-from dss_client.local import LoadedBundle, LocalDSS, LocalSettings
+from dss_client.local import LocalDSS, LocalSettings
+from tests.local.calls import AWS, ILLEGAL, UUID, V1, V2, V3, Load, expect
 
-Load = Callable[..., LoadedBundle]
-UUID = "0a6f2b1c-3d4e-4f50-8a61-72b3c4d5e6f7"
 OTHER = "ffffffff-3d4e-4f50-8a61-72b3c4d5e6f7"
-V1, V2, V3 = (f"20{year}-01-01T000000.000000Z" for year in (18, 19, 20))
-AWS = {"replica": "aws"}
+SIGNED = {"presignedurls": "true"}
+
+
+def get(
+    client: httpx.Client, status: int = 200, code: str = "", uuid: str = UUID, **query: str
+) -> httpx.Response:
+    return expect(client, "GET", f"/bundles/{uuid}", status, code, params={**AWS, **query})
+
+
+def files(client: httpx.Client, **query: str) -> list[Any]:
+    found: list[Any] = get(client, 200, "", UUID, **query).json()["bundle"]["files"]
+    return found
 
 
 def pages(client: httpx.Client, url: str) -> Iterator[httpx.Response]:
@@ -44,8 +52,7 @@ def version_of(client: httpx.Client, uuid: str = UUID, **query: str) -> str | No
 
 def test_a_bundle(dss: LocalDSS, client: httpx.Client, load: Load) -> None:
     load(dss, {"a.txt": b"hello"}, UUID, V1)
-    response = client.get(f"/bundles/{UUID.upper()}", params=AWS)
-    assert response.status_code == 200
+    response = get(client, uuid=UUID.upper())
     assert response.headers["x-openapi-paginated-content-key"] == "bundle.files"
     bundle = response.json()["bundle"]
     [file] = bundle.pop("files")
@@ -92,16 +99,11 @@ def test_tombstones(dss: LocalDSS, client: httpx.Client, load: Load) -> None:
 
 @pytest.mark.parametrize("content", ["{", "{}", '{"version": "x", "files": [{}]}', '{"files": 1}'])
 def test_broken_manifests_are_absent(
-    dss: LocalDSS,
-    client: httpx.Client,
-    load: Load,
-    content: str,
-    caplog: pytest.LogCaptureFixture,
+    dss: LocalDSS, client: httpx.Client, load: Load, content: str
 ) -> None:
     load(dss, {"a": b""}, UUID, V1)
     (dss.root / f"aws/main/bundles/{UUID}.{V1}").write_text(content)
-    with caplog.at_level(logging.WARNING):
-        assert version_of(client) is None
+    assert version_of(client) is None
 
 
 def test_paging_stays_in_one_version(dss: LocalDSS, client: httpx.Client, load: Load) -> None:
@@ -118,86 +120,62 @@ def test_paging_stays_in_one_version(dss: LocalDSS, client: httpx.Client, load: 
 
 def test_links(dss: LocalDSS, client: httpx.Client, load: Load) -> None:
     load(dss, {str(number): b"" for number in range(20)}, UUID, V1)
-    response = client.get(f"/bundles/{UUID}?per_page=10&replica=aws&start_at=0")
-    assert response.headers["link"] == (
+    first = expect(client, "GET", f"/bundles/{UUID}?per_page=10&replica=aws&start_at=0", 206)
+    assert first.headers["link"] == (
         f'<{dss.url}/bundles/{UUID}?per_page=10&replica=aws&start_at=10&version={V1}>; rel="next"'
     )
-    exact = client.get(response.links["next"]["url"])
-    assert exact.status_code == 200
-    beyond = client.get(f"/bundles/{UUID}", params={**AWS, "start_at": 99})
-    assert beyond.status_code == 200
-    assert beyond.json()["bundle"]["files"] == []
+    expect(client, "GET", first.links["next"]["url"], 200)
+    assert files(client, start_at="99") == []
 
 
 def test_refused(dss: LocalDSS, client: httpx.Client, load: Load) -> None:
     load(dss, {"a": b""}, UUID, V1)
-    for query, code in (
-        ({"start_at": "-1"}, "illegal_arguments"),
-        ({"directurls": "true", "presignedurls": "true"}, "only_one_urltype"),
-        ({"presignedurls": "true", "token": "{"}, "illegal_token"),
-        ({"presignedurls": "true", "token": '{"attempts": 1}'}, "illegal_token"),
-    ):
-        response = client.get(f"/bundles/{UUID}", params={**AWS, **query})
-        assert (response.status_code, response.json()["code"]) == (400, code)
-    for query in ({"prefix": ""}, {"prefix": "-a"}, {"prefix": "a/"}, {"search_after": "x"}):
-        response = client.get("/bundles/all", params={**AWS, **query})
-        assert (response.status_code, response.json()["code"]) == (400, "illegal_arguments")
+    get(client, *ILLEGAL, start_at="-1")
+    get(client, 400, "only_one_urltype", directurls="true", presignedurls="true")
+    for token in ("{", '{"attempts": 1}'):
+        get(client, 400, "illegal_token", presignedurls="true", token=token)
     token = json.dumps({"execution_id": OTHER, "attempts": 1})  # of no job
-    query = {**AWS, "presignedurls": "true", "token": token}
-    response = client.get(f"/bundles/{UUID}", params=query)
-    assert (response.status_code, response.json()["code"]) == (500, "unhandled_exception")
+    response = get(client, 500, "unhandled_exception", presignedurls="true", token=token)
     assert response.headers["retry-after"] == "10"
+    for query in ({"prefix": ""}, {"prefix": "-a"}, {"prefix": "a/"}, {"search_after": "x"}):
+        expect(client, "GET", "/bundles/all", *ILLEGAL, params={**AWS, **query})
 
 
-def test_direct_urls(dss: LocalDSS, client: httpx.Client, load: Load) -> None:
-    load(dss, {"sub/a b": b""}, UUID, V1)
-    response = client.get(f"/bundles/{UUID}", params={**AWS, "directurls": "true"})
-    [file] = response.json()["bundle"]["files"]
-    assert file["url"] == f"s3://dss-local-checkout-aws/bundles/{UUID}.{V1}/sub/a b"
-
-
-def test_old_manifests_repeat_names(dss: LocalDSS, client: httpx.Client, load: Load) -> None:
-    load(dss, {"a": b"1", "b": b"2"}, UUID, V1)
+def test_urls(dss: LocalDSS, client: httpx.Client, load: Load) -> None:
+    load(dss, {"sub/a b": b"1", "z": b"2"}, UUID, V1)
+    place = f"s3://dss-local-checkout-aws/bundles/{UUID}.{V1}"
+    urls = [file["url"] for file in files(client, directurls="true")]
+    assert urls == [f"{place}/sub/a b", f"{place}/z"]
+    files(client, **SIGNED)
+    (dss.root / f"aws/checkout/bundles/{UUID}.{V1}/sub/a b").unlink()  # it is checked out again
+    [file, _] = files(client, **SIGNED)
+    assert httpx.get(file["url"]).content == b"1"
+    # Old manifests repeat names.
     path = dss.root / f"aws/main/bundles/{UUID}.{V1}"
-    path.write_text(path.read_text().replace('"name": "b"', '"name": "a"'))
-    response = client.get(f"/bundles/{UUID}", params={**AWS, "presignedurls": "true"})
-    assert [file["name"] for file in response.json()["bundle"]["files"]] == ["a", "a"]
+    path.write_text(path.read_text().replace('"name": "z"', '"name": "sub/a b"'))
+    assert [file["name"] for file in files(client, **SIGNED)] == ["sub/a b"] * 2
 
 
 def test_a_failing_checkout(dss: LocalDSS, client: httpx.Client, load: Load) -> None:
     load(dss, {"a": b"content"}, UUID, V1)
     [blob] = (dss.root / "aws/main/blobs").iterdir()
     blob.unlink()
-    response = client.get(f"/bundles/{UUID}", params={**AWS, "presignedurls": "true"})
-    assert (response.status_code, response.json()["code"]) == (500, "checkout_error")
+    get(client, 500, "checkout_error", presignedurls="true")
 
 
-def test_301_until_it_is_checked_out(tmp_path: Path, load: Load) -> None:
+def test_301_until_it_is_checked_out(load: Load) -> None:
     settings = LocalSettings(checkout_polls=2, retry_after=1)
-    with LocalDSS(tmp_path, settings=settings) as dss, httpx.Client(base_url=dss.url) as client:
+    with LocalDSS(settings=settings) as dss, httpx.Client(base_url=dss.url) as client:
         load(dss, {"a": b"content"}, UUID, V1)
         url = f"/bundles/{UUID}?replica=aws&presignedurls=true"
         for attempts in (1, 2):
-            response = client.get(url)
-            assert response.status_code == 301
+            response = expect(client, "GET", url, 301)
             assert response.headers["retry-after"] == "1"
             url = response.headers["location"]
             assert json.loads(httpx.URL(url).params["token"])["attempts"] == attempts
         [file] = client.get(url).json()["bundle"]["files"]
         assert httpx.get(file["url"]).content == b"content"
-        again = client.get(f"/bundles/{UUID}?replica=aws&presignedurls=true&token=")
-        assert again.status_code == 200
-
-
-def test_a_missing_file_is_checked_out_again(
-    dss: LocalDSS, client: httpx.Client, load: Load
-) -> None:
-    load(dss, {"a": b"content", "b": b""}, UUID, V1)
-    query = {**AWS, "presignedurls": "true"}
-    client.get(f"/bundles/{UUID}", params=query)
-    (dss.root / f"aws/checkout/bundles/{UUID}.{V1}/a").unlink()
-    file = client.get(f"/bundles/{UUID}", params=query).json()["bundle"]["files"][0]
-    assert httpx.get(file["url"]).content == b"content"
+        get(client, presignedurls="true", token="")
 
 
 @pytest.fixture
@@ -240,5 +218,4 @@ def test_every_living_version_is_listed_once(
     assert [page.json()["page_count"] for page in full] == [13, 13, 0]
     for prefix, count in (("FFFF", 1), ("0a6f", 25), ("1", 0)):
         body = client.get("/bundles/all", params={**AWS, "prefix": prefix}).json()
-        assert body["page_count"] == count
-        assert body["search_prefix"] == f"bundles/{prefix.lower()}"
+        assert (body["page_count"], body["search_prefix"]) == (count, f"bundles/{prefix.lower()}")

@@ -3,19 +3,15 @@
 import json
 import time
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
 
 from dss_client.local import LoadedBundle, LocalDSS, LocalSettings
+from tests.local.calls import AWS, UUID, Load, expect
+from tests.local.calls import V1 as VERSION
 from tests.local.webhook import PATIENCE
-
-Load = Callable[..., LoadedBundle]
-UUID = "0a6f2b1c-3d4e-4f50-8a61-72b3c4d5e6f7"
-VERSION = "2018-01-01T000000.000000Z"
-AWS = {"replica": "aws"}
 
 
 @pytest.fixture
@@ -49,22 +45,15 @@ def test_a_job(dss: LocalDSS, client: httpx.Client, bundle: LoadedBundle) -> Non
     assert stored == status(client, started)
 
 
-def test_running_for_as_many_polls_as_asked(tmp_path: Path, load: Load) -> None:
+def test_jobs_run_for_as_many_polls_as_asked_and_end_with_the_service(
+    tmp_path: Path, load: Load
+) -> None:
     settings = LocalSettings(checkout_polls=2)
     with LocalDSS(tmp_path, settings=settings) as dss, httpx.Client(base_url=dss.url) as client:
         load(dss, {"a": b""}, UUID)
-        started = post(client)
-        states = [status(client, started)["status"] for _ in range(4)]
-    assert states == ["RUNNING", "RUNNING", "SUCCEEDED", "SUCCEEDED"]
-
-
-def test_jobs_of_an_earlier_run(tmp_path: Path, load: Load) -> None:
-    settings = LocalSettings(checkout_polls=1)
-    with LocalDSS(tmp_path, settings=settings) as dss, httpx.Client(base_url=dss.url) as client:
-        load(dss, {"a": b""}, UUID)
         ended, running = post(client), post(client)
-        for _ in range(2):
-            status(client, ended)
+        states = [status(client, ended)["status"] for _ in range(4)]
+        assert states == ["RUNNING", "RUNNING", "SUCCEEDED", "SUCCEEDED"]
     with LocalDSS(tmp_path) as dss, httpx.Client(base_url=dss.url) as client:
         assert status(client, ended)["status"] == "SUCCEEDED"
         lost = status(client, running)
@@ -83,7 +72,7 @@ def test_a_foreign_job_is_as_its_status_object_says(dss: LocalDSS, client: httpx
 def test_jobs_and_requests_that_are_refused(client: httpx.Client, bundle: LoadedBundle) -> None:
     assert status(client, post(client), replica="gcp")["code"] == "not_found"
     for job_id, expected in ((UUID, 404), (UUID.upper(), 404), ("none", 400)):
-        assert client.get(f"/bundles/checkout/{job_id}", params=AWS).status_code == expected
+        expect(client, "GET", f"/bundles/checkout/{job_id}", expected, params=AWS)
     for body, query, code in (
         ({"destination": "a/b"}, {}, "illegal_arguments"),
         ({"email": "nobody"}, {}, "illegal_arguments"),
@@ -91,17 +80,14 @@ def test_jobs_and_requests_that_are_refused(client: httpx.Client, bundle: Loaded
         ({}, {"replica": "gcp"}, "not_found"),
     ):
         assert post(client, body, **query).json()["code"] == code
-    assert client.post(f"/bundles/{UUID}/checkout", params=AWS).status_code == 400
+    expect(client, "POST", f"/bundles/{UUID}/checkout", 400, params=AWS)
 
 
-def test_a_foreign_destination(dss: LocalDSS, client: httpx.Client, bundle: LoadedBundle) -> None:
+def test_destinations(dss: LocalDSS, client: httpx.Client, bundle: LoadedBundle) -> None:
     (dss.root / "mine").mkdir()
     done = status(client, post(client, {"destination": "mine"}))
     assert done["location"] == f"s3://mine/bundles/{bundle.fqid}"
     assert (dss.root / "mine/bundles" / bundle.fqid / "sub/b").read_bytes() == b"content"
-
-
-def test_no_such_destination(dss: LocalDSS, client: httpx.Client, bundle: LoadedBundle) -> None:
     (dss.root / ".staging").mkdir(exist_ok=True)
     for name in ("nowhere", "aws", "..", ".staging", "a\\b"):
         done = status(client, post(client, {"destination": name}))

@@ -1,6 +1,6 @@
 """`compat="original"`: the deployed service's answers, and our client on top of them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,16 +8,15 @@ import httpx
 import pytest
 
 from dss_client import BadRequest, DSSClient, DSSResponseError, RetryPolicy, ServerError
-from dss_client.local import LoadedBundle, LocalDSS, LocalSettings
+from dss_client.local import LocalDSS, LocalSettings
 
+from .calls import Load, expect
 from .webhook import Receiver
 from .writing import HELLO, VERSION, put_file, put_source, uuid_of, writer
 
 UUID = "5d1c3f4e-1111-4222-8333-444455556666"  # of nothing
 SHAPE_A = {"code", "stacktrace", "status", "title"}
 SHAPE_B = {"detail", "status", "title", "type"}
-
-Load = Callable[..., LoadedBundle]
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +61,7 @@ def shape(response: httpx.Response) -> set[str]:
     return set(response.json())
 
 
-def test_the_default_is_none_of_it(sample_dss: LocalDSS, original: LocalDSS) -> None:
-    assert sample_dss.settings.compat is None
-    assert original.settings.compat == "original"
+def test_settings_are_checked() -> None:
     for name in ("compat", "url_scheme"):
         with pytest.raises(ValueError, match=name):
             LocalSettings(**{name: "older"})  # type: ignore[arg-type]  # what a file might say
@@ -73,16 +70,13 @@ def test_the_default_is_none_of_it(sample_dss: LocalDSS, original: LocalDSS) -> 
 # The shapes of answers
 
 
-@pytest.mark.parametrize(("query", "token"), [("", "None"), ("&directurls=true", "")])
-def test_page_links_of_a_bundle(old: httpx.Client, large: str, query: str, token: str) -> None:
-    url = f"/bundles/{large}?replica=aws&per_page=10{query}"
-    while (response := old.get(url)).status_code == 301:
-        url = response.headers["location"].replace("https:", "http:")
-    assert response.status_code == 206
-    assert response.headers["link"].endswith(f"&token={token}>; rel='next'")
-
-
-def test_page_links_of_lists(old: httpx.Client) -> None:
+def test_page_links(old: httpx.Client, large: str) -> None:
+    for query, token in (("", "None"), ("&directurls=true", "")):
+        url = f"/bundles/{large}?replica=aws&per_page=10{query}"
+        while (response := old.get(url)).status_code == 301:
+            url = response.headers["location"].replace("https:", "http:")
+        assert response.status_code == 206
+        assert response.headers["link"].endswith(f"&token={token}>; rel='next'")
     page = old.get("/bundles/all?replica=aws&per_page=10")
     assert page.headers["link"] == f"<{page.json()['link']}>; rel='next'"
     hits = old.post("/search?replica=aws&per_page=10", json={"es_query": {}})
@@ -90,38 +84,27 @@ def test_page_links_of_lists(old: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path"),
-    [("GET", "/nothing"), ("PUT", "/files/"), ("DELETE", "/search"), ("PATCH", "/files/x")],
+    ("method", "path"), [("GET", "/nothing"), ("PUT", "/files/"), ("DELETE", "/search")]
 )
 def test_unknown_routes(old: httpx.Client, method: str, path: str) -> None:
-    response = old.request(method, path)
-    assert response.status_code == 403
+    response = expect(old, method, path, 403)
     assert response.json() == {"message": "Missing Authentication Token"}
     assert response.headers["content-type"] == "application/json"
+    assert "max-age=31536000" in response.headers["strict-transport-security"]
 
 
-@pytest.mark.parametrize(
-    ("content", "content_type", "status"),
-    [(b"{", "application/json", 400), (b"{}", "text/plain", 415)],
-)
-def test_bodies_that_are_not_json(
-    old: httpx.Client, content: bytes, content_type: str, status: int
-) -> None:
-    headers = {"content-type": content_type}
-    response = old.post("/search?replica=aws", content=content, headers=headers)
-    assert (response.status_code, shape(response)) == (status, SHAPE_B)
-
-
-def test_other_errors_keep_shape_a_and_have_a_trace(old: httpx.Client) -> None:
-    response = old.get(f"/bundles/{UUID}?replica=aws")
-    assert (response.status_code, shape(response)) == (404, SHAPE_A)
+def test_errors(old: httpx.Client) -> None:
+    for content, content_type, status in (
+        (b"{", "application/json", 400),
+        (b"{}", "text/plain", 415),
+    ):
+        sent: Any = {"content": content, "headers": {"content-type": content_type}}
+        assert shape(expect(old, "POST", "/search?replica=aws", status, **sent)) == SHAPE_B
+    response = expect(old, "GET", f"/bundles/{UUID}?replica=aws", 404)
+    assert shape(response) == SHAPE_A
     assert response.json()["stacktrace"].startswith("Traceback")
     assert response.json()["code"] == "not_found"
-
-
-@pytest.mark.parametrize("path", ["/swagger.json", "/bundles/all?replica=aws", "/nothing"])
-def test_strict_transport_security(old: httpx.Client, path: str) -> None:
-    assert "max-age=31536000" in old.get(path).headers["strict-transport-security"]
+    assert "max-age=31536000" in response.headers["strict-transport-security"]
 
 
 # Refusals that its check of its own answers replaced
@@ -130,20 +113,19 @@ def test_strict_transport_security(old: httpx.Client, path: str) -> None:
 def test_another_ones_collection(original: LocalDSS, old: httpx.Client) -> None:
     body: dict[str, Any] = {"name": "n", "description": "d", "details": {}, "contents": []}
     query = {"replica": "aws", "version": VERSION}
-    made = old.put("/collections", params={**query, "uuid": UUID}, json=body)
-    assert made.status_code in {200, 201}
+    expect(old, "PUT", "/collections", 201, params={**query, "uuid": UUID}, json=body)
     place = f"/collections/{UUID}"
     with writer(original, email="else@example.org") as other:
         for method in ("GET", "PATCH", "DELETE"):
             content = {"name": "m"} if method == "PATCH" else None
-            response = other.request(method, place, params=query, json=content)
-            assert (response.status_code, shape(response)) == (500, SHAPE_B)
+            response = expect(other, method, place, 500, params=query, json=content)
+            assert shape(response) == SHAPE_B
             assert ("retry-after" in response.headers) == (method != "PATCH")
     with writer(original, email=None) as nameless:
-        response = nameless.patch(place, params=query, json={"name": "m"})
-        assert (response.status_code, shape(response)) == (500, SHAPE_B)
-        assert nameless.get(place, params=query).status_code == 401
-    assert old.get(place, params=query).status_code == 200
+        response = expect(nameless, "PATCH", place, 500, params=query, json={"name": "m"})
+        assert shape(response) == SHAPE_B
+        expect(nameless, "GET", place, 401, params=query)
+    expect(old, "GET", place, 200, params=query)
 
 
 def test_a_file_whose_copy_failed(old: httpx.Client, sources: Path) -> None:

@@ -1,7 +1,7 @@
 """The storage origin: signed URLs and byte ranges."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -10,9 +10,9 @@ import pytest
 from dss_client.local import LoadedBundle, LocalDSS, LocalSettings
 from dss_client.local.storage.storage_app import Signer
 
+from .calls import Load
 from .raw import exchange
 
-Load = Callable[..., LoadedBundle]
 CONTENT = bytes(range(256)) * 8000
 SIZE = len(CONTENT)
 
@@ -64,12 +64,10 @@ def test_whole_objects(dss: LocalDSS, urls: dict[str, str]) -> None:
     ("header", "start", "end"),
     [
         ("bytes=0-", 0, SIZE),
-        ("bytes=0-0", 0, 1),
         ("bytes=100-199", 100, 200),
         (f"bytes=3-{SIZE}", 3, SIZE),
         ("bytes=-7", SIZE - 7, SIZE),
         (f"bytes=-{SIZE + 1}", 0, SIZE),
-        ("BYTES=9-9", 9, 10),
     ],
 )
 def test_ranges(urls: dict[str, str], header: str, start: int, end: int) -> None:
@@ -80,8 +78,7 @@ def test_ranges(urls: dict[str, str], header: str, start: int, end: int) -> None
 
 
 @pytest.mark.parametrize(
-    "header",
-    ["", "bytes=-", "bytes=5-3", "bytes=0-1,4-5", "lines=1-2", "bytes=a-", f"bytes={'9' * 5_000}-"],
+    "header", ["", "bytes=5-3", "bytes=0-1,4-5", "lines=1-2", f"bytes={'9' * 5_000}-"]
 )
 def test_ranges_without_sense_give_the_whole(urls: dict[str, str], header: str) -> None:
     response = httpx.get(urls["a.bin"], headers={"range": header})
@@ -90,12 +87,7 @@ def test_ranges_without_sense_give_the_whole(urls: dict[str, str], header: str) 
 
 @pytest.mark.parametrize(
     ("name", "size", "header"),
-    [
-        ("a.bin", SIZE, f"bytes={SIZE}-"),
-        ("a.bin", SIZE, "bytes=-0"),
-        ("empty", 0, "bytes=0-"),
-        ("empty", 0, "bytes=-5"),
-    ],
+    [("a.bin", SIZE, f"bytes={SIZE}-"), ("a.bin", SIZE, "bytes=-0"), ("empty", 0, "bytes=0-")],
 )
 def test_ranges_of_nothing(urls: dict[str, str], name: str, size: int, header: str) -> None:
     response = httpx.get(urls[name], headers={"range": header})
@@ -105,11 +97,14 @@ def test_ranges_of_nothing(urls: dict[str, str], name: str, size: int, header: s
 def test_conditions(urls: dict[str, str]) -> None:
     headers = httpx.head(urls["a.bin"]).headers
     etag, modified = headers["etag"], headers["last-modified"]
-    for condition, status in ((etag, 206), (modified, 206), ('"other"', 200)):
-        asked = {"range": "bytes=0-3", "if-range": condition}
-        assert httpx.get(urls["a.bin"], headers=asked).status_code == status
-    for condition, status in ((etag, 200), ("*", 200), ('"other"', 412)):
-        asked = {"if-match": condition}
+    for name, condition, status in (
+        ("if-range", etag, 206),
+        ("if-range", modified, 206),
+        ("if-range", '"other"', 200),
+        ("if-match", etag, 206),
+        ("if-match", '"other"', 412),
+    ):
+        asked = {"range": "bytes=0-3", name: condition}
         assert httpx.get(urls["a.bin"], headers=asked).status_code == status
 
 
@@ -150,16 +145,7 @@ def test_changed_urls_are_refused(urls: dict[str, str]) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    [
-        "/",
-        "//x",
-        "/dss-local-aws/../secret",
-        "/../secret",
-        "/./secret",
-        "//secret",
-        "/.staging/x",
-        "/aws/main/x",
-    ],
+    ["/", "/dss-local-aws/../secret", "/../secret", "//secret", "/.staging/x", "/aws/main/x"],
 )
 def test_no_path_gets_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     """Not without a signature, and not even with one."""
@@ -186,9 +172,3 @@ def test_urls_expire(tmp_path: Path, load: Load) -> None:
         response = httpx.get(url)
     assert response.status_code == 403
     assert "<Code>ExpiredToken</Code>" in response.text
-
-
-def test_large_objects_can_be_left_halfway(urls: dict[str, str]) -> None:
-    with httpx.stream("GET", urls["a.bin"]) as response:
-        assert next(response.iter_bytes(10))
-    assert httpx.get(urls["a.bin"]).status_code == 200
