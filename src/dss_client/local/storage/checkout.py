@@ -163,9 +163,9 @@ class Checkouts:
             status: JSONObject = {"status": "SUCCEEDED", "location": location}
             if cause:
                 status = {"status": "FAILED", "cause": f"{cause} (FAILED)"}
-            _put_status(replica.checkout, job_id, status)
             if email and self._email_dir:
                 _write_mail(self._email_dir, job_id, email, fqid, status)
+            _put_status(replica.checkout, job_id, status)  # who sees the end finds the mail, too
             return cause
 
         self._jobs.start(job_id, work)
