@@ -8,13 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
-from dss_client.local import LoadedBundle, LocalDSS, LocalSettings
-from tests.local.calls import problem
+from dss_client.local import LocalDSS, LocalSettings
+from tests.local.calls import AWS, GCP, NOT_FOUND, UUID, Load, expect
 from tests.local.writing import VERSION, put_file, put_source, uuid_of, writer
 
 Start = Callable[..., LocalDSS]
-AWS, GCP = {"replica": "aws"}, {"replica": "gcp"}
-UUID = "0a6f2b1c-3d4e-4f50-8a61-72b3c4d5e6f7"
 ADMIN = "admin@example.org"
 
 
@@ -35,36 +33,26 @@ def start(tmp_path: Path) -> Start:
 
 
 def put_bundle(
-    client: httpx.Client, file_uuid: str, replica: str = "aws", version: str = VERSION
-) -> httpx.Response:
+    client: httpx.Client, file_uuid: str, status: int = 201, code: str = "", replica: str = "aws"
+) -> None:
     file = {"uuid": file_uuid, "version": VERSION, "name": "a", "indexed": False}
-    return client.put(
-        f"/bundles/{UUID}",
-        params={"replica": replica, "version": version},
-        json={"files": [file], "creator_uid": 7},
-    )
+    query, body = {"replica": replica, "version": VERSION}, {"files": [file], "creator_uid": 7}
+    expect(client, "PUT", f"/bundles/{UUID}", status, code, params=query, json=body)
 
 
-def delete(client: httpx.Client, replica: str) -> None:
-    query = {"replica": replica}
-    response = client.request("DELETE", f"/bundles/{UUID}", params=query, json={"reason": "r"})
-    assert response.status_code == 200
-
-
-def put_collection(client: httpx.Client, file_uuid: str) -> httpx.Response:
+def put_collection(client: httpx.Client, file_uuid: str) -> None:
     links = [
         {"type": "file", "uuid": file_uuid, "version": VERSION},
         {"type": "bundle", "uuid": UUID, "version": VERSION},
     ]
     body = {"name": "n", "description": "d", "details": {}, "contents": links}
-    return client.put("/collections", params={**AWS, "uuid": UUID, "version": VERSION}, json=body)
+    query = {**AWS, "uuid": UUID, "version": VERSION}
+    expect(client, "PUT", "/collections", 201, params=query, json=body)
 
 
 def test_none_by_default(start: Start) -> None:
     with start() as dss, writer(dss) as client:
-        response = put_file(client)
-        assert response.status_code == 201
-        assert client.head(f"/files/{uuid_of(response)}", params=GCP).status_code == 404
+        expect(client, "HEAD", f"/files/{uuid_of(put_file(client))}", 404, params=GCP)
 
 
 @pytest.mark.parametrize(("scheme", "other"), [("s3", GCP), ("gs", AWS)])
@@ -77,18 +65,17 @@ def test_files_at_once(start: Start, scheme: str, other: dict[str, str]) -> None
 
 def test_bundles_at_once(start: Start) -> None:
     with start(replication="at once") as dss, writer(dss, email=ADMIN) as client:
-        assert put_bundle(client, uuid_of(put_file(client))).status_code == 201
+        put_bundle(client, uuid_of(put_file(client)))
         bundles = [client.get(f"/bundles/{UUID}", params=each).json() for each in (AWS, GCP)]
         assert bundles[0] == bundles[1]
         query = {**GCP, "version": VERSION}
         patched = client.patch(f"/bundles/{UUID}", params=query, json={}).json()["version"]
-        found = client.get(f"/bundles/{UUID}", params={**AWS, "version": patched})
-        assert found.status_code == 200
-        delete(client, "gcp")
-        assert client.get(f"/bundles/{UUID}", params=AWS).status_code == 404
+        expect(client, "GET", f"/bundles/{UUID}", 200, params={**AWS, "version": patched})
+        expect(client, "DELETE", f"/bundles/{UUID}", 200, params=GCP, json={"reason": "r"})
+        expect(client, "GET", f"/bundles/{UUID}", 404, params=AWS)
 
 
-def test_it_can_be_found_there(start: Start, load: Callable[..., LoadedBundle]) -> None:
+def test_it_can_be_found_there(start: Start, load: Load) -> None:
     dss = start(replication="at once")
     load(dss, {"cell.json": {"describedBy": "x/cell", "n": 1}}, UUID, VERSION)
     with dss:
@@ -103,12 +90,12 @@ def test_it_can_be_found_there(start: Start, load: Callable[..., LoadedBundle]) 
 def test_collections_at_once(start: Start) -> None:
     with start(replication="at once") as dss, writer(dss) as client:
         file_uuid = uuid_of(put_file(client))
-        assert put_bundle(client, file_uuid).status_code == 201
-        assert put_collection(client, file_uuid).status_code == 201
+        put_bundle(client, file_uuid)
+        put_collection(client, file_uuid)
         path = f"/collections/{UUID}"
         assert client.get(path, params=GCP).json() == client.get(path, params=AWS).json()
-        assert client.delete(path, params=GCP).status_code == 200
-        assert client.get(path, params=AWS).status_code == 404
+        expect(client, "DELETE", path, 200, params=GCP)
+        expect(client, "GET", path, 404, params=AWS)
 
 
 def test_what_is_there_is_left_alone(start: Start) -> None:
@@ -129,9 +116,8 @@ def test_delayed(start: Start) -> None:
     dss = start(replication="delayed", replication_delay=0.3)
     with dss, writer(dss) as client:
         response = put_file(client)
-        assert put_bundle(client, uuid_of(response)).status_code == 201
-        other = put_bundle(client, uuid_of(response), replica="gcp")
-        assert problem(other) == (400, "file_missing")
+        put_bundle(client, uuid_of(response))
+        put_bundle(client, uuid_of(response), 400, "file_missing", replica="gcp")
     with dss, writer(dss) as client:
         end = time.monotonic() + 10
         while client.get(f"/bundles/{UUID}", params=GCP).status_code == 404:
@@ -140,23 +126,23 @@ def test_delayed(start: Start) -> None:
 
 
 def test_what_cannot_be_copied_whole_is_told(
-    start: Start, load: Callable[..., LoadedBundle], caplog: pytest.LogCaptureFixture
+    start: Start, load: Load, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A collection with a link to what is gone, and objects that are not JSON."""
     with start(replication="at once") as dss, writer(dss) as client:
         file_uuid = uuid_of(put_file(client))
-        assert put_bundle(client, file_uuid).status_code == 201
+        put_bundle(client, file_uuid)
         for replica in ("aws", "gcp"):
             (dss.root / f"{replica}/main/bundles/{UUID}.{VERSION}").unlink()
         (dss.root / f"aws/main/bundles/{UUID}.{VERSION}").write_text("{}")
-        assert put_collection(client, file_uuid).status_code == 201
-        assert client.get(f"/collections/{UUID}", params=GCP).status_code == 200
+        put_collection(client, file_uuid)
+        expect(client, "GET", f"/collections/{UUID}", 200, params=GCP)
         (dss.root / f"gcp/main/files/{file_uuid}.{VERSION}").unlink()
         blob = next((dss.root / "aws/main/blobs").iterdir())
         blob.unlink()
         (dss.root / "gcp/main/blobs" / blob.name).unlink()
         patched = client.patch(f"/collections/{UUID}", params={**AWS, "version": VERSION}, json={})
         version = patched.json()["version"]
-        found = client.get(f"/collections/{UUID}", params={**GCP, "version": version})
-        assert problem(found) == (404, "not_found")
+        query = {**GCP, "version": version}
+        expect(client, "GET", f"/collections/{UUID}", *NOT_FOUND, params=query)
     assert f"collections/{UUID}.{version} is not replicated" in caplog.text

@@ -16,13 +16,10 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from dss_client import BadRequest, DSSClient
-from dss_client.local import LoadedBundle, LocalDSS
+from dss_client.local import LocalDSS
 from dss_client.local.search.search_documents import bundle_document
+from tests.local.calls import AWS, UUID, V1, V2, Load, problem, version
 
-Load = Callable[..., LoadedBundle]
-UUID = "0a6f2b1c-3d4e-4f50-8a61-72b3c4d5e6f7"
-V1, V2 = "2018-01-01T000000.000000Z", "2019-01-01T000000.000000Z"
 ENTRIES = "dss_client.local.search.entries"
 DEAD = {"query": {"term": {"admin_deleted": True}}}
 
@@ -33,7 +30,7 @@ def search(dss: LocalDSS, es_query: dict[str, Any] | None = None) -> list[str]:
 
 def answer(dss: LocalDSS, es_query: dict[str, Any] | None = None) -> httpx.Response:
     body = {"es_query": es_query or {}}
-    return httpx.post(f"{dss.url}/search", params={"replica": "aws"}, json=body, timeout=60)
+    return httpx.post(f"{dss.url}/search", params=AWS, json=body, timeout=60)
 
 
 @pytest.fixture
@@ -139,9 +136,7 @@ def test_many_bundles_are_indexed_by_several_processes(
 ) -> None:
     monkeypatch.setattr(f"{ENTRIES}._MANY", 2)
     monkeypatch.setattr(f"{ENTRIES}._BATCH", 2)
-    fqids = [
-        load(dss, {"a.json": {"n": n}}, UUID, f"2018-01-01T000000.{n:06}Z").fqid for n in range(9)
-    ]
+    fqids = [load(dss, {"a.json": {"n": n}}, UUID, version(n)).fqid for n in range(9)]
     assert search(dss) == fqids[::-1]
     assert search(dss, {"query": {"match": {"files.a_json.n": 7}}}) == [fqids[7]]
 
@@ -149,11 +144,13 @@ def test_many_bundles_are_indexed_by_several_processes(
 def test_processes_that_die_are_a_failure_once(
     dss: LocalDSS, load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fqids = [load(dss, {"a": b""}, UUID, f"2018-01-01T000000.{n:06}Z").fqid for n in range(20)]
+    fqids = [load(dss, {"a": b""}, UUID, version(n)).fqid for n in range(20)]
     with monkeypatch.context() as change:
         change.setattr(f"{ENTRIES}._MANY", 2)
         change.setattr(f"{ENTRIES}._BATCH", 1)
-        change.setattr(f"{ENTRIES}._WORKER", (sys.executable, "-c", "import sys; input()"))
+        change.setattr(
+            f"{ENTRIES}._WORKER", (sys.executable, "-c", "import sys; sys.stdin.buffer.read(1)")
+        )
         assert answer(dss).status_code == 500
     assert search(dss) == fqids[::-1]
 
@@ -162,15 +159,15 @@ def test_a_service_that_stops_does_not_end_the_index_first(
     tmp_path: Path, load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with LocalDSS(tmp_path) as dss, ThreadPoolExecutor() as pool:
-        fqids = [load(dss, {"a": b""}, UUID, f"2018-01-01T000000.{n:06}Z").fqid for n in range(20)]
+        fqids = [load(dss, {"a": b""}, UUID, version(n)).fqid for n in range(20)]
         made: list[str] = []
         begun = threading.Event()
 
-        def make(replica: Any, uuid: str, version: str, **options: Any) -> Any:
-            made.append(version)
+        def make(replica: Any, uuid: str, of: str, **options: Any) -> Any:
+            made.append(of)
             begun.set()
             dss._service.stopping.wait(60)
-            return bundle_document(replica, uuid, version, **options)
+            return bundle_document(replica, uuid, of, **options)
 
         with monkeypatch.context() as change:
             change.setattr(f"{ENTRIES}._BATCH", 1)
@@ -211,27 +208,11 @@ def test_a_foreign_name_of_any_bytes(used: LocalDSS) -> None:
     assert search(used) == [f"{UUID}.{V1}"]
 
 
-def test_the_client_pages_and_is_told_of_wrong_queries(dss: LocalDSS, load: Load) -> None:
-    fqids = [load(dss, {"a": b""}, UUID, f"2018-01-01T000000.{n:06}Z").fqid for n in range(12)]
-    tombstone(dss, UUID)
-    with DSSClient(dss.url) as client:
-        hits = client.post_search.iterate(replica="aws", es_query={}, per_page=10)
-        assert [hit.bundle_fqid for hit in hits] == fqids[::-1]
-        with pytest.raises(BadRequest, match="mtch") as caught:
-            client.post_search(replica="aws", es_query={"query": {"mtch": {}}})
-    assert caught.value.code == "elasticsearch_bad_request"
-
-
-def test_what_is_loaded_beside_the_service_is_found(used: LocalDSS, load: Load) -> None:
-    fqid = load(LocalDSS(used.root), {"a.json": {"x": "two"}}, UUID, V2).fqid
-    assert search(used) == [fqid, f"{UUID}.{V1}"]
-
-
 def test_an_index_that_cannot_be_opened_is_a_failure(tmp_path: Path, load: Load) -> None:
     (tmp_path / ".index").mkdir()
     (tmp_path / ".index" / "aws.sqlite").mkdir()
     with LocalDSS(tmp_path) as dss:
         load(dss, {"a.json": {}}, UUID, V1)
         response = answer(dss)
-    assert (response.status_code, response.json()["code"]) == (500, "internal_server_error")
+    assert problem(response) == (500, "internal_server_error")
     assert response.headers["retry-after"] == "10"
