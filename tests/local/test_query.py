@@ -117,6 +117,7 @@ MATCHES: list[dict[str, Any]] = [
     {"range": {"manifest.version": {"gte": "2019", "lt": "2020"}}},
     {"range": {TITLE: {"gte": "THE", "lt": "thf"}}},
     {"range": {TITLE: {}}},
+    {"range": {DAY: {"gte": 1525177800000, "lt": "1525177800001"}}},
     {"exists": {"field": "files.project_json"}},
     {"exists": {"field": "files.project_json.long"}},
     {"exists": {"field": "files.project_json.nan"}},
@@ -140,6 +141,8 @@ MATCHES: list[dict[str, Any]] = [
     {"nested": {"path": "files.project_json", "query": match(TITLE, "the cells of blood")}},
 ]
 MISSES: list[dict[str, Any]] = [
+    {"range": {DAY: {"gt": 1525177800000}}},
+    {"range": {DAY: {"lt": 1525177800000}}},
     {"match_none": {}},
     match(SPECIES, "Homo"),
     match(f"{TITLE}.text", "nothing"),
@@ -206,6 +209,8 @@ def test_does_not_match(found: Found, query: dict[str, Any]) -> None:
         ({"bool": {"should": [], "minimum_should_match": True}}, "minimum_should_match"),
         ({"range": {"a": {"from": 1}}}, "from"),
         ({"range": {"a": {"gte": True}}}, "string or number"),
+        ({"range": {"a": {"gte": "now-1d"}}}, "worked out"),
+        (query_string("a:[2018-05-01||/M TO *]"), "worked out"),
         ({"exists": {"field": 1}}, "wants a string"),
         ({"ids": {}}, "list of values"),
         ({"wildcard": {"a": "x" * 257}}, "longer than 256"),

@@ -15,6 +15,9 @@ _DATE = re.compile(
     r"(?P<zone>Z|[+-]\d\d:?\d\d)?)?)?)?",
     re.ASCII,
 )
+_MILLISECONDS = re.compile(r"-?\d{1,14}", re.ASCII)
+_ARITHMETIC = re.compile(r"now(?:[-+/]|\Z)|[-\d:.TZ+ ]+\|\|")
+_EPOCH = date(1970, 1, 1).toordinal() * _DAY
 _WHOLE_DAY = len("2019-01-01")
 _LONGEST = len("2019-01-01T00:00:00.123456789+00:00")
 
@@ -67,6 +70,20 @@ def parse_whole_date(text: str) -> Span | None:
 
 
 _parse_again = lru_cache(10_000)(parse_date)  # many documents have the same dates
+
+
+def parse_epoch(value: str | float) -> Span | None:
+    """Return the millisecond that a whole number of them since 1970 means, None for others."""
+    text = str(value)
+    if isinstance(value, bool) or not _MILLISECONDS.fullmatch(text):
+        return None
+    start = _EPOCH + int(text) * 1000
+    return Span(start, start + 999)
+
+
+def has_arithmetic(text: str) -> bool:
+    """Tell whether a date is to be worked out, such as `now-1d` or `2018-05-01||/M`."""
+    return _ARITHMETIC.match(text) is not None
 
 
 def _precision(match: re.Match[str]) -> int:

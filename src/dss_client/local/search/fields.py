@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from .dates import Span, parse_date
+from .dates import Span, has_arithmetic, parse_date, parse_epoch
 from .document import (
     ANALYSED,
     DATE,
@@ -18,7 +18,7 @@ from .document import (
     normal,
     words,
 )
-from .patterns import Test, literal_prefix, regexp, wildcard
+from .patterns import BadPattern, Test, literal_prefix, regexp, wildcard
 from .tree import Between, Bool, Exists, Like, OneOf, Operator, Phrase, Query, any_of
 
 _OPERATORS: dict[str, Operator] = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
@@ -121,12 +121,24 @@ def has_regexp(path: str, pattern: str) -> Query:
 def in_range(path: str, bounds: Mapping[str, Scalar]) -> Query:
     """Return what holds when a field has a value within bounds, keys `gt`, `gte`, `lt`, `lte`.
 
-    Numbers are compared as numbers and dates as times. Other strings are compared as strings,
-    where the bounds are strings and not all of them dates.
+    Numbers are compared as numbers and dates as times, for which bounds may also be milliseconds
+    since 1970. Other strings are compared as strings, where the bounds are strings and not all of
+    them dates.
+
+    Raises:
+        BadPattern: A bound is a date to be worked out.
     """
+    for bound in bounds.values():
+        if isinstance(bound, str) and has_arithmetic(bound):
+            raise BadPattern(f"{bound!a} is to be worked out, which is not supported: give a date")
     numbers = {name: as_number(bound) for name, bound in bounds.items()}
     spans = {name: _span(path, bound) for name, bound in bounds.items()}
+    moments = {name: parse_epoch(bound) for name, bound in bounds.items()}
     found: list[Query] = []
+    if bounds and None not in moments.values() and not is_exact(path):
+        found.append(
+            _between(path, DATE, ((name, _edge(name, it)) for name, it in moments.items()))
+        )
     if None not in numbers.values():
         found.append(_between(path, NUMBER, numbers.items()))
     if bounds and None not in spans.values():
