@@ -33,12 +33,12 @@ def http(stored: LocalDSS) -> Iterator[httpx.Client]:
         yield client
 
 
-@pytest.fixture
-def fail(monkeypatch: pytest.MonkeyPatch) -> Fail:
+@pytest.fixture(params=[TimeoutError, RuntimeError])  # libraries have errors of their own
+def fail(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Fail:
     """Have operations of the store fail."""
 
     def refuse(*_: object, **__: object) -> Any:
-        raise TimeoutError("the store does not answer")
+        raise request.param("the store does not answer")
 
     def fail_at(*names: str) -> None:
         for name in names:

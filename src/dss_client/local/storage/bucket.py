@@ -8,7 +8,8 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, TypeGuard
@@ -68,7 +69,8 @@ class Bucket:
             OSError: The store fails.
         """
         try:
-            found = self.system.info(self._path(key))
+            with _failures():
+                found = self.system.info(self._path(key))
         except BadKey:
             return None
         except OSError as error:
@@ -88,7 +90,7 @@ class Bucket:
             OSError: The store fails.
         """
         try:
-            with self.open(key) as stream:
+            with _failures(), self.open(key) as stream:
                 return stream.read()
         except OSError as error:
             if self._is_absent(key, error):
@@ -108,7 +110,8 @@ class Bucket:
             raise FileNotFoundError(str(error)) from error
         if self.directory is not None:
             return open(path, "rb")  # noqa: PTH123 - twice as fast as by way of the file system
-        stream: BinaryIO = self.system.open(path, "rb")
+        with _failures():
+            stream: BinaryIO = self.system.open(path, "rb")
         if isinstance(stream, io.BytesIO):
             # In memory it is the object itself, and all readers would share one position.
             return io.BytesIO(stream.getvalue())
@@ -137,7 +140,8 @@ class Bucket:
             with open(handle, "wb") as target:  # noqa: PTH123 - opens a descriptor, not a path
                 shutil.copyfileobj(stream, target, _PIECE)
             if self.staging is None:
-                self.system.put_file(name, final)
+                with _failures():
+                    self.system.put_file(name, final)
             else:
                 Path(final).parent.mkdir(parents=True, exist_ok=True)
                 unfinished.replace(final)
@@ -182,7 +186,9 @@ class Bucket:
         if self.directory is not None:
             # Several times as fast as `find`, which asks for the state of each file.
             return _walk(start, f"{folder}/" if folder else "")
-        return (name.removeprefix(self.path + "/") for name in self.system.find(start))
+        with _failures():
+            found: list[str] = self.system.find(start)
+        return (name.removeprefix(self.path + "/") for name in found)
 
 
 @frozen
@@ -235,6 +241,17 @@ class Root:
 def is_url(root: Path | str | None) -> TypeGuard[str]:
     """Tell whether a root is a URL, not a directory."""
     return isinstance(root, str) and "://" in root
+
+
+@contextmanager
+def _failures() -> Generator[None]:
+    """Make an `OSError` of what the library of a store says, by errors of its own."""
+    try:
+        yield
+    except (OSError, BadKey):
+        raise
+    except Exception as error:
+        raise OSError(str(error)) from error
 
 
 def _walk(folder: str, prefix: str) -> Iterator[str]:
