@@ -42,7 +42,6 @@ def worker_processes(count: int) -> Generator[Executor]:
     try:
         yield pool
     except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
         children = set(active_children()) - others
         for child in children:
             child.terminate()
@@ -51,7 +50,8 @@ def worker_processes(count: int) -> Generator[Executor]:
             child.kill()
         raise
     finally:
-        pool.shutdown()
+        # Waits for the thread that manages them: at the end of Python it would be in the way.
+        pool.shutdown(cancel_futures=True)
 
 
 def _prepare() -> None:

@@ -46,12 +46,12 @@ class Service:
 
     def __init__(self, root: Path | str, home: Path, settings: LocalSettings) -> None:
         self.settings = settings
-        self.gate = Gate()
-        self.stopping = threading.Event()
-        self.tokens = Tokens(settings)
-        self.signer = Signer(settings.clock)
+        self.gate: Gate = Gate()
+        self.stopping: threading.Event = threading.Event()
+        self.tokens: Tokens = Tokens(settings)
+        self.signer: Signer = Signer(settings.clock)
         self.storage_port = 0  # known once it is served
-        self.storage = Storage(root, root if is_url(root) else home)
+        self.storage: Storage = Storage(root, root if is_url(root) else home)
         replicas = self.storage.replicas.items()
         self.sources: list[Sources] = [BucketSources(settings.sources, self.storage)]
         if settings.s3_endpoint:
@@ -68,21 +68,25 @@ class Service:
         self.journals: dict[ReplicaName, Journals] = {
             name: Journals(replica, settings.journal_events) for name, replica in replicas
         }
-        self.subscriptions = Subscriptions(home / ".subscriptions")
-        self.deliveries = Deliveries(home / ".deliveries.sqlite3", self.subscriptions, settings)
+        self.subscriptions: Subscriptions = Subscriptions(home / ".subscriptions")
+        self.deliveries: Deliveries = Deliveries(
+            home / ".deliveries.sqlite3", self.subscriptions, settings
+        )
         notifier = Notifier(self.subscriptions, self.deliveries, strict=strict)
         for index in self.indexes.values():
             self.storage.bus.subscribe(index.take)
         for journals in self.journals.values():
             self.storage.bus.subscribe(journals.take)
         self.storage.bus.subscribe(notifier.take)
-        self.replication = Replication(
+        self.replication: Replication = Replication(
             settings.replication, settings.replication_delay, self.storage
         )
 
-        self.jobs = Jobs(settings.checkout_polls)
-        self.copies = Copies(self.jobs, settings.copy_polls)
-        self.checkouts = Checkouts(self.storage, self.jobs, settings.clock, settings.email_dir)
+        self.jobs: Jobs = Jobs(settings.checkout_polls)
+        self.copies: Copies = Copies(self.jobs, settings.copy_polls)
+        self.checkouts: Checkouts = Checkouts(
+            self.storage, self.jobs, settings.clock, settings.email_dir
+        )
 
     def forget_jobs(self) -> None:
         """Wait for jobs that run, and forget all of them."""

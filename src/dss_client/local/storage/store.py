@@ -201,7 +201,7 @@ class Storage:
     """
 
     def __init__(self, root: Path | str, writable: Path | str) -> None:
-        self.bus = EventBus()
+        self.bus: EventBus = EventBus()
         self._root = Root.of(root)
         made = Root.of(writable)
         self.replicas: dict[ReplicaName, Replica] = {
