@@ -31,7 +31,7 @@ from .tree import Query
 
 _logger = logging.getLogger(__name__)
 
-_FORMAT = 2
+_FORMAT = 4  # the next is 6: an index of strict reading has one more
 _BUSY = 60  # seconds to wait for another process that writes
 _MOST_SECONDS = 10  # that a query may take
 _LONG = 5_000  # bundles that take seconds to index
