@@ -182,6 +182,29 @@ def test_a_service_that_stops_does_not_end_the_index_first(
         assert search(dss) == fqids[::-1]
 
 
+def test_a_search_does_not_wait_long_for_another_that_makes_the_index(
+    dss: LocalDSS, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fqid = load(dss, {"a": b""}, UUID, V1).fqid
+    begun, go_on = threading.Event(), threading.Event()
+
+    def make(*of: Any, **options: Any) -> Any:
+        begun.set()
+        go_on.wait(60)
+        return bundle_document(*of, **options)
+
+    monkeypatch.setattr(f"{ENTRIES}.bundle_document", make)
+    monkeypatch.setattr("dss_client.local.search.index._PATIENCE", 0)
+    with ThreadPoolExecutor() as pool:
+        asked = pool.submit(search, dss)
+        assert begun.wait(60)
+        response = answer(dss)
+        go_on.set()
+        assert asked.result() == [fqid]
+    assert problem(response) == (503, "service_unavailable")
+    assert response.headers["retry-after"] == "10"
+
+
 def test_searches_while_the_index_is_made_anew(used: LocalDSS) -> None:
     ended = threading.Event()
 

@@ -10,7 +10,7 @@ from dss_client.types import JSONObject
 
 from ..errors import Problem
 from ..search.entries import SortKey
-from ..search.index import Hit, Page, Stopped
+from ..search.index import Hit, NotReady, Page
 from ..search.query import QueryError, parse_query
 from ..search.tree import Query
 from ..service import Call
@@ -37,8 +37,8 @@ def post_search(call: Call) -> Response:
     except (QueryError, RecursionError) as error:
         title = f"The query is refused: {error}."
         raise Problem(400, "elasticsearch_bad_request", title) from error
-    except Stopped as error:
-        raise Problem(503, "service_unavailable", "The service stops.") from error
+    except NotReady as error:
+        raise Problem(503, "service_unavailable", str(error)) from error
     except sqlite3.Error as error:
         _logger.exception("%s: the search index failed", call.replica.name)
         title = "The search index failed; the service's log tells more."

@@ -34,6 +34,7 @@ _logger = logging.getLogger(__name__)
 _FORMAT = 4  # the next is 6: an index of strict reading has one more
 _BUSY = 60  # seconds to wait for another process that writes
 _MOST_SECONDS = 10  # that a query may take
+_PATIENCE = 10  # seconds to wait while another search takes in changes
 _LONG = 5_000  # bundles that take seconds to index
 _FEW = 1_000  # hits that are cheaper to sort than to meet in order
 _CACHE = -64 * 1024  # KiB, by SQLite's rule for negative numbers
@@ -53,8 +54,8 @@ CREATE VIRTUAL TABLE places USING fts5vocab(terms, instance);
 """
 
 
-class Stopped(Exception):
-    """The service stops while the index is made."""
+class NotReady(Exception):
+    """The index cannot answer at the moment; the message says why."""
 
 
 @frozen
@@ -125,7 +126,7 @@ class SearchIndex:
 
         Raises:
             QueryError: It takes too long.
-            Stopped: The service stops.
+            NotReady: It is being made by another search, or the service stops.
         """
         try:
             return self._find(query, page)
@@ -144,7 +145,7 @@ class SearchIndex:
     def rebuild(self) -> int:
         """Rebuild the index, and return the number of its documents."""
         self.clear()
-        with self._gate.shared(), self._refreshed() as connection:
+        with self._gate.shared(), self._refreshed(patience=-1) as connection:
             [count] = connection.execute("SELECT count(*) FROM documents").fetchone()
             return int(count)
 
@@ -155,7 +156,7 @@ class SearchIndex:
             _delete(self._path)
 
     def _find(self, query: Query, page: Page) -> Hits:
-        with self._gate.shared(), self._refreshed() as connection:
+        with self._gate.shared(), self._refreshed(_PATIENCE) as connection:
             connection.execute("BEGIN")
             try:
                 lookup = Lookup(connection, _MOST_SECONDS)
@@ -165,29 +166,35 @@ class SearchIndex:
                 raise QueryError(title) from error
 
     @contextmanager
-    def _refreshed(self) -> Generator[sqlite3.Connection]:
-        self._refresh()
+    def _refreshed(self, patience: float) -> Generator[sqlite3.Connection]:
+        self._refresh(patience)
         with _connection(self._path) as connection:
             yield connection
 
-    def _refresh(self) -> None:
-        """Take in all changes since the last look."""
-        with self._lock:
-            if self._known is None:
-                # What it holds depends on `strict`, so that is a part of its format.
-                self._known = _prepare(self._path, _FORMAT + self._strict)
-                self._listing.forget()
-            told = {self._told.popleft() for _ in range(len(self._told))}
-            listed = self._listing.names()
-            stored = self._known | told if listed is None else listed
-            if stored == self._known:
-                return
-            try:
-                with _connection(self._path) as connection:
-                    self._update(connection, stored, self._known ^ stored)
-            except BaseException:
-                self._known = None  # the next look lists again
-                raise
+    def _refresh(self, patience: float) -> None:
+        """Take in all changes since the last look, and wait so long for another that does."""
+        # Those who wait for long would use up the threads that answer all other requests.
+        if not self._lock.acquire(timeout=patience):
+            raise NotReady("The search index is being made: try again soon.")
+        try:
+            self._take_in()
+        except BaseException:
+            self._known = None  # the next look lists again
+            raise
+        finally:
+            self._lock.release()
+
+    def _take_in(self) -> None:
+        if self._known is None:
+            # What it holds depends on `strict`, so that is a part of its format.
+            self._known = _prepare(self._path, _FORMAT + self._strict)
+            self._listing.forget()
+        told = {self._told.popleft() for _ in range(len(self._told))}
+        listed = self._listing.names()
+        stored = self._known | told if listed is None else listed
+        if stored != self._known:
+            with _connection(self._path) as connection:
+                self._update(connection, stored, self._known ^ stored)
             self._known = stored
 
     def _update(self, connection: sqlite3.Connection, stored: set[str], changed: set[str]) -> None:
@@ -203,7 +210,7 @@ class SearchIndex:
         )
         for batch in entries:
             if self._stopping.is_set():
-                raise Stopped
+                raise NotReady("The service stops.")
             with _transaction(connection):
                 _insert(connection, batch)
                 _remember(connection, changed.intersection(entry.fqid for entry in batch), stored)
