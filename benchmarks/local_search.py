@@ -12,6 +12,7 @@ import random
 import statistics
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -153,18 +154,18 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=7)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as root:
-        replica = Storage(Path(root)).replicas["aws"]
+        replica = Storage(root, root).replicas["aws"]
         make_bundles(Path(root, "aws", "main"), arguments.bundles)
         path = Path(root, ".index", "aws.sqlite")
         started = time.perf_counter()
-        SearchIndex(replica, path).rebuild()
+        SearchIndex(replica, path, stopping=threading.Event()).rebuild()
         built = time.perf_counter() - started
         size = sum(file.stat().st_size for file in path.parent.iterdir())
         print(f"bundles             {arguments.bundles:>12,}")
         print(f"index built in      {built:>12.1f} s, {arguments.bundles / built:,.0f} a second")
         print(f"index size          {size / 1e6:>12.1f} MB")
         time.sleep(2.1)  # until the directory's time can be told from that of a later change
-        index = SearchIndex(replica, path)
+        index = SearchIndex(replica, path, stopping=threading.Event())
         print(f"first look of a run {first_look(index):>12.1f} ms")
         make_bundles(Path(root, "more"), 1)
         [added] = Path(root, "more", "bundles").iterdir()
