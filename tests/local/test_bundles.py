@@ -1,6 +1,7 @@
 """GET /bundles/{uuid} and GET /bundles/all (docs/behaviour.md 7, 8.4, 8.8)."""
 
 import json
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -103,6 +104,16 @@ def test_broken_manifests_are_absent(
 ) -> None:
     load(dss, {"a": b""}, UUID, V1)
     (dss.root / f"aws/main/bundles/{UUID}.{V1}").write_text(content)
+    assert version_of(client) is None
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_a_pipe_in_the_place_of_an_object_is_not_waited_for(
+    dss: LocalDSS, client: httpx.Client
+) -> None:
+    folder = dss.root / "aws/main/bundles"
+    folder.mkdir(parents=True)
+    os.mkfifo(folder / f"{UUID}.{V1}")
     assert version_of(client) is None
 
 

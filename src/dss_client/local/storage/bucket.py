@@ -109,6 +109,8 @@ class Bucket:
         except BadKey as error:
             raise FileNotFoundError(str(error)) from error
         if self.directory is not None:
+            if not Path(path).is_file():
+                raise FileNotFoundError(path)  # a pipe would be waited for
             return open(path, "rb")  # noqa: PTH123 - twice as fast as by way of the file system
         with _failures():
             stream: BinaryIO = self.system.open(path, "rb")
