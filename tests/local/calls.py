@@ -14,6 +14,13 @@ UNKNOWN = "11111111-2222-4333-8444-555555555555"
 V1, V2, V3 = (f"{year}-01-01T000000.000000Z" for year in (2018, 2019, 2020))
 AWS, GCP = {"replica": "aws"}, {"replica": "gcp"}
 NOT_FOUND = (404, "not_found")
+OF_ALL_KINDS = {  # files that are indexed, and files that are not
+    "process_0.json": {"n": 0},
+    "process_1.json": {"n": 1},
+    "list.json": [],
+    "broken.json": b"{",
+    "data.txt": b"{}",
+}
 ILLEGAL = (400, "illegal_arguments")
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from dss_client import DSSClient
 from dss_client.local import LocalDSS, LocalSettings
-from tests.local.calls import AWS, NOT_FOUND, UUID, V1, V2, Load, expect, version
+from tests.local.calls import AWS, NOT_FOUND, OF_ALL_KINDS, UUID, V1, V2, Load, expect, version
 
 
 def day(number: int) -> str:
@@ -70,14 +70,7 @@ def replayed(stream: dict[str, Any]) -> list[Any]:
 
 
 def test_one(dss: LocalDSS, client: httpx.Client, load: Load) -> None:
-    files = {
-        "process_0.json": {"n": 0},
-        "process_1.json": {"n": 1},
-        "list.json": [],
-        "broken.json": b"{",
-        "data.txt": b"{}",
-    }
-    load(dss, files, UUID, V1)
+    load(dss, OF_ALL_KINDS, UUID, V1)
     path = dss.root / f"aws/main/bundles/{UUID}.{V1}"
     manifest = json.loads(path.read_text())
     for file in manifest["files"]:

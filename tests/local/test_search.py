@@ -10,7 +10,7 @@ import pytest
 from dss_client.local import LocalDSS
 from dss_client.local.search.search_documents import shape_descriptor
 from dss_client.local.storage.documents import file_key
-from tests.local.calls import AWS, UUID, V1, V2, Load, expect, version
+from tests.local.calls import AWS, OF_ALL_KINDS, UUID, V1, V2, Load, expect, version
 
 SCHEMAS = "https://schema.humancellatlas.org/type"
 TOMBSTONE = {"email": "a@example.org", "reason": "test", "admin_deleted": True}
@@ -158,14 +158,7 @@ def raw(client: httpx.Client) -> list[dict[str, Any]]:
 
 
 def test_the_document(dss: LocalDSS, client: httpx.Client, load: Load) -> None:
-    files = {
-        "process_0.json": {"n": 0},
-        "process_1.json": {"n": 1},
-        "list.json": [],
-        "broken.json": b"{",
-        "data.txt": b"{}",
-    }
-    load(dss, files, UUID, V1)
+    load(dss, OF_ALL_KINDS, UUID, V1)
     stored = json.loads((dss.root / f"aws/main/bundles/{UUID}.{V1}").read_text())
     expected = {
         "uuid": UUID,
