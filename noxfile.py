@@ -12,9 +12,13 @@ nox -s lab           the long forms of the tests of downloads that fail or are k
                      an hour, so that it is no part of a plain `nox`
 nox -s bench         figures of the embedded DSS and of imports; a report, not a gate
 nox -s downloads     figures of downloads, for benchmarks/RESULTS.md; the same
+nox -s release       what is uploaded to PyPI and to bioconda, in dist/ (-- v1.2.3: its tag)
 """
 
+import hashlib
 import os
+import re
+import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -32,6 +36,7 @@ nox.options.sessions = [
     "imports",
     "wheel",
     "extras",
+    "project",
     "schemathesis",
     "peer",
     "tests",  # last, so that a run ends with the number of tests that passed
@@ -49,7 +54,7 @@ def group(name: str) -> list[str]:
 @nox.session
 def demo(session: nox.Session) -> None:
     """Run the main job on the embedded DSS."""
-    session.install(".[all]")
+    session.install(".[standard]")
     session.run("dss", "demo", *session.posargs)
 
 
@@ -81,7 +86,7 @@ def types(session: nox.Session) -> None:
     """Check types: mypy and pyright (as basedpyright, whole from PyPI), and their completeness."""
     session.install(
         "-e",
-        ".[all,fast,s3,upload,upload-gcs]",
+        ".[standard,fast,s3,upload,upload-gcs]",
         *group("types"),
         *group("generate"),
         *group("test"),
@@ -102,7 +107,7 @@ def install_for_tests(session: nox.Session) -> None:
     """Install the project with all that its tests need."""
     session.install(
         "-e",
-        ".[all,s3,upload,upload-gcs]",
+        ".[standard,s3,upload,upload-gcs]",
         *group("test"),
         *group("types"),
         *group("generate"),
@@ -127,7 +132,7 @@ def coverage(session: nox.Session) -> None:
 @nox.session
 def lab(session: nox.Session) -> None:
     """Fail and kill downloads at any moment, many times; the short forms are among the tests."""
-    session.install("-e", ".[all]", *group("test"))
+    session.install("-e", ".[standard]", *group("test"))
     session.env["DSS_LAB"] = "1"
     modules = [f"tests/download/test_{name}.py" for name in ("every_call", "at_any_moment")]
     session.run("pytest", *modules, *session.posargs)
@@ -138,7 +143,7 @@ def compat(session: nox.Session) -> None:
     """Run the tests on every supported Python that is installed."""
     session.install(
         "-e",
-        ".[all,s3,upload,upload-gcs]",
+        ".[standard,s3,upload,upload-gcs]",
         *group("test"),
         *group("types"),
         *group("generate"),
@@ -182,7 +187,7 @@ def peer(session: nox.Session) -> None:
 
     Its downloads are compared with ours on uvloop; the other tests use the loop of asyncio.
     """
-    session.install("-e", ".[all,fast,s3,upload]", *group("test"))
+    session.install("-e", ".[standard,fast,s3,upload]", *group("test"))
     python = reference_client(session)
     session.env["DSS_PEER_PYTHON"] = python
     session.run("pytest", "tests/peer", *session.posargs)
@@ -191,7 +196,7 @@ def peer(session: nox.Session) -> None:
 @nox.session
 def schemathesis(session: nox.Session) -> None:
     """Fuzz every operation of the embedded DSS, over the pinned specification."""
-    session.install("-e", ".[all]", *group("schemathesis"), *group("generate"))
+    session.install("-e", ".[standard]", *group("schemathesis"), *group("generate"))
     session.run("python", "-m", "tests.fuzz", *session.posargs)
 
 
@@ -205,7 +210,7 @@ def imports(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Run the benchmarks."""
-    session.install(".[all]")
+    session.install(".[standard]")
     session.run("python", "benchmarks/import_time.py", "--rounds", "40")
     session.run("python", "benchmarks/local_server.py")
 
@@ -213,7 +218,7 @@ def bench(session: nox.Session) -> None:
 @nox.session
 def downloads(session: nox.Session) -> None:
     """Measure downloads against the reference client, curl and plain sockets (needs nginx)."""
-    session.install(".[all]")
+    session.install(".[standard]")
     theirs = reference_client(session)
     session.run("python", "-m", "benchmarks", "--hca", theirs, *session.posargs)
 
@@ -224,6 +229,46 @@ def extras(session: nox.Session) -> None:
     session.install("pip==23.2.1")
     names = ",".join(PYPROJECT["project"]["optional-dependencies"])
     session.run("python", "-m", "pip", "install", "--dry-run", "--quiet", f".[{names}]")
+
+
+@nox.session
+def project(session: nox.Session) -> None:
+    """Check files for GitHub, citations and the changelog, and the API against the last release."""
+    session.install(*group("project"))
+    forms = Path(".github", "ISSUE_TEMPLATE")
+    for schema, files in {
+        "github-workflows": Path(".github", "workflows").glob("*.yml"),
+        "dependabot": [Path(".github", "dependabot.yml")],
+        "github-issue-forms": [forms / "bug.yml", forms / "feature.yml"],
+        "github-issue-config": [forms / "config.yml"],
+        "citation-file-format": [Path("CITATION.cff")],
+    }.items():
+        session.run("check-jsonschema", "--builtin-schema", f"vendor.{schema}", *map(str, files))
+    session.run("pre-commit", "validate-config", ".pre-commit-config.yaml")
+    session.run("towncrier", "build", "--draft", "--version", "next")
+    tags = str(session.run("git", "tag", "--list", "v*", "--merged", silent=True, external=True))
+    if tags.strip():
+        last = max(tags.split(), key=lambda tag: tuple(map(int, re.findall(r"\d+", tag))))
+        session.run("griffe", "check", "dss_client", "--search", "src", "--against", last)
+    else:
+        session.log("no release to compare the API with: there is no tag v*")
+
+
+@nox.session
+def release(session: nox.Session) -> None:
+    """Write what is uploaded to dist/: sdist, wheel, and the recipe for bioconda."""
+    session.install(*group("build"))
+    shutil.rmtree("dist", ignore_errors=True)
+    session.run("python", "-m", "build", "--installer", "uv")
+    archive = next(Path("dist").glob("*.tar.gz"))
+    version = archive.name.removeprefix("dss_client-").removesuffix(".tar.gz")
+    if session.posargs and session.posargs != [f"v{version}"]:
+        session.error(f"the tag is {session.posargs[0]}, the version of the package {version}")
+    session.run("twine", "check", "--strict", *map(str, Path("dist").iterdir()))
+    recipe = Path("packaging", "bioconda", "meta.yaml").read_text(encoding="utf-8")
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    recipe = recipe.replace("@VERSION@", version).replace("@SHA256@", digest)
+    Path("dist", "meta.yaml").write_text(recipe, encoding="utf-8")
 
 
 @nox.session
@@ -239,5 +284,5 @@ def wheel(session: nox.Session) -> None:
         script = str(Path("tests", "wheel", "check_install.py").resolve())
         with session.chdir(work):
             session.run(str(scripts / "python"), "-I", script, str(built), external=True)
-            add(session, scripts, f"{built}[all]")
+            add(session, scripts, f"{built}[standard]")
             session.run(str(scripts / "dss"), "demo", "--dir", str(work / "demo"), external=True)

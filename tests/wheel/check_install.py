@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import importlib.util
+import re
 import subprocess
 import sys
 import zipfile
@@ -14,6 +15,9 @@ def check_contents(wheel: Path) -> None:
         assert needed in names, f"{needed} is not in the wheel"
     strays = [name for name in names if not name.startswith(("dss_client/", "dss_client-"))]
     assert not strays, f"the wheel holds files that are not part of the package: {strays}"
+    readme = importlib.metadata.metadata("dss-client").json["description"]
+    relative = re.findall(r"\]\((?!https?:|#)[^)]+\)", str(readme))
+    assert not relative, f"links of the README that lead nowhere on PyPI: {relative}"
 
 
 def check_core_install() -> None:

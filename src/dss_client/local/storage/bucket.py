@@ -217,8 +217,8 @@ class Root:
             system, place = _fsspec.url_to_fs(root, use_listings_cache=False)
         except ImportError as error:
             raise RuntimeError(
-                f"A root {root.partition(':')[0]}:// needs more packages: for s3:// install"
-                " dss-client[s3], for gs:// gcsfs."
+                f"A root {root.partition(':')[0]}:// needs more packages: install"
+                " dss-client[s3] for s3://, dss-client[gcs] for gs://."
             ) from error
         place = place.rstrip("/")
         is_local = isinstance(system, type(_fsspec.filesystem("file")))
