@@ -20,6 +20,7 @@ import httpx
 import pytest
 
 from dss_client import DSSClient
+from dss_client._filesystem import DSSFileSystem
 from dss_client.cli import main
 from dss_client.local import LocalDSS, LocalSettings, load_sample
 from dss_client.local.sample import BUNDLES, sample_files
@@ -77,6 +78,7 @@ PAGES: dict[str, list[str | None]] = {
         r"\d+ 20\S+Z\n",
     ],
     "docs/faults.md": [r"\(FaultCount\(.*\),\)\n"],
+    "docs/fsspec.md": [None, rf"({FIRST}/\S+\.json \d+\n)+b'{{'\n{{\n\n"],
     "docs/local-dss.md": [
         r"(?s).*OK: 3 bundles.*",
         rf"(?s).*ready.*\n({FQID}\n)+17 files.*",
@@ -250,6 +252,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> R
             patch.setattr(sys, "argv", [str(script)])
             capfd.readouterr()
             runpy.run_path(str(script), run_name="__main__")
+            DSSFileSystem.clear_instance_cache()  # of a service that is reset
             gc.collect()  # what scripts of hca leave open
             return capfd.readouterr().out
 

@@ -1,0 +1,228 @@
+"""Reads bundles and contents for the file system, on any event loop and in forked processes."""
+
+import asyncio
+import re
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from weakref import WeakKeyDictionary
+
+from attrs import field, frozen
+
+from dss_client._async.operation import AsyncOperation
+from dss_client._async.operations.get_bundle import AsyncGetBundle
+from dss_client._async.operations.get_bundles_all import AsyncGetBundlesAll
+from dss_client._async.transport import AsyncTransport
+from dss_client._endpoints import GET_FILE
+from dss_client._fork import reset_after_fork
+from dss_client._options import Options
+from dss_client._retry import parse_retry_after
+from dss_client.errors import (
+    DSSConnectionError,
+    DSSError,
+    DSSResponseError,
+    DSSTimeout,
+    Forbidden,
+    NotFound,
+    RequestInfo,
+    ServerError,
+    TooManyRequests,
+)
+from dss_client.models import FileVersion
+from dss_client.types import Replica
+from dss_client.versions import FQID, InvalidUUID, InvalidVersion, normal_uuid, parse_version
+
+from .errors import PathNotFound
+from .listing import Info, Listing, directory_info
+
+__all__ = ["Reader"]
+
+_BLOCK = 1 << 25  # bytes that are asked for at once, and kept in memory
+_TRANSIENT = (DSSConnectionError, DSSTimeout, ServerError, TooManyRequests)
+
+
+class _Session(AsyncOperation):
+    """What belongs to one event loop: connections and locks."""
+
+    def __init__(self, options: Options) -> None:
+        self.transport = AsyncTransport(options)
+        super().__init__(self.transport)
+        self.locks: defaultdict[object, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def locate(self, file: FileVersion, replica: Replica) -> str:
+        """Return a fresh URL of a file's content."""
+        request = GET_FILE.request(uuid=file.uuid, version=file.version, replica=replica)
+        return await self._location(request)
+
+
+@frozen(eq=False)
+class _Location:
+    """A URL of a content, as it was given out; two of one second can be equal."""
+
+    url: str = field(repr=False)
+
+
+class Reader:
+    """Reads what is in a deployment, and remembers what cannot change.
+
+    Args:
+        options: The settings of the client.
+        replica: The replica to read from.
+        separator: What stands for ``/`` in the names of files, if anything does.
+    """
+
+    def __init__(self, options: Options, replica: Replica, separator: str | None) -> None:
+        self._options = options
+        self._replica: Replica = replica
+        self._separator = separator
+        self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, _Session] = WeakKeyDictionary()
+        self._listings: dict[tuple[str, str | None], Listing] = {}
+        self._locations: dict[tuple[str, str], _Location] = {}
+        reset_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Leave connections and locks to the parent process."""
+        self._sessions = WeakKeyDictionary()
+
+    def forget(self) -> None:
+        """Forget which version of a bundle is the latest, and all else that is known of bundles."""
+        self._listings.clear()
+
+    async def aclose(self) -> None:
+        """Close the connections of this event loop."""
+        session = self._sessions.pop(asyncio.get_running_loop(), None)
+        if session is not None:
+            await session.transport.aclose()
+
+    async def bundles(self) -> list[Info]:
+        """Return all bundles of the replica, as directories."""
+        operation = AsyncGetBundlesAll(self._session().transport)
+        found = operation.iterate(replica=self._replica)
+        return [directory_info(f"{each.uuid}.{each.version}") async for each in found]
+
+    async def listing(self, root: str) -> Listing:
+        """Return the files of a bundle; without a version, of the one that was latest at first.
+
+        Args:
+            root: ``UUID.VERSION`` or ``UUID``.
+
+        Raises:
+            PathNotFound: There is no such bundle.
+        """
+        key = _bundle_key(root)
+        session = self._session()
+        async with session.locks[key]:
+            listing = self._listings.get(key)
+            if listing is None:
+                listing = await self._list(session, *key)
+                self._listings[key] = self._listings[key[0], listing.bundle.version] = listing
+        return listing
+
+    async def _list(self, session: _Session, uuid: str, version: str | None) -> Listing:
+        pages = AsyncGetBundle(session.transport).paginate(
+            uuid=uuid, version=version, replica=self._replica
+        )
+        files: list[FileVersion] = []
+        found = ""
+        try:
+            async for page in pages:
+                found = page.bundle.version
+                files += page.bundle.files
+        except NotFound as error:
+            name = f"{uuid}.{version}" if version else uuid
+            raise PathNotFound(f"no bundle {name} in replica {self._replica}: {error}") from error
+        return Listing.of(FQID(uuid, found), files, self._separator)
+
+    async def blocks(self, file: FileVersion, first: int, end: int) -> AsyncIterator[bytes]:
+        """Yield the bytes of a file from `first` up to `end`, in blocks.
+
+        Raises:
+            DSSError: They cannot be had.
+        """
+        for start in range(first, end, _BLOCK):
+            yield await self._read(file, start, min(start + _BLOCK, end))
+
+    async def _read(self, file: FileVersion, first: int, end: int) -> bytes:
+        """Return a range; a URL that has expired is replaced once, what is transient is retried."""
+        transport = self._session().transport
+        policy = transport.options.retries
+        refused: _Location | None = None
+        failures = 0
+        while True:
+            location = await self._locate(file, refused)
+            try:
+                return await _read_once(transport, location.url, file, first, end)
+            except Forbidden:
+                if refused is not None:
+                    raise
+                refused = location
+            except _TRANSIENT as error:
+                failures += 1
+                if failures >= policy.attempts:
+                    raise
+                await asyncio.sleep(policy.delay(failures, _retry_after(error)))
+
+    async def _locate(self, file: FileVersion, refused: _Location | None) -> _Location:
+        """Return where a file is; of all who were refused there, one asks for another URL."""
+        session = self._session()
+        key = file.uuid, file.version
+        async with session.locks[key]:
+            location = self._locations.get(key)
+            if location is None or location is refused:
+                location = _Location(await session.locate(file, self._replica))
+                self._locations[key] = location
+        return location
+
+    def _session(self) -> _Session:
+        loop = asyncio.get_running_loop()
+        session = self._sessions.get(loop)
+        if session is None:
+            session = self._sessions[loop] = _Session(self._options)
+        return session
+
+
+def _bundle_key(root: str) -> tuple[str, str | None]:
+    uuid, dot, version = root.partition(".")
+    try:
+        if dot:
+            parse_version(version)
+        return normal_uuid(uuid), version if dot else None
+    except (InvalidUUID, InvalidVersion) as error:
+        raise PathNotFound(f"{error}. A path is dss://UUID.VERSION/name") from error
+
+
+async def _read_once(
+    transport: AsyncTransport, url: str, file: FileVersion, first: int, end: int
+) -> bytes:
+    """Ask storage once for a range of a file.
+
+    Raises:
+        DSSConnectionError: Something else came.
+    """
+    content = bytearray()
+    async with transport.open_storage(url, first=first, last=end - 1, as_stored=True) as response:
+        given = response.headers.get("content-range", "the content without a Content-Range")
+        position = first if response.status_code == 206 else 0
+        if response.status_code != 206 or _is_of(file, first, given):
+            async for piece in response.iter_bytes():
+                content += piece[max(first - position, 0) : max(end - position, 0)]
+                position += len(piece)
+                if position >= end:
+                    break
+    if len(content) != end - first:
+        raise DSSConnectionError(
+            f"asked storage for the bytes {first}-{end - 1}/{file.size} of {file.name!r}, and"
+            f" was given {given} with {len(content)} of them",
+            request=RequestInfo.of_storage(url),
+        )
+    return bytes(content)
+
+
+def _is_of(file: FileVersion, first: int, content_range: str) -> bool:
+    match = re.fullmatch(r"bytes (\d{1,32})-\d{1,32}/(\d{1,32}|\*)", content_range)
+    return match is not None and int(match[1]) == first and match[2] in {"*", str(file.size)}
+
+
+def _retry_after(error: DSSError) -> float | None:
+    if isinstance(error, DSSResponseError):
+        return parse_retry_after(error.response.headers.get("retry-after"))
+    return None

@@ -1,0 +1,39 @@
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Self, TypeVar
+
+from .spec import AbstractFileSystem
+
+_T = TypeVar("_T")
+
+def get_loop() -> asyncio.AbstractEventLoop: ...
+def sync(
+    loop: asyncio.AbstractEventLoop | None,
+    func: Callable[..., Coroutine[Any, Any, _T]],
+    *args: Any,
+    timeout: float | None = None,
+    **kwargs: Any,
+) -> _T: ...
+
+class AsyncFileSystem(AbstractFileSystem):
+    asynchronous: bool
+    _pid: int
+    _loop: asyncio.AbstractEventLoop | None
+    def __init__(self, *args: Any, **options: Any) -> None: ...
+    async def open_async(self, path: str, mode: str = "rb", **options: Any) -> Any: ...
+    async def _isdir(self, path: str) -> bool: ...
+    async def _exists(self, path: str) -> bool: ...
+    async def _cat_file(
+        self, path: str, start: int | None = None, end: int | None = None, **options: Any
+    ) -> bytes: ...
+
+class AbstractAsyncStreamedFile:
+    fs: AsyncFileSystem
+    path: str
+    def __init__(
+        self, fs: AsyncFileSystem, path: str, mode: str = "rb", *, size: int, **options: Any
+    ) -> None: ...
+    async def read(self, length: int = -1) -> bytes: ...
+    async def close(self) -> None: ...
+    async def __aenter__(self) -> Self: ...
+    async def __aexit__(self, *error: object) -> None: ...
