@@ -1,5 +1,6 @@
 """Every check of the project, one session each; ``nox`` runs those that CI runs.
 
+nox -s checks        all that a plain `nox` runs beside the tests; each is a session of its own
 nox -s demo          the main job on the embedded DSS
 nox -s generate      write the generated code anew (-- --check: only say what differs)
 nox -s peer          the reference client against the embedded DSS
@@ -19,8 +20,10 @@ import hashlib
 import os
 import re
 import shutil
+import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import nox
@@ -29,26 +32,34 @@ nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv"
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_venv = "yes"
-nox.options.sessions = [
-    "drift",
-    "lint",
-    "types",
-    "imports",
-    "wheel",
-    "extras",
-    "project",
-    "schemathesis",
-    "peer",
-    "tests",  # last, so that a run ends with the number of tests that passed
-]
+nox.options.sessions = ["checks", "tests"]  # a run ends with the number of tests that passed
+
+# Two at a time: most of them keep one processor busy, or wait for the network. The longest first.
+CHECKS = ["schemathesis", "extras", "types", "peer", "wheel", "lint", "project", "imports", "drift"]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PYPROJECT)
+WORKERS = str(max(4, os.cpu_count() or 1))  # of tests, which often wait for a process or a socket
 COVERAGE = "95"  # per cent; much of downloads is tested in processes that are killed
 
 
 def group(name: str) -> list[str]:
     return list(nox.project.dependency_groups(PYPROJECT, name))
+
+
+@nox.session(venv_backend="none")
+def checks(session: nox.Session) -> None:
+    """Run all that a plain `nox` runs beside the tests."""
+
+    def run(name: str) -> tuple[str, float]:
+        began = time.monotonic()
+        session.run(sys.executable, "-m", "nox", "-s", name, silent=True)
+        return name, time.monotonic() - began
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in as_completed([pool.submit(run, name) for name in CHECKS]):
+            name, seconds = done.result()
+            session.log(f"{name}: good, after {seconds:.0f} s")
 
 
 @nox.session
@@ -118,7 +129,7 @@ def install_for_tests(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests; the typing tests are among them."""
     install_for_tests(session)
-    session.run("pytest", *(session.posargs or ["-n", "auto"]))
+    session.run("pytest", *(session.posargs or ["-n", WORKERS]))
 
 
 @nox.session
@@ -126,7 +137,7 @@ def coverage(session: nox.Session) -> None:
     """Run the tests with coverage."""
     install_for_tests(session)
     session.env["COVERAGE_FILE"] = str(Path(".nox", ".coverage").absolute())
-    session.run("pytest", "-n", "auto", "--cov", f"--cov-fail-under={COVERAGE}", *session.posargs)
+    session.run("pytest", "-n", WORKERS, "--cov", f"--cov-fail-under={COVERAGE}", *session.posargs)
 
 
 @nox.session
@@ -148,7 +159,7 @@ def compat(session: nox.Session) -> None:
         *group("types"),
         *group("generate"),
     )
-    session.run("pytest", "-n", "auto", *session.posargs)
+    session.run("pytest", "-n", WORKERS, *session.posargs)
 
 
 @nox.session(python="3.11")
@@ -158,7 +169,7 @@ def lowest(session: nox.Session) -> None:
     extras = ",".join(PYPROJECT["project"]["optional-dependencies"])
     # Last, with --upgrade: it lowers what the tests' own tools have brought.
     session.install("--upgrade", "--resolution", "lowest-direct", "-e", f".[{extras}]")
-    session.run("pytest", "-n", "auto", *session.posargs)
+    session.run("pytest", "-n", WORKERS, *session.posargs)
 
 
 def bare(session: nox.Session, folder: Path, *packages: str) -> Path:
@@ -204,7 +215,7 @@ def schemathesis(session: nox.Session) -> None:
 def imports(session: nox.Session) -> None:
     """Measure what `import dss_client` costs; fails only far beyond its budget."""
     session.install(".")
-    session.run("python", "benchmarks/import_time.py", *session.posargs)
+    session.run("python", "benchmarks/import_time.py", "--rounds", "5", *session.posargs)
 
 
 @nox.session
