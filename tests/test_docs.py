@@ -24,7 +24,7 @@ from dss_client._filesystem import DSSFileSystem
 from dss_client.cli import main
 from dss_client.local import LocalDSS, LocalSettings, load_sample
 from dss_client.local.sample import BUNDLES, sample_files
-from dss_client.manifest import manifest_rows, write_manifest
+from dss_client.manifest import manifest_rows, read_manifest, write_manifest
 from tests.s3_service import ENVIRON, s3_service
 
 ROOT = Path(__file__).parent.parent
@@ -65,6 +65,8 @@ PAGES: dict[str, list[str | None]] = {
     "docs/deployments.md": [r"True True\n", None, ""],
     "docs/downloads.md": [
         r"\d+ files, \d+ bytes downloaded\n",
+        r"(?s).+",
+        "",
         "",
         r"(?s).+",
         "",
@@ -202,8 +204,17 @@ def granted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def folder(granted: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(granted, tmp_path / "here"))
+def folder(granted: Path, running: LocalDSS, tmp_path: Path) -> Path:
+    here = Path(shutil.copytree(granted, tmp_path / "here"))
+    rows = read_manifest(here / "manifest.tsv")
+    write_manifest(
+        here / "portal.tsv",
+        (
+            row.model_copy(update={"file_url": f"{running.url}/files/{row.file_uuid}?replica=aws"})
+            for row in rows
+        ),
+    )
+    return here
 
 
 def environment(service: LocalDSS, home: Path, *, hca: bool) -> dict[str, str]:

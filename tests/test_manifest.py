@@ -263,7 +263,7 @@ def test_gzip_is_read(tmp_path: Path) -> None:
     [
         ("bundle_uuid", "x"),
         ("bundle_uuid", f"../{UUID}"),
-        ("bundle_version", "2019-01-01T00:00:00.000000Z"),
+        ("bundle_version", "2019-01-01T00:00:00Z"),
         ("bundle_version", ""),
         ("file_uuid", ""),
         ("file_version", "latest"),
@@ -391,10 +391,10 @@ class TestBatches:
         cells = {"note": 'a\t"note"', **dict(reversed(CELLS.items()))}
         with ManifestReader([cells]) as reader:
             ((row,),) = reader.batches()
-            assert reader.fields(row[7]) == [*CELLS.values()]
-            assert reader.fields(row[7] + "\t/and/more") == [*CELLS.values()]
+            assert list(reader.row(row[7])[:7]) == [*CELLS.values()]
+            assert list(reader.row(row[7] + "\t/and/more")[:7]) == [*CELLS.values()]
         with ManifestReader(text_of(HEADER)) as reader:
-            assert reader.fields(LINE + "\t/and/more") == [*CELLS.values()]
+            assert list(reader.row(LINE + "\t/and/more")[:7]) == [*CELLS.values()]
 
     @given(st.lists(st.text(st.characters(codec="utf-8")), min_size=1, max_size=5))
     def test_the_text_of_a_row_has_its_cells(self, cells: list[str]) -> None:

@@ -24,6 +24,7 @@ from dss_client import (
     InvalidArgument,
     RetryPolicy,
 )
+from dss_client.download import DownloadError
 from tests.conftest import Origins
 from tests.drive import Driver
 from tests.origin import Origin, Reply, Script, Seen
@@ -323,3 +324,28 @@ def test_storage_is_told_who_asks(drive: Driver, origins: Origins) -> None:
     drive(url=api.url).call("get_file.stream", **ID)
     assert storage.seen[0].headers["user-agent"] == api.seen[0].headers["user-agent"]
     assert storage.seen[0].headers["user-agent"].startswith("dss-client")
+
+
+@pytest.mark.parametrize(
+    "replies",
+    [
+        [Reply(302, {"Location": "http://127.0.0.1:9/content"})],
+        [Reply(302, {"Location": "/stored"}), Reply(302, {"Location": "http://127.0.0.1:9/x"})],
+    ],
+    ids=["the portal", "its storage"],
+)
+def test_the_url_of_a_manifest_never_leads_from_https_to_http(
+    pem: Path, tmp_path: Path, replies: list[Reply]
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    described = ("name", "uuid", "version", "sha256", "size")
+    row = {f"file_{each}": str(FILE[each]) for each in described}
+    with (
+        Origin(*replies, tls=context) as portal,
+        DSSClient("http://127.0.0.1:9/v1", ca_file=pem, retries=0) as dss,
+    ):
+        row["u"] = f"{portal.url}/file"
+        with pytest.raises(DownloadError, match="302"):
+            dss.download_manifest(manifest=[row], urls="u", download_dir=tmp_path)
+    assert len(portal.seen) == len(replies)

@@ -15,7 +15,7 @@ from ._environment import Proxy
 from ._http import UNSENT_ERRORS, Headers, HTTPResponse, is_permanent, to_dss_error
 from ._options import Options
 from ._redact import redact_url, secret_values_in, secrets_in
-from ._request import Request, range_header
+from ._request import Endpoint, Request, range_header
 from ._response import Response, check_content_encoding
 from ._retry import RetryPolicy, parse_retry_after
 from ._version import USER_AGENT
@@ -31,9 +31,11 @@ __all__ = [
     "Attempt",
     "CallState",
     "authorization_header",
+    "location_of",
     "log_attempt",
     "raise_for_status",
     "start_call",
+    "start_following",
     "storage_attempt",
     "to_response",
 ]
@@ -45,6 +47,7 @@ _MAX_REDIRECTS = 20
 _NEVER_TRANSIENT = frozenset({501, 505})
 _DSS_HEADERS = "x-dss-"
 _BEARER = "Bearer "
+_CONTENT = Endpoint(name="", method="GET", path="", summary="", is_content=True)
 
 
 @frozen
@@ -157,15 +160,36 @@ def start_call(
     )
 
 
+def start_following(options: Options, url: str) -> "CallState":
+    """Start a call to a URL that is not one of the API. No credential is sent there.
+
+    One byte is asked for: there may be a content, of which only the place is wanted.
+    """
+    state = CallState(
+        Request(endpoint=_CONTENT, path=""),
+        base_url=url,
+        policy=options.retries,
+        headers={},
+        follow=False,
+    )
+    state.attempt = storage_attempt(url, last=0)
+    return state
+
+
+def location_of(state: "CallState", response: HTTPResponse) -> str | None:
+    """Return where the final answer of a call redirects to, if it does."""
+    location = response.headers.get("location") if response.is_redirect else None
+    return None if location is None else urljoin(state.attempt.url, location)
+
+
 def to_response(state: "CallState", response: HTTPResponse) -> Response:
     """Return the final answer of a call, whose body was read."""
-    location = response.headers.get("location") if response.is_redirect else None
     return Response(
         state.attempt.info,
         response.status_code,
         state.final_headers(response),
         response.content,
-        None if location is None else urljoin(state.attempt.url, location),
+        location_of(state, response),
         state.secrets,
     )
 
@@ -367,7 +391,8 @@ class CallState:
     def _refusal_hint(self, status: int) -> str:
         endpoint, attempt = self._request.endpoint, self.attempt
         if status == 401 and attempt.storage:
-            return f"{self._origin} redirected here, and no token is sent to another place"
+            where = f"{self._origin} redirected here, and no" if self._redirects else "No"
+            return f"{where} token is sent to another place"
         if status == 401 and endpoint.secured and attempt.token is None:
             return "No token was sent: run dss login, pass token=... to the client or set DSS_TOKEN"
         return ""

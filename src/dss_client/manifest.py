@@ -39,6 +39,8 @@ __all__ = [
     "ManifestReader",
     "ManifestRow",
     "ManifestSource",
+    "is_joined",
+    "joined_values",
     "manifest_rows",
     "manifest_text",
     "read_manifest",
@@ -72,6 +74,7 @@ MAX_CELL = 131_072
 RawRow = tuple[str, str, str, str, str, str, str, str]
 """The cells of `COLUMNS`, empty where there is no such column, and the text of the whole row."""
 
+_JOINER = " || "  # of the data portal, between the values of one cell
 _BATCH = 500
 _SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
 _HEX = "0123456789abcdefABCDEF"
@@ -143,6 +146,21 @@ _CHECKS: Final[Mapping[str, Callable[[str], object]]] = {
 }
 
 
+def is_joined(row: RawRow) -> bool:
+    """Tell whether a row names several bundles."""
+    return _JOINER in row[0] or _JOINER in row[1]
+
+
+def joined_values(cell: str) -> list[str]:
+    """Return the values of a cell, of which the data portal joins several."""
+    return cell.split(_JOINER)
+
+
+def _plain(version: str) -> str:
+    """Return a version as the service writes it; the data portal has colons in its time."""
+    return version.replace(":", "")
+
+
 @lru_cache(maxsize=4096)
 def _is_version(text: str) -> bool:
     return is_version(text)
@@ -190,6 +208,7 @@ class ManifestReader:
     Args:
         source: The manifest. A file may be compressed with gzip.
         allow_unnamed: Accept rows without a file name; they stand for the whole bundle.
+        allow_joined: Accept several bundles in one row, as the data portal writes them.
         needed: The columns that it must have.
 
     Attributes:
@@ -210,9 +229,11 @@ class ManifestReader:
         source: ManifestSource,
         *,
         allow_unnamed: bool = False,
+        allow_joined: bool = False,
         needed: Sequence[str] = COLUMNS,
     ) -> None:
         self._allow_unnamed = allow_unnamed
+        self._allow_joined = allow_joined
         self._needed = needed
         self._lines: Iterator[str] = iter(())
         self._read = 0  # lines
@@ -264,9 +285,22 @@ class ManifestReader:
         while records := list(islice(self._mappings, _BATCH)):
             yield self._checked(records)
 
-    def fields(self, text: str) -> list[str]:
-        """Return the cells of `COLUMNS` of a row's text, and of texts that go on after it."""
-        return list(self._pick([*_cells(text)[: len(self.columns)], ""]))
+    def row(self, text: str) -> RawRow:
+        """Return a row by its text, or by one that goes on after it."""
+        picked = self._picked([*_cells(text)[: len(self.columns)], ""])
+        return cast("RawRow", (*picked, text))
+
+    def cell(self, text: str, column: str) -> str:
+        """Return one cell of a row's text."""
+        return _cells(text)[self.columns.index(column)]
+
+    def _picked(self, cells: list[str]) -> tuple[str, ...]:
+        """Return the cells of `COLUMNS`, versions as the service writes them."""
+        picked = self._pick(cells)
+        if ":" in picked[1] or ":" in picked[4]:
+            uuid, version, name, file, file_version, *others = picked
+            picked = (uuid, _plain(version), name, file, _plain(file_version), *others)
+        return picked
 
     # Texts
 
@@ -289,7 +323,7 @@ class ManifestReader:
         if repeated:
             reason = f"has columns twice: {', '.join(repeated)}"
             raise ManifestError(self.name, reason, line=number, columns=repeated)
-        hint = "" if len(columns) > 1 else "; it has only one column: is it separated by tabs?"
+        hint = "" if len(columns) > 1 else ", only one column: is it separated by tabs?"
         self._need_columns(number, columns, hint)
         self.columns = tuple(columns)
         self._check_cells(header[0])
@@ -371,7 +405,7 @@ class ManifestReader:
     def _begin_mappings(self, mappings: Iterable[Mapping[str, object]]) -> None:
         rows = iter(mappings)
         first = next(rows, None)
-        self.columns = COLUMNS if first is None else tuple(first)
+        self.columns = tuple(dict.fromkeys((*COLUMNS, *self._needed)) if first is None else first)
         self._need_columns(1, self.columns)
         if first is not None:
             self._mappings = self._of_mappings(first, rows)
@@ -397,7 +431,8 @@ class ManifestReader:
         given = set(columns)
         missing = [column for column in self._needed if column not in given]
         if missing:
-            reason = f"lacks the columns {', '.join(missing)}{hint}"
+            there = ", ".join(columns)
+            reason = f"lacks the columns {', '.join(missing)}: it has {there}{hint}"
             raise ManifestError(self.name, reason, line=number, columns=missing)
 
     def _checked(self, records: list[_Record]) -> list[RawRow]:
@@ -409,7 +444,7 @@ class ManifestReader:
             _, cells, text = record
             if len(cells) != width or len(text) > MAX_CELL or not text.isascii():
                 self._check_cells(record)
-            picked = self._pick(cells if complete else [*cells, ""])
+            picked = self._picked(cells if complete else [*cells, ""])
             uuid, bundle_version, name, file, file_version, sha256, size = picked
             if not (
                 name
@@ -455,9 +490,12 @@ class ManifestReader:
         faults: dict[str, str] = {}
         for column, check in _CHECKS.items():
             text = cells.get(column, "")
-            if (text or column in self._needed) and (named or column.startswith("bundle_")):
+            of_bundle = column.startswith("bundle_")
+            if (text or column in self._needed) and (named or of_bundle):
+                values = joined_values(text) if of_bundle and self._allow_joined else [text]
                 try:
-                    check(text)
+                    for value in values:
+                        check(_plain(value) if column.endswith("_version") else value)
                 except ValueError as error:
                     faults[column] = f"{column}: {error}"
         if faults:
@@ -532,6 +570,7 @@ def read_manifest(source: ManifestSource, *, allow_unnamed: bool = False) -> Gen
         for batch in reader.batches():
             for row in batch:
                 cells: dict[str, Any] = dict(zip(reader.columns, _cells(row[7]), strict=True))
+                cells["bundle_version"], cells["file_version"] = row[1], row[4]
                 cells["file_size"] = int(row[6]) if row[2] else 0
                 yield ManifestRow.model_construct(**cells)
 

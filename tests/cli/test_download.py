@@ -23,6 +23,8 @@ from dss_client.download.report import StoredEntries
 from dss_client.local import LocalDSS
 from dss_client.manifest import manifest_rows, write_manifest
 from dss_client.models import BundleVersion, FileVersion
+from tests.conftest import Origins
+from tests.origin import Reply
 
 from .conftest import ANSI, Run, Spawn
 
@@ -101,6 +103,29 @@ def test_a_bad_manifest_on_standard_input_is_named(
         outcome = run(*words)
         assert outcome.status == 1
         assert reason in outcome.err
+
+
+def test_a_manifest_with_urls_needs_no_deployment(
+    run: Run, manifest: Path, tmp_path: Path, origins: Origins
+) -> None:
+    content = b"of the portal"
+    portal = origins(Reply(body=content))
+    header, first, *_ = manifest.read_text().splitlines()
+    row = dict(zip(header.split("\t"), first.split("\t"), strict=True))
+    row |= {"file_sha256": hashlib.sha256(content).hexdigest(), "file_size": str(len(content))}
+    row["file_url"] = f"{portal.url}/repository/files/1"
+    manifest.write_text("".join("\t".join(cells) + "\n" for cells in (row, row.values())))
+    words = ("download-manifest", "--manifest", manifest, "--download-dir", tmp_path / "data")
+    outcome = run(*words, "--urls", "file_url", "--layout", "bundle")
+    assert (outcome.status, outcome.err) == (0, "")
+    assert next(iter((tmp_path / "data").glob(f"*/{row['file_name']}"))).read_bytes() == content
+    outcome = run(*words, "--urls", "url")
+    assert outcome.status == 1
+    assert "lacks the columns url: it has bundle_uuid, " in outcome.err
+    assert (
+        "cannot be used with --urls"
+        in run(*words, "--urls", "u", "--layout", "bundle", "--no-data").err
+    )
 
 
 def test_download_makes_a_directory(

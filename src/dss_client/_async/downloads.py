@@ -236,10 +236,11 @@ class AsyncDownloads(AsyncOperations):
         self,
         *,
         manifest: "ManifestSource",
-        replica: Replica,
+        replica: Replica | None = None,
         layout: Literal["none", "bundle"] = "none",
         no_metadata: bool = False,
         no_data: bool = False,
+        urls: str | None = None,
         download_dir: str | os.PathLike[str] = "",
         output_dir: str | os.PathLike[str] | None = None,
         num_retries: int = 10,
@@ -262,11 +263,14 @@ class AsyncDownloads(AsyncOperations):
 
         Args:
             manifest: Path of the manifest, an open text file, or its rows as mappings.
-            replica: Replica to download from.
+            replica: Replica to download from; not needed with `urls`.
             layout: ``none`` keeps files under their sha256 only; ``bundle`` makes a directory per
                 bundle, as `download` does, with all metadata and the data files of the manifest.
             no_metadata: With ``bundle``: take no indexed file.
             no_data: With ``bundle``: take indexed files only.
+            urls: The column that has the URLs of the files, such as ``file_url`` in the manifests
+                of the data portal. They are downloaded from there, no DSS is asked, and no token is
+                sent; with ``bundle``, directories hold the manifest's files alone.
             download_dir: Where to; the current directory when not given.
             output_dir: Where the copy of the manifest goes; `download_dir` when not given.
             num_retries: Failed attempts allowed per file; each MiB that is read allows one more.
@@ -303,9 +307,10 @@ class AsyncDownloads(AsyncOperations):
             ValueError: Options that exclude each other.
         """
         from ..download import DownloadOptions, download_manifest
+        from ..download.run import replica_for
 
         options = DownloadOptions(
-            replica=replica,
+            replica=replica_for(replica, urls),
             download_dir=download_dir,
             output_dir=output_dir,
             num_retries=num_retries,
@@ -329,6 +334,7 @@ class AsyncDownloads(AsyncOperations):
                 layout=layout,
                 no_metadata=no_metadata,
                 no_data=no_data,
+                urls=urls,
             ),
             options,
         )

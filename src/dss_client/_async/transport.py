@@ -20,9 +20,11 @@ from .._backend.asynchronous import (
 from .._call import (
     Attempt,
     CallState,
+    location_of,
     log_attempt,
     raise_for_status,
     start_call,
+    start_following,
     storage_attempt,
     to_response,
 )
@@ -173,6 +175,15 @@ class AsyncTransport:
         state = await self._start(request, follow=False)
         async with self._final(state) as response:
             return to_response(state, response)
+
+    async def follow(self, url: str) -> str:
+        """Return where a URL leads to that is not one of the API; a content is at the URL itself.
+
+        It is waited for until it is ready, and no credential is sent.
+        """
+        state = start_following(self.options, url)
+        async with self._final(state, read=False) as response:
+            return location_of(state, response) or state.attempt.url
 
     @asynccontextmanager
     async def stream(self, request: Request) -> AsyncGenerator[AsyncStorageResponse]:

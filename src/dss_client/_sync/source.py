@@ -57,6 +57,13 @@ class ClientSource(Operation):
         request = GET_FILE.request(uuid=uuid, version=version, replica=replica)
         return self._bridge.call(self._location, request)
 
+    def follow(self, url: str) -> str:
+        """Return where a URL of a manifest leads to, once that is ready.
+
+        No credential is sent there.
+        """
+        return self._bridge.call(self._transport.follow, url)
+
     def file_facts(self, *, uuid: str, version: str, replica: Replica) -> FileFacts:
         """Return the checksum and size of a file."""
         request = HEAD_FILE.request(uuid=uuid, version=version, replica=replica)

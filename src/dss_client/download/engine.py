@@ -40,7 +40,7 @@ from .room import Room
 from .source import HasSource, Source, as_source
 from .store import FileStore
 from .task import FileTask
-from .urls import BundleUrls, ask_for_bundle, key_of
+from .urls import BundleUrls, ask_for_bundle, key_of, locate
 
 __all__ = ["Engine"]
 
@@ -429,12 +429,9 @@ class Engine:
                     partial(self._located_bundle, urls),
                 )
             return
-        uuid, version = key_of(fetch.task)
         self._in(
             self._api,
-            lambda: _or_error(
-                lambda: self.source.locate(uuid=uuid, version=version, replica=self.rule.replica)
-            ),
+            lambda: _or_error(lambda: locate(self.source, fetch.task, self.rule.replica)),
             partial(self._located, fetch),
         )
 

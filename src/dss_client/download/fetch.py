@@ -25,6 +25,7 @@ from .errors import ChecksumMismatch, ShortBody, SizeMismatch, WrongRange, lacks
 from .http1 import BLOCK, ParsedURL
 from .partial import Overtaken, Partial
 from .report import FileReport
+from .source import no_downgrade
 from .task import FileTask
 from .urls import BundleUrls
 
@@ -264,7 +265,7 @@ class Fetch(Content):
             if self._renewed_at < self._best or self._renewed_at < 0:
                 self._renewed_at = self._best
                 return  # the time of a URL is no fault of the storage
-        elif self._follows(error):
+        elif self._follows(error, url):
             return
         self._wait_or_fail(error)
 
@@ -275,12 +276,12 @@ class Fetch(Content):
             reason = f"{error}, and none is closed: raise the limit (ulimit -n)"
             self.fail(FileDownloadError(self.task.name, reason, cause=error))
 
-    def _follows(self, error: Exception) -> bool:
+    def _follows(self, error: Exception, url: str) -> bool:
         """Follow a redirect of the storage; tell whether there was one."""
         if not isinstance(error, DSSResponseError) or error.status_code not in {301, 302, 307, 308}:
             return False
         target = error.response.headers.get("location", "")
-        if not self.context.source.allows(target) or self._redirects >= _MAX_REDIRECTS:
+        if not no_downgrade(url, target) or self._redirects >= _MAX_REDIRECTS:
             return False
         self._redirects += 1
         self._redirect = target

@@ -98,7 +98,10 @@ def _listed_by_bundles(root: Path) -> Iterator[str]:
 
 def _listed_by_manifests(manifests: Sequence[str | os.PathLike[str]]) -> Iterator[str]:
     for manifest in manifests:
-        with ManifestReader(manifest, allow_unnamed=True, needed=("file_sha256",)) as reader:
+        needed = ("file_sha256",)
+        with ManifestReader(
+            manifest, allow_unnamed=True, allow_joined=True, needed=needed
+        ) as reader:
             for row in chain.from_iterable(reader.batches()):
                 yield row[5].lower()
 

@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from dss_client.errors import DSSError, DSSResponseError, DSSTimeout, InvalidArgument, NotFound
 from dss_client.manifest import MAX_SIZE
-from dss_client.transfer.names import BUNDLE_JSON, ClashPolicy, settle_names
+from dss_client.transfer.names import BUNDLE_JSON, ClashPolicy, Settled, settle_names
 from dss_client.types import JSONObject, Replica
 from dss_client.versions import FQID
 
@@ -34,6 +34,7 @@ __all__ = [
     "failed_plan",
     "filters",
     "plan_bundle",
+    "plan_listed",
     "plan_rows",
 ]
 
@@ -187,11 +188,8 @@ def _to_plan(answer: _Answer, rule: BundleRule, first: int, wanted: Wanted) -> B
         task = _task(index, fqid, file, settled.target)
         if not wanted(file):
             others.append((task, task.report("skipped", reason="left out by the filters")))
-        elif settled.unsafe:
-            error = UnsafeName(file.name, settled.reason or "", bundle=fqid)
-            others.append((task, task.report("failed", error=error)))
-        elif settled.target is None:
-            others.append((task, task.report("skipped", reason=settled.reason or "")))
+        elif (refusal := _refusal(task, settled)) is not None:
+            others.append((task, refusal))
         elif task.size != file.size:
             others.append((task, task.report("failed", error=_too_large(file, fqid))))
         else:
@@ -316,6 +314,45 @@ def plan_rows(
     return _checked(found, fqid, named) if check_rows else found
 
 
+def plan_listed(
+    rule: BundleRule, number: int, fqid: FQID, rows: Sequence[ManifestEntry]
+) -> BundlePlan:
+    """Plan the files of a bundle that rows of a manifest name, with URLs; nobody is asked."""
+    files = list({(row.name, row.uuid, row.version, row.sha256): row for row in rows}.values())
+    first = number * FILES_OF_A_BUNDLE
+    try:
+        targets = settle_names([row.name for row in files], rule.clash, portable=rule.portable)
+    except NameClash as error:
+        error.bundle = fqid
+        return BundlePlan(
+            bundle=fqid,
+            others=[
+                _failed_row(index, fqid, row, _named(row.name, fqid, error))
+                for index, row in enumerate(files, first)
+            ],
+        )
+    tasks: list[FileTask] = []
+    others: list[tuple[FileTask, FileReport]] = []
+    for index, (row, settled) in enumerate(zip(files, targets, strict=True), first):
+        task = _task_of_row(index, fqid, row, settled.target)
+        refusal = _refusal(task, settled)
+        if refusal is None:
+            tasks.append(task)
+        else:
+            others.append((task, refusal))
+    return BundlePlan(bundle=fqid, wanted=tasks, others=others)
+
+
+def _refusal(task: FileTask, settled: Settled) -> FileReport | None:
+    """Report a file that has no place in its directory."""
+    if settled.unsafe:
+        error = UnsafeName(task.name, settled.reason or "", bundle=task.bundle)
+        return task.report("failed", error=error)
+    if settled.target is None:
+        return task.report("skipped", reason=settled.reason or "")
+    return None
+
+
 def _checked(found: BundlePlan, fqid: FQID, rows: Sequence[ManifestEntry]) -> BundlePlan:
     """Take out the files of which the manifest says something else than the bundle."""
     tasks = [*found.wanted, *(task for task, _ in found.others)]
@@ -389,7 +426,12 @@ def failed_plan(number: int, fqid: FQID, error: DSSError, *, skip: str = "") -> 
 def _failed_row(
     number: int, fqid: FQID, row: ManifestEntry, error: FileDownloadError
 ) -> tuple[FileTask, FileReport]:
-    task = FileTask(
+    task = _task_of_row(number, fqid, row, None)
+    return task, task.report("failed", error=error)
+
+
+def _task_of_row(number: int, fqid: FQID, row: ManifestEntry, target: str | None) -> FileTask:
+    return FileTask(
         number=number,
         bundle=fqid,
         name=row.name,
@@ -397,8 +439,9 @@ def _failed_row(
         version=row.version or None,
         sha256=row.sha256,
         size=row.size or 0,
+        target=None if target is None else f"{fqid}/{target}",
+        url=row.url,
     )
-    return task, task.report("failed", error=error)
 
 
 def _named(name: str, fqid: FQID, error: DSSError) -> FileDownloadError:

@@ -16,6 +16,7 @@ from .plan import (
     Filter,
     failed_plan,
     plan_bundle,
+    plan_listed,
     plan_rows,
 )
 from .results import ManifestEntry
@@ -157,7 +158,9 @@ class RowsRequest:
         return sum(row.size or 0 for row in self.rows)
 
     def plan(self, source: Source, rule: BundleRule) -> BundlePlan:
-        """Ask for the files."""
+        """Ask for the files, where the rows have no URLs of their own."""
+        if self.rows and self.rows[0].url is not None:
+            return plan_listed(rule, self.number, self.bundle, self.rows)
         return plan_rows(
             source,
             rule,

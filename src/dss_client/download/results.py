@@ -44,15 +44,16 @@ CREATE TABLE bundles (number INTEGER PRIMARY KEY, uuid TEXT, version TEXT);
 CREATE INDEX bundles_by_id ON bundles (uuid, version);
 CREATE TABLE files (
     number INTEGER PRIMARY KEY, bundle TEXT, name TEXT, uuid TEXT, version TEXT, sha256 TEXT,
-    size INTEGER, target TEXT, state TEXT, link TEXT, tries INTEGER, seconds REAL, reason TEXT
+    size INTEGER, target TEXT, state TEXT, link TEXT, tries INTEGER, seconds REAL, reason TEXT,
+    url TEXT
 );
 CREATE TABLE cells (
     number INTEGER PRIMARY KEY, bundle INTEGER, name TEXT, uuid TEXT, version TEXT, sha256 TEXT,
-    size INTEGER, text TEXT
+    size INTEGER, url TEXT, text TEXT
 );
 CREATE TABLE texts (first INTEGER PRIMARY KEY, texts BLOB);
 """
-_FILE = f"INSERT OR REPLACE INTO files VALUES ({','.join('?' * 13)})"  # noqa: S608 - constants
+_FILE = f"INSERT OR REPLACE INTO files VALUES ({','.join('?' * 14)})"  # noqa: S608 - constants
 _ALL = "SELECT * FROM files"
 _LISTED = (
     "SELECT sha256, size FROM cells WHERE name != '' AND size IS NOT NULL"
@@ -62,7 +63,7 @@ _LISTED_BYTES = f"SELECT sum(size) FROM ({_LISTED})"  # noqa: S608 - constants
 _CONTENTS = f"SELECT DISTINCT sha256, size FROM ({_LISTED})"  # noqa: S608 - constants
 _Row = tuple[object, ...]
 T = TypeVar("T")
-_Entry = tuple[int, str, str, str, str, int | None]
+_Entry = tuple[int, str, str, str, str, int | None, str | None]
 
 
 @frozen
@@ -76,6 +77,7 @@ class ManifestEntry:
         version: Its version; empty as above.
         sha256: Its checksum, in lower case.
         size: Its size, in bytes; None as above.
+        url: Where its content is; None where the service knows it.
     """
 
     number: int
@@ -84,6 +86,7 @@ class ManifestEntry:
     version: str
     sha256: str
     size: int | None
+    url: str | None = None
 
 
 @frozen
@@ -223,6 +226,7 @@ class ResultStore:
                     report.tries,
                     report.seconds,
                     report.reason,
+                    None,  # its URL is of no use any more
                 )
             )
             if report.error is not None:
@@ -238,7 +242,7 @@ class ResultStore:
 
     def add_cells(self, rows: Sequence[_Row]) -> None:
         """Add rows of a manifest as rows of the table."""
-        sql = "INSERT INTO cells VALUES (?,?,?,?,?,?,?,?)"
+        sql = "INSERT INTO cells VALUES (?,?,?,?,?,?,?,?,?)"
         self._change(lambda db: db.executemany(sql, rows))
 
     def index_cells(self) -> None:
@@ -248,14 +252,21 @@ class ResultStore:
 
     def entries_of(self, bundle: int) -> list[ManifestEntry]:
         """Return the rows of a bundle."""
-        sql = "SELECT number, name, uuid, version, sha256, size FROM cells WHERE bundle = ?"
+        sql = "SELECT number, name, uuid, version, sha256, size, url FROM cells WHERE bundle = ?"
         return [ManifestEntry(*cast("_Entry", row)) for row in self._each(sql, (bundle,))]
 
     def cells(self) -> Iterator[list[tuple[str, str, int | None, str]]]:
         """Yield the rows in batches: name, sha256, size, and the text of the row."""
-        rows = self._each("SELECT name, sha256, size, text FROM cells ORDER BY number")
+        sql = "SELECT name, sha256, size, text FROM cells WHERE text IS NOT NULL ORDER BY number"
+        rows = self._each(sql)
         while batch := list(islice(rows, _BATCH)):
             yield cast("list[tuple[str, str, int | None, str]]", batch)
+
+    def joined_texts(self) -> Iterator[list[tuple[int, str]]]:
+        """Yield number and text of the rows of several bundles, in batches."""
+        rows = self._each("SELECT number, text FROM cells WHERE bundle IS NULL")
+        while batch := list(islice(rows, _BATCH)):
+            yield cast("list[tuple[int, str]]", batch)
 
     # Texts of rows, in batches
 
@@ -345,7 +356,7 @@ class ResultStore:
 
     def _report(self, row: _Row) -> FileReport:
         task = _task(row)
-        state, link, tries, seconds, reason = row[8:]
+        state, link, tries, seconds, reason = row[8:13]
         path: Path | None = None
         if task.target is None and state in {"downloaded", "reused"}:
             path = Path(self._stored(task.sha256))
@@ -407,6 +418,7 @@ def _task(row: _Row) -> FileTask:
         sha256=sha256,
         size=size,
         target=target,
+        url=None if row[13] is None else str(row[13]),
     )
 
 

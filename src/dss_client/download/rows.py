@@ -5,6 +5,7 @@ import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 
 from dss_client.manifest import (
@@ -12,18 +13,21 @@ from dss_client.manifest import (
     ManifestReader,
     ManifestSource,
     RawRow,
+    is_joined,
+    joined_values,
     row_text,
     write_texts,
 )
 from dss_client.transfer.progress import Progress
 from dss_client.versions import FQID
 
-from .errors import manifest_error
+from .errors import ManifestMismatch, manifest_error
 from .http1 import BLOCK
 from .report import FileReport, State, Totals
 from .results import ResultStore
 from .shard import Shard
 from .store import PLACE, FileStore
+from .task import FileTask
 
 __all__ = ["ListedBundles", "ListedFiles", "ShardReader"]
 
@@ -31,6 +35,7 @@ _PATH = "file_path"
 _THERE = frozenset({"downloaded", "reused"})
 _PATIENCE = 0.1  # seconds
 _LONG = 0.001  # seconds to read a small content
+_SPLIT = 1 << 40  # the first number of what rows of several bundles are split into
 
 
 class ShardReader(ManifestReader):
@@ -40,15 +45,27 @@ class ShardReader(ManifestReader):
         source: The manifest.
         layout: The layout of the download.
         shard: The shard.
+        urls: The column that has the URLs of contents, if it is not the service that knows them.
 
     Raises:
         ManifestError: It cannot be read, or its header lacks columns: the message names them.
     """
 
-    def __init__(self, source: ManifestSource, layout: str, shard: Shard) -> None:
-        super().__init__(source, allow_unnamed=layout == "bundle", needed=USED[layout])
-        self._by_bundle = layout == "bundle"
-        self._shard = shard
+    def __init__(
+        self, source: ManifestSource, layout: str, shard: Shard, urls: str | None = None
+    ) -> None:
+        by_bundle = layout == "bundle"
+        needed = USED[layout] if urls is None else (*USED[layout], *USED["none"], urls)
+        super().__init__(
+            source,
+            allow_unnamed=by_bundle and urls is None,
+            allow_joined=True,
+            needed=tuple(dict.fromkeys(needed)),
+        )
+        self.shard: Shard = shard
+        self.urls: str | None = urls
+        self._by_bundle = by_bundle
+        self._versions: dict[str, str | None] = {}
 
     def batches(self) -> Generator[list[RawRow]]:
         """Yield the rows in batches, each checked.
@@ -56,14 +73,43 @@ class ShardReader(ManifestReader):
         Raises:
             ManifestError: A row is bad, of whatever shard; it names the line and the columns.
         """
-        takes, key = self._shard.takes, self._key
         for batch in super().batches():
-            mine = batch if self._shard.count == 1 else [row for row in batch if takes(key(row))]
+            if self._by_bundle:
+                self._learn(batch)
+            mine = batch if self.shard.count == 1 else [row for row in batch if self._takes(row)]
             if mine:
                 yield mine
 
-    def _key(self, row: RawRow) -> str:
-        return f"{row[0]}.{row[1]}" if self._by_bundle else row[5]
+    def _takes(self, row: RawRow) -> bool:
+        if not self._by_bundle:
+            return self.shard.takes(row[5])
+        return is_joined(row) or self.shard.takes(f"{row[0]}.{row[1]}")
+
+    def _learn(self, batch: Sequence[RawRow]) -> None:
+        """Take note of the versions of bundles; a bundle with two of them has None."""
+        for uuids, versions, *_ in batch:
+            if len(joined_values(versions)) == 1:
+                for uuid in joined_values(uuids):
+                    if self._versions.setdefault(uuid, versions) != versions:
+                        self._versions[uuid] = None
+
+    def bundles_of(self, row: RawRow) -> list[FQID] | None:
+        """Return the bundles of a row with several, once all rows have been read.
+
+        The data portal sorts ids and versions each by itself, so that only what other rows say
+        tells which belong together. None where they do not.
+        """
+        uuids, versions = joined_values(row[0]), joined_values(row[1])
+        if len(uuids) == 1 or len(versions) == 1:
+            return [FQID(uuid, version) for uuid in uuids for version in versions]
+        known = {uuid: self._versions.get(uuid) for uuid in uuids}
+        unknown = [uuid for uuid in uuids if known[uuid] not in versions]
+        others = [version for version in versions if version not in known.values()]
+        if len(unknown) == len(others) == 1:
+            known[unknown[0]] = others[0]
+        elif unknown:
+            return None
+        return [FQID(uuid, str(version)) for uuid, version in known.items()]
 
 
 class _Listed(ABC):
@@ -78,12 +124,13 @@ class _Listed(ABC):
 
     def __init__(
         self,
-        reader: ManifestReader,
+        reader: ShardReader,
         results: ResultStore,
         store: FileStore,
         download_dir: str | os.PathLike[str],
     ) -> None:
         self._reader = reader
+        self._urls = reader.urls
         self._results = results
         self._store = store
         self._base = os.path.join(download_dir, *PLACE, "")  # noqa: PTH118 - spelled as it was
@@ -126,6 +173,10 @@ class _Listed(ABC):
         """Return the path of a content, as it is written."""
         key = sha256.lower()
         return f"{self._base}{key[:2]}{os.sep}{key[2:6]}{os.sep}{key}"
+
+    def _url(self, row: RawRow) -> str | None:
+        """Return the URL in a row; None where it is the service that knows it."""
+        return None if self._urls is None else self._reader.cell(row[7], self._urls).strip()
 
     @abstractmethod
     def _rows(self) -> Iterator[Sequence[str]]: ...
@@ -212,9 +263,9 @@ class ListedFiles(_Listed):
                 texts.append(self._with_path(row[7], place))
                 continue
             texts.append(row[7])
-            bundle = f"{row[0].lower()}.{row[1]}" if row[0] and row[1] else None
-            known = (number, bundle, row[2], row[3].lower(), row[4], key, size, None)
-            missing.append((*known, "planned", None, 0, 0.0, ""))
+            bundle = f"{row[0].lower()}.{row[1]}" if _has_bundle(row) else None
+            known = (number, bundle, row[2], row[3].lower(), row[4], key, size)
+            missing.append((*known, None, "planned", None, 0, 0.0, "", self._url(row)))
         self._results.add_rows(missing)
         return texts
 
@@ -277,15 +328,15 @@ class ListedFiles(_Listed):
         return known.get(index) or self._report(self._results.text(index))
 
     def _report(self, text: str) -> FileReport:
-        uuid, version, name, file, file_version, sha256, size = self._reader.fields(text)
+        row = self._reader.row(text)
         return FileReport(
-            bundle=FQID(uuid, version) if uuid and version else None,
-            name=name,
-            uuid=file.lower(),
-            version=file_version,
-            sha256=sha256.lower(),
-            size=int(size),
-            path=self._store.path(sha256),
+            bundle=FQID(row[0], row[1]) if _has_bundle(row) else None,
+            name=row[2],
+            uuid=row[3].lower(),
+            version=row[4],
+            sha256=row[5].lower(),
+            size=int(row[6]),
+            path=self._store.path(row[5]),
             state="reused",
             reason="in the store, and verified",
         )
@@ -300,21 +351,46 @@ class ListedBundles(_Listed):
         Raises:
             ManifestError: A row is bad.
         """
-        count = bundle = 0
+        first = bundle = 0
         last: tuple[str, str] = ("", "")
         for batch in self._reader.batches():
             rows: list[tuple[object, ...]] = []
-            for number, row in enumerate(batch, count):
-                uuid, version, name, file, file_version, sha256, size, text = row
-                if (uuid, version) != last:
-                    last = (uuid, version)
-                    bundle = self._results.number_of(FQID(uuid, version))
-                length = (int(size) if size else None) if name else 0
-                known = (file.lower(), file_version, sha256.lower(), length)
-                rows.append((number, bundle, name, *known, text))
+            for number, row in enumerate(batch, first):
+                if is_joined(row):
+                    rows.append(self._cells(number, None, row, row[7]))
+                    continue
+                if row[:2] != last:
+                    last = row[:2]
+                    bundle = self._results.number_of(FQID(*last))
+                rows.append(self._cells(number, bundle, row, row[7]))
             self._results.add_cells(rows)
-            count += len(batch)
+            first += len(batch)
         self._results.index_cells()
+        self._split_joined()
+
+    def _cells(
+        self, number: int, bundle: int | None, row: RawRow, text: str | None
+    ) -> tuple[object, ...]:
+        _, _, name, file, version, sha256, size, _ = row
+        length = (int(size) if size else None) if name else 0
+        known = (name, file.lower(), version, sha256.lower(), length, self._url(row))
+        return (number, bundle, *known, text)
+
+    def _split_joined(self) -> None:
+        """Add a row for each bundle of those that name several."""
+        numbers = count(_SPLIT)
+        for batch in self._results.joined_texts():
+            rows: list[tuple[object, ...]] = []
+            for number, text in batch:
+                row = self._reader.row(text)
+                bundles = self._reader.bundles_of(row)
+                if bundles is None:
+                    self._results.record([_untold(number, row)])
+                for bundle in bundles or ():
+                    if self._reader.shard.takes(str(bundle)):
+                        place = self._results.number_of(bundle)
+                        rows.append(self._cells(next(numbers), place, row, None))
+            self._results.add_cells(rows)
 
     def _rows(self) -> Iterator[Sequence[str]]:
         for batch in self._results.cells():
@@ -323,6 +399,29 @@ class ListedBundles(_Listed):
                 there = name and self._store.find(sha256, size)
                 texts.append(self._with_path(text, self._place(sha256) if there else ""))
             yield texts
+
+
+def _has_bundle(row: RawRow) -> bool:
+    """Tell whether a row names one bundle, not none or several."""
+    return bool(row[0] and row[1]) and not is_joined(row)
+
+
+def _untold(number: int, row: RawRow) -> tuple[FileTask, FileReport]:
+    """Report a row of which it cannot be told into which directories its file belongs."""
+    task = FileTask(
+        number=-1 - number,  # before all bundles
+        bundle=None,
+        name=row[2],
+        uuid=row[3].lower(),
+        version=row[4],
+        sha256=row[5].lower(),
+        size=int(row[6] or 0),
+    )
+    reason = (
+        f"its row names the bundles {row[0]} and the versions {row[1]}, each sorted by itself, and"
+        " no other row tells which belong together: download it with the layout 'none'"
+    )
+    return task, task.report("failed", error=ManifestMismatch(task.name, reason))
 
 
 def _plus(counts: Mapping[str, int], state: str, more: int) -> dict[str, int]:

@@ -10,7 +10,8 @@ from typing import Literal
 from attrs import evolve
 
 from dss_client.errors import InvalidArgument
-from dss_client.manifest import ManifestReader, ManifestSource
+from dss_client.manifest import ManifestSource
+from dss_client.types import Replica
 from dss_client.versions import FQID, normal_uuid, parse_version
 
 from .engine import Engine
@@ -31,6 +32,7 @@ __all__ = [
     "download_bundle",
     "download_bundles",
     "download_manifest",
+    "replica_for",
     "run_requests",
 ]
 
@@ -150,6 +152,7 @@ def download_manifest(
     layout: Layout = "none",
     no_metadata: bool = False,
     no_data: bool = False,
+    urls: str | None = None,
     check_rows: bool = True,
 ) -> DownloadReport:
     """Download the files that a manifest lists; see `DSSClient`.
@@ -161,6 +164,8 @@ def download_manifest(
         layout: ``none`` for the store alone; ``bundle`` for a directory per bundle.
         no_metadata: With ``bundle``: take no indexed file.
         no_data: With ``bundle``: take indexed files only.
+        urls: The column with the URLs of contents. Then no service is asked, and rows alone say
+            what a bundle holds.
         check_rows: With ``bundle``: fail the rows that contradict their bundle, and those of a
             bundle that cannot be had. Otherwise rows only name what is wanted of a bundle.
 
@@ -177,8 +182,13 @@ def download_manifest(
             "no_data and no_metadata work with layout='bundle' only: a manifest does not say"
             " which of its files are metadata"
         )
+    if urls is not None and (no_data or no_metadata):
+        raise InvalidArgument(
+            "no_data and no_metadata cannot be used with urls: a manifest does not say which of"
+            " its files are metadata"
+        )
     engine = Engine(source, options)
-    with ShardReader(manifest, layout, options.parsed_shard) as reader:
+    with ShardReader(manifest, layout, options.parsed_shard, urls) as reader:
         if layout == "none":
             return _download_files(reader, engine, options)
         listed = ListedBundles(reader, engine.results, engine.store, options.download_dir)
@@ -189,8 +199,25 @@ def download_manifest(
     return finish(engine, engine.results, output)
 
 
+def replica_for(replica: Replica | None, urls: str | None) -> Replica:
+    """Return the replica to download a manifest from.
+
+    Args:
+        replica: The replica, if one was given.
+        urls: The column with the URLs of contents: then no replica is asked.
+
+    Raises:
+        InvalidArgument: A replica is needed.
+    """
+    if replica is None and urls is None:
+        raise InvalidArgument(
+            "replica= is needed: 'aws' or 'gcp'; or urls=, the column with URLs to download from"
+        )
+    return replica or "aws"
+
+
 def _download_files(
-    reader: ManifestReader, engine: Engine, options: DownloadOptions
+    reader: ShardReader, engine: Engine, options: DownloadOptions
 ) -> DownloadReport:
     listed = ListedFiles(reader, engine.results, engine.store, options.download_dir)
     with _reporting(engine, listed):

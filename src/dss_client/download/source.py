@@ -86,6 +86,13 @@ class Source(Protocol):
         """Return a fresh URL of a file's content, good without any credential."""
         ...
 
+    def follow(self, url: str) -> str:
+        """Return where a URL of a manifest leads to, once that is ready.
+
+        No credential is sent there.
+        """
+        ...
+
     def file_facts(self, *, uuid: str, version: str, replica: Replica) -> FileFacts:
         """Return the checksum and size of a file."""
         ...

@@ -24,6 +24,8 @@ class FileTask:
         size: Its size in bytes.
         target: Where it is to be put below the download directory; None for the store alone.
         note: What is to be said of it in the report, whatever becomes of it.
+        url: Where its content is, as a manifest says; empty where that has none for it; None where
+            it is the service that knows it.
         content: The content itself where it is known without asking for it, else None.
     """
 
@@ -36,6 +38,7 @@ class FileTask:
     size: int
     target: str | None = None
     note: str = ""
+    url: str | None = field(default=None, repr=False)
     content: bytes | None = field(default=None, repr=False)
 
     def report(

@@ -19,10 +19,18 @@ from attrs import frozen
 from dss_client.types import Replica
 from dss_client.versions import FQID
 
+from .errors import FileDownloadError
 from .source import Source
 from .task import FileTask
 
-__all__ = ["BundleSize", "BundleUrls", "ask_for_bundle", "key_of", "pays_to_ask_for_bundle"]
+__all__ = [
+    "BundleSize",
+    "BundleUrls",
+    "ask_for_bundle",
+    "key_of",
+    "locate",
+    "pays_to_ask_for_bundle",
+]
 
 MIN_FILES = 4
 MIN_SHARE = 0.25
@@ -53,7 +61,7 @@ def pays_to_ask_for_bundle(tasks: Sequence[FileTask], whole: BundleSize | None) 
         tasks: The files that are wanted from storage.
         whole: How much the bundle holds, where that is known.
     """
-    if len(tasks) < MIN_FILES:
+    if len(tasks) < MIN_FILES or any(task.url is not None for task in tasks):
         return False
     if whole is None:
         return True
@@ -78,6 +86,25 @@ def ask_for_bundle(source: Source, bundle: FQID, replica: Replica) -> dict[Key, 
         for file in files
         if file.url and source.allows(file.url)
     }
+
+
+def locate(source: Source, task: FileTask, replica: Replica) -> str:
+    """Return a URL of the content of one file.
+
+    Raises:
+        DSSError: The service failed, or the file's row in the manifest has no URL.
+    """
+    if task.url is None:
+        uuid, version = key_of(task)
+        return source.locate(uuid=uuid, version=version, replica=replica)
+    scheme, separator, _ = task.url.partition("://")
+    if separator and scheme.lower() in {"http", "https"}:
+        return source.follow(task.url)
+    found = f"a URL of {scheme}, not of http or https" if separator else "no URL"
+    raise FileDownloadError(
+        task.name,
+        f"the manifest's row with file_uuid {task.uuid} has {found}, in the chosen column",
+    )
 
 
 class BundleUrls:

@@ -12,17 +12,17 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from attrs import evolve, frozen
 
 from dss_client.errors import InvalidArgument
-from dss_client.manifest import USED, ManifestReader, RawRow
+from dss_client.manifest import USED, ManifestReader, RawRow, joined_values
 from dss_client.transfer.cancel import Stopped
-from dss_client.transfer.names import BUNDLE_JSON
+from dss_client.transfer.errors import UnsafeName
+from dss_client.transfer.names import BUNDLE_JSON, safe_relative_path
 from dss_client.transfer.progress import FileProgress, Progress, ProgressCallback
-from dss_client.versions import FQID
 
 from .errors import InvalidChecksum
 from .run import Layout
@@ -219,6 +219,11 @@ class _Verification:
         self._extra: list[Path] = []
         self._files = self._bytes = self._contents = self._content_bytes = 0
 
+    @cached_property
+    def _directories(self) -> frozenset[str]:
+        """The names of the directories of bundles."""
+        return frozenset(folder.name for folder in bundle_directories(self._root))
+
     def report(self) -> VerifyReport:
         return VerifyReport(
             directory=self._root,
@@ -277,21 +282,45 @@ class _Verification:
         """Yield the files that a manifest lists and that have to be read."""
         needed = USED[layout] if layout else ("file_name", "file_sha256")
         for row in _rows(manifest, needed):
-            folder = self._root / str(FQID(row[0], row[1])) if row[0] and row[1] else None
-            if folder:
-                self._bundles.add(folder.name)
-            if folder and layout != "none" and (layout or folder.is_dir()):
+            folders = self._folders_of(row, layout)
+            for folder in folders:
                 yield from self._file_of_row(folder, row)
-            elif row[2]:
+            if not folders and row[2]:
                 sha256, size = row[5].lower(), _size(row)
                 path = Path(self._store.place(sha256))
                 if size is None:
                     size = path.lstat().st_size if os.path.lexists(path) else 0
                 yield from self._unread(_Expected(path, sha256, size))
 
+    def _folders_of(self, row: RawRow, layout: Layout | None) -> list[Path]:
+        """Return the directories of a row's bundles that should have its file."""
+        if not (row[0] and row[1]):
+            return []
+        names = [
+            f"{uuid.lower()}.{version}"
+            for uuid in joined_values(row[0])
+            for version in joined_values(row[1])
+        ]
+        there = [name for name in names if name in self._directories]
+        self._bundles.update(there or names[:1])
+        if layout == "none":
+            return []
+        return [self._root / name for name in there or (names[:1] if layout else [])]
+
     def _file_of_row(self, folder: Path, row: RawRow) -> Iterator[_Expected]:
-        listed = self._listed(folder)
         name, sha256, size = row[2], row[5].lower(), _size(row)
+        described = os.path.lexists(folder / BUNDLE_JSON)
+        if name and size is not None and folder.name in self._directories and not described:
+            # It was downloaded from URLs: nothing but its rows says what is in it.
+            expected = _Expected(folder / name, sha256, size)
+            try:
+                safe_relative_path(name)
+            except UnsafeName as error:
+                self.add(_Finding(expected, "missing", f"nothing: {error.reason}"))
+            else:
+                yield from self._unread(expected)
+            return
+        listed = self._listed(folder)
         if listed is None or not name:
             return
         file = listed.get((name, sha256))
@@ -392,7 +421,7 @@ class _Verification:
 
 
 def _rows(manifest: str | os.PathLike[str], needed: Sequence[str]) -> Iterator[RawRow]:
-    with ManifestReader(manifest, allow_unnamed=True, needed=needed) as reader:
+    with ManifestReader(manifest, allow_unnamed=True, allow_joined=True, needed=needed) as reader:
         for batch in reader.batches():
             yield from batch
 

@@ -105,6 +105,11 @@ def _pinned(client: "DSSClient", bundle: BundleId, options: DownloadOptions) -> 
     help="The manifest: a tab-separated list of files, also as .gz; - reads standard input.",
 )
 @layout_option
+@click.option(
+    "--urls",
+    metavar="COLUMN",
+    help="Download from the URLs in this column, without any DSS.",
+)
 @download_options(of_manifest=True)
 @no_metadata_option
 @no_data_option
@@ -114,6 +119,7 @@ def download_manifest(
     cli: CliContext,
     manifest: Path,
     layout: Literal["none", "bundle"],
+    urls: str | None,
     options: DownloadOptions,
     no_metadata: bool,
     no_data: bool,
@@ -122,12 +128,15 @@ def download_manifest(
     """Download the files that a manifest lists.
 
     Every file is verified. A copy of the manifest with the paths of the files is written to DIR.
+    Manifests of the data portal have URLs: --urls file_url, or file_azul_url in newer ones.
     """
     from dss_client.download import download_manifest
     from dss_client.manifest import manifest_text
 
     if layout == "none" and (no_metadata or no_data):
         raise click.UsageError("--no-metadata and --no-data need --layout bundle")
+    if urls is not None and (no_metadata or no_data):
+        raise click.UsageError("--no-metadata and --no-data cannot be used with --urls")
     source = (
         manifest_text(sys.stdin.buffer, "standard input") if manifest == Path("-") else manifest
     )
@@ -140,6 +149,7 @@ def download_manifest(
                 layout=layout,
                 no_metadata=no_metadata,
                 no_data=no_data,
+                urls=urls,
             ),
             options,
         )
