@@ -41,7 +41,7 @@ LISTING = "".join(rf"{re.escape(name)} {len(FILES[name])}\n" for name in sorted(
 STORED = r"\.hca/v2/files_2_4/[0-9a-f]{2}/[0-9a-f]{4}/[0-9a-f]{64}"
 
 # What each block of a page prints. None: it installs something, waits for a person or a cluster,
-# writes into this repository, or is a file that the next block runs.
+# writes into this repository, is a file that the next block runs, or is run by test_readers.
 PAGES: dict[str, list[str | None]] = {
     "README.md": [
         None,
@@ -80,7 +80,7 @@ PAGES: dict[str, list[str | None]] = {
         r"\d+ 20\S+Z\n",
     ],
     "docs/faults.md": [r"\(FaultCount\(.*\),\)\n"],
-    "docs/fsspec.md": [None, rf"({FIRST}/\S+\.json \d+\n)+b'{{'\n{{\n\n"],
+    "docs/fsspec.md": [None, rf"({FIRST}/\S+\.json \d+\n)+b'{{'\n{{\n\n", None],
     "docs/local-dss.md": [
         r"(?s).*OK: 3 bundles.*",
         rf"(?s).*ready.*\n({FQID}\n)+17 files.*",

@@ -82,9 +82,8 @@ class DSSFileSystem(AsyncFileSystem):
             custom_client=False,
         )
         self._reader = Reader(settings, replica, unflatten)
-        if self._loop is not None:
-            end = finalize(self, _close, self._reader, self._loop, os.getpid())
-            end.atexit = False  # the loop has ended by then
+        end = finalize(self, self._reader.close_soon)
+        end.atexit = False  # the loops have ended by then
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop | None:
@@ -234,12 +233,6 @@ class _AsyncFile(AbstractAsyncStreamedFile):
     async def _fetch_range(self, start: int, end: int) -> bytes:
         content: bytes = await self.fs._cat_file(self.path, start, end)
         return content
-
-
-def _close(reader: Reader, loop: asyncio.AbstractEventLoop, process: int) -> None:
-    """Have a loop close its connections, unless it is that of a parent process."""
-    if os.getpid() == process and loop.is_running():
-        asyncio.run_coroutine_threadsafe(reader.aclose(), loop)
 
 
 def _refuse_writing(mode: str) -> None:

@@ -93,6 +93,12 @@ class Reader:
         if session is not None:
             await session.transport.aclose()
 
+    def close_soon(self) -> None:
+        """Have all event loops that still run close their connections."""
+        for loop, session in list(self._sessions.items()):
+            if loop.is_running():
+                asyncio.run_coroutine_threadsafe(session.transport.aclose(), loop)
+
     async def bundles(self) -> list[Info]:
         """Return all bundles of the replica, as directories."""
         operation = AsyncGetBundlesAll(self._session().transport)
