@@ -20,6 +20,7 @@ from uuid import UUID
 
 from dss_client.local.search.index import Page, SearchIndex
 from dss_client.local.search.query import parse_query
+from dss_client.local.storage.bucket import Root
 from dss_client.local.storage.store import Storage
 
 ORGANS = ["blood", "brain", "heart", "kidney", "liver", "lung", "pancreas", "spleen"]
@@ -154,7 +155,8 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=7)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as root:
-        replica = Storage(root, root).replicas["aws"]
+        place = Root.of(root)
+        replica = Storage(place, place).replicas["aws"]
         make_bundles(Path(root, "aws", "main"), arguments.bundles)
         path = Path(root, ".index", "aws.sqlite")
         started = time.perf_counter()

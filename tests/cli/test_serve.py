@@ -1,11 +1,13 @@
 """``dss serve`` and ``dss load``, as processes that are signalled."""
 
 import json
+import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,10 @@ from dss_client.models import BundleFileDict
 
 from .conftest import Run, Spawn
 
-READY = re.compile(r"DSS ready: (http://\S+/v1) \(storage (http://\S+)\); Ctrl-C stops it\n")
+READY = re.compile(
+    r"DSS ready: (http://\S+/v1) \(storage (http://\S+)\);"
+    r" (?:no bundles|bundles: 3 in aws); Ctrl-C stops it\n"
+)
 FREE_PORTS = ("--port", "0", "--storage-port", "0")
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
@@ -133,6 +138,59 @@ def test_serve_needs_data(run: Run) -> None:
     assert outcome.status == 2
     assert "--root DIR" in outcome.err
     assert "--sample" in outcome.err
+
+
+@pytest.fixture
+def stopped_when_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the bundles counted late, and Ctrl-C come when their number was told."""
+
+    def count(_server: LocalDSS) -> dict[str, int]:
+        counter = threading.current_thread()
+
+        def stop() -> None:
+            counter.join()
+            os.kill(os.getpid(), signal.SIGINT)
+
+        threading.Thread(target=stop).start()
+        threading.Event().wait(0.1)
+        return {"aws": 12_345, "gcp": 0}
+
+    monkeypatch.setattr(LocalDSS, "bundle_counts", count)
+    monkeypatch.setattr("dss_client.cli.commands.serve._PATIENCE", 0)
+
+
+@posix
+@pytest.mark.usefixtures("stopped_when_counted")
+def test_a_large_bucket_does_not_hold_up_the_start(run: Run) -> None:
+    outcome = run("serve", "--sample", *FREE_PORTS)
+    assert outcome.status == 0
+    assert "; many bundles, still counting; Ctrl-C stops it\n" in outcome.out
+    assert outcome.err == "Counted: bundles: 12,345 in aws\n"
+
+
+@posix
+@pytest.mark.usefixtures("stopped_when_counted")
+def test_a_bucket_and_a_new_root_are_told(run: Run, tmp_path: Path) -> None:
+    LocalDSS(tmp_path / "root", sample=True).start().stop()
+    raw, new = tmp_path / "root" / "aws" / "main", tmp_path / "new"
+    for root, note in (
+        (raw, f"Note: {raw} is the bucket of one replica: it is served as aws, read-only.\n"),
+        (tmp_path / "root", ""),
+        (new, f"Note: there was no data in {new}: it is a new root.\n"),
+    ):
+        outcome = run("serve", "--root", root, "--token-file", tmp_path / "token", *FREE_PORTS)
+        assert outcome.status == 0
+        assert outcome.err.removesuffix("Counted: bundles: 12,345 in aws\n") == note
+
+
+def test_a_root_by_mistake_is_one_line(run: Run, tmp_path: Path) -> None:
+    for words in (["--root", tmp_path / "typo"], ["--root", f"memory://{tmp_path}/typo"]):
+        outcome = run("serve", *words, *FREE_PORTS)
+        assert (outcome.status, outcome.out) == (1, "")
+        assert outcome.err.startswith("Error: there is no")
+        assert "typo: expected aws/main/ or gcp/main/ below it, or bundles/" in outcome.err
+        assert outcome.err.count("\n") == 1
+    assert not (tmp_path / "typo").exists()
 
 
 def test_a_root_may_be_a_url(run: Run, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -12,6 +13,7 @@ from dss_client.local import LoadedBundle, LocalDSS, LocalSettings
 from tests.local.calls import Load
 from tests.local.webhook import Hook, Receiver
 from tests.local.writing import writer
+from tests.s3_service import ENVIRON, make_bucket, s3_service
 
 
 @pytest.fixture(scope="session")
@@ -89,3 +91,33 @@ def load() -> Load:
             return dss.load_bundle(folder, uuid, version)
 
     return load_files
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[str]:
+    """The URL of an S3 service."""
+    with s3_service() as service:
+        yield service
+
+
+@pytest.fixture
+def s3_root(s3: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of a root in S3, where nothing is yet."""
+    for name, text in {**ENVIRON, "AWS_ENDPOINT_URL": s3}.items():
+        monkeypatch.setenv(name, text)
+    return f"s3://{make_bucket(s3)}/dss"
+
+
+@pytest.fixture(params=["directory", "file", "memory", "s3"])
+def root(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A root of each kind, where nothing is yet."""
+    match request.param:
+        case "directory":
+            return str(tmp_path / "root")
+        case "file":
+            return (tmp_path / "root").as_uri()
+        case "memory":
+            return f"memory://{uuid4()}"
+        case _:
+            made: str = request.getfixturevalue("s3_root")
+            return made

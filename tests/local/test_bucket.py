@@ -4,7 +4,6 @@ import io
 import logging
 import os
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -17,39 +16,11 @@ from dss_client import DSSClient
 from dss_client.local import LocalDSS
 from dss_client.local.sample import BUNDLES, sample_files
 from dss_client.local.storage.bucket import BadKey, Bucket, Root, is_safe_key
-from tests.s3_service import ENVIRON, make_bucket, s3_service
 
 WRONG_KEYS = [
     *("", "/etc/passwd", "../outside", "blobs/../../outside", "blobs/..", "a//b", "a/", "./a"),
     *("a\\..\\b", "a\nb", "a\0b", "a\x7fb", "a\ud800b"),
 ]
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[str]:
-    with s3_service() as service:
-        yield service
-
-
-@pytest.fixture
-def s3_root(s3: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    for name, text in {**ENVIRON, "AWS_ENDPOINT_URL": s3}.items():
-        monkeypatch.setenv(name, text)
-    return f"s3://{make_bucket(s3)}/dss"
-
-
-@pytest.fixture(params=["directory", "file", "memory", "s3"])
-def root(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    match request.param:
-        case "directory":
-            return str(tmp_path / "root")
-        case "file":
-            return (tmp_path / "root").as_uri()
-        case "memory":
-            return f"memory://{uuid4()}"
-        case _:
-            made: str = request.getfixturevalue("s3_root")
-            return made
 
 
 @pytest.fixture
@@ -183,8 +154,3 @@ def test_a_service_over_any_root(root: str, tmp_path: Path) -> None:
     downloaded = tmp_path / f"{bundle.uuid}.{bundle.version}"
     for name, content in sample_files(bundle).items():
         assert (downloaded / name).read_bytes() == content
-
-
-def test_a_root_that_nothing_opens() -> None:
-    with pytest.raises(ValueError, match="nothing"):
-        LocalDSS("nothing://here")

@@ -22,7 +22,7 @@ Fail = Callable[..., None]
 @pytest.fixture
 def stored(load: Load) -> Iterator[LocalDSS]:
     """A service over a store elsewhere, which has one bundle."""
-    with LocalDSS(f"memory://{uuid4()}") as dss:
+    with LocalDSS(f"memory://{uuid4()}", create=True) as dss:
         load(dss, {"a.json": {"x": "one"}}, UUID, V1)
         yield dss
 

@@ -125,7 +125,7 @@ def test_an_index_that_breaks_while_it_is_used_is_made_anew(
 
 
 def test_a_store_elsewhere_finds_what_was_just_stored(load: Load) -> None:
-    with LocalDSS(f"memory://{uuid4()}") as dss:
+    with LocalDSS(f"memory://{uuid4()}", create=True) as dss:
         assert search(dss) == []
         load(dss, {"a.json": {"x": "one"}}, UUID, V1)
         assert search(dss) == [f"{UUID}.{V1}"]

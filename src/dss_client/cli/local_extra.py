@@ -23,6 +23,7 @@ class MissingExtra(click.ClickException):
 def local_dss(
     root: Path | str | None = None,
     *,
+    create: bool = False,
     sample: bool = False,
     host: str = "127.0.0.1",
     port: int = 0,
@@ -34,6 +35,7 @@ def local_dss(
 
     Args:
         root: Its directory or URL; a temporary directory when not given.
+        create: Whether a root that is not there is begun as a new one.
         sample: Put the sample bundles in.
         host: Address to listen on.
         port: Port of the API; 0 takes a free one.
@@ -43,7 +45,7 @@ def local_dss(
 
     Raises:
         MissingExtra: The packages that it needs are not installed.
-        DSSError: The scenario cannot be used; the message names each place in it.
+        DSSError: The root or the scenario cannot be used; the message says what is wrong.
         OSError: The scenario cannot be read.
     """
     try:
@@ -57,6 +59,7 @@ def local_dss(
     try:
         return LocalDSS(
             root,
+            create=create,
             sample=sample,
             host=host,
             port=port,

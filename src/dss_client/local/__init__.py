@@ -5,6 +5,7 @@ from .notify.delivery import Delivery
 from .server import LocalDSS, load_sample
 from .settings import LocalSettings
 from .storage.documents import BadName
+from .storage.layout import RootError
 
 __all__ = [
     "BadName",
@@ -14,5 +15,6 @@ __all__ = [
     "LoadedBundle",
     "LocalDSS",
     "LocalSettings",
+    "RootError",
     "load_sample",
 ]

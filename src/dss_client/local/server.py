@@ -23,6 +23,9 @@ from .service import BASE, Service
 from .serving import Running, serve
 from .settings import LocalSettings
 from .storage.bucket import is_url
+from .storage.layout import Layout, RootError, find_layout
+
+_OF_ARCHIVE = ".dss"  # what is the server's own, in the directory of a raw bucket
 
 
 class LocalDSS:
@@ -38,12 +41,15 @@ class LocalDSS:
     read everything.
 
     Args:
-        root: Directory that holds the buckets, made when missing. None: a temporary one, removed at
-            the end. One that is read-only is served in read-only mode; copies for checkouts, the
-            journals and the search index then last as long as this `LocalDSS`. A URL that fsspec
-            can open (`s3://bucket/prefix`, `gs://...`, `memory://...`): the buckets are there, and
+        root: Directory that holds the buckets. None: a temporary one, removed at the end. One that
+            is read-only is served in read-only mode; copies for checkouts, the journals and the
+            search index then last as long as this `LocalDSS`. A URL that fsspec can open
+            (`s3://bucket/prefix`, `gs://...`, `memory://...`): the buckets are there, and
             everything that is not an object, such as subscriptions, lasts as long as this
-            `LocalDSS`.
+            `LocalDSS`. Or a raw bucket of the original service, with `bundles/` and `blobs/`: it is
+            served as one replica, in read-only mode.
+        create: Whether a root that is not there is begun as a new one, rather than refused. None:
+            with `sample` it is, and so is a directory whose parent exists.
         sample: Add the sample bundles, unless they are there.
         host: Address to listen on.
         port: Port of the API; 0 takes a free one.
@@ -53,12 +59,17 @@ class LocalDSS:
         compat: ``"original"`` answers as the deployed service did;
             `dss_client.local.faults.compat` says where that differs.
         settings: All other settings; `faults` and `compat` given here take precedence.
+
+    Raises:
+        RootError: The root is neither a root nor a bucket, or cannot be read.
+        RuntimeError: The library for such URLs is not installed.
     """
 
     def __init__(
         self,
         root: Path | str | None = None,
         *,
+        create: bool | None = None,
         sample: bool = False,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -76,19 +87,25 @@ class LocalDSS:
         weakref.finalize(
             self, _end, self._ends, os.getpid()
         )  # when the process ends, at the latest
-        url = root if is_url(root) else None
-        if root is None or url:
-            root = self._temporary()
-        self.root: Path = Path(root).absolute()
-        self.root.mkdir(parents=True, exist_ok=True)
+        if create is None:
+            create = sample or not (root is None or is_url(root) or not Path(root).parent.is_dir())
+        place = self._temporary() if root is None else root
+        is_read = settings.read_only and root is not None
+        layout = find_layout(place, create=create, read_only=is_read)
+        self._place = str(place)
+        self.root: Path = layout.root.directory or self._temporary()
+        self.archive: ReplicaName | None = layout.archive
+        """The replica that a raw bucket is served as; None: the root has a directory for each."""
+        self.is_new: bool = layout.is_new
+        """Whether the root held nothing when this was made."""
         is_writable = os.access(self.root, os.W_OK)
-        self._home = self.root if is_writable else self._temporary()
+        self._home = self._find_home(layout) if is_writable else self._temporary()
         self.settings: LocalSettings = evolve(
             settings,
             compat=compat or settings.compat,
-            read_only=settings.read_only or not is_writable,
+            read_only=settings.read_only or not is_writable or layout.archive is not None,
         )
-        self._service = Service(url or self.root, self._home, self.settings)
+        self._service = Service(layout, self._home, self.settings)
 
     @property
     def url(self) -> str:
@@ -140,10 +157,12 @@ class LocalDSS:
 
         Raises:
             LoadError: The directory cannot become a bundle, or the bundle exists.
+            RootError: The root is a raw bucket, which is only read.
             BadName: A file's name is not allowed in a bundle.
             dss_client.versions.InvalidVersion: The version is not a valid DSS_VERSION.
             NotADirectoryError: There is no such directory.
         """
+        self._refuse_archive()
         target = self._service.storage.replicas[replica]
         with self._service.gate.shared():
             return load_directory(target, Path(src_dir), uuid, version)
@@ -179,9 +198,23 @@ class LocalDSS:
         Raises:
             RuntimeError: Another server works on the root.
         """
-        lock = root_lock(self.root) if self._running is None else nullcontext()
+        lock = root_lock(self._home) if self._running is None else nullcontext()
         with lock, self._service.gate.shared():
             return {name: index.rebuild() for name, index in self._service.indexes.items()}
+
+    def bundle_counts(self) -> dict[ReplicaName, int]:
+        """Count the bundle versions of each replica that are not deleted.
+
+        Lists all of them: for a million in a bucket elsewhere that takes minutes.
+
+        Raises:
+            RootError: The store refuses that.
+        """
+        replicas = self._service.storage.replicas
+        try:
+            return {name: replica.count_bundles() for name, replica in replicas.items()}
+        except OSError as error:
+            raise RootError(f"the bundles cannot be listed: {error}") from error
 
     def reset(self) -> None:
         """Empty the running service, in milliseconds: to begin a test with, for instance.
@@ -194,7 +227,9 @@ class LocalDSS:
 
         Raises:
             RuntimeError: The service is not running.
+            RootError: The root is a raw bucket, which is only read.
         """
+        self._refuse_archive()
         running, service = self._started(), self._service
         with service.gate.alone():
             running.loop.call(service.deliveries.clear())
@@ -214,7 +249,7 @@ class LocalDSS:
         if not self._home.is_dir():
             raise RuntimeError("The temporary root of this LocalDSS is gone: make a new one.")
         with ExitStack() as ends:
-            ends.enter_context(root_lock(self.root))
+            ends.enter_context(root_lock(self._home))
             ends.callback(self._service.stopping.clear)
             self._service.checkouts.end_lost_jobs()
             if self._sample:
@@ -243,7 +278,22 @@ class LocalDSS:
 
     def __repr__(self) -> str:
         state = self.url if self._running else "not running"
-        return f"<LocalDSS {str(self.root)!r} {state}>"
+        return f"<LocalDSS {self._place!r} {state}>"
+
+    def _refuse_archive(self) -> None:
+        if self.archive is not None:
+            raise RootError(
+                f"{self._place} is a raw bucket, which is only read: a root that can be written to"
+                f" has it in {self.archive}/main"
+            )
+
+    def _find_home(self, layout: Layout) -> Path:
+        """Return the directory for all that is in no main bucket; make one in a raw bucket."""
+        if layout.archive is None or layout.root.directory is None:
+            return self.root
+        home = self.root / _OF_ARCHIVE
+        home.mkdir(exist_ok=True)
+        return home
 
     def _temporary(self) -> Path:
         """Make a directory that is removed at the end."""

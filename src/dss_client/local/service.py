@@ -22,10 +22,11 @@ from .notify.notifications import Notifier
 from .notify.subscription_store import Subscriptions
 from .search.index import SearchIndex
 from .settings import LocalSettings
-from .storage.bucket import Bucket, is_url
+from .storage.bucket import Bucket, Root
 from .storage.checkout import Checkouts, Jobs
 from .storage.copies import Copies
 from .storage.journals import Journals
+from .storage.layout import Layout
 from .storage.replication import Replication
 from .storage.sources import BucketSources, S3Sources, Sources
 from .storage.storage_app import Signer
@@ -39,19 +40,22 @@ class Service:
     """The parts of one service, which know each other only by this wiring.
 
     Args:
-        root: Directory or URL of the buckets.
-        home: Directory for all that is not in a main bucket; for a URL, what is in no bucket.
+        layout: What holds the main buckets.
+        home: Directory for all that is in none of them.
         settings: All settings.
     """
 
-    def __init__(self, root: Path | str, home: Path, settings: LocalSettings) -> None:
+    def __init__(self, layout: Layout, home: Path, settings: LocalSettings) -> None:
         self.settings = settings
         self.gate: Gate = Gate()
         self.stopping: threading.Event = threading.Event()
         self.tokens: Tokens = Tokens(settings)
         self.signer: Signer = Signer(settings.clock)
         self.storage_port = 0  # known once it is served
-        self.storage: Storage = Storage(root, root if is_url(root) else home)
+        root = layout.root
+        keeps_copies = root.directory is None and not settings.read_only
+        made = root if keeps_copies else Root.of(home)
+        self.storage: Storage = Storage(root, made, layout.archive)
         replicas = self.storage.replicas.items()
         self.sources: list[Sources] = [BucketSources(settings.sources, self.storage)]
         if settings.s3_endpoint:

@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 from collections.abc import Generator
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +32,7 @@ _PORT = click.IntRange(0, 65535)
 _LISTEN_ERRORS = frozenset({errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES})
 _OWNER = "owner@example.org"  # of the token in a --token-file; may delete bundles, too
 _TOKEN_LIFE = 365 * 86_400.0  # seconds; its key is gone when the service stops
+_PATIENCE = 3.0  # seconds that the start waits for the number of bundles
 _TICK = 0.5  # seconds; a wait without end would not notice signals on Windows
 
 
@@ -122,9 +124,12 @@ def serve(
     compat: str | None,
     url_scheme: str | None,
 ) -> None:
-    """Run a DSS on this machine, over a directory.
+    """Run a DSS on this machine, over a directory or a bucket.
 
-    Prints one line with both URLs when it is ready.
+    The root is one of this service, with aws/main or gcp/main below it, or a raw bucket of the
+    original, with bundles/, files/ and blobs/: that is served as one replica, and only read.
+
+    Prints one line with both URLs, and the number of bundles, when it is ready.
     """
     if root is None and not sample:
         raise click.UsageError("name the data with --root DIR (or URL), or use --sample")
@@ -143,6 +148,7 @@ def serve(
     }
     server = local_dss(
         root,
+        create=sample or token_file is not None,  # without them, nothing could be put there
         sample=sample,
         host=host,
         port=port,
@@ -156,8 +162,11 @@ def serve(
         if token_file is not None:
             running.callback(token_file.unlink, missing_ok=True)
             _write_token(token_file, server.mint_token(email=_OWNER, expires_in=_TOKEN_LIFE))
-        document = {"url": server.url, "storage_url": server.storage_url}
-        line = f"DSS ready: {server.url} (storage {server.storage_url}); Ctrl-C stops it"
+        _say_what_it_is(root, server)
+        counts = _counted(server)
+        document = {"url": server.url, "storage_url": server.storage_url, "bundles": counts}
+        urls = f"{server.url} (storage {server.storage_url})"
+        line = f"DSS ready: {urls}; {_in_words(counts)}; Ctrl-C stops it"
         click.echo(json.dumps(document) if cli.as_json else line)
         while not stop.wait(_TICK):
             if reload.is_set():
@@ -180,6 +189,49 @@ def _start(server: "LocalDSS", host: str, *ports: int) -> None:
             f"cannot listen on {places}: {reason};"
             " --host, --port and --storage-port choose another place"
         ) from error
+
+
+def _say_what_it_is(root: Path | str | None, server: "LocalDSS") -> None:
+    """Say what would surprise someone who meant another place."""
+    if server.archive is not None:
+        note = f"{root} is the bucket of one replica: it is served as {server.archive}, read-only"
+    elif server.is_new and root is not None:
+        note = f"there was no data in {root}: it is a new root"
+    else:
+        return
+    click.echo(f"Note: {note}.", err=True)
+
+
+def _counted(server: "LocalDSS") -> "dict[Replica, int] | None":
+    """Count the bundles; None if that takes long: then they are told when they are known."""
+    future: Future[dict[Replica, int]] = Future()
+
+    def count() -> None:
+        try:
+            future.set_result(server.bundle_counts())
+        except Exception as error:  # noqa: BLE001 - it is raised where the result is awaited
+            future.set_exception(error)
+
+    # Not of a pool, whose threads Python waits for when it ends.
+    threading.Thread(target=count, name="dss-count", daemon=True).start()
+    try:
+        return future.result(_PATIENCE)
+    except TimeoutError:
+        future.add_done_callback(_tell_later)
+        return None
+
+
+def _tell_later(counted: "Future[dict[Replica, int]]") -> None:
+    error = counted.exception()
+    text = f"Error: {error}" if error else f"Counted: {_in_words(counted.result())}"
+    click.echo(text, err=True)
+
+
+def _in_words(counts: "dict[Replica, int] | None") -> str:
+    if counts is None:
+        return "many bundles, still counting"
+    filled = [f"{count:,} in {replica}" for replica, count in counts.items() if count]
+    return f"bundles: {', '.join(filled)}" if filled else "no bundles"
 
 
 def _write_token(path: Path, token: str) -> None:
@@ -250,6 +302,6 @@ def load(
 
     SRC is the directory; files named *.json are the metadata. Prints the bundle's id and version.
     """
-    bundle = local_dss(root).load_bundle(src, uuid, version, replica)
+    bundle = local_dss(root, create=True).load_bundle(src, uuid, version, replica)
     document = {"uuid": bundle.uuid, "version": bundle.version, "files": bundle.files}
     emit(document, [bundle.fqid], as_json=cli.as_json)

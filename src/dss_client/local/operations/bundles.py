@@ -152,7 +152,7 @@ def _file(call: Call, bundle: _Bundle, file: ManifestFile) -> JSONObject:
     """Return a file as GET spells it: `s3_etag`, and its URL where one is asked for."""
     entry: JSONObject = {**file}
     entry["s3_etag"] = entry.pop("s3-etag")
-    bucket, key = call.replica.checkout, f"bundles/{bundle.fqid}/{file['name']}"
+    bucket, key = call.replica.place_of(file, copy=f"bundles/{bundle.fqid}/{file['name']}")
     if call.query("directurls"):
         entry["url"] = f"{call.replica.scheme}://{bucket.name}/{key}"
     if call.query("presignedurls"):

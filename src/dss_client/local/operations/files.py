@@ -76,7 +76,7 @@ def _look(call: Call) -> tuple[FileMetadata | None, str | None]:
 
 
 def _found(call: Call, file: FileMetadata) -> Response:
-    bucket, key = call.replica.checkout, blob_key(file)
+    bucket, key = call.replica.place_of(file, copy=blob_key(file))
     if call.query("directurl"):
         url = f"{call.replica.scheme}://{bucket.name}/{key}"
     else:

@@ -20,7 +20,8 @@ _logger = logging.getLogger(__name__)
 
 _fsspec: Any = importlib.import_module("fsspec")  # has no types
 
-_STAGING = ".staging"
+STAGING = ".staging"
+"""Directory of unfinished objects below a root on this machine; a sign that it is one."""
 _BAD_KEY = re.compile(
     r"(?:^|/)\.{0,2}(?:/|\Z)"  # an empty part, "." or ".."
     r"|[\\\x00-\x1f\x7f\ud800-\udfff]"  # a backslash, a control character, half of a character
@@ -29,6 +30,7 @@ _TIMES = ("LastModified", "mtime", "updated", "last_modified", "created")
 _ETAGS = ("ETag", "etag")
 _PIECE = 1024 * 1024
 _LONGEST = 1024  # bytes of a key in a cloud
+_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 _ODD = frozenset({errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL})
 
 
@@ -216,10 +218,10 @@ class Root:
             # Without listings from before: others may write to the same bucket.
             system, place = _fsspec.url_to_fs(root, use_listings_cache=False)
         except ImportError as error:
-            raise RuntimeError(
-                f"A root {root.partition(':')[0]}:// needs more packages: install"
-                " dss-client[s3] for s3://, dss-client[gcs] for gs://."
-            ) from error
+            scheme = root.partition(":")[0]
+            extra = _EXTRAS.get(scheme)
+            remedy = f"pip install 'dss-client[{extra}]'" if extra else str(error)
+            raise RuntimeError(f"a root {scheme}:// needs more packages: {remedy}") from error
         place = place.rstrip("/")
         is_local = isinstance(system, type(_fsspec.filesystem("file")))
         return cls(place, system, Path(place) if is_local else None)
@@ -229,15 +231,40 @@ class Root:
         here = self.directory
         return Bucket(
             name=name,
-            path=f"{self.path}/{place}",
+            path=self._below(place),
             system=self.system,
             directory=here and here / place,
-            staging=here and here / _STAGING,
+            staging=here and here / STAGING,
         )
 
     def has(self, place: str) -> bool:
-        """Tell whether there is anything below a relative path."""
-        return bool(self.system.isdir(f"{self.path}/{place}"))
+        """Tell whether there is a directory at a relative path.
+
+        Raises:
+            OSError: The store fails, or refuses that.
+        """
+        if self.directory is not None:
+            return (self.directory / place).is_dir()
+        try:
+            with _failures():  # not `isdir`, which lists all of it in S3
+                return bool(self.system.info(self._below(place))["type"] == "directory")
+        except FileNotFoundError:
+            return False
+
+    def names(self) -> list[str]:
+        """Return the names of what is directly below, but for those with a first dot.
+
+        Raises:
+            OSError: The store fails.
+        """
+        with _failures():
+            found: list[str] = self.system.ls(self.path, detail=False)
+        paths = {path.rstrip("/") for path in found} - {self.path}  # S3 may list a place itself
+        names = [path.rpartition("/")[2] for path in paths]
+        return [name for name in names if not name.startswith(".")]
+
+    def _below(self, place: str) -> str:
+        return f"{self.path}/{place}" if place else self.path
 
 
 def is_url(root: Path | str | None) -> TypeGuard[str]:

@@ -116,6 +116,8 @@ class Checkouts:
 
     def file_is_ready(self, replica: Replica, file: FileMetadata) -> bool:
         """Tell whether a file can be fetched; renews a copy that gets old."""
+        if replica.is_archive:
+            return replica.has_blob(file)
         info = replica.checkout.info(blob_key(file))
         if info is not None and info.size != file["size"]:
             return False
@@ -133,6 +135,8 @@ class Checkouts:
 
     def bundle_is_ready(self, replica: Replica, fqid: str, manifest: Manifest) -> bool:
         """Tell whether all files of a bundle can be fetched; renews copies that get old."""
+        if replica.is_archive:
+            return all(replica.has_blob(file) for file in manifest["files"])
         infos = [replica.checkout.info(key) for key in _bundle_keys(fqid, manifest)]
         return self._is_ready(infos, lambda: self.start_bundle(replica, fqid, manifest))
 

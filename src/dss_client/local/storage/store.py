@@ -5,7 +5,6 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
-from pathlib import Path
 from typing import Any, cast
 
 from attrs import field, frozen
@@ -15,7 +14,7 @@ from dss_client.types import Replica as ReplicaName
 
 from . import documents
 from .bucket import Bucket, Root
-from .documents import FileMetadata, Manifest, ObjectKey, blob_key, file_key
+from .documents import FileMetadata, Manifest, ManifestFile, ObjectKey, blob_key, file_key
 
 _logger = logging.getLogger(__name__)
 
@@ -61,6 +60,8 @@ class Replica:
     main: Bucket
     checkout: Bucket
     events: Bucket
+    is_archive: bool = field(default=False, kw_only=True)
+    """Whether its main bucket is only read, and gives out its contents itself: no copies."""
     _bus: EventBus = field(alias="bus")
     _writing: threading.Lock = field(factory=threading.Lock, init=False)
 
@@ -107,10 +108,14 @@ class Replica:
             version = versions[-1]
         return cast("FileMetadata | None", self._read(f"files/{uuid}.{version}", _is_file))
 
-    def has_blob(self, file: FileMetadata) -> bool:
+    def has_blob(self, file: FileMetadata | ManifestFile) -> bool:
         """Tell whether a file's content is there, as long as it should be."""
         info = self.main.info(blob_key(file))
         return info is not None and info.size == file["size"]
+
+    def place_of(self, file: FileMetadata | ManifestFile, copy: str) -> tuple[Bucket, str]:
+        """Return bucket and key that a content is given out from; `copy` is the key of a copy."""
+        return (self.main, blob_key(file)) if self.is_archive else (self.checkout, copy)
 
     def latest_bundle(self, uuid: str) -> str | None:
         """Return the greatest version of a bundle that is not dead."""
@@ -172,6 +177,10 @@ class Replica:
             for version in _alive(keys):
                 yield ObjectKey(uuid=uuid, version=version, dead=False)
 
+    def count_bundles(self) -> int:
+        """Count the bundle versions that are not dead."""
+        return sum(1 for _ in self.living_bundles("bundles/", ""))
+
     def listed(self, prefix: str, after: str = "") -> Iterator[ObjectKey]:
         """Yield the keys of the main bucket that start with `prefix` and come after `after`."""
         for key in self.main.keys(prefix):
@@ -196,20 +205,21 @@ class Storage:
     """All buckets below one root.
 
     Args:
-        root: A directory, or a URL such as `s3://bucket/prefix`.
-        writable: The same, or where copies for checkouts and journals are if that is read-only.
+        root: What holds the main buckets.
+        made: What holds copies for checkouts and journals; the same where that can be written to.
+        archive: The replica whose main bucket the root itself is; None: it has one for each.
     """
 
-    def __init__(self, root: Path | str, writable: Path | str) -> None:
+    def __init__(self, root: Root, made: Root, archive: ReplicaName | None = None) -> None:
         self.bus: EventBus = EventBus()
-        self._root = Root.of(root)
-        made = Root.of(writable)
+        self._root = root
         self.replicas: dict[ReplicaName, Replica] = {
             name: Replica(
                 name=name,
-                main=self._root.bucket(f"dss-local-{name}", f"{name}/main"),
+                main=root.bucket(f"dss-local-{name}", "" if name == archive else f"{name}/main"),
                 checkout=made.bucket(f"dss-local-checkout-{name}", f"{name}/checkout"),
                 events=made.bucket(f"dss-local-events-{name}", f"{name}/events"),
+                is_archive=name == archive,
                 bus=self.bus,
             )
             for name in SCHEMES
