@@ -28,6 +28,9 @@ from pathlib import Path
 
 import nox
 
+# The tests start hundreds of processes: each would compile all that it imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv"
 nox.options.error_on_missing_interpreters = False
