@@ -5,6 +5,7 @@ nox -s demo          the main job on the embedded DSS
 nox -s generate      write the generated code anew (-- --check: only say what differs)
 nox -s peer          the reference client against the embedded DSS
 nox -s schemathesis  the specification's own questions to the embedded DSS
+nox -s snakemake     the plugin for Snakemake, and a workflow that uses it
 nox -s compat        the tests on every supported Python that is installed
 nox -s lowest        the tests on the lowest versions that pyproject.toml allows: some minutes, so
                      that it is no part of a plain `nox`
@@ -38,7 +39,18 @@ nox.options.reuse_venv = "yes"
 nox.options.sessions = ["checks", "tests"]  # a run ends with the number of tests that passed
 
 # Two at a time: most of them keep one processor busy, or wait for the network. The longest first.
-CHECKS = ["schemathesis", "extras", "types", "peer", "wheel", "lint", "project", "imports", "drift"]
+CHECKS = [
+    "schemathesis",
+    "extras",
+    "types",
+    "peer",
+    "wheel",
+    "snakemake",
+    "lint",
+    "project",
+    "imports",
+    "drift",
+]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PYPROJECT)
@@ -212,6 +224,17 @@ def schemathesis(session: nox.Session) -> None:
     """Fuzz every operation of the embedded DSS, over the pinned specification."""
     session.install("-e", ".[standard]", *group("schemathesis"), *group("generate"))
     session.run("python", "-m", "tests.fuzz", *session.posargs)
+
+
+@nox.session
+def snakemake(session: nox.Session) -> None:
+    """Test the plugin for Snakemake, check its types, and run a workflow that uses it."""
+    plugin = Path("integrations", "snakemake-storage-plugin-dss").absolute()
+    needed = nox.project.dependency_groups(nox.project.load_toml(plugin / "pyproject.toml"), "test")
+    session.install("-e", ".[fsspec,local]", "-e", str(plugin), *needed)
+    with session.chdir(plugin):
+        session.run("mypy", "src", "tests")
+        session.run("pytest", *session.posargs)
 
 
 @nox.session
