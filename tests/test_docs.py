@@ -67,6 +67,7 @@ PAGES: dict[str, list[str | None]] = {
         r"\d+ files, \d+ bytes downloaded\n",
         r"(?s).+",
         "",
+        r"b'.+'\n",
         "",
         r"(?s).+",
         "",
@@ -344,7 +345,8 @@ def test_a_block_runs(
     else:
         printed = run(language, text, folder, environ)
     assert re.fullmatch(expected, printed), printed
-    if page == "docs/downloads.md" or "LocalCluster" in text:
+    of_many = page == "docs/downloads.md" and "download_file" not in text
+    if of_many or "LocalCluster" in text:
         assert sum(path.is_file() for path in (folder / "data").rglob("*")) > 50
     if (folder / "cursor.txt").exists():
         assert run(language, text, folder, environ) == ""

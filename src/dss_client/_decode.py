@@ -102,6 +102,14 @@ def decode_location(response: Response) -> str:
     return response.location
 
 
+def decode_size(response: Response) -> int:
+    """Decode the size of a content, of which nothing else is wanted."""
+    text = response.headers.get("x-dss-size", "")
+    if not (text.isascii() and text.isdecimal() and len(text) < 19):
+        raise _unreadable(response, "the answer says no size of the content (X-DSS-SIZE)")
+    return int(text)
+
+
 def decode_headers(model: type[HeadersT]) -> Decoder[HeadersT]:
     """Return a decoder of metadata that is sent as headers."""
 

@@ -26,6 +26,7 @@ COMMANDS = (
     "demo",
     "download",
     "download-collection",
+    "download-file",
     "download-manifest",
     "download-search",
     "gc",

@@ -535,3 +535,38 @@ def test_a_pipe_sees_no_progress(
     assert (process.returncode, err) == (0, "")
     assert ANSI not in out
     assert json.loads(out)["ok"] is True
+
+
+def test_one_file_goes_to_a_path(
+    run: Run, local_dss: LocalDSS, bundle: BundleVersion, tmp_path: Path
+) -> None:
+    file = bundle.files[0]
+    words = ("download-file", f"{file.uuid}.{file.version}", "--url", local_dss.url, "-o")
+    outcome = run(*words, tmp_path / "x")
+    assert (outcome.status, outcome.err) == (0, "")
+    assert re.fullmatch(rf"{re.escape(str(tmp_path / 'x'))}: .+, downloaded\n", outcome.out)
+    assert hashlib.sha256((tmp_path / "x").read_bytes()).hexdigest() == file.sha256
+    assert run(*words, tmp_path / "x", "--json").document["state"] == "reused"
+    refused = run(*words, tmp_path)
+    assert refused.status == 2
+    assert "is a directory" in refused.err
+    (tmp_path / "x").write_text("mine")
+    assert "another file is at" in run(*words, tmp_path / "x").err
+    assert run(*words, tmp_path / "x", "--overwrite").status == 0
+
+
+def test_overwrite_replaces_what_differs(
+    run: Run, local_dss: LocalDSS, bundle: BundleVersion, tmp_path: Path
+) -> None:
+    words = ("download", bundle.uuid, "--download-dir", tmp_path, "--url", local_dss.url)
+    folder = tmp_path / f"{bundle.uuid}.{bundle.version}"
+    path = folder / bundle.files[0].name
+    path.parent.mkdir(parents=True)
+    path.write_text("mine")
+    refused = run(*words)
+    assert refused.status == 1
+    assert f"another file is at {path}; move it out of the way" in refused.err
+    assert path.read_text() == "mine"
+    assert run(*words, "--overwrite").status == 0
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == bundle.files[0].sha256
+    assert not list(folder.rglob("*.part"))

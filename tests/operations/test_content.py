@@ -20,7 +20,7 @@ from dss_client import (
 from tests.conftest import Origins
 from tests.drive import Driver
 from tests.operations.cases import BASE, CONTENT, FILE, FILE_HEADERS, STORAGE
-from tests.origin import Reply
+from tests.origin import Reply, Seen
 
 ARGUMENTS: dict[str, Any] = {"uuid": FILE, "replica": "aws"}
 URL = f"{BASE}/files/{FILE}?replica=aws"
@@ -269,3 +269,57 @@ def test_a_bundle_waits_for_its_checkout(drive: Driver, httpx_mock: HTTPXMock) -
     httpx_mock.add_response(url=f"{url}&token=1", json=body)
     result = drive(url=BASE).call("get_bundle", **ARGUMENTS, presignedurls=True)
     assert result.bundle.files == []
+
+
+# Ranges
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [(0, None), (1, 3), (-2, None), (-4, -1), (2, 99), (5, None), (9, 12), (3, 1), (0, 0)],
+)
+@pytest.mark.parametrize("ranged", [True, False], ids=["206", "200"])
+def test_a_range_is_a_slice(
+    drive: Driver, origins: Origins, start: int, end: int | None, ranged: bool
+) -> None:
+    def answer(seen: Seen) -> Reply:
+        if "/files/" in seen.target:
+            return Reply(302, {**FILE_HEADERS, "Location": "/stored"})
+        if not ranged:
+            return Reply(body=CONTENT)
+        first, _, last = seen.headers.get("range", "bytes=0-")[6:].partition("-")
+        part = CONTENT[int(first) : int(last or len(CONTENT)) + 1]
+        place = f"bytes {first}-{int(first) + len(part) - 1}/{len(CONTENT)}"
+        return Reply(206, {"Content-Range": place}, part)
+
+    service = origins(script=answer)
+    client = drive(url=f"{service.url}/v1")
+    found = client.call("get_file.read_range", **ARGUMENTS, start=start, end=end)
+    assert found == CONTENT[start:end]
+    assert len(service.seen) == (2 if found else 1)  # storage is not asked for nothing
+
+
+def test_a_range_of_an_expired_url_is_asked_for_again(drive: Driver, httpx_mock: HTTPXMock) -> None:
+    found(httpx_mock)
+    httpx_mock.add_response(url=STORAGE, status_code=403)
+    found(httpx_mock, f"{STORAGE}2", url=f"{URL}&version={FILE_HEADERS['X-DSS-VERSION']}")
+    httpx_mock.add_response(url=f"{STORAGE}2", status_code=503)
+    httpx_mock.add_response(url=f"{STORAGE}2", content=CONTENT)
+    assert drive(url=BASE).call("get_file.read_range", **ARGUMENTS, start=1, end=3) == CONTENT[1:3]
+
+
+@pytest.mark.parametrize("given", ["bytes 0-1/5", "bytes 1-2/6", "chars", "bytes 1-1/5"])
+def test_another_range_is_refused(drive: Driver, httpx_mock: HTTPXMock, given: str) -> None:
+    found(httpx_mock)
+    httpx_mock.add_response(
+        url=STORAGE, status_code=206, headers={"Content-Range": given}, content=b"e"
+    )
+    client = drive(url=BASE, options={"retries": 0})
+    with pytest.raises(DSSConnectionError, match="asked storage for the bytes 1-2/5, and was"):
+        client.call("get_file.read_range", **ARGUMENTS, start=1, end=3)
+
+
+def test_a_range_needs_the_size(drive: Driver, httpx_mock: HTTPXMock) -> None:
+    httpx_mock.add_response(url=URL, status_code=302, headers={"Location": STORAGE})
+    with pytest.raises(DSSDecodeError, match="X-DSS-SIZE"):
+        drive(url=BASE).call("get_file.read_range", **ARGUMENTS, start=1)

@@ -4,7 +4,7 @@
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 from uuid import UUID
 
 from attrs import evolve
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..download import (
         DownloadOptions,
         DownloadReport,
+        FileReport,
         ManifestSource,
         ProgressCallback,
         Source,
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from ..versions import FQID
 
 __all__ = ["AsyncDownloads"]
+
+T = TypeVar("T")
 
 
 class AsyncDownloads(AsyncOperations):
@@ -46,6 +49,7 @@ class AsyncDownloads(AsyncOperations):
         durable: bool = True,
         clash: Literal["error", "rename", "skip"] = "error",
         portable: bool = False,
+        overwrite: bool = False,
         dry_run: bool = False,
         progress: "ProgressCallback | None" = None,
         processes: int | None = None,
@@ -80,6 +84,8 @@ class AsyncDownloads(AsyncOperations):
                 ``a`` and ``A``: an ``error`` before any byte, ``rename`` the later, or ``skip`` it.
             portable: Take only names that Linux, macOS and Windows can all store, not all that this
                 system can.
+            overwrite: Replace what differs and is at the place of a file. Otherwise such a file
+                fails, and nothing is lost.
             dry_run: Say in the report what would be done and why, and do nothing.
             progress: Called with each `ProgressEvent`.
             processes: Share the work among so many processes of this machine; each imports the main
@@ -114,6 +120,7 @@ class AsyncDownloads(AsyncOperations):
             durable=durable,
             clash=clash,
             portable=portable,
+            overwrite=overwrite,
             dry_run=dry_run,
             progress=progress,
             processes=processes,
@@ -151,6 +158,7 @@ class AsyncDownloads(AsyncOperations):
         durable: bool = True,
         clash: Literal["error", "rename", "skip"] = "error",
         portable: bool = False,
+        overwrite: bool = False,
         dry_run: bool = False,
         progress: "ProgressCallback | None" = None,
         processes: int | None = None,
@@ -182,6 +190,8 @@ class AsyncDownloads(AsyncOperations):
                 ``a`` and ``A``: an ``error`` before any byte, ``rename`` the later, or ``skip`` it.
             portable: Take only names that Linux, macOS and Windows can all store, not all that this
                 system can.
+            overwrite: Replace what differs and is at the place of a file. Otherwise such a file
+                fails, and nothing is lost.
             dry_run: Say in the report what would be done and why, and do nothing.
             progress: Called with each `ProgressEvent`.
             processes: Share the work among so many processes of this machine; each imports the main
@@ -213,6 +223,7 @@ class AsyncDownloads(AsyncOperations):
             durable=durable,
             clash=clash,
             portable=portable,
+            overwrite=overwrite,
             dry_run=dry_run,
             progress=progress,
             processes=processes,
@@ -250,6 +261,7 @@ class AsyncDownloads(AsyncOperations):
         durable: bool = True,
         clash: Literal["error", "rename", "skip"] = "error",
         portable: bool = False,
+        overwrite: bool = False,
         dry_run: bool = False,
         progress: "ProgressCallback | None" = None,
         processes: int | None = None,
@@ -285,6 +297,8 @@ class AsyncDownloads(AsyncOperations):
                 ``a`` and ``A``: an ``error`` before any byte, ``rename`` the later, or ``skip`` it.
             portable: Take only names that Linux, macOS and Windows can all store, not all that this
                 system can.
+            overwrite: Replace what differs and is at the place of a file. Otherwise such a file
+                fails, and nothing is lost.
             dry_run: Say in the report what would be done and why, and do nothing.
             progress: Called with each `ProgressEvent`.
             processes: Share the work among so many processes of this machine; each imports the main
@@ -320,6 +334,7 @@ class AsyncDownloads(AsyncOperations):
             durable=durable,
             clash=clash,
             portable=portable,
+            overwrite=overwrite,
             dry_run=dry_run,
             progress=progress,
             processes=processes,
@@ -339,6 +354,71 @@ class AsyncDownloads(AsyncOperations):
             options,
         )
 
+    async def download_file(
+        self,
+        *,
+        uuid: str | UUID,
+        path: str | os.PathLike[str],
+        replica: Replica,
+        version: str | None = None,
+        num_retries: int = 10,
+        min_delay_seconds: float = 0.25,
+        threads: int | None = None,
+        durable: bool = True,
+        overwrite: bool = False,
+        progress: "ProgressCallback | None" = None,
+    ) -> "FileReport":
+        """Download one file to a path.
+
+        It is verified by its sha256, and gets its name when it is whole. What an interrupted run
+        has brought is in a hidden directory beside the path (``.dss-*.part``), and the next run
+        goes on from there. A file that is there and is right stays as it is.
+
+        Args:
+            uuid: Id of the file.
+            path: Where to; directories on the way are made.
+            replica: Replica to download from.
+            version: Version of the file; the latest when not given.
+            num_retries: Failed attempts allowed per file; each MiB that is read allows one more.
+            min_delay_seconds: First wait after a failure; it doubles with each, up to 60 s.
+            threads: How many files are worked on at once. When not given, 8 to 16 large ones, after
+                the number of processors, and up to 128 small ones.
+            durable: Bring each content to the disk before it gets its name, so that not even a
+                power cut leaves half a file.
+            overwrite: Replace what differs and is at the place of a file. Otherwise such a file
+                fails, and nothing is lost.
+            progress: Called with each `ProgressEvent`.
+
+        Returns:
+            What became of it: ``downloaded``, or ``reused`` if it was there.
+
+        Raises:
+            NotFound: The service has no such file.
+            FileDownloadError: It failed, or another file is at the path.
+            InvalidArgument: The path is a directory: a file of a DSS has no name of its own.
+        """
+        from ..download import DownloadOptions, download_file
+
+        options = DownloadOptions(
+            replica=replica,
+            num_retries=num_retries,
+            min_delay_seconds=min_delay_seconds,
+            threads=threads,
+            durable=durable,
+            overwrite=overwrite,
+            progress=progress,
+        )
+        return await self._run(
+            lambda source, options: download_file(
+                source,
+                options,
+                uuid=str(uuid),
+                path=path,
+                version=version,
+            ),
+            options,
+        )
+
     async def download_collection(
         self,
         *,
@@ -353,6 +433,7 @@ class AsyncDownloads(AsyncOperations):
         durable: bool = True,
         clash: Literal["error", "rename", "skip"] = "error",
         portable: bool = False,
+        overwrite: bool = False,
         dry_run: bool = False,
         progress: "ProgressCallback | None" = None,
         processes: int | None = None,
@@ -383,6 +464,8 @@ class AsyncDownloads(AsyncOperations):
                 ``a`` and ``A``: an ``error`` before any byte, ``rename`` the later, or ``skip`` it.
             portable: Take only names that Linux, macOS and Windows can all store, not all that this
                 system can.
+            overwrite: Replace what differs and is at the place of a file. Otherwise such a file
+                fails, and nothing is lost.
             dry_run: Say in the report what would be done and why, and do nothing.
             progress: Called with each `ProgressEvent`.
             processes: Share the work among so many processes of this machine; each imports the main
@@ -415,6 +498,7 @@ class AsyncDownloads(AsyncOperations):
             durable=durable,
             clash=clash,
             portable=portable,
+            overwrite=overwrite,
             dry_run=dry_run,
             progress=progress,
             processes=processes,
@@ -448,6 +532,7 @@ class AsyncDownloads(AsyncOperations):
         durable: bool = True,
         clash: Literal["error", "rename", "skip"] = "error",
         portable: bool = False,
+        overwrite: bool = False,
         dry_run: bool = False,
         progress: "ProgressCallback | None" = None,
         processes: int | None = None,
@@ -480,6 +565,8 @@ class AsyncDownloads(AsyncOperations):
                 ``a`` and ``A``: an ``error`` before any byte, ``rename`` the later, or ``skip`` it.
             portable: Take only names that Linux, macOS and Windows can all store, not all that this
                 system can.
+            overwrite: Replace what differs and is at the place of a file. Otherwise such a file
+                fails, and nothing is lost.
             dry_run: Say in the report what would be done and why, and do nothing.
             progress: Called with each `ProgressEvent`.
             processes: Share the work among so many processes of this machine; each imports the main
@@ -512,6 +599,7 @@ class AsyncDownloads(AsyncOperations):
             durable=durable,
             clash=clash,
             portable=portable,
+            overwrite=overwrite,
             dry_run=dry_run,
             progress=progress,
             processes=processes,
@@ -539,9 +627,9 @@ class AsyncDownloads(AsyncOperations):
 
     async def _run(
         self,
-        download: "Callable[[Source, DownloadOptions], DownloadReport]",
+        download: "Callable[[Source, DownloadOptions], T]",
         options: "DownloadOptions",
-    ) -> "DownloadReport":
+    ) -> T:
         from .._backend.asynchronous import run_transfer
 
         source = self.as_source()

@@ -8,13 +8,16 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import ClassVar, Generic, TypeVar
 
-from .._decode import Decoder, decode_location, to_raw
+from attrs import evolve
+
+from .._decode import Decoder, decode_location, decode_size, to_raw
 from .._http import Headers
 from .._model import HeaderModel
 from .._paging import next_request
 from .._request import Endpoint, Request
 from .._response import ContentLocation, RawResponse, Response
 from ..errors import RequestInfo
+from .ranges import Location, read_range
 from .transport import AsyncStorageResponse, AsyncTransport
 
 __all__ = ["AsyncContentStream", "AsyncOperation"]
@@ -98,6 +101,26 @@ class AsyncOperation:
     ) -> ContentLocation[HeadersT]:
         response = await self._transport.locate(request)
         return ContentLocation(decode_location(response), headers(response))
+
+    async def _range(self, request: Request, start: int, end: int | None) -> bytes:
+        head = await self._transport.locate(request)
+        size = decode_size(head)
+        first, last, _ = slice(start, end).indices(size)
+        if first >= last:
+            return b""
+        query = dict(request.query)
+        query["version"] = head.headers.get("x-dss-version", query.get("version", ""))
+        pinned = evolve(request, query=tuple((name, text) for name, text in query.items() if text))
+
+        known = Location(decode_location(head))
+
+        async def locate(refused: Location | None) -> Location:
+            nonlocal known
+            if known is refused:
+                known = Location(await self._location(pinned))
+            return known
+
+        return await read_range(self._transport, locate, first=first, end=last, size=size)
 
     @asynccontextmanager
     async def _stream(

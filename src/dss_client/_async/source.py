@@ -63,11 +63,11 @@ class AsyncClientSource(AsyncOperation):
         """
         return self._bridge.call(self._transport.follow, url)
 
-    def file_facts(self, *, uuid: str, version: str, replica: Replica) -> FileFacts:
-        """Return the checksum and size of a file."""
+    def file_facts(self, *, uuid: str, version: str | None, replica: Replica) -> FileFacts:
+        """Return the checksum and size of a file; without a version, of its latest."""
         request = HEAD_FILE.request(uuid=uuid, version=version, replica=replica)
         head = self._bridge.call(self._call, request, decode_facts)
-        return FileFacts(head.sha256, head.size)
+        return FileFacts(head.sha256, head.size, head.version)
 
     def collection_items(
         self, *, uuid: str, version: str | None, replica: Replica

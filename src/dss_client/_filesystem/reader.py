@@ -1,32 +1,20 @@
 """Reads bundles and contents for the file system, on any event loop and in forked processes."""
 
 import asyncio
-import re
 from collections import defaultdict
 from collections.abc import AsyncIterator
+from functools import partial
 from weakref import WeakKeyDictionary
-
-from attrs import field, frozen
 
 from dss_client._async.operation import AsyncOperation
 from dss_client._async.operations.get_bundle import AsyncGetBundle
 from dss_client._async.operations.get_bundles_all import AsyncGetBundlesAll
+from dss_client._async.ranges import Location, read_range
 from dss_client._async.transport import AsyncTransport
 from dss_client._endpoints import GET_FILE
 from dss_client._fork import reset_after_fork
 from dss_client._options import Options
-from dss_client._retry import parse_retry_after
-from dss_client.errors import (
-    DSSConnectionError,
-    DSSError,
-    DSSResponseError,
-    DSSTimeout,
-    Forbidden,
-    NotFound,
-    RequestInfo,
-    ServerError,
-    TooManyRequests,
-)
+from dss_client.errors import NotFound
 from dss_client.models import FileVersion
 from dss_client.types import Replica
 from dss_client.versions import FQID, InvalidUUID, InvalidVersion, normal_uuid, parse_version
@@ -37,7 +25,6 @@ from .listing import Info, Listing, directory_info
 __all__ = ["Reader"]
 
 _BLOCK = 1 << 25  # bytes that are asked for at once, and kept in memory
-_TRANSIENT = (DSSConnectionError, DSSTimeout, ServerError, TooManyRequests)
 
 
 class _Session(AsyncOperation):
@@ -52,13 +39,6 @@ class _Session(AsyncOperation):
         """Return a fresh URL of a file's content."""
         request = GET_FILE.request(uuid=file.uuid, version=file.version, replica=replica)
         return await self._location(request)
-
-
-@frozen(eq=False)
-class _Location:
-    """A URL of a content, as it was given out; two of one second can be equal."""
-
-    url: str = field(repr=False)
 
 
 class Reader:
@@ -76,7 +56,7 @@ class Reader:
         self._separator = separator
         self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, _Session] = WeakKeyDictionary()
         self._listings: dict[tuple[str, str | None], Listing] = {}
-        self._locations: dict[tuple[str, str], _Location] = {}
+        self._locations: dict[tuple[str, str], Location] = {}
         reset_after_fork(self)
 
     def after_fork(self) -> None:
@@ -149,32 +129,18 @@ class Reader:
 
     async def _read(self, file: FileVersion, first: int, end: int) -> bytes:
         """Return a range; a URL that has expired is replaced once, what is transient is retried."""
+        locate = partial(self._locate, file)
         transport = self._session().transport
-        policy = transport.options.retries
-        refused: _Location | None = None
-        failures = 0
-        while True:
-            location = await self._locate(file, refused)
-            try:
-                return await _read_once(transport, location.url, file, first, end)
-            except Forbidden:
-                if refused is not None:
-                    raise
-                refused = location
-            except _TRANSIENT as error:
-                failures += 1
-                if failures >= policy.attempts:
-                    raise
-                await asyncio.sleep(policy.delay(failures, _retry_after(error)))
+        return await read_range(transport, locate, first=first, end=end, size=file.size)
 
-    async def _locate(self, file: FileVersion, refused: _Location | None) -> _Location:
+    async def _locate(self, file: FileVersion, refused: Location | None) -> Location:
         """Return where a file is; of all who were refused there, one asks for another URL."""
         session = self._session()
         key = file.uuid, file.version
         async with session.locks[key]:
             location = self._locations.get(key)
             if location is None or location is refused:
-                location = _Location(await session.locate(file, self._replica))
+                location = Location(await session.locate(file, self._replica))
                 self._locations[key] = location
         return location
 
@@ -194,41 +160,3 @@ def _bundle_key(root: str) -> tuple[str, str | None]:
         return normal_uuid(uuid), version if dot else None
     except (InvalidUUID, InvalidVersion) as error:
         raise PathNotFound(f"{error}. A path is dss://UUID.VERSION/name") from error
-
-
-async def _read_once(
-    transport: AsyncTransport, url: str, file: FileVersion, first: int, end: int
-) -> bytes:
-    """Ask storage once for a range of a file.
-
-    Raises:
-        DSSConnectionError: Something else came.
-    """
-    content = bytearray()
-    async with transport.open_storage(url, first=first, last=end - 1, as_stored=True) as response:
-        given = response.headers.get("content-range", "the content without a Content-Range")
-        position = first if response.status_code == 206 else 0
-        if response.status_code != 206 or _is_of(file, first, given):
-            async for piece in response.iter_bytes():
-                content += piece[max(first - position, 0) : max(end - position, 0)]
-                position += len(piece)
-                if position >= end:
-                    break
-    if len(content) != end - first:
-        raise DSSConnectionError(
-            f"asked storage for the bytes {first}-{end - 1}/{file.size} of {file.name!r}, and"
-            f" was given {given} with {len(content)} of them",
-            request=RequestInfo.of_storage(url),
-        )
-    return bytes(content)
-
-
-def _is_of(file: FileVersion, first: int, content_range: str) -> bool:
-    match = re.fullmatch(r"bytes (\d{1,32})-\d{1,32}/(\d{1,32}|\*)", content_range)
-    return match is not None and int(match[1]) == first and match[2] in {"*", str(file.size)}
-
-
-def _retry_after(error: DSSError) -> float | None:
-    if isinstance(error, DSSResponseError):
-        return parse_retry_after(error.response.headers.get("retry-after"))
-    return None

@@ -9,13 +9,16 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import ClassVar, Generic, TypeVar
 
-from .._decode import Decoder, decode_location, to_raw
+from attrs import evolve
+
+from .._decode import Decoder, decode_location, decode_size, to_raw
 from .._http import Headers
 from .._model import HeaderModel
 from .._paging import next_request
 from .._request import Endpoint, Request
 from .._response import ContentLocation, RawResponse, Response
 from ..errors import RequestInfo
+from .ranges import Location, read_range
 from .transport import StorageResponse, Transport
 
 __all__ = ["ContentStream", "Operation"]
@@ -97,6 +100,26 @@ class Operation:
     def _locate(self, request: Request, headers: Decoder[HeadersT]) -> ContentLocation[HeadersT]:
         response = self._transport.locate(request)
         return ContentLocation(decode_location(response), headers(response))
+
+    def _range(self, request: Request, start: int, end: int | None) -> bytes:
+        head = self._transport.locate(request)
+        size = decode_size(head)
+        first, last, _ = slice(start, end).indices(size)
+        if first >= last:
+            return b""
+        query = dict(request.query)
+        query["version"] = head.headers.get("x-dss-version", query.get("version", ""))
+        pinned = evolve(request, query=tuple((name, text) for name, text in query.items() if text))
+
+        known = Location(decode_location(head))
+
+        def locate(refused: Location | None) -> Location:
+            nonlocal known
+            if known is refused:
+                known = Location(self._location(pinned))
+            return known
+
+        return read_range(self._transport, locate, first=first, end=last, size=size)
 
     @contextmanager
     def _stream(

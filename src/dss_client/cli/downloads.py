@@ -1,7 +1,7 @@
 """The common parts of commands that download: options, progress, and the last line."""
 
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast, get_args, get_origin
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "download_options",
+    "file_options",
     "filter_options",
     "finish",
     "layout_option",
@@ -145,6 +146,15 @@ def download_options(*, of_manifest: bool = False) -> Decorator:
     ]
     if not of_manifest:
         names.remove("output_dir")
+    return _options(names)
+
+
+def file_options() -> Decorator:
+    """Take the options of the download of one file, as argument `options`."""
+    return _options(["num_retries", "min_delay_seconds", "threads", "durable", "overwrite"])
+
+
+def _options(names: Iterable[str]) -> Decorator:
     options = {"replica": replica_option, **{name: _option(name) for name in names}}
     return _collected(DownloadOptions, "options", options)
 

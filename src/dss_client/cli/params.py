@@ -20,6 +20,7 @@ __all__ = [
     "bundle_version_option",
     "bundles_argument",
     "collection_argument",
+    "file_argument",
     "query_argument",
     "replica_option",
 ]
@@ -121,6 +122,11 @@ def bundles_argument(command: F) -> F:
 def collection_argument(command: F) -> F:
     """Take a collection, by uuid or by uuid and version, as argument `collection`."""
     return click.argument("collection", metavar="UUID[.VERSION]", callback=_bundle_id)(command)
+
+
+def file_argument(command: F) -> F:
+    """Take a file, by uuid or by uuid and version, as argument `file`."""
+    return click.argument("file", metavar="UUID[.VERSION]", callback=_bundle_id)(command)
 
 
 def query_argument(*, required: bool) -> Callable[[F], F]:

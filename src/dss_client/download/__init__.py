@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .garbage import collect_garbage
     from .report import DownloadError, DownloadReport, FileReport
     from .run import download_bundle, download_bundles, download_manifest
+    from .single import download_file
     from .source import Source
     from .tree_report import Fault, Garbage, GarbageReport, VerifyReport
     from .verify import verify_tree
@@ -56,6 +57,7 @@ __all__ = [
     "download_bundle",
     "download_bundles",
     "download_collection",
+    "download_file",
     "download_manifest",
     "download_search",
     "safe_relative_path",
@@ -89,6 +91,7 @@ _LAZY = {
     "download_bundle": "download.run",
     "download_bundles": "download.run",
     "download_collection": "download.collection",
+    "download_file": "download.single",
     "download_manifest": "download.run",
     "download_search": "download.collection",
     "safe_relative_path": "transfer.names",

@@ -109,7 +109,9 @@ class Engine:
         self.context: TransferContext = TransferContext(
             source=self.source,
             store=self.store,
-            linker=Linker(self.store, download_dir, durable=options.durable),
+            linker=Linker(
+                self.store, download_dir, durable=options.durable, overwrite=options.overwrite
+            ),
             leftovers=journal.leftovers(self.store.partials),
             num_retries=options.num_retries,
             policy=RetryPolicy(

@@ -11,6 +11,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from dss_client._files import temporary_name
 from dss_client.transfer.errors import FileDownloadError
 from dss_client.transfer.names import SafeDirectory
 
@@ -37,11 +38,15 @@ class Linker:
         store: Where contents are.
         root: The download directory.
         durable: Flush copies to the disk before they get their names.
+        overwrite: Replace another file that has the name.
     """
 
-    def __init__(self, store: FileStore, root: Path, *, durable: bool = True) -> None:
+    def __init__(
+        self, store: FileStore, root: Path, *, durable: bool = True, overwrite: bool = False
+    ) -> None:
         self._store = store
         self._durable = durable
+        self._overwrite = overwrite
         self._root = root
         self._folders = SafeDirectory(root)
         self._linked = 0
@@ -82,8 +87,23 @@ class Linker:
         try:
             kind = self._link(stored, target)
         except FileExistsError:
-            return _kind_of_existing(Path(stored), Path(target), name)
+            existing = _kind_of_existing(Path(stored), Path(target))
+            if existing is not None:
+                return existing
+            if not self._overwrite or Path(target).is_dir():
+                raise _occupied(target, name) from None
+            kind = self._replace(stored, Path(target))
         self._store.note_name_in(os.path.dirname(target))
+        return kind
+
+    def _replace(self, stored: str, target: Path) -> Link:
+        """Put a content in the place of another file, in one step."""
+        temporary = temporary_name(target)
+        try:
+            kind = self._link(stored, str(temporary))
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
         return kind
 
     def _link(self, stored: str, target: str) -> Link:
@@ -133,12 +153,18 @@ def _refuse_existing(target: str) -> None:
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
 
 
-def _kind_of_existing(stored: Path, target: Path, name: str) -> Link:
+def _kind_of_existing(stored: Path, target: Path) -> Link | None:
+    """Return how a file has come from the store; None if it is another file."""
     if is_regular(target):
         if target.samefile(stored):
             return "hardlink"
         if target.stat().st_size == stored.stat().st_size and sha256_of(target) == stored.name:
             return "copy"
-    raise FileDownloadError(
-        name, f"another file is at {target}; move it out of the way and run again"
+    return None
+
+
+def _occupied(target: str, name: str) -> FileDownloadError:
+    what = "a directory" if Path(target).is_dir() else "another file"
+    return FileDownloadError(
+        name, f"{what} is at {target}; move it out of the way and run again, or overwrite files"
     )

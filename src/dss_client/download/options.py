@@ -90,6 +90,13 @@ class DownloadOptions:
             " system can."
         },
     )
+    overwrite: bool = field(
+        default=False,
+        metadata={
+            "doc": "Replace what differs and is at the place of a file. Otherwise such a file"
+            " fails, and nothing is lost."
+        },
+    )
     dry_run: bool = field(
         default=False,
         metadata={"doc": "Say in the report what would be done and why, and do nothing."},

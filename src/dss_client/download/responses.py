@@ -79,6 +79,7 @@ class ContentHeaders(HeaderModel, frozen=True):
 
     size: int = Field(validation_alias="X-DSS-SIZE")
     sha256: str = Field(validation_alias="X-DSS-SHA256")
+    version: str = Field(default="", validation_alias="X-DSS-VERSION")
 
 
 decode_page: Decoder[BundlePage] = decode_json(BundlePage)

@@ -24,10 +24,12 @@ class FileFacts:
     Attributes:
         sha256: Its checksum.
         size: Its size, in bytes.
+        version: Its version; empty where the service does not say.
     """
 
     sha256: str
     size: int
+    version: str = ""
 
 
 class ContentStream(Protocol):
@@ -93,8 +95,8 @@ class Source(Protocol):
         """
         ...
 
-    def file_facts(self, *, uuid: str, version: str, replica: Replica) -> FileFacts:
-        """Return the checksum and size of a file."""
+    def file_facts(self, *, uuid: str, version: str | None, replica: Replica) -> FileFacts:
+        """Return the checksum and size of a file; without a version, of its latest."""
         ...
 
     def collection_items(

@@ -34,7 +34,7 @@ _MAX_PORTABLE_PATH = 1024 - 1  # that of macOS
 _BUNDLE = 63  # bytes of `<uuid>.<version>/`, which may be in front
 _WINDOWS = os.name == "nt"
 _INSTEAD = (
-    "get this file alone by its uuid (dss api get-file, with --output), or leave it out by a filter"
+    "get this file alone by its uuid (dss download-file UUID -o PATH), or leave it out by a filter"
 )
 _JUNCTION = 0xA0000003
 

@@ -257,3 +257,28 @@ class AsyncGetFile(AsyncOperation):
             content_disposition=content_disposition,
         )
         return await self._locate(request, _metadata)
+
+    async def read_range(
+        self,
+        *,
+        uuid: str | UUID,
+        replica: Literal["aws", "gcp"],
+        version: str | None = None,
+        token: str | None = None,
+        content_disposition: str | None = None,
+        start: int = 0,
+        end: int | None = None,
+    ) -> bytes:
+        """Return some bytes of the content: those of the slice ``[start:end]``.
+
+        As of any slice, `end` is not included, what is negative counts from the content's end, and
+        there are no bytes beyond that. The other arguments are those of the plain call.
+        """
+        request = self.endpoint.request(
+            uuid=uuid,
+            replica=replica,
+            version=version,
+            token=token,
+            content_disposition=content_disposition,
+        )
+        return await self._range(request, start, end)

@@ -256,3 +256,28 @@ class GetFile(Operation):
             content_disposition=content_disposition,
         )
         return self._locate(request, _metadata)
+
+    def read_range(
+        self,
+        *,
+        uuid: str | UUID,
+        replica: Literal["aws", "gcp"],
+        version: str | None = None,
+        token: str | None = None,
+        content_disposition: str | None = None,
+        start: int = 0,
+        end: int | None = None,
+    ) -> bytes:
+        """Return some bytes of the content: those of the slice ``[start:end]``.
+
+        As of any slice, `end` is not included, what is negative counts from the content's end, and
+        there are no bytes beyond that. The other arguments are those of the plain call.
+        """
+        request = self.endpoint.request(
+            uuid=uuid,
+            replica=replica,
+            version=version,
+            token=token,
+            content_disposition=content_disposition,
+        )
+        return self._range(request, start, end)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
+from attrs import evolve
 
 from dss_client.download.options import DownloadOptions
 from dss_client.versions import FQID
@@ -14,22 +15,27 @@ from .._app import CliContext, app, pass_cli_context
 from ..downloads import (
     FilterOptions,
     download_options,
+    file_options,
     filter_options,
     finish,
     layout_option,
     no_data_option,
     no_metadata_option,
+    resumable,
     run_download,
     verbose_option,
 )
+from ..output import emit, human_size, plain
 from ..params import (
     BundleId,
     bundle_version_option,
     bundles_argument,
     collection_argument,
+    file_argument,
     query_argument,
 )
 from ..paths import UserPath
+from ..progress import progress_bar
 
 if TYPE_CHECKING:
     from dss_client import DSSClient
@@ -159,6 +165,45 @@ def download_manifest(
 
 def _place(options: DownloadOptions) -> str:
     return f"in {Path(options.download_dir)}"
+
+
+@app.command("download-file")
+@file_argument
+@click.option(
+    "-o",
+    "--output",
+    "path",
+    type=UserPath(file=True, directory=True),
+    required=True,
+    metavar="PATH",
+    help="Where to put the file.",
+)
+@bundle_version_option
+@file_options()
+@pass_cli_context
+def download_file(
+    cli: CliContext, file: BundleId, path: Path, version: str | None, options: DownloadOptions
+) -> None:
+    """Download one file to a path, verified.
+
+    The same command continues after an interrupt. A file that is there and is right stays as it is.
+    """
+    from dss_client.download import download_file
+
+    asked = file.at(version)
+    with cli.client() as client, resumable(), progress_bar() as progress:
+        report = download_file(
+            client,
+            evolve(options, progress=progress),
+            uuid=asked.uuid,
+            path=path,
+            version=asked.version,
+        )
+    emit(
+        report.to_dict(),
+        [f"{plain(str(path))}: {human_size(report.size)}, {report.state}"],
+        as_json=cli.as_json,
+    )
 
 
 @app.command("download-collection")
