@@ -95,6 +95,7 @@ def _environment() -> jinja2.Environment:
     environment.filters["string"] = render.string
     environment.filters["result_type"] = render.result_type
     environment.filters["argument_type"] = render.argument_type
+    environment.filters["base"] = render.base
     environment.filters["typed_dict"] = render.typed_dict
     environment.filters["entry_type"] = render.entry_type
     environment.filters["has_plain_keys"] = render.has_plain_keys

@@ -22,6 +22,7 @@ from .ir import (
 __all__ = [
     "argument_type",
     "attributes",
+    "base",
     "choices",
     "docstring",
     "entry_type",
@@ -37,6 +38,7 @@ __all__ = [
     "typed_dict",
 ]
 
+_BASES = {"BundleVersion": "BundleModel", "SearchResult": "SearchModel"}
 _WIDTH = 100
 _PIECE = 72
 _JSON_TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
@@ -158,6 +160,11 @@ def result(operation: Operation) -> str:
     if operation.result is None and operation.metadata is not None:
         return operation.metadata
     return result_type(operation.result)
+
+
+def base(model: Model) -> str:
+    """Return the class that a model derives from."""
+    return "HeaderModel" if model.is_metadata else _BASES.get(model.name, "Model")
 
 
 def typed_dict(model: str) -> str:

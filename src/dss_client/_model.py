@@ -1,15 +1,28 @@
 """The base of the generated models: pydantic, frozen, and open to what the spec does not know."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict
 
 from ._redact import REDACTED, redact_url
 
+if TYPE_CHECKING:
+    from dataclasses import Field
+
 __all__ = ["HeaderModel", "Model"]
 
 _SECRETS = frozenset({"hmac_secret_key"})  # some services send it back (docs/behaviour.md S20)
+
+
+class _DataclassFields:
+    """The fields of a model as those of a dataclass, so that pandas makes columns of them."""
+
+    def __get__(self, model: object, kind: type[BaseModel]) -> dict[str, "Field[Any]"]:
+        from dataclasses import fields, make_dataclass
+
+        made = make_dataclass(kind.__name__, list(kind.model_fields))
+        return {each.name: each for each in fields(made)}
 
 
 class Model(BaseModel, frozen=True):  # said here and in each subclass: type checkers read it
@@ -18,8 +31,10 @@ class Model(BaseModel, frozen=True):  # said here and in each subclass: type che
     Fields the specification does not know are kept (``model_extra``), missing optional ones are
     None, and an unknown value of an enum is just a string. A frozen model can be shared between
     threads, pickled and copied; ``model_dump(mode="json", by_alias=True, exclude_unset=True)``
-    gives back what was on the wire.
+    gives back what was on the wire. A list of models is a table for pandas and polars.
     """
+
+    __dataclass_fields__: ClassVar[_DataclassFields] = _DataclassFields()
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
         extra="allow",

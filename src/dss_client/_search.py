@@ -1,12 +1,15 @@
 """The common parts of the searches of both clients: bundles that were found."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from attrs import frozen
 
 from .errors import DSSDecodeError, RequestInfo, ResponseInfo
 from .models import BundleVersion, SearchHit
 from .versions import FQID, InvalidUUID, InvalidVersion
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 __all__ = ["AHEAD", "FoundBundle", "OnMissing", "fqid_of", "join_pages"]
 
@@ -33,6 +36,10 @@ class FoundBundle:
     def fqid(self) -> FQID:
         """Its id and version."""
         return FQID(self.bundle.uuid, self.bundle.version)
+
+    def to_frame(self) -> "DataFrame":
+        """Return the files as a table; see `BundleVersion.to_frame`."""
+        return self.bundle.to_frame()
 
 
 def fqid_of(hit: SearchHit) -> FQID:

@@ -19,6 +19,7 @@ from typing import (
     BinaryIO,
     ClassVar,
     Final,
+    Protocol,
     Self,
     TextIO,
     cast,
@@ -63,8 +64,35 @@ USED = {
 }
 """The columns that the layouts of a download use. Cells of other columns may be empty."""
 
-ManifestSource = str | os.PathLike[str] | TextIO | Iterable[Mapping[str, object]]
-"""The path of a manifest, an open text file, or the rows themselves."""
+
+class PandasFrame(Protocol):
+    """A DataFrame of pandas."""
+
+    def to_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the rows."""
+        ...
+
+
+class PolarsFrame(Protocol):
+    """A DataFrame of polars."""
+
+    def iter_rows(self, *args: Any, **kwargs: Any) -> Any:
+        """Yield the rows."""
+        ...
+
+
+class ArrowTable(Protocol):
+    """A Table of pyarrow."""
+
+    def to_pylist(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the rows."""
+        ...
+
+
+ManifestTable = PandasFrame | PolarsFrame | ArrowTable
+"""A table of pandas, polars or pyarrow."""
+ManifestSource = str | os.PathLike[str] | TextIO | Iterable[Mapping[str, object]] | ManifestTable
+"""The path of a manifest, an open text file, or the rows themselves, also as a table."""
 
 MAX_SIZE = 1 << 50
 """Bytes; no object of any storage is as large."""
@@ -235,6 +263,7 @@ class ManifestReader:
         self._allow_unnamed = allow_unnamed
         self._allow_joined = allow_joined
         self._needed = needed
+        source = _rows_of(source)
         self._lines: Iterator[str] = iter(())
         self._read = 0  # lines
         self._mappings: Iterator[_Record] = iter(())
@@ -641,5 +670,19 @@ def _path_of(source: ManifestSource) -> Path | None:
     return Path(name) if isinstance(name, str) and name and not name.startswith("<") else None
 
 
+def _rows_of(source: Any) -> Any:
+    """Return the rows of a table, by the methods that it has; other sources are as they are."""
+    if hasattr(source, "iter_rows"):
+        return source.iter_rows(named=True)
+    if hasattr(source, "to_pylist"):
+        return source.to_pylist()
+    if hasattr(source, "to_dict"):
+        present = source.astype(object).where(source.notna(), None)
+        return present.to_dict("records")
+    return source
+
+
 def _cell(value: object) -> str:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # pandas has integers as floats where some are missing
     return "" if value is None else str(value)

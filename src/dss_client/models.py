@@ -11,6 +11,7 @@ from typing import Literal, NotRequired, TypedDict
 from pydantic import Field
 
 from ._model import HeaderModel, Model
+from ._views import BundleModel, SearchModel
 from .types import JSONObject
 
 __all__ = [
@@ -155,7 +156,7 @@ class FileVersion(Model, frozen=True):
     url: str | None = None
 
 
-class BundleVersion(Model, frozen=True):
+class BundleVersion(BundleModel, frozen=True):
     """One version of a bundle: the files it groups.
 
     Attributes:
@@ -523,7 +524,7 @@ class SearchHit(Model, frozen=True):
     metadata: JSONObject | None = None
 
 
-class SearchResult(Model, frozen=True):
+class SearchResult(SearchModel, frozen=True):
     """One page of the bundles that match a query.
 
     Attributes:

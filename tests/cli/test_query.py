@@ -12,6 +12,7 @@ from dss_client.local import LocalDSS
 from .conftest import ANSI, Run, Spawn, fill
 
 HUMAN = {"query": {"match": {"files.donor_organism_json.biomaterial_core.ncbi_taxon_id": 9606}}}
+SPECIES = "files.donor_organism_json.genus_species.text"
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
 
@@ -27,6 +28,17 @@ def test_search_prints_a_line_for_each_bundle(run: Run, local_dss: LocalDSS, fir
     assert (outcome.status, outcome.err) == (0, "")
     assert outcome.out.splitlines()[0] == first
     assert len(outcome.out.splitlines()) == 3
+
+
+def test_search_prints_a_table_with_fields_of_the_metadata(run: Run, local_dss: LocalDSS) -> None:
+    outcome = run("search", "--url", local_dss.url, "--field", SPECIES, "--limit", "2")
+    header, *rows = (line.split("\t") for line in outcome.out.splitlines())
+    assert header == ["bundle_uuid", "bundle_version", SPECIES]
+    assert len(rows) == 2
+    assert all(species in {"Homo sapiens", "Mus musculus"} for _, _, species in rows)
+    both = run("search", "--url", local_dss.url, "--table", "--json")
+    assert both.status == 2
+    assert "--table and --json exclude each other" in both.err
 
 
 def test_search_takes_a_query_from_argument_file_and_standard_input(

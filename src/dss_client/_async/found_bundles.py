@@ -1,13 +1,16 @@
 """The bundles that a search finds, asked for a few ahead."""
 
 from collections.abc import AsyncIterator, Callable
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from .._backend.asynchronous import Prefetcher
 from .._search import AHEAD, FoundBundle, OnMissing, fqid_of, join_pages
 from ..errors import NotFound
 from ..models import GetBundleResponse, SearchHit
 from ..versions import FQID
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 __all__ = ["AsyncFoundBundles"]
 
@@ -79,6 +82,21 @@ class AsyncFoundBundles(AsyncIterator[FoundBundle]):
     async def _join(self, hit: SearchHit) -> FoundBundle:
         pages = self._pages(fqid_of(hit))
         return join_pages(hit, [page.bundle async for page in pages])
+
+    async def to_frame(self) -> "DataFrame":
+        """Return the files of all bundles as one table of pandas, a row each.
+
+        `download_manifest` takes it, and any selection of its rows.
+
+        Raises:
+            MissingPandas: pandas is not installed (extra ``pandas``).
+            DSSError: As for each bundle.
+        """
+        from .._tables import data_frame
+        from .._views import BUNDLE_COLUMNS
+
+        rows = [row async for found in self for row in found.bundle.to_rows()]
+        return data_frame(rows, BUNDLE_COLUMNS)
 
     async def aclose(self) -> None:
         """Stop asking, and wait for the requests under way."""

@@ -70,6 +70,10 @@ class AsyncOperation:
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
 
+    def __repr__(self) -> str:
+        name, endpoint = type(self).__name__, self.endpoint
+        return f"<{name}: {endpoint.method} {endpoint.path}>"
+
     async def _call(self, request: Request, decode: Decoder[T]) -> T:
         return decode(await self._transport.send(request))
 

@@ -2,13 +2,16 @@
 """The bundles that a search finds, asked for a few ahead."""
 
 from collections.abc import Callable, Iterator
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from .._backend.blocking import Prefetcher
 from .._search import AHEAD, FoundBundle, OnMissing, fqid_of, join_pages
 from ..errors import NotFound
 from ..models import GetBundleResponse, SearchHit
 from ..versions import FQID
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 __all__ = ["FoundBundles"]
 
@@ -80,6 +83,21 @@ class FoundBundles(Iterator[FoundBundle]):
     def _join(self, hit: SearchHit) -> FoundBundle:
         pages = self._pages(fqid_of(hit))
         return join_pages(hit, [page.bundle for page in pages])
+
+    def to_frame(self) -> "DataFrame":
+        """Return the files of all bundles as one table of pandas, a row each.
+
+        `download_manifest` takes it, and any selection of its rows.
+
+        Raises:
+            MissingPandas: pandas is not installed (extra ``pandas``).
+            DSSError: As for each bundle.
+        """
+        from .._tables import data_frame
+        from .._views import BUNDLE_COLUMNS
+
+        rows = [row for found in self for row in found.bundle.to_rows()]
+        return data_frame(rows, BUNDLE_COLUMNS)
 
     def close(self) -> None:
         """Stop asking, and wait for the requests under way."""

@@ -71,6 +71,10 @@ class Operation:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
+    def __repr__(self) -> str:
+        name, endpoint = type(self).__name__, self.endpoint
+        return f"<{name}: {endpoint.method} {endpoint.path}>"
+
     def _call(self, request: Request, decode: Decoder[T]) -> T:
         return decode(self._transport.send(request))
 

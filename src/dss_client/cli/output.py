@@ -7,9 +7,10 @@ from itertools import islice
 
 import click
 
+from dss_client._display import human_size
+
 __all__ = ["echo_lines", "emit", "human_size", "one_line", "plain", "table"]
 
-_STEP = 1000
 _BATCH = 1000
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -61,15 +62,3 @@ def table(rows: Iterable[Sequence[str | int]]) -> list[str]:
 def _cell(cell: str | int) -> tuple[str, bool]:
     """Return a cell's text, and whether it belongs to the right."""
     return (f"{cell:,}", True) if isinstance(cell, int) else (plain(cell), False)
-
-
-def human_size(size: int) -> str:
-    """Return a number of bytes with a decimal unit: ``999 bytes``, ``1.0 kB``, ``2.3 GB``."""
-    if size < _STEP:
-        return f"{size} byte" if size == 1 else f"{size} bytes"
-    value = float(size)
-    for unit in ("kB", "MB", "GB", "TB"):
-        value /= _STEP
-        if round(value, 1) < _STEP:
-            return f"{value:.1f} {unit}"
-    return f"{value / _STEP:.1f} PB"

@@ -3,14 +3,18 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol, Self, overload
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, overload
 
-from attrs import field, frozen
+from attrs import field, fields, frozen
 
+from dss_client._display import html_table, human_size
 from dss_client._json import json_text
 from dss_client.errors import DSSError
 from dss_client.transfer.errors import FileDownloadError
 from dss_client.versions import FQID
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 _NAMED = 5  # errors that the message of a failed download tells
 
@@ -146,7 +150,7 @@ class StoredEntries(Sequence[FileReport]):
         return tuple, (list(self),)
 
 
-@frozen
+@frozen(repr=False)
 class DownloadReport:
     """The result of a download.
 
@@ -164,6 +168,31 @@ class DownloadReport:
         store = self.entries.store if isinstance(self.entries, StoredEntries) else None
         totals = Totals.of(self.entries) if store is None else store.totals()
         object.__setattr__(self, "_totals", totals)
+
+    @property
+    def files(self) -> Sequence[FileReport]:
+        """One report for each file, as `entries`."""
+        return self.entries
+
+    def to_frame(self) -> "DataFrame":
+        """Return the reports of the files as a table of pandas, a row each.
+
+        Raises:
+            MissingPandas: pandas is not installed (extra ``pandas``).
+        """
+        from dss_client._tables import data_frame
+
+        columns = [each.name for each in fields(FileReport)]
+        return data_frame((entry.to_dict() for entry in self.entries), columns)
+
+    def __repr__(self) -> str:
+        states = ", ".join(f"{count:,} {state}" for state, count in self._totals.files.items())
+        return f"<DownloadReport: {states or 'no files'}; {human_size(self.bytes_done)} in place>"
+
+    def _repr_html_(self) -> str:
+        rows = ((each.name, human_size(each.size), each.state, each.path) for each in self.entries)
+        columns = ("name", "size", "state", "path")
+        return html_table(repr(self)[1:-1], columns, rows, total=len(self.entries))
 
     def in_state(self, state: State) -> tuple[FileReport, ...]:
         """Return the files in a given state."""

@@ -1,14 +1,18 @@
 """The result of an upload."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from attrs import asdict, frozen
+from attrs import asdict, fields, frozen
 
+from dss_client._display import html_table, human_size
 from dss_client._json import json_text
 from dss_client.types import Replica
 from dss_client.versions import FQID
 
 from .checksums import Checksums
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 __all__ = ["UploadReport", "UploadedFile"]
 
@@ -44,7 +48,7 @@ class UploadedFile:
         return {**facts, **checksums}
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class UploadReport:
     """A bundle that was made from a directory.
 
@@ -76,6 +80,27 @@ class UploadReport:
     def bytes_uploaded(self) -> int:
         """The bytes of the files that were not there from an earlier run."""
         return sum(file.size for file in self.files if file.state == "uploaded")
+
+    def to_frame(self) -> "DataFrame":
+        """Return the files as a table of pandas, a row each.
+
+        Raises:
+            MissingPandas: pandas is not installed (extra ``pandas``).
+        """
+        from dss_client._tables import data_frame
+
+        columns = [each.name for each in fields(UploadedFile) if each.name != "checksums"]
+        columns += [each.name for each in fields(Checksums)]
+        return data_frame((file.to_dict() for file in self.files), columns)
+
+    def __repr__(self) -> str:
+        size = human_size(self.bytes_total)
+        return f"<UploadReport {self.bundle}: {len(self.files):,} files, {size}>"
+
+    def _repr_html_(self) -> str:
+        rows = ((each.name, human_size(each.size), each.state) for each in self.files)
+        columns = ("name", "size", "state")
+        return html_table(repr(self)[1:-1], columns, rows, total=len(self.files))
 
     def count(self, state: Literal["uploaded", "reused"]) -> int:
         """Return the number of files in a given state."""

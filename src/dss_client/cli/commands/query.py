@@ -1,9 +1,9 @@
 """``dss search`` and ``dss get-bundle``."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -11,7 +11,7 @@ from dss_client import Replica
 from dss_client._endpoints import POST_SEARCH
 
 from .._app import CliContext, app, pass_cli_context
-from ..output import emit, human_size, table
+from ..output import echo_lines, emit, human_size, table
 from ..params import (
     BundleId,
     bundle_argument,
@@ -19,6 +19,9 @@ from ..params import (
     query_argument,
     replica_option,
 )
+
+if TYPE_CHECKING:
+    from dss_client.models import SearchHit
 
 _LEAST_PER_PAGE, _MOST_PER_PAGE = 10, 500
 
@@ -34,6 +37,20 @@ _LEAST_PER_PAGE, _MOST_PER_PAGE = 10, 500
     show_default=True,
     help="raw prints the whole metadata of each bundle, as one line of JSON.",
 )
+@click.option(
+    "--table",
+    "as_table",
+    is_flag=True,
+    help="Print a table, tab-separated with a header: bundles, and the fields that are chosen.",
+)
+@click.option(
+    "--field",
+    "fields",
+    multiple=True,
+    metavar="PATH",
+    help="A column of the table, as in queries: files.donor_organism_json.genus_species.text; may"
+    " be repeated.",
+)
 @pass_cli_context
 def search(
     cli: CliContext,
@@ -41,6 +58,8 @@ def search(
     replica: Replica,
     limit: int | None,
     output_format: Literal["summary", "raw"],
+    as_table: bool,
+    fields: tuple[str, ...],
 ) -> None:
     """Find bundles by their metadata.
 
@@ -49,6 +68,11 @@ def search(
     """
     from ..results import PagedResult, merged
 
+    as_table = as_table or bool(fields)
+    if as_table and cli.as_json:
+        raise click.UsageError("--table and --json exclude each other")
+    if fields:
+        output_format = "raw"
     per_page = None  # the raw format has pages of one size only
     if output_format == "summary":
         per_page = max(_LEAST_PER_PAGE, min(limit or _MOST_PER_PAGE, _MOST_PER_PAGE))
@@ -62,8 +86,21 @@ def search(
             )
             return
         hits = (hit for page in pages for hit in page.results)
+        if as_table:
+            echo_lines(_table_lines(islice(hits, limit), fields))
+            return
         for hit in islice(hits, limit):
             click.echo(json.dumps(hit.metadata) if output_format == "raw" else hit.bundle_fqid)
+
+
+def _table_lines(hits: "Iterator[SearchHit]", fields: Sequence[str]) -> Iterator[str]:
+    """Yield hits as tab-separated lines, after a header."""
+    from dss_client._tables import HIT_COLUMNS, hit_rows
+    from dss_client.manifest import row_text
+
+    yield row_text([*HIT_COLUMNS, *fields])
+    for row in hit_rows(((hit.bundle_fqid, hit.metadata) for hit in hits), fields):
+        yield row_text([str(cell) for cell in row.values()])
 
 
 @app.command("get-bundle")

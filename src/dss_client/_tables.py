@@ -1,0 +1,89 @@
+"""Bundles, hits and reports as tables of pandas."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, cast
+
+from .errors import DSSError, InvalidArgument
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+__all__ = ["HIT_COLUMNS", "MissingPandas", "data_frame", "hit_rows", "values_at"]
+
+HIT_COLUMNS = ("bundle_uuid", "bundle_version")
+"""The columns of a table of hits, before the fields of their metadata."""
+
+_JOINER = " || "  # as the data portal joins several values in one cell
+
+
+class MissingPandas(DSSError, ImportError):
+    """Tables need pandas, which is not installed."""
+
+    def __init__(self) -> None:
+        super().__init__("tables need pandas: pip install 'dss-client[pandas]'")
+
+
+def data_frame(rows: Iterable[Mapping[str, object]], columns: Sequence[str]) -> "DataFrame":
+    """Return rows as a table.
+
+    Args:
+        rows: The rows.
+        columns: The columns, which a table without rows has, too.
+
+    Raises:
+        MissingPandas: pandas is not installed.
+    """
+    try:
+        import pandas as pd
+    except ModuleNotFoundError as error:
+        raise MissingPandas from error
+    return pd.DataFrame(list(rows), columns=list(columns))
+
+
+def hit_rows(
+    hits: Iterable[tuple[str, Mapping[str, object] | None]], fields: Sequence[str]
+) -> Iterator[dict[str, object]]:
+    """Yield a row for each hit of a search: the bundle, and fields of its metadata.
+
+    Args:
+        hits: For each the bundle's fully qualified id, and its metadata.
+        fields: Paths in the metadata, with dots.
+
+    Raises:
+        InvalidArgument: There are fields, and hits without metadata.
+    """
+    for fqid, metadata in hits:
+        uuid, _, version = fqid.partition(".")
+        row: dict[str, object] = {"bundle_uuid": uuid, "bundle_version": version}
+        if fields and metadata is None:
+            raise InvalidArgument("fields need the metadata: search with output_format='raw'")
+        yield row | {path: values_at(metadata, path) for path in fields}
+
+
+def values_at(document: object, path: str) -> str:
+    """Return what a document has at a path, through lists; several values are joined by `` || ``.
+
+    Args:
+        document: A JSON value.
+        path: Names with dots between, as in queries:
+            ``files.donor_organism_json.genus_species.text``.
+    """
+    found = [document]
+    for name in path.split("."):
+        held = [cast("Mapping[str, object]", each) for each in _flat(found) if _is_object(each)]
+        found = [each[name] for each in held if name in each]
+    texts = (each if isinstance(each, str) else json.dumps(each) for each in _flat(found))
+    return _JOINER.join(dict.fromkeys(texts))
+
+
+def _flat(values: Iterable[object]) -> Iterator[object]:
+    for value in values:
+        if isinstance(value, list):
+            yield from _flat(cast("list[object]", value))
+        else:
+            yield value
+
+
+def _is_object(value: object) -> bool:
+    return isinstance(value, Mapping)
