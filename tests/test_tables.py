@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import polars
-import pyarrow
+import polars as pl
+import pyarrow as pa  # type: ignore[import-untyped]
 import pytest
 
 from dss_client import AsyncDSSClient, DSSClient, InvalidArgument
@@ -82,11 +82,11 @@ async def test_bundles_that_are_found_are_one_table(service: LocalDSS, dss: DSSC
 
 
 def polars_frame(rows: pd.DataFrame) -> Any:
-    return polars.DataFrame(rows.to_dict("list"))
+    return pl.DataFrame(rows.to_dict("list"))
 
 
 def arrow_table(rows: pd.DataFrame) -> Any:
-    return pyarrow.table(rows.to_dict("list"))
+    return pa.table(rows.to_dict("list"))
 
 
 @pytest.mark.parametrize("made", [pd.DataFrame, polars_frame, arrow_table])

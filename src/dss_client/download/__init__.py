@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         SizeMismatch,
         UnsafeName,
     )
+    from .export import export_manifest
     from .garbage import collect_garbage
     from .report import DownloadError, DownloadReport, FileReport
     from .run import download_bundle, download_bundles, download_manifest
@@ -60,6 +61,7 @@ __all__ = [
     "download_file",
     "download_manifest",
     "download_search",
+    "export_manifest",
     "safe_relative_path",
     "verify_tree",
 ]
@@ -94,6 +96,7 @@ _LAZY = {
     "download_file": "download.single",
     "download_manifest": "download.run",
     "download_search": "download.collection",
+    "export_manifest": "download.export",
     "safe_relative_path": "transfer.names",
     "verify_tree": "download.verify",
 }
