@@ -26,13 +26,21 @@ def test_application_secrets(origin: str) -> None:
     assert {"client_id", "client_secret", "auth_uri", "token_uri"} <= set(secrets["installed"])
 
 
-@pytest.mark.parametrize("path", ["/", "/v1/ui/"])
-def test_pages_name_the_operations(origin: str, path: str) -> None:
-    page = httpx.get(f"{origin}{path}")
+def test_a_page_names_the_operations(origin: str) -> None:
+    page = httpx.get(f"{origin}/v1/ui/")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert 'href="/v1/swagger.json"' in page.text
     for operation in operations():
         assert f"<td>{operation.id}</td>" in page.text
+
+
+def test_the_page_for_people_has_nothing_from_elsewhere(origin: str) -> None:
+    page = httpx.get(f"{origin}/v1/", follow_redirects=True)
+    assert (page.url.path, page.headers["content-type"]) == ("/", "text/html; charset=utf-8")
+    assert "://" not in page.text.replace("`${location.origin}/v1`", "")
+    policy = page.headers["content-security-policy"].split("; ")
+    assert {"default-src 'none'", "connect-src 'self'", "frame-ancestors 'none'"} <= set(policy)
+    assert "unsafe" not in page.headers["content-security-policy"]
 
 
 def test_they_answer_head_too(origin: str) -> None:

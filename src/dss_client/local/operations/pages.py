@@ -1,7 +1,11 @@
 """Routes outside the specification (docs/behaviour.md 8.14)."""
 
 import asyncio
+import base64
+import hashlib
+from functools import cache
 from html import escape
+from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -11,7 +15,7 @@ from dss_client import _spec
 from dss_client._version import __version__
 
 from ..faults.deadline import timed_out
-from ..service import BASE, json_response, own_url
+from ..service import BASE, json_response, own_url, redirect
 from ..settings import LocalSettings
 from ..validation import operations
 
@@ -46,7 +50,8 @@ def page_routes(settings: LocalSettings) -> list[Route]:
         return timed_out()
 
     return [
-        Route("/", _operations_page),
+        Route("/", _front_page),
+        Route(BASE, _to_front_page),
         Route(f"{BASE}/swagger.json", swagger),
         Route(f"{BASE}/ui", _operations_page),
         Route("/version", _version),
@@ -62,6 +67,44 @@ async def _version(_: Request) -> Response:
 
 async def _health(_: Request) -> Response:
     return json_response({"Healthy": True})
+
+
+async def _front_page(_: Request) -> Response:
+    text, policy = _page()
+    return HTMLResponse(
+        text,
+        headers={
+            "Content-Security-Policy": policy,
+            "Referrer-Policy": "no-referrer",
+            "X-Content-Type-Options": "nosniff",
+        },
+    )
+
+
+async def _to_front_page(_: Request) -> Response:
+    return redirect("/", 302)
+
+
+@cache
+def _page() -> tuple[str, str]:
+    """Return the page for people, and the policy that lets nothing but its own parts work."""
+    text = (Path(__file__).parent.parent / "page.html").read_text("utf-8")
+    policy = [
+        "default-src 'none'",
+        f"script-src '{_hash_of_part(text, 'script')}'",
+        f"style-src '{_hash_of_part(text, 'style')}'",
+        "connect-src 'self'",
+        "img-src data:",  # its icon
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    ]
+    return text, "; ".join(policy)
+
+
+def _hash_of_part(page: str, tag: str) -> str:
+    part = page.partition(f"<{tag}>")[2].partition(f"</{tag}>")[0]
+    return f"sha256-{base64.b64encode(hashlib.sha256(part.encode()).digest()).decode()}"
 
 
 async def _operations_page(_: Request) -> Response:
