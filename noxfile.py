@@ -1,6 +1,7 @@
 """Every check of the project, one session each; ``nox`` runs those that CI runs.
 
 nox -s checks        all that a plain `nox` runs beside the tests; each is a session of its own
+nox -s docs          the site, in docs/_build/html; its notebook is run
 nox -s demo          the main job on the embedded DSS
 nox -s generate      write the generated code anew (-- --check: only say what differs)
 nox -s peer          the reference client against the embedded DSS
@@ -44,6 +45,7 @@ CHECKS = [
     "extras",
     "types",
     "peer",
+    "docs",
     "wheel",
     "snakemake",
     "lint",
@@ -275,6 +277,7 @@ def project(session: nox.Session) -> None:
     forms = Path(".github", "ISSUE_TEMPLATE")
     for schema, files in {
         "github-workflows": Path(".github", "workflows").glob("*.yml"),
+        "readthedocs": [Path(".readthedocs.yaml")],
         "dependabot": [Path(".github", "dependabot.yml")],
         "github-issue-forms": [forms / "bug.yml", forms / "feature.yml"],
         "github-issue-config": [forms / "config.yml"],
@@ -306,6 +309,15 @@ def release(session: nox.Session) -> None:
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     recipe = recipe.replace("@VERSION@", version).replace("@SHA256@", digest)
     Path("dist", "meta.yaml").write_text(recipe, encoding="utf-8")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the site, and run its notebook; a warning is an error (-- linkcheck: foreign links)."""
+    session.install(".[standard,fsspec,pandas,upload]", *group("docs"))
+    builder = session.posargs[0] if session.posargs else "html"
+    target = str(Path("docs", "_build", builder))
+    session.run("sphinx-build", "-b", builder, "-W", "--keep-going", "-q", "-E", "docs", target)
 
 
 @nox.session

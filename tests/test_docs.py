@@ -54,16 +54,16 @@ PAGES: dict[str, list[str | None]] = {
         rf"{SAMPLE}\n",
         None,
     ],
-    "docs/authentication.md": [
+    "docs/how-to/authentication.md": [
         None,
         r"stored login\nTrue\n",
         r"Credential\(origin='token function', .*\)\n",
         None,
     ],
-    "docs/collections.md": [r"2\n"],
-    "docs/command-line.md": [r"(?s)\{.+\}\n", r"(?s).+complete.+"],
-    "docs/deployments.md": [r"True True\n", None, ""],
-    "docs/downloads.md": [
+    "docs/how-to/collections.md": [r"2\n"],
+    "docs/reference/command-line.md": [r"(?s)\{.+\}\n", r"(?s).+complete.+"],
+    "docs/how-to/deployments.md": [r"True True\n", None, ""],
+    "docs/how-to/download.md": [
         r"\d+ files, \d+ bytes downloaded\n",
         r"(?s).+",
         "",
@@ -73,14 +73,14 @@ PAGES: dict[str, list[str | None]] = {
         "",
         r"(?s).*\b60\b.*",
     ],
-    "docs/events.md": [
+    "docs/how-to/events.md": [
         rf"(\S+Z {FQID} .*project_json.*\n){{{SAMPLE}}}",
         rf"({FQID}\n){{{SAMPLE}}}",
         r"\d+ 20\S+Z\n",
     ],
-    "docs/faults.md": [r"\(FaultCount\(.*\),\)\n"],
-    "docs/fsspec.md": [None, rf"({FIRST}/\S+\.json \d+\n)+b'{{'\n{{\n\n", None],
-    "docs/local-dss.md": [
+    "docs/reference/faults.md": [r"\(FaultCount\(.*\),\)\n"],
+    "docs/how-to/files-by-url.md": [None, rf"({FIRST}/\S+\.json \d+\n)+b'{{'\n{{\n\n", None],
+    "docs/how-to/embedded-dss.md": [
         r"(?s).*OK: 3 bundles.*",
         rf"(?s).*ready.*\n({FQID}\n)+17 files.*",
         None,
@@ -89,31 +89,39 @@ PAGES: dict[str, list[str | None]] = {
         rf"(?s)({FQID}\n)DSS ready.*\n\1",
         rf"(?s).*ready.*\n({FQID}\n){{3}}",
     ],
-    "docs/migrating-from-hca.md": [*2 * (rf"({UUID} \d+\n){{{SAMPLE}}}404 not_found\n",)],
-    "docs/search.md": [rf"True\n({FQID} \d+\n)+0 deleted meanwhile\n"],
-    "docs/subscriptions.md": [r"jmespath https://receiver\.example/\n"],
-    "docs/uploads.md": [
+    "docs/how-to/migrate-from-hca.md": [*2 * (rf"({UUID} \d+\n){{{SAMPLE}}}404 not_found\n",)],
+    "docs/how-to/search.md": [rf"True\n({FQID} \d+\n)+0 deleted meanwhile\n"],
+    "docs/how-to/subscriptions.md": [r"jmespath https://receiver\.example/\n"],
+    "docs/how-to/upload.md": [
         None,
         r"(?s)uploaded cell\.json.*",
         rf"(?s).*{FQID}.*",
         r"(?s)\{.*cell\.json.*uploaded.*\}\n",
     ],
-    "docs/workflows.md": [
+    "docs/how-to/workflows.md": [
         None,
         rf"18 files, .*\nsample,fastq_1,fastq_2\n({FQID}(,/\S+R[12]\S*\.gz){{2}}\n){{{SAMPLE}}}",
         None,
         r"(?s).*",
     ],
-    "docs/webhooks.md": [
+    "docs/how-to/webhooks.md": [
         rf"{UUID} https://receiver\.example/ my-key\n",
         r"\(401, 'the header authorization was not sent'\)\n",
         r"jmespath\n0a6f2b1c\S+ 2019\S+\n{'project'.*\n{'other'.*\nNone\n",
     ],
 }
+
+
+def pages_of_the_site() -> list[Path]:
+    """Return the pages that are written by hand."""
+    made = {"_build", "generated"}
+    return [path for path in ROOT.glob("docs/**/*.md") if not made & set(path.parts)]
+
+
 BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 BLOCKS = {
     path.relative_to(ROOT).as_posix(): BLOCK.findall(path.read_text(encoding="utf-8"))
-    for path in [ROOT / "README.md", *ROOT.glob("docs/*.md")]
+    for path in [ROOT / "README.md", *pages_of_the_site()]
 }
 
 OURS = {
@@ -201,7 +209,7 @@ def granted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "my-directory" / "cell.json").write_text("{}")
     (folder / "other.json").write_text("[]")
     (folder / "pytest.ini").write_text("[pytest]\n")  # and not the one of this project
-    for language, text in BLOCKS["docs/local-dss.md"]:
+    for language, text in BLOCKS["docs/how-to/embedded-dss.md"]:
         if language == "python":
             name = text.partition("\n")[0].removeprefix("# ")
             (folder / name).write_text(text, encoding="utf-8")
@@ -331,21 +339,21 @@ def test_a_block_runs(
 ) -> None:
     language, text = BLOCKS[page][number]
     environ = environment(service, tmp_path / "home", hca=False)
-    if page == "docs/faults.md":
+    if page == "docs/reference/faults.md":
         text = f"from pathlib import Path\nfrom dss_client.local import LocalDSS\n{text}"
     if "dss serve" in text:
         text = on_free_ports(text)
     if "dss verify" in text:
         text = f"dss download-search '{{}}' --download-dir data >&2\n{text}"
     expected = PAGES[page][number] or ""
-    if page == "docs/uploads.md":
+    if page == "docs/how-to/upload.md":
         with bucket() as (server, more):
             environ = {**environ, **more, "DSS_URL": server.url, "DSS_TOKEN": server.mint_token()}
             printed = run(language, text, folder, environ)
     else:
         printed = run(language, text, folder, environ)
     assert re.fullmatch(expected, printed), printed
-    of_many = page == "docs/downloads.md" and "download_file" not in text
+    of_many = page == "docs/how-to/download.md" and "download_file" not in text
     if of_many or "LocalCluster" in text:
         assert sum(path.is_file() for path in (folder / "data").rglob("*")) > 50
     if (folder / "cursor.txt").exists():

@@ -10,11 +10,12 @@ from dss_client._endpoints import ENDPOINTS
 from dss_client.hca.dss import DSSClient
 from generator.corrections import CORRECTIONS
 from tests.hca.test_signatures import HAND_WRITTEN
+from tests.test_docs import pages_of_the_site
 
 ROOT = Path(__file__).parent.parent
-PAGES = {path.name: path.read_text(encoding="utf-8") for path in ROOT.glob("docs/*.md")}
-MIGRATING = PAGES["migrating-from-hca.md"]
-BEHAVIOUR = PAGES["behaviour.md"]
+PAGES = {path: path.read_text(encoding="utf-8") for path in pages_of_the_site()}
+MIGRATING = PAGES[ROOT / "docs" / "how-to" / "migrate-from-hca.md"]
+BEHAVIOUR = PAGES[ROOT / "docs" / "behaviour.md"]
 PLACES = {
     *re.findall(r"^#{2,3} (\d+(?:\.\d+)?)", BEHAVIOUR, re.MULTILINE),
     *re.findall(r"^\| ([SC]\d+) \|", BEHAVIOUR, re.MULTILINE),
@@ -24,8 +25,7 @@ QUOTATION = re.compile(rf"docs/behaviour\.md ({PLACE}(?:(?:, |,? and |-){PLACE})
 
 
 def test_each_link_leads_somewhere() -> None:
-    pages = {ROOT / "docs" / name: text for name, text in PAGES.items()}
-    pages[ROOT / "README.md"] = (ROOT / "README.md").read_text(encoding="utf-8")
+    pages = PAGES | {ROOT / "README.md": (ROOT / "README.md").read_text(encoding="utf-8")}
     for page, text in pages.items():
         for link in re.findall(r"\]\(((?!https?:)[^)#\s]+)[)#]", text):
             assert (page.parent / link).exists(), (page, link)
@@ -49,7 +49,11 @@ def test_the_behaviour_refers_to_places_of_its_own() -> None:
 
 
 def test_what_proves_the_fidelity_is_there() -> None:
-    named = set(re.findall(r"`(?:tests/)?([\w/]*test_\w+\.py)`", PAGES["fidelity.md"]))
+    named = set(
+        re.findall(
+            r"`(?:tests/)?([\w/]*test_\w+\.py)`", PAGES[ROOT / "docs" / "reference" / "fidelity.md"]
+        )
+    )
     here = {path.relative_to(ROOT / "tests").as_posix() for path in ROOT.glob("tests/**/test_*.py")}
     assert len(named) > 20
     assert {name if name in here else f"local/{name}" for name in named} <= here

@@ -38,7 +38,7 @@ class AsyncCollections(AsyncOperations):
         Args:
             name: Its name.
             description: What it is.
-            contents: Its items: models, mappings, or `FQID`s for bundles.
+            contents: Its items: models, mappings, or an `FQID` for a bundle.
             replica: Which copy.
             details: Anything else, as a JSON object.
             uuid: Its id; a new one when not given.

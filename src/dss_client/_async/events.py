@@ -28,7 +28,7 @@ class AsyncEvents(AsyncOperations):
         Documents are read from the journals of the service, many with one request. Each event comes
         once, though journals overlap; bundles that were deleted are left out as soon as the service
         has noticed. To go on later, pass the `cursor` of the last event that was dealt with as
-        `after`; see docs/events.md for how to miss none.
+        `after`; see docs/how-to/events.md for how to miss none.
 
         Args:
             replica: Replica to use.

@@ -31,10 +31,11 @@ _OF_ARCHIVE = ".dss"  # what is the server's own, in the directory of a raw buck
 class LocalDSS:
     """A real DSS over HTTP, in this process, over a directory.
 
-    ```python
-    with LocalDSS(sample=True) as dss:
-        print(dss.url)
-    ```
+    Example:
+        ::
+
+            with LocalDSS(sample=True) as dss:
+                print(dss.url)
 
     Two origins listen on this machine only, unless another `host` is given: the API, and the
     storage that its presigned URLs point to. There are no accounts: everyone who reaches it can
@@ -54,8 +55,8 @@ class LocalDSS:
         host: Address to listen on.
         port: Port of the API; 0 takes a free one.
         storage_port: Port of the storage; 0 takes a free one.
-        faults: What goes wrong, at first: a fault scenario (`docs/faults.md`), or a JSON file of
-            one.
+        faults: What goes wrong, at first: a fault scenario (`docs/reference/faults.md`), or a JSON
+            file of one.
         compat: ``"original"`` answers as the deployed service did;
             `dss_client.local.faults.compat` says where that differs.
         settings: All other settings; `faults` and `compat` given here take precedence.
@@ -109,7 +110,7 @@ class LocalDSS:
 
     @property
     def url(self) -> str:
-        """Base URL of the API, such as `http://127.0.0.1:8010/v1`.
+        """Base URL of the API, such as ``http://127.0.0.1:8010/v1``.
 
         Raises:
             RuntimeError: The service is not running.
@@ -118,7 +119,7 @@ class LocalDSS:
 
     @property
     def storage_url(self) -> str:
-        """Origin of the storage, such as `http://127.0.0.1:8011`.
+        """Origin of the storage, such as ``http://127.0.0.1:8011``.
 
         Raises:
             RuntimeError: The service is not running.

@@ -1,6 +1,7 @@
 """Faults as data: a scenario says which requests go wrong, and how.
 
-`docs/faults.md` describes the document; `Scenario.model_json_schema()` is its JSON schema.
+`docs/reference/faults.md` describes the document, `Scenario.model_json_schema()` is its JSON
+schema.
 """
 
 import random
@@ -42,7 +43,7 @@ def _known(name: str) -> str:
     names = {"*", "api", "storage", *ENDPOINTS}
     if name not in names:
         near = get_close_matches(name, names, 1)
-        hint = f"did you mean {near[0]!r}?" if near else "see docs/faults.md"
+        hint = f"did you mean {near[0]!r}?" if near else "see docs/reference/faults.md"
         raise ValueError(f"there is no operation {name!r}; {hint}")
     return name
 
