@@ -1,6 +1,7 @@
 """What a bundle becomes: its files and its description, and what is made of its names."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from dss_client.versions import InvalidUUID, InvalidVersion
 from .directory import sha256_of, stored
 from .fetching import fail, get, mixed, states
 from .sample import tree
-from .wire import VERSION, Asked, Bundle, Step, Wire, head
+from .wire import VERSION, Asked, Bundle, Step, Wire, contents, head
 
 LATER = "2020-02-02T000000.000000Z"
 OTHER = "bbbbbbbb-0000-4000-8000-000000000002"
@@ -60,6 +61,13 @@ def test_files_description_and_report(wire: Wire, tmp_path: Path) -> None:
     assert len(wire.asked) == 3
     as_first = [evolve(each, seconds=0, tries=0, state="reused") for each in report.entries]
     assert [evolve(each, seconds=0) for each in again.entries] == as_first
+
+
+def test_no_file_is_of_the_future(wire: Wire, tmp_path: Path) -> None:
+    # make, Snakemake and others would take what is made of it for out of date.
+    bundle = wire.add_bundle(contents(40, 100))
+    report = get(wire, bundle, tmp_path)
+    assert max(entry.path.stat().st_mtime for entry in report.entries if entry.path) <= time.time()
 
 
 def wire_names(bundle: Bundle) -> list[str]:

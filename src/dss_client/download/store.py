@@ -448,8 +448,8 @@ class FileStore:
         Another user's file gets no mark, and so does a file on a file system that is read-only or
         keeps no times.
         """
-        now = int(time.time())
-        stamp = now * _SECOND + _fraction(key, status.st_ino, status.st_size, now)
+        second = int(time.time()) - 1  # or the time could be one to come
+        stamp = second * _SECOND + _fraction(key, status.st_ino, status.st_size, second)
         with suppress(OSError):
             os.utime(target, ns=(stamp, stamp))
 
