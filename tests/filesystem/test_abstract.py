@@ -45,6 +45,8 @@ class BundlesOfAFolder(DSSFileSystem):
         rmtree(self.folder / path.partition("/")[0])
 
 
+# As those of earlier versions are.
+@pytest.mark.filterwarnings("ignore:Class-scoped fixtures defined as instance methods")
 class TestGet(AbstractFixtures, AbstractGetTests):
     """The tests of `get`."""
 

@@ -4,7 +4,6 @@ import asyncio
 import errno
 import hashlib
 import json
-import multiprocessing
 import pickle
 import sys
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from dss_client.download import ChecksumMismatch
 from dss_client.local import LocalDSS
 from dss_client.local.sample import BUNDLES, sample_files
 from tests.download.wire import Asked, Step, Wire, answer
+from tests.test_processes import in_child
 
 BUNDLE = BUNDLES[1]
 FQID = f"{BUNDLE.uuid}.{BUNDLE.version}"
@@ -302,14 +302,7 @@ async def test_coroutines_read_in_any_loop(local_dss: LocalDSS) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="it needs fork")
 def test_a_forked_process_reads_with_the_same_object(fs: AbstractFileSystem) -> None:
     assert fs.cat_file(READ, 0, 9) == CONTENT[:9]
-    theirs, ours = multiprocessing.Pipe(duplex=False)
-    child = multiprocessing.get_context("fork").Process(
-        target=lambda: ours.send_bytes(fs.cat_file(READ, 9, 18))
-    )
-    child.start()
-    assert theirs.poll(30)
-    assert theirs.recv_bytes() == CONTENT[9:18]
-    child.join()
+    assert in_child(lambda: fs.cat_file(READ, 9, 18)) == CONTENT[9:18]
     assert fs.cat_file(READ, 18, 20) == CONTENT[18:20]
 
 

@@ -1,4 +1,5 @@
 import asyncio
+import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, Self, TypeVar
 
@@ -6,6 +7,9 @@ from .spec import AbstractFileSystem
 
 _T = TypeVar("_T")
 
+iothread: list[threading.Thread | None]
+
+def reset_lock() -> None: ...
 def get_loop() -> asyncio.AbstractEventLoop: ...
 def sync(
     loop: asyncio.AbstractEventLoop | None,

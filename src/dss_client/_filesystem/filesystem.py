@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Any
 from weakref import finalize
 
-from fsspec.asyn import AbstractAsyncStreamedFile, AsyncFileSystem, get_loop, sync
+from fsspec.asyn import (
+    AbstractAsyncStreamedFile,
+    AsyncFileSystem,
+    get_loop,
+    iothread,
+    reset_lock,
+    sync,
+)
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.spec import AbstractBufferedFile
 
@@ -90,6 +97,8 @@ class DSSFileSystem(AsyncFileSystem):
         """The event loop of blocking calls; in a forked process another one."""
         if self._pid != os.getpid():
             self._pid = os.getpid()
+            if iothread[0] is not None and not iothread[0].is_alive():
+                reset_lock()  # earlier versions of fsspec keep the parent's loop
             self._loop = None if self.asynchronous else get_loop()
         return self._loop
 
