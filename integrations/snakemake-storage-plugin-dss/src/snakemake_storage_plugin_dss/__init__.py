@@ -19,6 +19,7 @@ from snakemake_interface_storage_plugins.storage_provider import (
     StorageQueryValidationResult,
 )
 
+from dss_client import DSSClient, Replica
 from dss_client.transfer.names import safe_relative_path
 from dss_client.versions import parse_version
 
@@ -49,8 +50,10 @@ class StorageProvider(StorageProviderBase):
 
     def __post_init__(self) -> None:
         settings = self.settings or StorageProviderSettings()
+        self.replica: Replica = "gcp" if settings.replica == "gcp" else "aws"
+        self.client = DSSClient(settings.endpoint_url)
         self.filesystem = fsspec.filesystem(
-            "dss", endpoint_url=settings.endpoint_url, replica=settings.replica
+            "dss", endpoint_url=settings.endpoint_url, replica=self.replica
         )
 
     @classmethod
@@ -126,7 +129,14 @@ class StorageObject(StorageObjectRead, StorageObjectGlob):
 
     def retrieve_object(self) -> None:
         """Download the file, verified by its checksum; it gets its name when it is whole."""
-        self.provider.filesystem.get_file(self.query, str(self.local_path()))
+        info = self._info()
+        self.provider.client.download_file(
+            uuid=info["uuid"],
+            version=info["version"],
+            replica=self.provider.replica,
+            path=self.local_path(),
+            overwrite=True,
+        )
 
     def list_candidate_matches(self) -> Iterable[str]:
         """Return the files of the bundle, for ``glob_wildcards``."""
