@@ -92,7 +92,7 @@ def test_anndata_reads_files_stores_and_the_matrix(
 
     [block] = re.findall(
         r"^```python\n(import anndata\n.*?)^```",
-        (DOCS / "fsspec.md").read_text(encoding="utf-8"),
+        (DOCS / "how-to" / "files-by-url.md").read_text(encoding="utf-8"),
         re.DOTALL | re.MULTILINE,
     )
     monkeypatch.setenv("DSS_URL", own_dss.url)

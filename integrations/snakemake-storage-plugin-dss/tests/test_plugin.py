@@ -55,7 +55,7 @@ def test_queries_are_checked(query: str, is_valid: bool) -> None:
 def test_the_workflow_of_the_page_runs(
     sample_dss: LocalDSS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page = (DOCS / "workflows.md").read_text(encoding="utf-8")
+    page = (DOCS / "how-to" / "workflows.md").read_text(encoding="utf-8")
     [workflow] = re.findall(r"^```snakemake\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
     (tmp_path / "Snakefile").write_text(workflow, encoding="utf-8")
     monkeypatch.setenv("DSS_URL", sample_dss.url)
