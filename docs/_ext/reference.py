@@ -26,6 +26,20 @@ VARIABLES = {
 }
 """The environment variables, and what each does."""
 
+FORMS = """
+| call | gives |
+|---|---|
+| `dss.get_bundle(...)` | the answer as a typed model |
+| `dss.get_bundle.raw(...)` | the same with status, headers and request id |
+| `dss.get_bundle.paginate(...)` | the pages, of operations that have some |
+| `dss.get_bundle.iterate(...)` | their items, one by one |
+| `dss.get_file.stream(...)` | content as it comes, with its metadata |
+| `dss.get_file.locate(...)` | the presigned URL, without reading |
+| `dss.get_file.read_range(...)` | bytes of a range |
+| `dss.get_bundle.endpoint` | the operation as a value: method, path, parameters, error codes |
+| `dss.with_options(timeout=5, retries=0)` | the same client with other limits |
+"""
+
 
 def operations() -> Iterator[str]:
     """Yield the page of the operations."""
@@ -34,6 +48,7 @@ def operations() -> Iterator[str]:
         "Each is a method of `DSSClient` and `AsyncDSSClient`, of the same name, with typed"
         " arguments and results; `dss api` has them on the command line.\n"
     )
+    yield FORMS
     for endpoint in ENDPOINTS.values():
         yield from operation(endpoint)
 
