@@ -224,7 +224,7 @@ def test_any_name_can_be_printed(spawn: Spawn, empty_dss: LocalDSS, tmp_path: Pa
     [
         ("click", "['search']", "needs click: pip install 'dss-client[cli]'"),
         ("rich", "['search']", "needs rich: pip install 'dss-client[cli]'"),
-        ("s3fs", "['serve', '--root', 's3://x']", "install dss-client[s3]"),
+        ("s3fs", "['serve', '--root', 's3://x']", "pip install 'dss-client[s3]'"),
         ("starlette", "['demo']", "needs starlette: pip install 'dss-client[local]'"),
         ("uvicorn", "['serve', '--sample']", "needs uvicorn: pip install 'dss-client[local]'"),
         ("starlette", "['load', '.', '--root', 'x']", "pip install 'dss-client[local]'"),

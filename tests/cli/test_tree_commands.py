@@ -1,5 +1,6 @@
 """``dss verify`` and ``dss gc``: what is in a download directory."""
 
+import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from dss_client import DSSClient
 from dss_client.local import LocalDSS
 
+from ..download.directory import stored
 from ..download.sample import ROWS, write_sample
 from .conftest import Run
 
@@ -48,11 +50,31 @@ def test_what_is_not(run: Run, data: Path) -> None:
     assert outcome.status == 1
     assert f"failed: {first}: expected " in outcome.err
     assert f"failed: {second}: expected " in outcome.err
-    assert outcome.err.endswith("Error: 2 files are not as they should be\n")
+    ending = "not as they should be (--repair fetches them anew)\n"
+    assert outcome.err.endswith(f"Error: 2 files are {ending}")
     assert len(run("verify", data, "--json").document["faults"]) == 2
     allowed = run("verify", data, "--allow-missing")
-    assert allowed.err.endswith("Error: 1 file is not as they should be\n")
+    assert allowed.err.endswith(f"Error: 1 file is {ending}")
     assert "1 files are not there, which was allowed\n" in allowed.out
+
+
+def test_what_is_not_good_is_repaired(run: Run, data: Path, local_dss: LocalDSS) -> None:
+    path = min(data.glob("*/*_0.json"))
+    content = path.read_bytes()
+    off = ("verify", data, "--repair", "--url", "http://127.0.0.1:9/v1", "--retries", 0)
+    path.unlink()
+    path.write_text("other")
+    assert run(*off).status == 0  # the store has it
+    assert path.read_bytes() == content
+    stored(data, hashlib.sha256(content).hexdigest()).unlink()
+    path.unlink()
+    lost = run(*off)
+    assert (lost.status, path.exists()) == (1, False)
+    assert lost.err.endswith("Error: 1 file is not as they should be\n")
+    outcome = run("verify", data, "--repair", "--url", local_dss.url)
+    assert (outcome.status, outcome.err) == (0, "")
+    assert f"repaired: {path}\n" in outcome.out
+    assert run("verify", data, "--repair").status == 0
 
 
 def test_extra_files_are_named(run: Run, data: Path) -> None:
@@ -108,6 +130,7 @@ def test_what_cannot_be_removed_is_named(
         (["verify", "."], "holds neither a store (.hca) nor the directory of a bundle"),
         (["verify", "missing"], "is not a directory"),
         (["verify", ".", "--layout", "none"], "it needs --manifest"),
+        (["verify", ".", "--urls", "x"], "it needs --repair and --manifest"),
     ],
 )
 def test_wrong_usage(

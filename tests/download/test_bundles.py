@@ -268,8 +268,8 @@ def test_urls_of_a_bundle_are_asked_for_where_that_pays(
     kinds = [
         asked.query.get("presignedurls") or asked.path.split("/")[2] for asked in wire.asked_api
     ]
-    if there:  # the bundle is described once more, and files may be in place
-        assert kinds == (["bundles", "files"] if wanted == 1 else ["bundles", "true"])
+    if there:  # its description is
+        assert kinds == (["files"] if wanted == 1 else ["true"])
     else:
         alone = wanted == 1 and layout == "manifest"
         assert kinds == (["bundles", "files"] if alone else ["true"])

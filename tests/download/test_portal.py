@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 
 from dss_client import DSSClient
-from dss_client.download import DownloadError, DownloadReport, ManifestError, verify_tree
+from dss_client.download import (
+    DownloadError,
+    DownloadOptions,
+    DownloadReport,
+    ManifestError,
+    repair_tree,
+    verify_tree,
+)
 from dss_client.errors import InvalidArgument
 from tests.drive import Driver
 
@@ -124,6 +131,21 @@ def test_a_signed_url_that_expires_is_asked_for_again(
     assert get(rows_of(wire, bundle), tmp_path).count("downloaded") == 2
     signed = {asked.query.get("X-Amz-Signature") for asked in wire.asked}
     assert signed == {None, "1", "3"}
+
+
+def test_what_is_wrong_is_repaired_from_the_urls(
+    wire: Wire, bundle: Bundle, tmp_path: Path
+) -> None:
+    manifest, folder = write(tmp_path / "m.tsv", rows_of(wire, bundle)), tmp_path / "data"
+    get(manifest, folder, layout="bundle")
+    path = folder / bundle.fqid / "a.fastq.gz"
+    path.unlink()
+    found = verify_tree(folder, manifest=manifest)
+    assert [fault.path for fault in found.faults] == [path]
+    options = DownloadOptions(replica="aws", durable=False)
+    with DSSClient(NOWHERE, retries=0) as dss:
+        report = repair_tree(dss, options, found, manifest=manifest, urls="file_url")
+    assert (report.ok, path.read_bytes()) == (True, CONTENTS["a.fastq.gz"])
 
 
 # A file in several bundles

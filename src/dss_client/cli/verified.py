@@ -12,8 +12,12 @@ if TYPE_CHECKING:
 __all__ = ["refuse_faults"]
 
 
-def refuse_faults(report: "VerifyReport") -> None:
+def refuse_faults(report: "VerifyReport", *, hint: str = "") -> None:
     """Name each faulty file on standard error.
+
+    Args:
+        report: What a verification has found.
+        hint: What to do, for the last line.
 
     Raises:
         click.ClickException: There is at least one.
@@ -23,4 +27,4 @@ def refuse_faults(report: "VerifyReport") -> None:
     if report.faults:
         count = len(report.faults)
         files = "file is" if count == 1 else "files are"
-        raise click.ClickException(f"{count} {files} not as they should be")
+        raise click.ClickException(f"{count} {files} not as they should be{hint}")

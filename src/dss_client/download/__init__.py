@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     )
     from .export import export_manifest
     from .garbage import collect_garbage
+    from .repair import repair_tree
     from .report import DownloadError, DownloadReport, FileReport
     from .run import download_bundle, download_bundles, download_manifest
     from .single import download_file
@@ -62,6 +63,7 @@ __all__ = [
     "download_manifest",
     "download_search",
     "export_manifest",
+    "repair_tree",
     "safe_relative_path",
     "verify_tree",
 ]
@@ -97,6 +99,7 @@ _LAZY = {
     "download_manifest": "download.run",
     "download_search": "download.collection",
     "export_manifest": "download.export",
+    "repair_tree": "download.repair",
     "safe_relative_path": "transfer.names",
     "verify_tree": "download.verify",
 }

@@ -87,18 +87,19 @@ class Engine:
         download_dir = Path(options.download_dir)
         large = options.threads or _THREADS
         self.source: Source = as_source(source)
-        self.rule: BundleRule = BundleRule(
-            replica=options.replica,
-            download_dir=download_dir,
-            clash=options.clash,
-            portable=options.portable,
-            ask_urls=not options.dry_run,
-        )
         self.progress: Progress = Progress(options.progress)
         self.stop: threading.Event = options.stop or threading.Event()
         check_directory(download_dir)
         self.store: FileStore = FileStore(
             download_dir, verify=options.verify, durable=options.durable
+        )
+        self.rule: BundleRule = BundleRule(
+            replica=options.replica,
+            download_dir=download_dir,
+            store=self.store,
+            clash=options.clash,
+            portable=options.portable,
+            ask_urls=not options.dry_run,
         )
         self.results: ResultStore = ResultStore(
             self.store.place, download_dir, spare=self.store.partials

@@ -1,6 +1,7 @@
 """What is to be downloaded of a bundle: its answer becomes tasks, one for each file."""
 
 import hashlib
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -19,6 +20,7 @@ from .indented import indented
 from .report import FileReport
 from .results import ManifestEntry
 from .source import Source
+from .store import FileStore
 from .task import FileTask
 from .urls import BundleSize
 
@@ -54,10 +56,12 @@ class BundleRule:
         clash: What to do with names that cannot both be files.
         portable: Take only names that every system can store.
         ask_urls: Ask for the contents' URLs along with a bundle whose directory is not there yet.
+        store: Where contents are, the descriptions of bundles among them.
     """
 
     replica: Replica
     download_dir: Path
+    store: FileStore
     clash: ClashPolicy = "error"
     portable: bool = False
     ask_urls: bool = True
@@ -144,7 +148,7 @@ def plan_bundle(
     *,
     many: bool = True,
 ) -> BundlePlan:
-    """Ask for a bundle and plan its files.
+    """Plan the files of a bundle; ask for it, unless an earlier run has left its description.
 
     Args:
         source: The client to ask.
@@ -159,8 +163,11 @@ def plan_bundle(
         DSSError: The service has no such bundle, or failed.
         NameClash: Two of its names cannot both be files, and the rule says to stop then.
     """
-    there = version is not None and (rule.download_dir / f"{uuid}.{version}").exists()
-    answer = _ask(source, uuid, version, rule.replica, urls=rule.ask_urls and many and not there)
+    answer = None if version is None else _described(rule, FQID(uuid, version))
+    if answer is None:
+        there = version is not None and (rule.download_dir / f"{uuid}.{version}").exists()
+        urls = rule.ask_urls and many and not there
+        answer = _ask(source, uuid, version, rule.replica, urls=urls)
     try:
         return _to_plan(answer, rule, number * FILES_OF_A_BUNDLE, wanted)
     except NameClash as error:
@@ -196,6 +203,28 @@ def _to_plan(answer: _Answer, rule: BundleRule, first: int, wanted: Wanted) -> B
             tasks.append(task)
     whole = BundleSize(len(answer.files), sum(file.size for file in answer.files))
     return BundlePlan(bundle=fqid, wanted=tasks, others=others, whole=whole, known=answer.urls)
+
+
+def _described(rule: BundleRule, fqid: FQID) -> _Answer | None:
+    """Return a bundle as its ``bundle.json`` says, if that is as a download has left it.
+
+    A version of a bundle never changes. The description is what it was if the store has a content
+    of its checksum, and if the same would be written of it again.
+    """
+    from .responses import BundlePage  # what downloads without bundles need not load
+
+    try:
+        content = (rule.download_dir / str(fqid) / BUNDLE_JSON).read_bytes()
+        if rule.store.look(hashlib.sha256(content).hexdigest(), len(content)) == "missing":
+            return None
+        document: JSONObject = json.loads(content)
+        page = BundlePage.model_validate(document)
+        is_same = indented(document).encode() == content
+    except (OSError, ValueError, RecursionError):
+        return None
+    if not is_same or f"{page.bundle.uuid}.{page.bundle.version}" != str(fqid):
+        return None
+    return _Answer(fqid, document, page.bundle.files, {})
 
 
 def _ask(

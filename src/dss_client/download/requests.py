@@ -14,6 +14,7 @@ from .plan import (
     BundlePlan,
     BundleRule,
     Filter,
+    Wanted,
     failed_plan,
     plan_bundle,
     plan_listed,
@@ -108,7 +109,7 @@ class BundleRequest:
 
     number: int
     bundle: FQID
-    wanted: Filter = field(factory=Filter)
+    wanted: Wanted = field(factory=Filter)
     gone: str = ""
 
     is_recorded = False

@@ -154,6 +154,7 @@ def download_manifest(
     no_data: bool = False,
     urls: str | None = None,
     check_rows: bool = True,
+    copy: bool = True,
 ) -> DownloadReport:
     """Download the files that a manifest lists; see `DSSClient`.
 
@@ -168,6 +169,7 @@ def download_manifest(
             what a bundle holds.
         check_rows: With ``bundle``: fail the rows that contradict their bundle, and those of a
             bundle that cannot be had. Otherwise rows only name what is wanted of a bundle.
+        copy: Write a copy of the manifest with the paths of the files.
 
     Raises:
         ManifestError: The manifest is not valid.
@@ -190,12 +192,12 @@ def download_manifest(
     engine = Engine(source, options)
     with ShardReader(manifest, layout, options.parsed_shard, urls) as reader:
         if layout == "none":
-            return _download_files(reader, engine, options)
+            return _download_files(reader, engine, options, copy=copy)
         listed = ListedBundles(reader, engine.results, engine.store, options.download_dir)
         listed.read()
     requests = _bundles(engine, no_metadata=no_metadata, no_data=no_data, check_rows=check_rows)
     with _reporting(engine, engine.results):
-        output = _run_listed(listed, engine, options, requests)
+        output = _run_listed(listed, engine, options, requests, copy=copy)
     return finish(engine, engine.results, output)
 
 
@@ -217,12 +219,12 @@ def replica_for(replica: Replica | None, urls: str | None) -> Replica:
 
 
 def _download_files(
-    reader: ShardReader, engine: Engine, options: DownloadOptions
+    reader: ShardReader, engine: Engine, options: DownloadOptions, *, copy: bool
 ) -> DownloadReport:
     listed = ListedFiles(reader, engine.results, engine.store, options.download_dir)
     with _reporting(engine, listed):
         listed.read(engine.progress, engine.context.check_stop, verify=not options.dry_run)
-        output = _run_listed(listed, engine, options, _files(engine))
+        output = _run_listed(listed, engine, options, _files(engine), copy=copy)
     return finish(engine, listed, output)
 
 
@@ -231,12 +233,14 @@ def _run_listed(
     engine: Engine,
     options: DownloadOptions,
     requests: Iterable[DownloadRequest],
+    *,
+    copy: bool,
 ) -> Path | None:
     """Do what a manifest asks for, and return where the output manifest is."""
     if not options.dry_run:
         _check_room(engine)
     _run(engine, options, requests)
-    if options.dry_run or options.shard is not None:
+    if options.dry_run or options.shard is not None or not copy:
         return None
     output = options.download_dir if options.output_dir is None else options.output_dir
     return listed.write(Path(output))

@@ -47,7 +47,8 @@ class VerifyReport:
         bytes: Bytes of these.
         contents: Number of contents in the store that are good.
         content_bytes: Bytes of these.
-        faults: The faults.
+        faults: The faults; those that are left after a repair.
+        repaired: The faults that were repaired.
         absent: Files that bundles list and that are missing, if that is allowed.
         extra: Files that no bundle lists. They are not faults.
     """
@@ -59,6 +60,7 @@ class VerifyReport:
     contents: int
     content_bytes: int
     faults: tuple[Fault, ...] = ()
+    repaired: tuple[Fault, ...] = ()
     absent: tuple[Path, ...] = field(default=(), repr=False)
     extra: tuple[Path, ...] = field(default=(), repr=False)
 
