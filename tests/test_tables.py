@@ -141,3 +141,9 @@ def test_a_notebook_shows_tables_with_nothing_of_their_own(bundle: Any) -> None:
     assert "&lt;script&gt;&amp;" in page
     assert page.count("<tr>") == 21
     assert "and 5 more" in page
+
+
+def test_a_notebook_shows_the_arguments_of_an_operation(dss: DSSClient) -> None:
+    page: str = dss.get_bundle._repr_html_()
+    assert "GET /bundles/{uuid}" in page
+    assert page.count("<tr>") == 1 + len(dss.get_bundle.endpoint.parameters)

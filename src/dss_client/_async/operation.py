@@ -74,6 +74,15 @@ class AsyncOperation:
         name, endpoint = type(self).__name__, self.endpoint
         return f"<{name}: {endpoint.method} {endpoint.path}>"
 
+    def _repr_html_(self) -> str:
+        from .._display import html_table
+
+        parameters = self.endpoint.parameters
+        rows = ((each.name, each.type, each.required, each.description) for each in parameters)
+        title = f"{self.endpoint.method} {self.endpoint.path}: {self.endpoint.summary}"
+        columns = ("argument", "type", "required", "")
+        return html_table(title, columns, rows, total=len(parameters))
+
     async def _call(self, request: Request, decode: Decoder[T]) -> T:
         return decode(await self._transport.send(request))
 

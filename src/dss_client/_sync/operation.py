@@ -75,6 +75,15 @@ class Operation:
         name, endpoint = type(self).__name__, self.endpoint
         return f"<{name}: {endpoint.method} {endpoint.path}>"
 
+    def _repr_html_(self) -> str:
+        from .._display import html_table
+
+        parameters = self.endpoint.parameters
+        rows = ((each.name, each.type, each.required, each.description) for each in parameters)
+        title = f"{self.endpoint.method} {self.endpoint.path}: {self.endpoint.summary}"
+        columns = ("argument", "type", "required", "")
+        return html_table(title, columns, rows, total=len(parameters))
+
     def _call(self, request: Request, decode: Decoder[T]) -> T:
         return decode(self._transport.send(request))
 
