@@ -80,12 +80,18 @@ def too_long(wire: Wire, asked: Asked) -> Iterator[Step]:
     yield first + body
 
 
-@pytest.mark.parametrize("http", [False, True], ids=["ours", "httpx"])
-@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
-@pytest.mark.parametrize("how", [flipped, cut, reset, missing, broken, too_long])
+@pytest.mark.parametrize(
+    ("how", "named", "http"),
+    [
+        *((how, "small", False) for how in (flipped, cut, reset, missing, broken, too_long)),
+        *((how, "large", False) for how in (flipped, cut, reset)),
+        *((flipped, "small", True), (reset, "large", True)),
+    ],
+)
 def test_a_failed_transfer_keeps_little(
-    apart: Apart, wire: Wire, tmp_path: Path, how: Any, size: int, http: bool
+    apart: Apart, wire: Wire, tmp_path: Path, how: Any, named: str, http: bool
 ) -> None:
+    size = SIZES[named]
     wire.script = lambda asked: how(wire, asked)
     warm = wire.add_bundle({"warm": b"w" * size})
     bundle = wire.add_bundle({f"f{number}": bytes([number]) * size for number in range(COUNT)})
