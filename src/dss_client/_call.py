@@ -16,7 +16,7 @@ from ._http import UNSENT_ERRORS, Headers, HTTPResponse, is_permanent, to_dss_er
 from ._options import Options
 from ._redact import redact_url, secret_values_in, secrets_in
 from ._request import Endpoint, Request, range_header
-from ._response import Response, check_content_encoding
+from ._response import REDIRECTS, Response, check_content_encoding, storage_refusal
 from ._retry import RetryPolicy, parse_retry_after
 from ._version import USER_AGENT
 from .errors import (
@@ -42,7 +42,6 @@ __all__ = [
 
 logger = logging.getLogger("dss_client")
 
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 20
 _NEVER_TRANSIENT = frozenset({501, 505})
 _DSS_HEADERS = "x-dss-"
@@ -127,8 +126,8 @@ def raise_for_status(attempt: Attempt, response: HTTPResponse, *, hint: str = ""
         DSSResponseError: It is an error, or a redirect.
     """
     if not response.is_success:
-        raise DSSResponseError.for_response(
-            request=attempt.info, response=attempt.response_info(response), hint=hint
+        raise storage_refusal(
+            attempt.url, response.status_code, response.headers, response.content, hint=hint
         )
 
 
@@ -289,7 +288,7 @@ class CallState:
             if self.attempt.storage:
                 check_content_encoding(status, response.headers, self.attempt.info, self.secrets)
             return None
-        if status in _REDIRECTS:
+        if status in REDIRECTS:
             return self._redirected(response)
         transient = status == 429 or (status >= 500 and status not in _NEVER_TRANSIENT)
         if transient and self._is_repeatable:

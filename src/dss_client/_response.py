@@ -2,17 +2,31 @@
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Generic, TypeVar
+from urllib.parse import urljoin
 
 from attrs import field, frozen
 
 from ._http import Headers
-from ._redact import mask
-from .errors import DSSDecodeError, RequestInfo, ResponseInfo
+from ._redact import mask, redact_url, secrets_in
+from .errors import DSSDecodeError, DSSResponseError, RequestInfo, ResponseInfo
 
 if TYPE_CHECKING:
     from ._model import HeaderModel
 
-__all__ = ["ContentLocation", "RawResponse", "Response", "check_content_encoding"]
+__all__ = [
+    "MAX_STORAGE_REDIRECTS",
+    "REDIRECTS",
+    "ContentLocation",
+    "RawResponse",
+    "Response",
+    "StorageRedirect",
+    "check_content_encoding",
+    "no_downgrade",
+    "storage_refusal",
+]
+
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+MAX_STORAGE_REDIRECTS = 5
 
 T = TypeVar("T")
 HeadersT = TypeVar("HeadersT", bound="HeaderModel")
@@ -101,3 +115,52 @@ def check_content_encoding(
             request=request,
             response=ResponseInfo.masked(status_code, headers, secrets=secrets),
         )
+
+
+class StorageRedirect(DSSResponseError):
+    """Storage says that a content is elsewhere.
+
+    Attributes:
+        target: Where, with all that gives access: the headers of the answer are without that.
+    """
+
+    target: str = ""
+
+
+def no_downgrade(source: str, url: str) -> bool:
+    """Tell whether a URL that a source gives out is of https or, as the source itself, of http."""
+    return url.startswith("https:" if source.startswith("https:") else ("https:", "http:"))
+
+
+def storage_refusal(
+    url: str, status_code: int, headers: Mapping[str, str], content: bytes, *, hint: str = ""
+) -> DSSResponseError:
+    """Make the error of an answer of storage that is not a content.
+
+    Args:
+        url: What was asked for.
+        status_code: The HTTP status.
+        headers: The headers, names in lower case.
+        content: The body.
+        hint: What to add to the message.
+
+    Returns:
+        A `StorageRedirect` if it names a place that may be asked instead.
+    """
+    request = RequestInfo.of_storage(url)
+    location = headers.get("location", "") if status_code in REDIRECTS else ""
+    secrets = (*secrets_in(url), *secrets_in(location))
+    response = ResponseInfo.masked(status_code, headers, content, secrets)
+    if not location:
+        return DSSResponseError.for_response(request=request, response=response, hint=hint)
+    try:
+        target = urljoin(url, location)
+    except ValueError:
+        target = ""
+    shown = redact_url(target or location, presigned=True)
+    hint = hint or f"The redirect to {shown} was not followed"
+    if not no_downgrade(url, target):
+        return DSSResponseError.for_response(request=request, response=response, hint=hint)
+    error = StorageRedirect(request=request, response=response, hint=hint)
+    error.target = target
+    return error

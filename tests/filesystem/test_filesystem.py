@@ -6,7 +6,7 @@ import hashlib
 import json
 import pickle
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from dss_client import DSSConnectionError, DSSError, Forbidden, RetryPolicy
 from dss_client.download import ChecksumMismatch
 from dss_client.local import LocalDSS
 from dss_client.local.sample import BUNDLES, sample_files
-from tests.download.wire import Asked, Step, Wire, answer
+from tests.download.wire import Asked, Step, Wire, answer, head
 from tests.test_processes import in_child
 
 BUNDLE = BUNDLES[1]
@@ -231,6 +231,27 @@ def test_storage_may_send_the_whole_content(wire: Wire) -> None:
     wire.script = whole
     fs = open_dss(wire.url, retries=AT_ONCE)
     assert fs.cat_file(f"{bundle.fqid}/a", 1000, 2000) == content[1000:2000]
+
+
+@pytest.mark.parametrize(("most", "ends"), [(5, False), (99, True)])
+def test_storage_may_redirect(wire: Wire, most: int, *, ends: bool) -> None:
+    content = b"0123456789"
+    bundle = wire.add_bundle({"a": content})
+
+    def moving(asked: Asked) -> Iterator[Step]:
+        turn = int(asked.query["X-Amz-Signature"].removeprefix("turn"))
+        if turn == most:
+            yield from wire.serve(asked)
+        else:
+            yield head(307, 0, Location=f"{asked.path}?X-Amz-Signature=turn{turn + 1}")
+
+    wire.script = moving
+    fs = open_dss(wire.url, retries=AT_ONCE)
+    if ends:
+        with pytest.raises(DSSError, match=r"The redirect to .*redacted> was not followed"):
+            fs.cat_file(f"{bundle.fqid}/a", 2, 5)
+    else:
+        assert fs.cat_file(f"{bundle.fqid}/a", 2, 5) == content[2:5]
 
 
 def test_contents_that_are_read_whole_are_verified(

@@ -6,6 +6,7 @@ from typing import Protocol
 from attrs import field, frozen
 
 from .._backend.asynchronous import sleep
+from .._response import MAX_STORAGE_REDIRECTS, StorageRedirect
 from .._retry import parse_retry_after
 from ..errors import (
     DSSConnectionError,
@@ -62,7 +63,7 @@ async def read_range(
     while True:
         location = await locate(refused)
         try:
-            return await _read_once(transport, location.url, first, end, size)
+            return await _read_followed(transport, location.url, first, end, size)
         except Forbidden:
             if refused is not None:
                 raise
@@ -72,6 +73,18 @@ async def read_range(
             if failures >= policy.attempts:
                 raise
             await sleep(policy.delay(failures, _retry_after(error)))
+
+
+async def _read_followed(
+    transport: AsyncTransport, url: str, first: int, end: int, size: int
+) -> bytes:
+    """Ask storage, and where it redirects to, for a range."""
+    for _ in range(MAX_STORAGE_REDIRECTS):
+        try:
+            return await _read_once(transport, url, first, end, size)
+        except StorageRedirect as redirect:
+            url = redirect.target
+    return await _read_once(transport, url, first, end, size)
 
 
 async def _read_once(transport: AsyncTransport, url: str, first: int, end: int, size: int) -> bytes:

@@ -7,6 +7,7 @@ from typing import Protocol
 from attrs import field, frozen
 
 from .._backend.blocking import sleep
+from .._response import MAX_STORAGE_REDIRECTS, StorageRedirect
 from .._retry import parse_retry_after
 from ..errors import (
     DSSConnectionError,
@@ -61,7 +62,7 @@ def read_range(transport: Transport, locate: Locate, *, first: int, end: int, si
     while True:
         location = locate(refused)
         try:
-            return _read_once(transport, location.url, first, end, size)
+            return _read_followed(transport, location.url, first, end, size)
         except Forbidden:
             if refused is not None:
                 raise
@@ -71,6 +72,16 @@ def read_range(transport: Transport, locate: Locate, *, first: int, end: int, si
             if failures >= policy.attempts:
                 raise
             sleep(policy.delay(failures, _retry_after(error)))
+
+
+def _read_followed(transport: Transport, url: str, first: int, end: int, size: int) -> bytes:
+    """Ask storage, and where it redirects to, for a range."""
+    for _ in range(MAX_STORAGE_REDIRECTS):
+        try:
+            return _read_once(transport, url, first, end, size)
+        except StorageRedirect as redirect:
+            url = redirect.target
+    return _read_once(transport, url, first, end, size)
 
 
 def _read_once(transport: Transport, url: str, first: int, end: int, size: int) -> bytes:

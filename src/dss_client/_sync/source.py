@@ -12,6 +12,7 @@ from .._endpoints import GET_BUNDLE, GET_COLLECTION, GET_FILE, HEAD_FILE, POST_S
 from .._environment import Network, UnusableSetting, proxy_for
 from .._http import tls_context
 from .._options import Timeout
+from .._response import no_downgrade
 from ..download.responses import (
     BundlePage,
     decode_contents,
@@ -19,7 +20,7 @@ from ..download.responses import (
     decode_hits,
     decode_page,
 )
-from ..download.source import ContentStream, DirectAccess, FileFacts, Source, no_downgrade
+from ..download.source import ContentStream, DirectAccess, FileFacts, Source
 from ..errors import InvalidArgument
 from ..models import CollectionItem
 from ..types import JSONMapping, Replica

@@ -7,6 +7,7 @@ by way of httpx, follow a redirect, or give up.
 import time
 
 from dss_client._http import is_permanent
+from dss_client._response import MAX_STORAGE_REDIRECTS, StorageRedirect
 from dss_client._retry import parse_retry_after
 from dss_client.errors import (
     DSSConnectionError,
@@ -25,7 +26,6 @@ from .errors import ChecksumMismatch, ShortBody, SizeMismatch, WrongRange, lacks
 from .http1 import BLOCK, ParsedURL
 from .partial import Overtaken, Partial
 from .report import FileReport
-from .source import no_downgrade
 from .task import FileTask
 from .urls import BundleUrls
 
@@ -34,7 +34,6 @@ __all__ = ["Fetch"]
 _MIB = 1 << 20
 _MAX_ATTEMPTS = 8  # at once for one content: what limits a single connection is met by then
 _WORTH_SHARING = 2.0  # seconds that one connection would still need
-_MAX_REDIRECTS = 5
 _SHORTAGE = 0.2  # seconds to wait where there are no more descriptors
 _MAX_SHORTAGES = 300
 
@@ -261,11 +260,14 @@ class Fetch(Content):
             return  # it was asked for before the redirect was known
         if isinstance(error, Forbidden):
             self._redirect = None
+            self._redirects = 0
             self.urls.renew(self.task, url)
             if self._renewed_at < self._best or self._renewed_at < 0:
                 self._renewed_at = self._best
                 return  # the time of a URL is no fault of the storage
-        elif self._follows(error, url):
+        elif isinstance(error, StorageRedirect) and self._redirects < MAX_STORAGE_REDIRECTS:
+            self._redirects += 1
+            self._redirect = error.target
             return
         self._wait_or_fail(error)
 
@@ -275,17 +277,6 @@ class Fetch(Content):
         if self._shortages > _MAX_SHORTAGES:
             reason = f"{error}, and none is closed: raise the limit (ulimit -n)"
             self.fail(FileDownloadError(self.task.name, reason, cause=error))
-
-    def _follows(self, error: Exception, url: str) -> bool:
-        """Follow a redirect of the storage; tell whether there was one."""
-        if not isinstance(error, DSSResponseError) or error.status_code not in {301, 302, 307, 308}:
-            return False
-        target = error.response.headers.get("location", "")
-        if not no_downgrade(url, target) or self._redirects >= _MAX_REDIRECTS:
-            return False
-        self._redirects += 1
-        self._redirect = target
-        return True
 
     def _wait_or_fail(self, error: Exception) -> None:
         cause = error.__cause__

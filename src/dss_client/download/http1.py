@@ -15,9 +15,9 @@ from urllib.parse import quote, urlsplit
 
 from attrs import frozen
 
-from dss_client._redact import secrets_in
+from dss_client._response import storage_refusal
 from dss_client._version import USER_AGENT
-from dss_client.errors import DSSConnectionError, DSSResponseError, RequestInfo, ResponseInfo
+from dss_client.errors import DSSConnectionError, RequestInfo
 
 __all__ = ["BLOCK", "Connection", "Head", "ParsedURL", "Receiver", "UnsupportedResponse"]
 
@@ -327,14 +327,8 @@ class Connection(asyncio.BufferedProtocol, Generic[R]):
         """End a request that storage has refused."""
         length = min(self._left, BLOCK)
         self.is_open = head.keeps and self._filled - self._body == self._left
-        secrets = secrets_in(receiver.url)
         body = bytes(self._buffer[self._body : self._body + length])
-        self._finish(
-            DSSResponseError.for_response(
-                request=RequestInfo.of_storage(receiver.url),
-                response=ResponseInfo.masked(head.status, head.headers(), body, secrets),
-            )
-        )
+        self._finish(storage_refusal(receiver.url, head.status, head.headers(), body))
 
     def _finish(self, error: Exception | None = None) -> None:
         self._is_used = True

@@ -149,8 +149,3 @@ class HasSource(Protocol):
 def as_source(source: Source | HasSource) -> Source:
     """Return a source as it is, and a client as a source."""
     return source.as_source() if isinstance(source, HasSource) else source
-
-
-def no_downgrade(api: str, url: str) -> bool:
-    """Tell whether a URL that an API gives out is of https or, as the API itself, of http."""
-    return url.startswith("https:" if api.startswith("https:") else ("https:", "http:"))
