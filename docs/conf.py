@@ -12,16 +12,16 @@ copyright = "2026, the dss-client developers"  # noqa: A001 - the name that Sphi
 release = version = version_of("dss-client")
 
 extensions = [
-    "myst_nb",
-    "reference",  # in _ext, as is the next
+    "charts",  # in _ext, as are the next two
+    "reference",
     "repository",
+    "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
-    "sphinx_click",
     "sphinx_copybutton",
     "sphinx_design",
 ]
-exclude_patterns = ["_build", "**/README.md"]
+exclude_patterns = ["_build", "**/README.md", "reference/generated/commands.md"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 suppress_warnings = ["misc.highlighting_failure"]  # of Snakemake and WDL, which Pygments has not
@@ -38,6 +38,7 @@ autodoc_class_signature = "mixed"
 python_maximum_signature_line_length = 80
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
+smartquotes = False  # they make one dash of the two of an option
 default_role = "code"  # a single backquote, as docstrings use it
 
 html_theme = "sphinx_book_theme"

@@ -2,13 +2,18 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from attrs import fields
-from sphinx.application import Sphinx
 
 from dss_client._endpoints import ENDPOINTS
 from dss_client._request import Endpoint
+from dss_client.cli._app import app as program
+from dss_client.cli.commands import load_commands
 from dss_client.download.options import DownloadOptions
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 VARIABLES = {
     "DSS_URL": "Base URL of the deployment, such as `http://127.0.0.1:8010/v1`. It replaces the one"
@@ -104,6 +109,19 @@ def variables() -> Iterator[str]:
         yield f"| {shown} | {text} |"
 
 
+def commands() -> Iterator[str]:
+    """Yield all commands but those of `dss api`, whose arguments are those of the operations."""
+    load_commands()
+    names = ", ".join(sorted(program.commands.keys() - {"api"}))
+    yield "```{eval-rst}\n.. click:: dss_client.cli._app:app\n   :prog: dss\n   :nested: full"
+    yield f"   :commands: {names}\n```"
+
+
+def plain(_app: "Sphinx", _context: object, lines: list[str]) -> None:
+    """Keep the stars of patterns in texts of commands from being read as markup."""
+    lines[:] = [line.replace("*", r"\*") for line in lines]
+
+
 def error_codes() -> Iterator[str]:
     """Yield the table of the service's error codes, and the operations that list them."""
     yield "| code | status | operations |\n|---|---|---|"
@@ -122,18 +140,21 @@ def cell(text: str) -> str:
     return " ".join(text.replace("``", "`").replace("|", "\\|").split())
 
 
-def write(app: Sphinx) -> None:
+def write(app: "Sphinx") -> None:
     """Write the pages; what has not changed is left alone."""
     folder = Path(app.srcdir) / "reference" / "generated"
     folder.mkdir(parents=True, exist_ok=True)
-    for page in (operations, options, variables, error_codes):
+    for page in (operations, options, commands, variables, error_codes):
         path = folder / f"{page.__name__}.md"
         text = "\n".join(page()) + "\n"
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
 
 
-def setup(app: Sphinx) -> dict[str, bool]:
+def setup(app: "Sphinx") -> dict[str, bool]:
     """Have the pages written before they are read."""
     app.connect("builder-inited", write)
+    app.setup_extension("sphinx_click")
+    for part in ("description", "options", "arguments"):
+        app.connect(f"sphinx-click-process-{part}", plain)
     return {"parallel_read_safe": True}
