@@ -12,12 +12,13 @@ from urllib.parse import urljoin, urlsplit
 from attrs import evolve, field, frozen
 
 from ._environment import Proxy
-from ._http import UNSENT_ERRORS, Headers, HTTPResponse, is_permanent, to_dss_error
+from ._hints import is_json_object, names_tls, not_a_dss, refused_token, unreachable, wants_https
+from ._http import CONNECT_ERRORS, UNSENT_ERRORS, Headers, HTTPResponse, is_permanent, to_dss_error
 from ._options import Options
-from ._redact import redact_url, secret_values_in, secrets_in
+from ._redact import mask_error, redact_url, secret_values_in, secrets_in
 from ._request import Endpoint, Request, range_header
 from ._response import REDIRECTS, Response, check_content_encoding, storage_refusal
-from ._retry import RetryPolicy, parse_retry_after
+from ._retry import parse_retry_after
 from ._version import USER_AGENT
 from .errors import (
     DSSResponseError,
@@ -41,6 +42,7 @@ __all__ = [
 ]
 
 logger = logging.getLogger("dss_client")
+retry_logger = logging.getLogger("dss_client.retry")
 
 _MAX_REDIRECTS = 20
 _NEVER_TRANSIENT = frozenset({501, 505})
@@ -139,7 +141,12 @@ def log_attempt(attempt: Attempt, response: HTTPResponse, started: float) -> Non
 
 
 def start_call(
-    options: Options, request: Request, token: str | None, *, follow: bool = True
+    options: Options,
+    request: Request,
+    token: str | None,
+    *,
+    token_from: str = "",
+    follow: bool = True,
 ) -> "CallState":
     """Start a call: the headers it is sent with, and the policy it follows."""
     headers = {"accept": "application/json", "user-agent": USER_AGENT}
@@ -149,14 +156,7 @@ def start_call(
         headers["content-type"] = "application/json"
     if token is not None:
         headers["authorization"] = authorization_header(token)
-    return CallState(
-        request,
-        base_url=options.base_url,
-        policy=options.retries,
-        headers=headers,
-        follow=follow,
-        hint=options.unreachable_hint,
-    )
+    return CallState(request, options, headers=headers, token_from=token_from, follow=follow)
 
 
 def start_following(options: Options, url: str) -> "CallState":
@@ -164,13 +164,8 @@ def start_following(options: Options, url: str) -> "CallState":
 
     One byte is asked for: there may be a content, of which only the place is wanted.
     """
-    state = CallState(
-        Request(endpoint=_CONTENT, path=""),
-        base_url=url,
-        policy=options.retries,
-        headers={},
-        follow=False,
-    )
+    request = Request(endpoint=_CONTENT, path="")
+    state = CallState(request, evolve(options, base_url=url), headers={}, follow=False)
     state.attempt = storage_attempt(url, last=0)
     return state
 
@@ -190,6 +185,7 @@ def to_response(state: "CallState", response: HTTPResponse) -> Response:
         response.content,
         location_of(state, response),
         state.secrets,
+        state.foreign_hint,
     )
 
 
@@ -198,11 +194,10 @@ class CallState:
 
     Args:
         request: The request of the operation.
-        base_url: Where the API is, without a slash at its end.
-        policy: The retry policy.
+        options: The settings of the client.
         headers: Sent with each request to the API.
+        token_from: Where the token in them comes from.
         follow: Follow a redirect to storage; else that redirect is the final answer.
-        hint: Added to the error when the service cannot be reached.
         clock: A monotonic clock, in seconds.
 
     Attributes:
@@ -212,28 +207,29 @@ class CallState:
     def __init__(
         self,
         request: Request,
+        options: Options,
         *,
-        base_url: str,
-        policy: RetryPolicy,
         headers: Mapping[str, str],
+        token_from: str = "",
         follow: bool = True,
-        hint: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._request = request
-        self._policy = policy
+        self._options = options
+        self._policy = options.retries
+        self._token_from = token_from
         self._follow = follow
-        self._hint = hint
         self._clock = clock
         self._started = clock()
         self._failures = 0
         self._redirects = 0
         self._unready = 0
         self._renewed = False
-        self._origin = base_url
         self._api_headers: dict[str, str] = {}
         endpoint = request.endpoint
-        self.attempt = Attempt(endpoint.method, request.url(base_url), headers, request.body)
+        self.attempt = Attempt(
+            endpoint.method, request.url(options.base_url), headers, request.body
+        )
         self._sent: tuple[str, ...] = ()
 
     @property
@@ -269,8 +265,14 @@ class CallState:
         delay = self._next_delay(None) if harmless and not is_permanent(error) else None
         if delay is None:
             raise to_dss_error(
-                error, self.attempt.info, proxy=proxy, hint=self._hint, secrets=self.secrets
+                error,
+                self.attempt.info,
+                proxy=proxy,
+                tried=self._tried(),
+                hint="" if proxy else self._connection_hint(error),
+                secrets=self.secrets,
             ) from error
+        self._log_retry(delay, lambda: mask_error(error, self.secrets))
         return delay
 
     def answered(self, response: HTTPResponse, proxy: Proxy | None = None) -> float | None:
@@ -294,9 +296,10 @@ class CallState:
         if transient and self._is_repeatable:
             delay = self._next_delay(parse_retry_after(response.headers.get("retry-after")))
             if delay is not None:
+                self._log_retry(delay, lambda: f"it answered {status}")
                 return delay
         hint = proxy.refusal(status) if proxy is not None else ""
-        raise self._refusal(response, hint or self._refusal_hint(status))
+        raise self._refusal(response, hint or self._refusal_hint(response))
 
     def final_headers(self, response: HTTPResponse) -> Headers:
         """Return the answer's headers; the service's own replace what storage says in their place.
@@ -322,6 +325,20 @@ class CallState:
 
     def _fits(self, delay: float, deadline: float | None) -> bool:
         return deadline is None or self._clock() - self._started + delay <= deadline
+
+    def _tried(self) -> str:
+        """Return how often it was tried, if more than once."""
+        if self._failures < 2:
+            return ""
+        return f"tried {self._failures} times in {self._clock() - self._started:.0f} s"
+
+    def _log_retry(self, delay: float, reason: Callable[[], str]) -> None:
+        if retry_logger.isEnabledFor(logging.INFO):
+            place, number = urlsplit(self.attempt.url).netloc, self._failures + 1
+            retry_logger.info(
+                "%s: %s; try %d of %d in %.1f s",
+                *(place.rpartition("@")[2], reason(), number, self._policy.attempts, delay),
+            )
 
     def _redirected(self, response: HTTPResponse) -> float | None:
         location = response.headers.get("location")
@@ -387,13 +404,38 @@ class CallState:
             response, f"The redirect to {shown} was not followed, because {reason}"
         )
 
-    def _refusal_hint(self, status: int) -> str:
-        endpoint, attempt = self._request.endpoint, self.attempt
+    @property
+    def foreign_hint(self) -> str:
+        """What to do if the final answer is not one of a DSS."""
+        return "" if self.attempt.storage else not_a_dss(self._options)
+
+    def _connection_hint(self, error: Exception) -> str:
+        if self.attempt.storage:
+            return ""
+        if isinstance(error, CONNECT_ERRORS):
+            return unreachable(self._options)
+        is_closed = str(error).startswith("Server disconnected without")
+        if is_closed and self.attempt.url.startswith("http://"):
+            return wants_https(self._options)
+        return ""
+
+    def _refusal_hint(self, response: HTTPResponse) -> str:
+        endpoint, attempt, status = self._request.endpoint, self.attempt, response.status_code
         if status == 401 and attempt.storage:
-            where = f"{self._origin} redirected here, and no" if self._redirects else "No"
+            where = f"{self._options.base_url} redirected here, and no" if self._redirects else "No"
             return f"{where} token is sent to another place"
         if status == 401 and endpoint.secured and attempt.token is None:
             return "No token was sent: run dss login, pass token=... to the client or set DSS_TOKEN"
+        if status >= 500:
+            return f"It was {tried}" if (tried := self._tried()) else ""
+        if attempt.storage or status < 400:
+            return ""
+        if response.content and not is_json_object(response.content):
+            if status == 400 and attempt.url.startswith("http://") and names_tls(response.content):
+                return wants_https(self._options)
+            return not_a_dss(self._options)
+        if status in {401, 403} and attempt.token is not None:
+            return refused_token(self._token_from, is_known=status == 403)
         return ""
 
     def _refusal(self, response: HTTPResponse, hint: str = "") -> DSSResponseError:

@@ -14,24 +14,38 @@ from ._redact import redact_url
 from ._retry import RetryPolicy
 from .errors import InvalidArgument
 
-__all__ = ["changed_options", "options_of"]
+__all__ = ["changed_options", "deployment", "options_of"]
 
-_RETIRED = (
-    "The public DSS was switched off: point the client at a deployment with DSSClient(url),"
-    " DSS_URL or the config file, or run one yourself with `dss serve --sample`"
-)
+_GIVEN = "url= or --url"
 
 
-def _base_url(url: str | None) -> str:
+def deployment(url: str | None = None) -> tuple[str, str]:
+    """Return the URL of the deployment to use, and what names it.
+
+    Args:
+        url: The URL that was given, if any.
+
+    Raises:
+        InvalidArgument: It is not one of a deployment.
+        ConfigError: A config file cannot be used.
+    """
+    if url is not None:
+        return _base_url(url), _GIVEN
+    from .settings import load_settings, url_setting
+
+    if configured := load_settings().url:
+        return _base_url(configured), url_setting()
+    if configured := _url_of_hca():
+        return _base_url(configured), "the configuration of hca"
+    return DEFAULT_URL, "the specification"
+
+
+def _base_url(url: str) -> str:
     """Return the API's base URL, without a slash at its end.
 
     A URL without a path gets the API's own, and the URL of a deployment's ``swagger.json`` is
     taken for the deployment, as the reference client is configured with one.
     """
-    if url is None:
-        from .settings import load_settings
-
-        url = load_settings().url or _url_of_hca() or DEFAULT_URL
     text = url.strip().rstrip("/").removesuffix("/swagger.json").rstrip("/")
     shown = redact_url(text, presigned=True)
     refusal = f"{shown!r} is not a valid URL of a DSS: expected http(s)://HOST[:PORT]/v1"
@@ -71,7 +85,7 @@ def options_of(
         InvalidArgument: The URL is not one of a deployment, or the proxy's is not one of a proxy.
         ConfigError: A config file cannot be used.
     """
-    base_url = _base_url(url)
+    base_url, url_from = deployment(url)
     limits: Timeout | None = Timeout()
     if timeout is not None:
         limits = Timeout.of(timeout)
@@ -79,12 +93,12 @@ def options_of(
         limits = None
     return Options(
         base_url=base_url,
+        url_from=url_from,
         timeout=limits,
         retries=RetryPolicy() if retries is None else RetryPolicy.of(retries),
         network=Network.of(proxy, ca_file, client_certificate),
         token=token,
         find_tokens=_find_tokens,
-        unreachable_hint=_RETIRED if base_url == DEFAULT_URL else "",
     )
 
 

@@ -6,6 +6,7 @@ from typing import TypeVar, cast
 
 from pydantic import ValidationError
 
+from ._hints import is_json_object
 from ._model import HeaderModel, Model
 from ._response import RawResponse, Response
 from .errors import DSSDecodeError, ResponseInfo
@@ -130,8 +131,15 @@ def _info(response: Response) -> ResponseInfo:
 
 def _unreadable(response: Response, message: str) -> DSSDecodeError:
     return DSSDecodeError(
-        f"{response.status_code} {message}", request=response.request, response=_info(response)
+        f"{response.status_code} {message}{_hint(response)}",
+        request=response.request,
+        response=_info(response),
     )
+
+
+def _hint(response: Response) -> str:
+    has_hint = response.hint and response.content and not is_json_object(response.content)
+    return f". {response.hint}" if has_hint else ""
 
 
 def _decode_error(response: Response, error: ValidationError) -> DSSDecodeError:
@@ -139,8 +147,9 @@ def _decode_error(response: Response, error: ValidationError) -> DSSDecodeError:
     path = ".".join(str(part) for part in first["loc"])
     place = f" at {path}" if path else ""
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    said = f"answer breaks the specification{place}: {first['msg']}{more}"
     return DSSDecodeError(
-        f"{response.status_code} answer breaks the specification{place}: {first['msg']}{more}",
+        f"{response.status_code} {said}{_hint(response)}",
         request=response.request,
         response=_info(response),
         field=path or None,

@@ -25,6 +25,7 @@ __all__ = [
     "ca_setting",
     "is_certificate_fault",
     "is_loopback",
+    "lacks_tls",
     "proxy_for",
     "tls_hint",
 ]
@@ -43,6 +44,12 @@ _UNWELCOME = (
     "the server wants a certificate from its clients, or refuses the one that it got: give the"
     " client one that the server accepts, with its key, as client_certificate="
 )
+_PLAIN = (
+    "the server does not speak TLS: if it is one of http, write http:// in the URL (or in the"
+    " proxy's)"
+)
+# What comes in place of TLS, in the words of each version of the library.
+_NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"})
 # What servers say of a client's certificate; of one that is missing, before TLS 1.3, the last.
 _ALERT = re.compile(r"ALERT_(\w*CERTIFICATE|UNKNOWN_CA|HANDSHAKE_FAILURE)")
 _LOGIN_WANTED = 407
@@ -190,8 +197,15 @@ def is_certificate_fault(error: BaseException | None) -> bool:
     return isinstance(error, ssl.SSLError) and bool(_ALERT.search(str(error.reason)))
 
 
+def lacks_tls(error: BaseException | None) -> bool:
+    """Tell whether the other side of a connection does not speak TLS."""
+    return isinstance(error, ssl.SSLError) and getattr(error, "reason", "") in _NOT_TLS
+
+
 def tls_hint(error: BaseException | None) -> str:
-    """Return what to do about a certificate that was refused; empty for any other error."""
+    """Return what to do about a refused certificate, or no TLS; empty for any other error."""
+    if lacks_tls(error):
+        return _PLAIN
     if not is_certificate_fault(error):
         return ""
     return _UNTRUSTED if isinstance(error, ssl.SSLCertVerificationError) else _UNWELCOME

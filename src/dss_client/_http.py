@@ -22,6 +22,7 @@ from ._environment import (
     UnusableSetting,
     ca_setting,
     is_certificate_fault,
+    lacks_tls,
     proxy_for,
     tls_hint,
 )
@@ -30,6 +31,7 @@ from ._redact import REDACTED, mask, mask_error, redact_url
 from .errors import DSSConnectionError, DSSError, DSSTimeout, RequestInfo
 
 __all__ = [
+    "CONNECT_ERRORS",
     "NETWORK_ERRORS",
     "UNSENT_ERRORS",
     "AsyncClient",
@@ -64,7 +66,10 @@ NETWORK_ERRORS = (
 )
 """What a request raises, from its URL to the end of its answer."""
 
-UNSENT_ERRORS = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+CONNECT_ERRORS = (httpx.ConnectError, httpx.ConnectTimeout)
+"""Errors of a service that cannot be reached."""
+
+UNSENT_ERRORS = (*CONNECT_ERRORS, httpx.PoolTimeout)
 """Errors that prove that no byte of the request reached the service."""
 
 _PERMANENT_ERRORS = (
@@ -354,12 +359,13 @@ def _build_request(
 
 
 def is_permanent(error: Exception) -> bool:
-    """Tell whether the same fault would come again: a bad URL, header, certificate or setting.
+    """Tell whether the same fault would come again: of a URL, header, certificate or setting.
 
     The library wraps a certificate's fault twice; what is further down may be the caller's.
     """
     return _wants_login(error) or any(
-        isinstance(each, _PERMANENT_ERRORS) or is_certificate_fault(each) for each in _chain(error)
+        isinstance(each, _PERMANENT_ERRORS) or is_certificate_fault(each) or lacks_tls(each)
+        for each in _chain(error)
     )
 
 
@@ -378,6 +384,7 @@ def to_dss_error(
     request: RequestInfo,
     *,
     proxy: Proxy | None = None,
+    tried: str = "",
     hint: str = "",
     secrets: tuple[str, ...] = (),
 ) -> DSSError:
@@ -387,11 +394,13 @@ def to_dss_error(
         error: The fault.
         request: What was asked for.
         proxy: The proxy that was asked to pass it on.
+        tried: How often it was tried.
         hint: Further text for the user.
         secrets: What was sent that no error may show.
     """
-    said = mask_error(error, secrets)
+    said = mask_error(error, secrets).removesuffix(".")
     way = f" (through {proxy})" if proxy is not None else ""
+    way += f" ({tried})" if tried else ""
     suffix = f". {hint}" if hint else ""
     if isinstance(error, httpx.TimeoutException):
         text = f"no answer in time ({type(error).__name__}){way}{suffix}"

@@ -14,6 +14,11 @@ __all__ = ["AsyncToken", "Options", "Timeout", "Token", "TokenProvider"]
 class TokenProvider(Protocol):
     """Provides tokens. Threads share it; it may block."""
 
+    @property
+    def origin(self) -> str:
+        """Where they come from, for messages."""
+        ...
+
     def token(self) -> str:
         """Return the token to send."""
         ...
@@ -62,18 +67,18 @@ class Options:
 
     Attributes:
         base_url: Where the API is, without a slash at its end.
+        url_from: What names it, for messages.
         timeout: Limits of one attempt; None leaves them to the given HTTP client.
         retries: The retry policy.
         network: How to get to the API and to storage.
         token: The bearer token, or a function that returns one for each request.
         find_tokens: Finds what provides tokens for a base URL where none was given.
-        unreachable_hint: What to tell a user whose service cannot be reached.
     """
 
     base_url: str
+    url_from: str = "url= or --url"
     timeout: Timeout | None = Timeout()
     retries: RetryPolicy = field(factory=RetryPolicy)
     network: Network = field(factory=Network)
     token: AsyncToken | None = field(default=None, repr=False)
     find_tokens: Callable[[str], TokenProvider | None] | None = field(default=None, repr=False)
-    unreachable_hint: str = ""

@@ -43,6 +43,7 @@ class Response:
         content: The body.
         location: Where it points to, if it is a redirect that was not to be followed.
         secrets: What was sent that no error may show.
+        hint: What to do if it is not an answer of a DSS.
     """
 
     request: RequestInfo
@@ -51,6 +52,7 @@ class Response:
     content: bytes = field(repr=False)
     location: str | None = field(default=None, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    hint: str = field(default="", repr=False)
 
 
 @frozen

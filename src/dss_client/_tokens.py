@@ -36,6 +36,14 @@ class Tokens:
                 self._looked = True
             return self._provider
 
+    def origin(self) -> str:
+        """Return where the token comes from that is sent, for messages."""
+        given = self._options.token
+        if given is not None:
+            return "token argument" if isinstance(given, str) else "token function"
+        provider = self.provider()
+        return "" if provider is None else provider.origin
+
     def token(self) -> str | None:
         """Return the token to send, if there is one."""
         provider = self.provider()

@@ -27,6 +27,7 @@ __all__ = [
     "home_directory",
     "load_settings",
     "save_url",
+    "url_setting",
     "user_directory",
 ]
 
@@ -143,6 +144,11 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"])
         raise ConfigError(f"the config file {path}: key {key!r}: {first['msg']}") from error
+
+
+def url_setting(environ: Mapping[str, str] = os.environ) -> str:
+    """Return what names the deployment, where `load_settings` has found one."""
+    return "DSS_URL" if environ.get("DSS_URL") else str(config_path(environ))
 
 
 def save_url(url: str, environ: Mapping[str, str] = os.environ) -> Path:

@@ -236,7 +236,8 @@ class AsyncTransport:
 
     async def _start(self, request: Request, *, follow: bool = True) -> CallState:
         token = await self.token() if request.endpoint.secured else None
-        return start_call(self.options, request, token, follow=follow)
+        origin = "" if token is None else self.tokens.origin()
+        return start_call(self.options, request, token, token_from=origin, follow=follow)
 
     async def token(self) -> str | None:
         """Return the token to send, if there is one.

@@ -237,7 +237,8 @@ class Transport:
 
     def _start(self, request: Request, *, follow: bool = True) -> CallState:
         token = self.token() if request.endpoint.secured else None
-        return start_call(self.options, request, token, follow=follow)
+        origin = "" if token is None else self.tokens.origin()
+        return start_call(self.options, request, token, token_from=origin, follow=follow)
 
     def token(self) -> str | None:
         """Return the token to send, if there is one.

@@ -37,6 +37,8 @@ class TokenSource(TokenProvider, Protocol):
 class EnvironmentToken:
     """``DSS_TOKEN``, read by each client, so that it is not pickled."""
 
+    origin: Origin = "DSS_TOKEN"
+
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
         self._value = environ["DSS_TOKEN"]
@@ -52,11 +54,13 @@ class EnvironmentToken:
 
     def credential(self) -> Credential:
         """Describe the token."""
-        return describe(self._value, "DSS_TOKEN")
+        return describe(self._value, self.origin)
 
 
 class ServiceAccountToken:
     """A service account."""
+
+    origin: Origin = "service account"
 
     def __init__(self, account: ServiceAccount) -> None:
         self._account = account
@@ -72,7 +76,7 @@ class ServiceAccountToken:
 
     def credential(self) -> Credential:
         """Describe the account."""
-        return describe(self.token(), "service account")
+        return describe(self.token(), self.origin)
 
 
 class LoginToken:
@@ -94,7 +98,7 @@ class LoginToken:
     ) -> None:
         self._read = read
         self._keep = keep
-        self._origin: Origin = origin
+        self.origin: Origin = origin
         self._place = place
         self._lock = threading.Lock()
         self._login: StoredLogin | None = None
@@ -130,7 +134,7 @@ class LoginToken:
         """Describe the token."""
         with self._lock:
             login = self._stored()
-        return describe(login.access_token, self._origin, expires_at=login.expires_at)
+        return describe(login.access_token, self.origin, expires_at=login.expires_at)
 
     def _stored(self) -> StoredLogin:
         login = self._read()

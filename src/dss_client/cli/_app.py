@@ -12,6 +12,7 @@ from dss_client.versions import InvalidUUID
 
 from .interrupts import status_of
 from .output import one_line
+from .retries import retries_told
 
 if TYPE_CHECKING:
     from dss_client import DSSClient
@@ -127,7 +128,8 @@ class Command(_Common):
             click.ClickException: It failed; the message is for the user.
         """
         try:
-            return super().invoke(ctx)
+            with retries_told():
+                return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
         except KeyboardInterrupt as interrupt:

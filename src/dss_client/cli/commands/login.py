@@ -1,6 +1,5 @@
 """``dss login``, ``logout``, ``whoami`` and ``config``: the account and the deployment."""
 
-import os
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -120,11 +119,12 @@ def config(context: click.Context) -> None:
 @pass_cli_context
 def show(cli: CliContext) -> None:
     """Show the deployment, what sets it, and the config file."""
+    from dss_client._configure import deployment
     from dss_client.settings import NoHome, config_path
 
     with cli.client() as dss:
         url = dss.url
-    source = "--url" if cli.url else _where_url_is_from()
+        source = "--url" if cli.url else deployment()[1]
     try:
         path = config_path()
         exists, place = path.exists(), str(path)
@@ -134,20 +134,6 @@ def show(cli: CliContext) -> None:
     document = {"url": url, "url_from": source, "config_file": place, "exists": exists}
     rows = [("url", f"{url} (from {source})"), ("config file", shown)]
     emit(document, table(rows), as_json=cli.as_json)
-
-
-def _where_url_is_from() -> str:
-    """Return what sets the deployment if no option does."""
-    from dss_client.auth.hca_config import read_hca_config
-    from dss_client.settings import config_path, load_settings
-
-    if os.environ.get("DSS_URL"):
-        return "DSS_URL"
-    if load_settings().url:
-        return str(config_path())
-    if read_hca_config().swagger_url:
-        return "the configuration of hca"
-    return "the specification"
 
 
 @config.command("set")
