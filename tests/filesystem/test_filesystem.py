@@ -190,6 +190,13 @@ def test_all_who_read_by_an_expired_url_share_a_new_one(
     assert {each.name: each.selected for each in own_dss.faults.counts}["located"] == 2
 
 
+def test_the_urls_of_many_files_come_together(wire: Wire) -> None:
+    bundle = wire.add_bundle({f"c/{number}": b"chunk" for number in range(40)})
+    fs = open_dss(wire.url)
+    assert set(fs.cat(fs.find(bundle.fqid)).values()) == {b"chunk"}
+    assert len([asked for asked in wire.asked_api if "/files/" in asked.path]) < 10
+
+
 def test_storage_that_refuses_a_new_url_too_is_an_error(
     own_dss: LocalDSS, faulty: AbstractFileSystem
 ) -> None:

@@ -133,22 +133,23 @@ class DSSFileSystem(AsyncFileSystem):
             raise PathNotFound(f"bundle {listing.bundle} has no file {name!r}")
         return root, name, listing
 
-    async def _file(self, path: str) -> tuple[str, FileVersion]:
-        """Return the path of a file with the version of its bundle, and the file."""
+    async def _file(self, path: str) -> tuple[Listing, str, FileVersion]:
+        """Return the bundle of a file, its name there, and the file."""
         path = self._strip_protocol(path)
         if not path:
             raise PathIsDirectory(path)
         _, name, listing = await self._find_path(path)
         if name not in listing.files:
             raise PathIsDirectory(path)
-        return f"{listing.bundle}/{name}", listing.files[name]
+        return listing, name, listing.files[name]
 
     async def _cat_file(
         self, path: str, start: int | None = None, end: int | None = None, **_options: Any
     ) -> bytes:
-        _, file = await self._file(path)
+        listing, _, file = await self._file(path)
         first, stop, _step = slice(start, end).indices(file.size)
-        content = b"".join([block async for block in self._reader.blocks(file, first, stop)])
+        blocks = self._reader.blocks(listing, file, first, stop)
+        content = b"".join([block async for block in blocks])
         if len(content) == file.size:
             _verify(file, hashlib.sha256(content).hexdigest())
         return content
@@ -160,12 +161,12 @@ class DSSFileSystem(AsyncFileSystem):
         if await self._isdir(rpath):
             target.mkdir(parents=True, exist_ok=True)
             return
-        _, file = await self._file(rpath)
+        listing, _, file = await self._file(rpath)
         callback.set_size(file.size)
         digest = hashlib.sha256()
         target.parent.mkdir(parents=True, exist_ok=True)
         with replacing(target, durable=False) as local:
-            async for block in self._reader.blocks(file, 0, file.size):
+            async for block in self._reader.blocks(listing, file, 0, file.size):
                 await asyncio.to_thread(local.write, block)
                 await asyncio.to_thread(digest.update, block)
                 callback.relative_update(len(block))
@@ -181,10 +182,10 @@ class DSSFileSystem(AsyncFileSystem):
         **options: Any,
     ) -> AbstractBufferedFile:
         _refuse_writing(mode)
-        pinned, file = sync(self.loop, self._file, path)
+        listing, name, file = sync(self.loop, self._file, path)
         return AbstractBufferedFile(
             self,
-            pinned,
+            f"{listing.bundle}/{name}",
             mode,
             block_size,
             autocommit,
@@ -201,8 +202,8 @@ class DSSFileSystem(AsyncFileSystem):
             ReadOnlyFileSystem: The mode is not ``rb``.
         """
         _refuse_writing(mode)
-        pinned, file = await self._file(path)
-        return _AsyncFile(self, pinned, mode, size=file.size, **options)
+        listing, name, file = await self._file(path)
+        return _AsyncFile(self, f"{listing.bundle}/{name}", mode, size=file.size, **options)
 
     def ukey(self, path: str) -> str:
         """Return the sha256 of a file, which is that of its content; for a directory, a hash."""

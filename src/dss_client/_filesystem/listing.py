@@ -32,11 +32,13 @@ class Listing:
         bundle: The bundle.
         files: The files by path.
         folders: The paths in each directory; that of the bundle itself is ``""``.
+        size: The bytes of all files.
     """
 
     bundle: FQID
     files: Mapping[str, FileVersion]
     folders: Mapping[str, list[str]]
+    size: int
 
     @classmethod
     def of(cls, bundle: FQID, files: Iterable[FileVersion], separator: str | None) -> "Listing":
@@ -61,7 +63,8 @@ class Listing:
                 len(left_out),
                 left_out[0],
             )
-        return cls(bundle, by_path, _folders(by_path))
+        size = sum(file.size for file in by_path.values())
+        return cls(bundle, by_path, _folders(by_path), size)
 
     def entries(self, root: str, path: str) -> list[Info]:
         """Return what is in a directory, or the file itself.

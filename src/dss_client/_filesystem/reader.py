@@ -1,7 +1,8 @@
 """Reads bundles and contents for the file system, on any event loop and in forked processes."""
 
 import asyncio
-from collections import defaultdict
+import logging
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from functools import partial
 from weakref import WeakKeyDictionary
@@ -14,7 +15,9 @@ from dss_client._async.transport import AsyncTransport
 from dss_client._endpoints import GET_FILE
 from dss_client._fork import reset_after_fork
 from dss_client._options import Options
-from dss_client.errors import NotFound
+from dss_client._response import no_downgrade
+from dss_client.download.urls import MIN_FILES, SMALL_BUNDLE
+from dss_client.errors import DSSError, NotFound
 from dss_client.models import FileVersion
 from dss_client.types import Replica
 from dss_client.versions import FQID, InvalidUUID, InvalidVersion, normal_uuid, parse_version
@@ -23,6 +26,8 @@ from .errors import PathNotFound
 from .listing import Info, Listing, directory_info
 
 __all__ = ["Reader"]
+
+_logger = logging.getLogger(__name__)
 
 _BLOCK = 1 << 25  # bytes that are asked for at once, and kept in memory
 
@@ -57,6 +62,7 @@ class Reader:
         self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, _Session] = WeakKeyDictionary()
         self._listings: dict[tuple[str, str | None], Listing] = {}
         self._locations: dict[tuple[str, str], Location] = {}
+        self._missed: Counter[FQID] = Counter()  # files of a bundle whose URLs were asked for
         reset_after_fork(self)
 
     def after_fork(self) -> None:
@@ -118,31 +124,66 @@ class Reader:
             raise PathNotFound(f"no bundle {name} in replica {self._replica}: {error}") from error
         return Listing.of(FQID(uuid, found), files, self._separator)
 
-    async def blocks(self, file: FileVersion, first: int, end: int) -> AsyncIterator[bytes]:
+    async def blocks(
+        self, listing: Listing, file: FileVersion, first: int, end: int
+    ) -> AsyncIterator[bytes]:
         """Yield the bytes of a file from `first` up to `end`, in blocks.
 
         Raises:
             DSSError: They cannot be had.
         """
         for start in range(first, end, _BLOCK):
-            yield await self._read(file, start, min(start + _BLOCK, end))
+            yield await self._read(listing, file, start, min(start + _BLOCK, end))
 
-    async def _read(self, file: FileVersion, first: int, end: int) -> bytes:
+    async def _read(self, listing: Listing, file: FileVersion, first: int, end: int) -> bytes:
         """Return a range; a URL that has expired is replaced once, what is transient is retried."""
-        locate = partial(self._locate, file)
+        locate = partial(self._locate, listing, file)
         transport = self._session().transport
         return await read_range(transport, locate, first=first, end=end, size=file.size)
 
-    async def _locate(self, file: FileVersion, refused: Location | None) -> Location:
+    async def _locate(
+        self, listing: Listing, file: FileVersion, refused: Location | None
+    ) -> Location:
         """Return where a file is; of all who were refused there, one asks for another URL."""
         session = self._session()
         key = file.uuid, file.version
         async with session.locks[key]:
-            location = self._locations.get(key)
-            if location is None or location is refused:
-                location = Location(await session.locate(file, self._replica))
-                self._locations[key] = location
-        return location
+            if self._is_missing(key, refused) and listing.size <= SMALL_BUNDLE:
+                await self._locate_together(session, listing.bundle)
+            if self._is_missing(key, refused):
+                self._locations[key] = Location(await session.locate(file, self._replica))
+            return self._locations[key]
+
+    def _is_missing(self, key: tuple[str, str], refused: Location | None) -> bool:
+        location = self._locations.get(key)
+        return location is None or location is refused
+
+    async def _locate_together(self, session: _Session, bundle: FQID) -> None:
+        """Ask for the URLs of a whole bundle, once that several of its files were missing.
+
+        If that fails, each file is asked for separately, and has its own answer or error.
+        """
+        self._missed[bundle] += 1
+        if self._missed[bundle] < MIN_FILES:
+            return
+        before = self._missed[bundle]
+        async with session.locks[bundle]:
+            if self._missed[bundle] < before:
+                return  # another file has asked in the meantime
+            try:
+                await self._ask_for_bundle(session, bundle)
+            except DSSError:
+                _logger.debug("dss://%s: files are located one by one", bundle, exc_info=True)
+            self._missed[bundle] = 0
+
+    async def _ask_for_bundle(self, session: _Session, bundle: FQID) -> None:
+        pages = AsyncGetBundle(session.transport).paginate(
+            uuid=bundle.uuid, version=bundle.version, replica=self._replica, presignedurls=True
+        )
+        async for page in pages:
+            for file in page.bundle.files:
+                if file.url and no_downgrade(self._options.base_url, file.url):
+                    self._locations[file.uuid, file.version] = Location(file.url)
 
     def _session(self) -> _Session:
         loop = asyncio.get_running_loop()
