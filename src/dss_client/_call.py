@@ -113,6 +113,10 @@ def authorization_header(token: str) -> str:
     Raises:
         InvalidArgument: The token has characters that a header cannot have.
     """
+    if token.lower().startswith(_BEARER.lower()):
+        raise InvalidArgument(
+            "the token begins with 'Bearer': leave that out, give the token alone"
+        )
     if not (token and token.isascii() and token.isprintable()) or " " in token:
         raise InvalidArgument(
             "the token is empty or holds what an Authorization header cannot carry, such as a blank"

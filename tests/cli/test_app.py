@@ -1,6 +1,7 @@
 """What all commands share: options, exit statuses, error lines."""
 
 import io
+import itertools
 import json
 import os
 import shlex
@@ -15,6 +16,7 @@ import pytest
 import dss_client
 from dss_client import DSSClient
 from dss_client.cli import _app, commands, main
+from dss_client.cli.groups import GROUPS
 from dss_client.local import LocalDSS
 
 from .conftest import Run, Spawn, fill
@@ -62,6 +64,21 @@ def test_help_lists_the_commands(run: Run, flag: str) -> None:
     outcome = run(flag)
     assert outcome.status == 0
     assert all(f"  {command} " in outcome.out for command in COMMANDS)
+
+
+def test_each_command_is_under_one_heading(run: Run) -> None:
+    assert sorted(itertools.chain(*GROUPS.values())) == sorted(_app.app.commands)
+    shown = run("--help").out
+    headings = [line.removesuffix(":") for line in shown.splitlines() if line.endswith(":")]
+    assert headings == ["Options", *GROUPS]
+
+
+@pytest.mark.parametrize("command", ["plan", "run", "merge"])
+def test_a_command_of_old_names_what_to_use(run: Run, command: str) -> None:
+    outcome = run(command, "--replica", "aws")
+    assert outcome.status == 2
+    assert f"no command '{command}' any more" in outcome.err
+    assert "--shard I/N" in outcome.err
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -64,8 +64,34 @@ def test_a_token_can_come_by_standard_input(
 
 @pytest.mark.parametrize("token", ["opaque", "a.b.c"])
 def test_a_token_may_say_nothing(run: Run, dss: LocalDSS, token: str) -> None:
-    run("login", "--url", dss.url, "--access-token", token)
+    done = run("login", "--url", dss.url, "--access-token", token)
+    assert done.status == 0
+    assert "Warning: the token is not a JWT" in done.err
     assert "not known" in run("whoami", "--url", dss.url).out
+
+
+@pytest.mark.parametrize(
+    ("token", "said"),
+    [
+        ("", "the token is empty"),
+        (" ", "the token is empty"),
+        ("Bearer abc", "begins with 'Bearer': leave that out"),
+        ("a b", "take that off the token"),
+        ("abc\n", "take that off the token"),
+        ("'abc'", "holds what no token has, such as quotes"),
+    ],
+)
+def test_what_is_no_token_is_not_stored(run: Run, dss: LocalDSS, token: str, said: str) -> None:
+    refused = run("login", "--url", dss.url, "--access-token", token)
+    assert refused.status == 2
+    assert said in refused.err
+    assert run("whoami", "--url", dss.url).status == 1
+
+
+def test_a_token_that_is_over_is_told(run: Run, dss: LocalDSS) -> None:
+    token = dss.mint_token(expires_in=-5)
+    done = run("login", "--url", dss.url, "--access-token", token)
+    assert (done.status, "Warning: the token has expired" in done.err) == (0, True)
 
 
 @pytest.mark.parametrize("end", ["1e400", "NaN", "1e17", "-9e13", "9" * 400, "true", '"x"'])

@@ -55,6 +55,26 @@ def test_search_takes_a_query_from_argument_file_and_standard_input(
     assert found == [found[0]] * 3
 
 
+def test_a_search_without_hits_says_so_beside_its_output(run: Run, local_dss: LocalDSS) -> None:
+    words = ("search", '{"query": {"match": {"a": "b"}}}', "--url", local_dss.url, "--replica")
+    outcome = run(*words, "gcp")
+    assert (outcome.status, outcome.out) == (0, "")
+    assert outcome.err == "no bundle of replica gcp matches\n"
+    assert run(*words, "aws", "--json").err == ""
+
+
+@pytest.mark.parametrize("query", ["foo", "{query: {}}", "@nothing.json", "query.json", "[]"])
+def test_the_example_of_a_message_is_a_query(
+    run: Run, local_dss: LocalDSS, query: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    refused = run("search", query, "--url", local_dss.url)
+    assert refused.status == 2
+    assert "or @FILE" in refused.err
+    example = refused.err.split("'{")[1].split("}'")[0]
+    assert len(run("search", f"{{{example}}}", "--url", local_dss.url).out.splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("query", "message"),
     [

@@ -6,7 +6,7 @@ from typing import Any, Literal, cast
 
 from attrs import asdict, frozen
 
-__all__ = ["Credential", "Origin", "describe"]
+__all__ = ["Credential", "Origin", "describe", "is_jwt"]
 
 Origin = Literal[
     "token argument",
@@ -56,6 +56,11 @@ def describe(token: str, origin: Origin, *, expires_at: float | None = None) -> 
         _text(claims.get("iss")),
         _moment(expires_at) if ends is None else ends,
     )
+
+
+def is_jwt(token: str) -> bool:
+    """Tell whether a token states an account, as those of a DSS do."""
+    return bool(_claims(token))
 
 
 def _claims(token: str) -> dict[str, Any]:

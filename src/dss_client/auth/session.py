@@ -1,11 +1,13 @@
 """Logging in and out, for both clients."""
 
+import re
 import sys
 from collections.abc import Callable
 
 from dss_client._call import authorization_header
 from dss_client._options import Options
 from dss_client._tokens import Tokens
+from dss_client.errors import InvalidArgument
 
 from . import oauth
 from .credential import Credential, Origin, describe
@@ -13,6 +15,8 @@ from .sources import TokenSource
 from .stored import LoginStore, StoredLogin
 
 __all__ = ["credential_of", "log_in", "log_out"]
+
+_BEARER = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750
 
 
 def log_in(
@@ -25,7 +29,7 @@ def log_in(
 ) -> str:
     """Log in to a deployment, and keep the login; return where it is kept."""
     if access_token:
-        authorization_header(access_token)  # refused here, not at the first call
+        _check(access_token)
         login = StoredLogin(access_token=access_token)
     else:
         prompt = oauth.UserPrompt(show=_show, ask=_ask)
@@ -36,6 +40,22 @@ def log_in(
     place = LoginStore().write(options.base_url, login)
     tokens.forget()
     return place
+
+
+def _check(token: str) -> None:
+    """Refuse a token here that no service can accept, and not at the first call.
+
+    One that is not a JWT may be an access token of Google, say.
+
+    Raises:
+        InvalidArgument: It is not one of RFC 6750.
+    """
+    authorization_header(token)
+    if not _BEARER.fullmatch(token):
+        raise InvalidArgument(
+            "the token, which is not shown here, holds what no token has, such as quotes: give the"
+            " token alone"
+        )
 
 
 def log_out(options: Options, tokens: Tokens) -> list[str]:

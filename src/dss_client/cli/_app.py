@@ -10,6 +10,7 @@ from attrs import define
 from dss_client import DSSError, InvalidArgument, InvalidVersion, __version__
 from dss_client.versions import InvalidUUID
 
+from .groups import GROUPS
 from .interrupts import status_of
 from .output import one_line
 from .retries import retries_told
@@ -148,7 +149,24 @@ class App(_Common, click.Group):
 
 
 class _Root(App):
-    """The group of all commands; it knows what they are called in the reference client."""
+    """The group of all commands; it knows what they are called elsewhere, and once were."""
+
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - as click has it
+        formatter: click.HelpFormatter,
+    ) -> None:
+        """Write the commands under their headings."""
+        width = max(map(len, self.commands))
+        room = formatter.width - width - 6
+        for heading, names in GROUPS.items():
+            with formatter.section(heading):
+                formatter.write_dl(
+                    [
+                        (name.ljust(width), self.commands[name].get_short_help_str(room))
+                        for name in names
+                    ]
+                )
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Keep the words of the command."""
@@ -166,9 +184,12 @@ class _Root(App):
         try:
             return super().invoke(ctx)
         except click.UsageError as error:
-            from .reference_words import right_form
+            from .reference_words import replacement, right_form
 
-            form = right_form(self, ctx, ctx.meta[_WORDS])
+            words = ctx.meta[_WORDS]
+            if instead := replacement(words):
+                raise click.UsageError(instead, error.ctx) from error
+            form = right_form(self, ctx, words)
             if not form:
                 raise
             is_about_value = isinstance(error, click.BadParameter)

@@ -12,6 +12,7 @@ __all__ = ["json_object", "json_objects"]
 
 _STDIN = "-"
 _SHOWN = 40
+_EXPECTED = """write it in quotes, such as '{"name": "value"}', or name a file as @FILE"""
 
 
 def json_object(text: str) -> dict[str, object]:
@@ -53,7 +54,7 @@ def _read(value: str) -> object:
     try:
         document: object = json.loads(text)
     except ValueError as error:
-        raise click.BadParameter(f"{source}not JSON: {error}") from error
+        raise click.BadParameter(f"{source}not JSON: {error}; {_EXPECTED}") from error
     return document
 
 

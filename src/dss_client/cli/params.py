@@ -28,6 +28,8 @@ __all__ = [
 F = TypeVar("F", bound=Callable[..., Any])
 
 _STDIN = "-"
+_EXAMPLE = '{"query": {"match": {"files.specimen_from_organism_json.organ.text": "brain"}}}'
+_EXPECTED = f"expected a query such as '{_EXAMPLE}', in quotes as here, or @FILE"
 
 
 class RootPath(UserPath):
@@ -141,9 +143,9 @@ def _query(_ctx: click.Context, _param: click.Parameter, text: str) -> Mapping[s
     try:
         document: object = json.loads(text)
     except ValueError as error:
-        raise click.BadParameter(f"{place} is not JSON: {error}") from error
+        raise click.BadParameter(f"{place} is not JSON ({error}): {_EXPECTED}") from error
     if not isinstance(document, dict):
-        raise click.BadParameter(f"{place} is not a JSON object, such as {{}} (matches all)")
+        raise click.BadParameter(f"{place} is not a JSON object: {_EXPECTED}")
     return cast("dict[str, object]", document)
 
 
@@ -157,7 +159,7 @@ def _query_text(text: str) -> tuple[str, str]:
     try:
         return str(path), path.read_text(encoding="utf-8")
     except OSError as error:
-        raise click.BadParameter(f"{path} cannot be read: {error.strerror}") from error
+        raise click.BadParameter(f"{path} cannot be read: {error.strerror}; {_EXPECTED}") from error
     except UnicodeDecodeError as error:
         raise click.BadParameter(f"{path} is not UTF-8 text: {error}") from error
 

@@ -1,4 +1,4 @@
-"""What a user of the reference client types, in the words of this command line."""
+"""What a user of the reference client, or of an earlier version, types, in today's words."""
 
 import shlex
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from dss_client.errors import DSSError
 
 from .params import BundleId
 
-__all__ = ["right_form"]
+__all__ = ["replacement", "right_form"]
 
 # Options of the reference client that are arguments here.
 _ARGUMENTS = {
@@ -20,10 +20,23 @@ _ARGUMENTS = {
     "upload": "--src-dir",
 }
 _COMMANDS = {"clear-hca-cache": "clear-cache"}
+_OF_JOBS = frozenset({"plan", "run", "merge"})
 _FILTERS = frozenset({"--data-filter", "--metadata-filter"})
 _NEED_BUNDLE = frozenset({"download", "get-bundle"})
 _GET_BUNDLE = frozenset({"--uuid", "--version", "--replica"})
 _SECRETS = frozenset({"--access-token", "--hmac-secret-key"})
+
+
+def replacement(words: Sequence[str]) -> str:
+    """Return what took the place of a command that is gone; empty if it is not one."""
+    name = words[0] if words else ""
+    if name not in _OF_JOBS:
+        return ""
+    return (
+        f"There is no command '{name}' any more: no directory of jobs is needed. Run the download"
+        " itself in each job, with its part of the whole: dss download-manifest --manifest TSV"
+        " --download-dir DIR --shard I/N; then once without --shard"
+    )
 
 
 def right_form(group: click.Group, context: click.Context, words: Sequence[str]) -> str:

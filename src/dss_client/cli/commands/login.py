@@ -1,6 +1,7 @@
 """``dss login``, ``logout``, ``whoami`` and ``config``: the account and the deployment."""
 
 import sys
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,6 @@ _NOBODY = 1
 @click.option(
     "--access-token",
     metavar="TOKEN",
-    default="",
     help="Store this token; - reads it from standard input, which no process list shows.",
 )
 @click.option(
@@ -36,17 +36,35 @@ _NOBODY = 1
     help="What the browser gets.",
 )
 @pass_cli_context
-def login(cli: CliContext, access_token: str, remote: bool, timeout: float) -> None:
+def login(cli: CliContext, access_token: str | None, remote: bool, timeout: float) -> None:
     """Log in to the deployment, and keep the login for later commands."""
     if access_token == "-":  # noqa: S105 - that is where it is, not what it is
         access_token = sys.stdin.read().strip()
         if not access_token:
             raise click.UsageError("standard input holds no token")
+    elif access_token is not None and not access_token.strip():
+        raise click.UsageError("the token is empty: is its variable set?")
     with cli.client() as dss:
-        place = dss.login(access_token, remote, timeout=timeout)
+        place = dss.login(access_token or "", remote, timeout=timeout)
         document = {"deployment": dss.url, "stored_in": place}
+        if access_token:
+            _warn_of(access_token)
         lines = [f"Logged in to {dss.url}; the login is kept in {_where(place)}."]
     emit(document, lines, as_json=cli.as_json)
+
+
+def _warn_of(token: str) -> None:
+    """Say of a token that is stored if the service will hardly accept it."""
+    from dss_client.auth.credential import describe, is_jwt
+
+    if not is_jwt(token):
+        click.echo(
+            "Warning: the token is not a JWT, as those of a DSS are; it is kept all the same, since"
+            " a service may accept others.",
+            err=True,
+        )
+    elif _is_over(describe(token, "stored login")):
+        click.echo("Warning: the token has expired; it is kept all the same.", err=True)
 
 
 @app.command()
@@ -88,7 +106,7 @@ def _rows(url: str, found: "Credential") -> list[tuple[str, str]]:
     ends = "not known"
     if found.expires_at is not None:
         moment = datetime.fromtimestamp(found.expires_at, UTC)
-        over = " (over)" if moment <= datetime.now(UTC) else ""
+        over = " (over)" if _is_over(found) else ""
         ends = f"{moment:%Y-%m-%d %H:%M:%S} UTC{over}"
     return [
         ("deployment", url),
@@ -97,6 +115,10 @@ def _rows(url: str, found: "Credential") -> list[tuple[str, str]]:
         ("group", found.group or "not known"),
         ("valid until", ends),
     ]
+
+
+def _is_over(found: "Credential") -> bool:
+    return found.expires_at is not None and found.expires_at <= time.time()
 
 
 def _where(place: str) -> str:

@@ -1,7 +1,7 @@
 """``dss search`` and ``dss get-bundle``."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
@@ -21,7 +21,7 @@ from ..params import (
 )
 
 if TYPE_CHECKING:
-    from dss_client.models import SearchHit
+    from dss_client.models import SearchHit, SearchResult
 
 _LEAST_PER_PAGE, _MOST_PER_PAGE = 10, 500
 
@@ -85,12 +85,23 @@ def search(
                 json.dumps(merged(PagedResult(pages, POST_SEARCH.item_path, limit)), indent=2)
             )
             return
-        hits = (hit for page in pages for hit in page.results)
+        hits = _hits(pages, replica)
         if as_table:
             echo_lines(_table_lines(islice(hits, limit), fields))
             return
         for hit in islice(hits, limit):
             click.echo(json.dumps(hit.metadata) if output_format == "raw" else hit.bundle_fqid)
+
+
+def _hits(pages: "Iterable[SearchResult]", replica: Replica) -> "Iterator[SearchHit]":
+    """Yield hits, and say on standard error if there are none."""
+    is_empty = True
+    for page in pages:
+        for hit in page.results:
+            is_empty = False
+            yield hit
+    if is_empty:
+        click.echo(f"no bundle of replica {replica} matches", err=True)
 
 
 def _table_lines(hits: "Iterator[SearchHit]", fields: Sequence[str]) -> Iterator[str]:
