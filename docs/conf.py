@@ -21,7 +21,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
 ]
-exclude_patterns = ["_build", "**/README.md", "reference/generated/commands.md"]
+exclude_patterns = ["_build", "**/README.md"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 suppress_warnings = ["misc.highlighting_failure"]  # of Snakemake and WDL, which Pygments has not
@@ -30,6 +30,8 @@ suppress_warnings = ["misc.highlighting_failure"]  # of Snakemake and WDL, which
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120
+
+toc_object_entries_show_parents = "hide"
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the signature has them
@@ -43,12 +45,15 @@ default_role = "code"  # a single backquote, as docstrings use it
 
 html_theme = "sphinx_book_theme"
 html_title = "dss-client"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_theme_options = {
     "repository_url": "https://github.com/dss-client/dss-client",
     "use_repository_button": True,
     "use_issues_button": True,
     "path_to_docs": "docs",
     "show_navbar_depth": 1,
+    "navbar_persistent": [],  # one search is enough
 }
 
 linkcheck_timeout = 10

@@ -2,11 +2,18 @@
 
 import inspect
 import re
+import runpy
 from pathlib import Path
+from typing import Any
 
 import pytest
+from attrs import fields
 
+from dss_client import DSSClient as Client
 from dss_client._endpoints import ENDPOINTS
+from dss_client.cli._app import app
+from dss_client.cli.commands import load_commands
+from dss_client.download.options import DownloadOptions
 from dss_client.hca.dss import DSSClient
 from generator.corrections import CORRECTIONS
 from tests.hca.test_signatures import HAND_WRITTEN
@@ -81,3 +88,44 @@ def test_each_other_method_of_the_facade_is_there_with_its_arguments() -> None:
 def test_each_known_fault_of_the_reference_client_is_there_once() -> None:
     table = MIGRATING.partition("## Known faults")[2]
     assert re.findall(r"^\| (C\d+) \|", table, re.MULTILINE) == [f"C{n}" for n in range(1, 26)]
+
+
+@pytest.fixture(scope="module")
+def reference() -> dict[str, Any]:
+    """Return what writes the pages of the reference."""
+    return runpy.run_path(str(ROOT / "docs" / "_ext" / "reference.py"))
+
+
+def test_the_reference_has_each_operation_with_its_arguments_and_codes(
+    reference: dict[str, Any],
+) -> None:
+    page = "\n".join(reference["operations"]())
+    codes = "\n".join(reference["error_codes"]())
+    for name, endpoint in ENDPOINTS.items():
+        section = page.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+        assert f"`{endpoint.method} {endpoint.path}`" in section, name
+        for parameter in endpoint.parameters:
+            assert f"\n| `{parameter.name}` |" in section, (name, parameter.name)
+        for code in {code for named in endpoint.errors.values() for code in named}:
+            assert f"`{code}`" in section, (name, code)
+            assert f"| `{code}` |" in codes, (name, code)
+
+
+def test_the_reference_has_each_option_of_downloads(reference: dict[str, Any]) -> None:
+    listed = re.findall(r"^\| `(\w+)` \|", "\n".join(reference["options"]()), re.MULTILINE)
+    taken = inspect.signature(Client.download_manifest).parameters
+    assert listed == [each.name for each in fields(DownloadOptions) if each.name in taken]
+
+
+def test_the_reference_has_each_command(reference: dict[str, Any]) -> None:
+    load_commands()
+    (listed,) = re.findall(r":commands: (.*)", "\n".join(reference["commands"]()))
+    assert {*listed.split(", "), "api"} == app.commands.keys()
+
+
+def test_the_reference_has_each_variable_that_is_read(reference: dict[str, Any]) -> None:
+    source = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("src/**/*.py"))
+    read = set(re.findall(r'environ(?:\.get\(|\[)"([A-Z_]+)"', source))
+    listed = {name for names in reference["VARIABLES"] for name in names.split(", ")}
+    assert read <= listed
+    assert {name for name in listed if name.startswith("DSS_")} <= read

@@ -1,5 +1,6 @@
 """Writes the pages of the reference that say what the package says of itself."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +27,9 @@ VARIABLES = {
     "GOOGLE_APPLICATION_CREDENTIALS": "JSON file of a service account, whose tokens are sent.",
     "HCA_CONFIG_FILE": "Configuration of the reference client, whose login is used.",
     "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY": "Proxies; read where they are needed.",
-    "SSL_CERT_FILE, SSL_CERT_DIR, REQUESTS_CA_BUNDLE": "Certificates to trust.",
+    "SSL_CERT_FILE, SSL_CERT_DIR, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE": "Certificates to trust.",
+    "NO_COLOR": "If set, the command line shows no colours and no progress bars.",
+    "XDG_CONFIG_HOME": "Where the reference client keeps its configuration.",
     "TMPDIR": "Where the results of a long download are kept while it runs.",
 }
 """The environment variables, and what each does."""
@@ -119,7 +122,7 @@ def commands() -> Iterator[str]:
 
 def plain(_app: "Sphinx", _context: object, lines: list[str]) -> None:
     """Keep the stars of patterns in texts of commands from being read as markup."""
-    lines[:] = [line.replace("*", r"\*") for line in lines]
+    lines[:] = [re.sub(r"(?<!\*)\*(?!\*)", r"\\*", line) for line in lines]
 
 
 def error_codes() -> Iterator[str]:

@@ -39,4 +39,6 @@ def html_table(
         for row in islice(rows, _SHOWN)
     )
     more = f"<p>and {total - _SHOWN:,} more</p>" if total > _SHOWN else ""
-    return f"<p>{escape(title)}</p><table><tr>{head}</tr>{body}</table>{more}"
+    # Notebooks and sites know the class, which is that of pandas, and colour such tables well.
+    table = f'<table class="dataframe"><tr>{head}</tr>{body}</table>'
+    return f"<p>{escape(title)}</p>{table}{more}"
