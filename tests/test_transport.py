@@ -9,7 +9,6 @@ import pytest
 
 from dss_client import (
     DSSConnectionError,
-    DSSDecodeError,
     DSSTimeout,
     Forbidden,
     InvalidArgument,
@@ -316,7 +315,6 @@ class TestOpenStorage:
             (Reply(503), ServerError),
             (Reply(403, body=b"cut off", cut=2), DSSConnectionError),
             (Reply(drop=True), DSSConnectionError),
-            (Reply(200, {"Content-Encoding": "gzip"}, CONTENT), DSSDecodeError),
         ],
     )
     def test_it_is_asked_once_and_fails_without_the_query(

@@ -18,7 +18,7 @@ from dss_client import DSSConnectionError, DSSError, Forbidden, RetryPolicy
 from dss_client.download import ChecksumMismatch
 from dss_client.local import LocalDSS
 from dss_client.local.sample import BUNDLES, sample_files
-from tests.download.wire import Asked, Step, Wire, answer, head
+from tests.download.wire import Asked, Step, Wire, head
 from tests.test_processes import in_child
 
 BUNDLE = BUNDLES[1]
@@ -98,6 +98,7 @@ def test_an_open_file_can_be_read_anywhere(fs: AbstractFileSystem, cache: str) -
         assert file.read() == CONTENT[-10:]
         file.seek(500)
         assert file.read(2000) == CONTENT[500:2500]
+        assert pickle.loads(pickle.dumps(file)).read(9) == CONTENT[2500:2509]
     with fs.open(f"{FQID}/links.json", "rt", encoding="utf-8") as text:
         assert json.load(text) == json.loads(FILES["links.json"])
 
@@ -227,17 +228,21 @@ def test_what_is_transient_is_tried_again(
         faulty.cat_file(READ, 5, 105)
 
 
-def test_storage_may_send_the_whole_content(wire: Wire) -> None:
+def whole(body: bytes, *, has_length: bool) -> list[Step]:
+    return [head(200, len(body) if has_length else None, Connection="close") + body, "close"]
+
+
+@pytest.mark.parametrize("has_length", [True, False])
+def test_storage_may_send_a_whole_content_but_no_other(wire: Wire, *, has_length: bool) -> None:
     content = bytes(range(256)) * 10_000
-    bundle = wire.add_bundle({"a": content})
-
-    def whole(asked: Asked) -> Any:
-        steps: list[Step] = list(answer(content, Asked(asked.path, {}, {}, 0, 0)))
-        yield from steps
-
-    wire.script = whole
-    fs = open_dss(wire.url, retries=AT_ONCE)
-    assert fs.cat_file(f"{bundle.fqid}/a", 1000, 2000) == content[1000:2000]
+    page = b"<html>Log in to this network</html>" * 100_000
+    path = f"{wire.add_bundle({'a': content}).fqid}/a"
+    fs = open_dss(wire.url, retries=0)
+    wire.script = lambda _: iter(whole(content, has_length=has_length))
+    assert fs.cat_file(path, 1000, 2000) == content[1000:2000]
+    wire.script = lambda _: iter(whole(page, has_length=has_length))
+    with pytest.raises(DSSConnectionError, match="asked storage for the bytes 1000-1999/2560000"):
+        fs.cat_file(path, 1000, 2000)
 
 
 @pytest.mark.parametrize(("most", "ends"), [(5, False), (99, True)])

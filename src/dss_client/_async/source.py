@@ -97,7 +97,7 @@ class AsyncClientSource(AsyncOperation):
         self, url: str, *, first: int = 0, last: int | None = None
     ) -> Generator[ContentStream]:
         """Ask once for the bytes behind a URL, from `first` to `last` (included)."""
-        opened = self._transport.open_storage(url, first=first, last=last, as_stored=True)
+        opened = self._transport.open_storage(url, first=first, last=last)
         response = self._bridge.call(opened.__aenter__)
         try:
             yield _AsyncContent(response, self._bridge)

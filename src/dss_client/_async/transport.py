@@ -42,7 +42,7 @@ from .._http import (
 )
 from .._options import Options
 from .._request import Request
-from .._response import Response, check_content_encoding
+from .._response import Response
 from .._tokens import Tokens
 from ..errors import DSSError
 
@@ -195,12 +195,11 @@ class AsyncTransport:
 
     @asynccontextmanager
     async def open_storage(
-        self, url: str, *, first: int = 0, last: int | None = None, as_stored: bool = False
+        self, url: str, *, first: int = 0, last: int | None = None
     ) -> AsyncGenerator[AsyncStorageResponse]:
         """Ask storage once for the bytes from `first` to `last` (included).
 
-        No retry, no redirect; over the HTTP library. What is encoded is refused, unless it is to
-        come `as_stored`, for a checksum that tells.
+        No retry, no redirect; over the HTTP library. What is encoded comes as it is.
 
         Raises:
             DSSResponseError: Storage refused; `Forbidden` where a presigned URL has expired.
@@ -223,10 +222,6 @@ class AsyncTransport:
                     raise self._fault(error, attempt, proxy) from error
             refusal = "" if proxy is None else proxy.refusal(response.status_code)
             raise_for_status(attempt, response, hint=refusal)
-            if not as_stored:
-                check_content_encoding(
-                    response.status_code, response.headers, attempt.info, attempt.secrets
-                )
             yield AsyncStorageResponse(response, attempt, response.headers, attempt.secrets)
         finally:
             await response.aclose()

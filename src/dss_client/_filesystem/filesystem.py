@@ -183,6 +183,7 @@ class DSSFileSystem(AsyncFileSystem):
     ) -> AbstractBufferedFile:
         _refuse_writing(mode)
         listing, name, file = sync(self.loop, self._file, path)
+        options.pop("size", None)  # a file that was pickled says it, too
         return AbstractBufferedFile(
             self,
             f"{listing.bundle}/{name}",

@@ -98,7 +98,7 @@ class ClientSource(Operation):
         self, url: str, *, first: int = 0, last: int | None = None
     ) -> Generator[ContentStream]:
         """Ask once for the bytes behind a URL, from `first` to `last` (included)."""
-        opened = self._transport.open_storage(url, first=first, last=last, as_stored=True)
+        opened = self._transport.open_storage(url, first=first, last=last)
         response = self._bridge.call(opened.__enter__)
         try:
             yield _Content(response, self._bridge)
