@@ -45,6 +45,8 @@ logger = logging.getLogger("dss_client")
 retry_logger = logging.getLogger("dss_client.retry")
 
 _MAX_REDIRECTS = 20
+_QUICK_POLLS = 10
+_SLOW_POLL = 1.0  # seconds
 _NEVER_TRANSIENT = frozenset({501, 505})
 _DSS_HEADERS = "x-dss-"
 _BEARER = "Bearer "
@@ -372,6 +374,8 @@ class CallState:
         self._unready += 1
         asked = parse_retry_after(response.headers.get("retry-after"))
         delay = self._policy.delay(self._unready, asked)
+        if self._unready > _QUICK_POLLS:
+            delay = max(delay, _SLOW_POLL)  # one that says 0 for ever is not asked without a pause
         if not self._fits(delay, self._policy.ready_timeout) or not self._fits(
             delay, self._policy.deadline
         ):

@@ -96,12 +96,13 @@ _ANSWER = re.compile(
 
 
 class _RedactURLs(logging.Filter):
-    """Takes secrets out of httpx's own log: URLs as sent, and the words of an answer's status."""
+    """Takes secrets out of httpx's own log: queries, and the words of an answer's status."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple):
             record.args = tuple(
-                redact_url(str(arg)) if isinstance(arg, httpx.URL) else arg for arg in record.args
+                redact_url(str(arg), presigned=True) if isinstance(arg, httpx.URL) else arg
+                for arg in record.args
             )
             if str(record.msg).startswith("HTTP Request"):
                 record.args = (*record.args[:-1], "")

@@ -468,7 +468,7 @@ class ManifestReader:
         width = len(self.columns)
         complete = set(COLUMNS) <= set(self.columns)
         checked: list[RawRow] = []
-        bundle = version = ""
+        bundle = version = None
         for record in records:
             _, cells, text = record
             if len(cells) != width or len(text) > MAX_CELL or not text.isascii():
@@ -488,7 +488,7 @@ class ManifestReader:
                 and len(size) < 16
             ):
                 self._check_values(record)
-            bundle, version = uuid, bundle_version
+            bundle, version = uuid or None, bundle_version or None
             checked.append(cast("RawRow", (*picked, text)))
         return checked
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dss_client import DSSClient
+from dss_client import DSSClient, RetryPolicy
 from dss_client.download import (
     DownloadError,
     DownloadOptions,
@@ -115,6 +115,34 @@ def test_the_urls_may_lead_to_the_contents_themselves(
     with ThreadPoolExecutor(1) as pool:
         report = get(rows, tmp_path, urls="u", executor=pool, layout="bundle")
     assert report.count("downloaded") == 2
+
+
+def test_a_url_may_have_a_login(
+    wire: Wire, bundle: Bundle, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def guarded(asked: Asked) -> Iterator[Step]:
+        is_known = asked.headers.get("authorization") == "Basic bWU6cGFzc3cwcmQ="
+        yield from wire.serve(asked) if is_known else [head(401, 0)]
+
+    wire.script = guarded
+    caplog.set_level("DEBUG")
+    place = wire.origin.replace("//", "//me:passw0rd@")
+    rows = [row | {"u": f"{place}/{row['file_uuid']}?key=passw0rd"} for row in bundle.rows]
+    assert get(rows, tmp_path, urls="u").count("downloaded") == 2
+    assert wire.origin in caplog.text
+    assert "passw0rd" not in caplog.text
+
+
+def test_a_service_that_prepares_for_ever_is_not_asked_without_a_pause(
+    wire: Wire, bundle: Bundle, tmp_path: Path
+) -> None:
+    wire.script = lambda _: iter([head(301, 0, Location="/?again", Retry_After="0")])
+    rows = rows_of(wire, bundle)[:1]
+    policy = RetryPolicy(attempts=1, ready_timeout=0.9)
+    with DSSClient(NOWHERE, retries=policy) as dss, pytest.raises(DownloadError) as caught:
+        dss.download_manifest(manifest=rows, urls="file_url", download_dir=tmp_path)
+    assert "still being checked out" in str(caught.value)
+    assert len(wire.asked) < 20
 
 
 def test_a_signed_url_that_expires_is_asked_for_again(
@@ -240,6 +268,22 @@ def test_a_column_that_is_not_there(wire: Wire, bundle: Bundle, tmp_path: Path) 
     assert "file_url, file_drs_uri" in str(caught.value)
     with pytest.raises(InvalidArgument, match="cannot be used with urls"):
         get(rows, tmp_path, no_data=True, layout="bundle")
+
+
+@pytest.mark.parametrize(
+    ("layout", "column"),
+    [("bundle", "bundle_uuid"), ("bundle", "bundle_version"), ("none", "file_version")],
+)
+@pytest.mark.parametrize("line", [1, 2])
+def test_an_empty_cell_is_told_with_its_place(
+    wire: Wire, bundle: Bundle, tmp_path: Path, layout: str, column: str, line: int
+) -> None:
+    rows = rows_of(wire, bundle)
+    for row in rows:
+        row["bundle_version"] = row["bundle_version"] if layout == "bundle" else ""
+    rows[line - 1][column] = ""
+    with pytest.raises(ManifestError, match=rf"line {line}: {column}: '' is not a valid"):
+        get(rows, tmp_path, layout=layout)
 
 
 def test_without_urls_a_replica_is_needed(dss: DSSClient, tmp_path: Path) -> None:

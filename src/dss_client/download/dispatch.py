@@ -174,6 +174,7 @@ class Dispatcher:
         return (
             direct is None
             or attempt.content.needs_httpx
+            or attempt.address.has_login
             or not direct.leads_to(*attempt.address.origin)
         )
 

@@ -52,12 +52,14 @@ class ParsedURL:
         host: Name or address, without brackets.
         port: The port.
         target: Path and query, quoted. Not part of what tells two origins apart.
+        has_login: Whether a user name is in front of the host, which only httpx sends.
     """
 
     scheme: str
     host: str
     port: int
     target: str
+    has_login: bool = False
 
     @classmethod
     def of(cls, url: str) -> "ParsedURL":
@@ -75,7 +77,7 @@ class ParsedURL:
                 target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             if _UNSENDABLE.search(target):
                 target = quote(target, safe="!#$%&'()*+,/:;=?@[]~")
-            return cls(*_origin(base), target)
+            return cls(*_origin(base), target, "@" in base)
         except ValueError:
             raise DSSConnectionError(
                 "not a valid storage URL: expected http or https",
