@@ -22,7 +22,13 @@ _TEMPLATED = re.compile(r"^{.*}$")
 _WORD_BREAK = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])")
 _HEADER_PREFIX = "X-DSS-"
 # What a field or an argument cannot be called: methods of its class, and types beside it.
-_TAKEN = frozenset({*dir(BaseModel), "self", "bool", "dict", "float", "int", "list", "str"})
+_TAKEN = frozenset(
+    {
+        *dir(BaseModel),
+        *("keys", "to_frame", "to_rows"),
+        *("self", "bool", "dict", "float", "int", "list", "str"),
+    }
+)
 # What a model cannot be called: the templates import it.
 TAKEN_CLASSES = frozenset(
     {
@@ -32,6 +38,7 @@ TAKEN_CLASSES = frozenset(
         "AsyncContentStream",
         "AsyncIterator",
         "AsyncOperation",
+        "BundleModel",
         "ContentLocation",
         "ContentStream",
         "Field",
@@ -50,6 +57,7 @@ TAKEN_CLASSES = frozenset(
         "PagedMethod",
         "RawResponse",
         "Response",
+        "SearchModel",
         "Sequence",
         "TypedDict",
         "UUID",

@@ -52,7 +52,7 @@ def test_hooks_before_a_commit_use_the_same_ruff() -> None:
     assert f"ruff=={ruff}" in PYPROJECT["dependency-groups"]["lint"]
 
 
-@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])
+@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13", "3.14"])
 def test_every_python_that_is_named_is_tested(version: str) -> None:
     workflow = (ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8")
     assert f"Programming Language :: Python :: {version}" in PROJECT["classifiers"]

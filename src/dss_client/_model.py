@@ -1,28 +1,15 @@
 """The base of the generated models: pydantic, frozen, and open to what the spec does not know."""
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict
 
 from ._redact import REDACTED, redact_url
 
-if TYPE_CHECKING:
-    from dataclasses import Field
-
 __all__ = ["HeaderModel", "Model"]
 
 _SECRETS = frozenset({"hmac_secret_key"})  # some services send it back (docs/behaviour.md S20)
-
-
-class _DataclassFields:
-    """The fields of a model as those of a dataclass, so that pandas makes columns of them."""
-
-    def __get__(self, model: object, kind: type[BaseModel]) -> dict[str, "Field[Any]"]:
-        from dataclasses import fields, make_dataclass
-
-        made = make_dataclass(kind.__name__, list(kind.model_fields))
-        return {each.name: each for each in fields(made)}
 
 
 class Model(BaseModel, frozen=True):  # said here and in each subclass: type checkers read it
@@ -34,8 +21,6 @@ class Model(BaseModel, frozen=True):  # said here and in each subclass: type che
     gives back what was on the wire. A list of models is a table for pandas and polars.
     """
 
-    __dataclass_fields__: ClassVar[_DataclassFields] = _DataclassFields()
-
     model_config: ClassVar[ConfigDict] = ConfigDict(
         extra="allow",
         hide_input_in_errors=True,  # an answer may hold secrets and presigned URLs
@@ -43,6 +28,15 @@ class Model(BaseModel, frozen=True):  # said here and in each subclass: type che
         protected_namespaces=(),
         serialize_by_alias=True,
     )
+
+    def keys(self) -> Iterable[str]:
+        """Return the names of the fields, as a mapping does: so pandas makes columns of them."""
+        return type(self).model_fields.keys()
+
+    def __getitem__(self, name: str) -> object:
+        if name not in type(self).model_fields:
+            raise KeyError(name)
+        return getattr(self, name)
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """Show no secret, and URLs without what gives access to whoever reads them."""
@@ -52,6 +46,9 @@ class Model(BaseModel, frozen=True):  # said here and in each subclass: type che
                 continue
             is_url = isinstance(value, str) and value.startswith(("http://", "https://"))
             yield name, redact_url(value) if is_url else value
+
+
+Mapping.register(Model)
 
 
 class HeaderModel(Model, frozen=True):

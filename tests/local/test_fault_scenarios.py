@@ -8,7 +8,7 @@ import pytest
 
 from dss_client.local.faults.scenario import BadScenario, Rule, Scenario
 
-DOCUMENTATION = Path(__file__).parents[2] / "docs" / "faults.md"
+DOCUMENTATION = Path(__file__).parents[2] / "docs" / "reference" / "faults.md"
 
 
 @pytest.mark.parametrize("content", [None, [], {}, {"rules": []}, Scenario()])

@@ -155,3 +155,16 @@ class AsyncGetFile(AsyncOperation):
             uuid=uuid,
         )
         return await self._locate(request, _metadata)
+
+    async def read_range(
+        self, *, uuid: str | UUID, start: int = 0, end: int | None = None
+    ) -> bytes:
+        """Return some bytes of the content: those of the slice ``[start:end]``.
+
+        As of any slice, `end` is not included, what is negative counts from the content's end, and
+        there are no bytes beyond that. The other arguments are those of the plain call.
+        """
+        request = self.endpoint.request(
+            uuid=uuid,
+        )
+        return await self._range(request, start, end)
