@@ -67,6 +67,7 @@ PAGES: dict[str, list[str | None]] = {
         r"s3://\S+\n",
         "",
         "",
+        "",
         r"(?s).+",
     ],
     "docs/how-to/events.md": [

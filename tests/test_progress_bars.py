@@ -14,7 +14,7 @@ from rich.console import Console
 from dss_client import DSSClient, ProgressEvent, progress
 from dss_client.download import ProgressCallback
 from dss_client.local import LocalDSS
-from dss_client.progress import rich_progress, tqdm_progress
+from dss_client.progress import log_progress, rich_progress, tqdm_progress
 
 Bar = Callable[[io.StringIO], AbstractContextManager[ProgressCallback]]
 
@@ -45,6 +45,68 @@ def test_a_download_is_shown(bar: Bar, local_dss: LocalDSS, tmp_path: Path) -> N
             es_query={}, replica="aws", download_dir=tmp_path, durable=False, progress=callback
         )
     assert f"{report.files_total} of {report.files_total} files" in screen.getvalue()
+
+
+class TestLines:
+    """`log_progress`: lines for those who do not see a bar."""
+
+    @pytest.fixture(autouse=True)
+    def _begin(self) -> None:
+        self.now = 1000.0
+        self.lines: list[str] = []
+
+    def log(self) -> AbstractContextManager[ProgressCallback]:
+        return log_progress(self.lines.append, clock=lambda: self.now)
+
+    def test_a_line_comes_early_then_now_and_then_and_at_the_end(self) -> None:
+        with self.log() as callback:
+            for second in range(91):
+                self.now = 1000.0 + second
+                callback(event(second * 1_000_000, 1_000_000_000, (second, 1234)))
+        assert self.lines == [
+            "3 of 1,234 files, 3.0 MB of 1.0 GB, 1.0 MB/s, about 17 min left",
+            "33 of 1,234 files, 33.0 MB of 1.0 GB, 1.0 MB/s, about 16 min left",
+            "63 of 1,234 files, 63.0 MB of 1.0 GB, 1.0 MB/s, about 16 min left",
+            "90 of 1,234 files, 90.0 MB of 1.0 GB, 1.0 MB/s, in 2 min",
+        ]
+
+    def test_what_was_there_is_not_counted_as_fast(self) -> None:
+        with self.log() as callback:
+            callback(event(5_000_000_000, 6_000_000_000))
+            self.now += 10
+            callback(event(5_000_100_000, 6_000_000_000))
+        assert self.lines == [
+            "0 of 1 files, 5.0 GB of 6.0 GB, 10.0 kB/s, about 27 h 46 min left",
+            "0 of 1 files, 5.0 GB of 6.0 GB, 10.0 kB/s, in 10 s",
+        ]
+
+    def test_where_nothing_comes_or_less_there_is_no_time_left_to_tell(self) -> None:
+        with self.log() as callback:
+            callback(event(100, 1000))
+            self.now += 3
+            callback(event(50, 1000))
+        assert self.lines[0] == "0 of 1 files, 50 bytes of 1.0 kB, 0 bytes/s"
+
+    def test_what_is_over_at_once_has_none(self) -> None:
+        with self.log() as callback:
+            callback(event(1, 1, (1, 1)))
+            self.now += 2.9
+            callback(event(1, 1, (1, 1)))
+        with self.log():
+            self.now += 100
+        assert self.lines == []
+
+    def test_they_come_on_standard_error_as_lines(
+        self, local_dss: LocalDSS, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with DSSClient(local_dss.url) as dss, log_progress(every=0) as callback:
+            report = dss.download_search(
+                es_query={}, replica="aws", download_dir=tmp_path, progress=callback
+            )
+        err = capsys.readouterr().err
+        assert "\r" not in err
+        last = err.splitlines()[-1]
+        assert last.startswith(f"{report.files_total} of {report.files_total} files, ")
 
 
 def test_totals_grow_and_bytes_may_shrink() -> None:

@@ -208,6 +208,21 @@ def test_each_failed_file_is_named(run: Run, tmp_path: Path, as_json: list[str])
         assert outcome.out.startswith(f"{total - 1} files, ")
 
 
+def test_one_cause_of_many_failures_is_told_once(run: Run, tmp_path: Path) -> None:
+    with LocalDSS(sample=True, faults=[{"on": "storage", "status": 403}]) as server:
+        bundle, storage = first_bundle(server), server.storage_url
+        words = ("download", bundle.uuid, "--download-dir", tmp_path, "--url", server.url)
+        outcome = run(*words, "--num-retries", 0, "--verbose")
+    failed, last = outcome.err.splitlines()
+    count, total = len(bundle.files), len(bundle.files) + 1
+    assert failed.startswith(f"failed: {count} files: GET {storage}/...: 403")
+    assert failed.endswith(f" and {count - 3} more)")
+    assert last == f"Error: {count} of {total} files failed"
+    named = [line for line in outcome.out.splitlines() if line.startswith("failed ")]
+    assert len(named) == count
+    assert all("403" in line for line in named)
+
+
 def test_download_manifest_in_the_bundle_layout(
     run: Run, local_dss: LocalDSS, bundle: BundleVersion, manifest: Path, tmp_path: Path
 ) -> None:

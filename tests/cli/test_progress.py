@@ -1,6 +1,7 @@
 """Bars on a terminal: seen through a pseudo-terminal."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 
 from dss_client import DSSClient
 from dss_client.local import LocalDSS
+
+from .conftest import Run
 
 if sys.platform == "win32":
     pytest.skip("needs a pseudo-terminal", allow_module_level=True)
@@ -53,6 +56,18 @@ def test_a_terminal_sees_the_progress(local_dss: LocalDSS, tmp_path: Path) -> No
     assert f"{total} of {total} files" in shown
     assert COLOUR in shown
     assert "\x1b" not in out
+
+
+def test_a_batch_job_sees_lines(
+    run: Run, local_dss: LocalDSS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dss_client.progress._FIRST", 0.0)
+    outcome = run("download-search", "{}", "--download-dir", tmp_path, "--url", local_dss.url)
+    first, *_, last = outcome.err.splitlines()
+    total = outcome.out.split()[0]
+    assert re.match(r"\d+ of \d+ files, .* of .*/s", first)
+    assert last.startswith(f"{total} of {total} files, ")
+    assert "\r" not in outcome.err
 
 
 def test_no_color_is_respected(local_dss: LocalDSS, tmp_path: Path) -> None:

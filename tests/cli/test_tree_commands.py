@@ -53,6 +53,14 @@ def test_what_is_not(run: Run, data: Path) -> None:
     ending = "not as they should be (--repair fetches them anew)\n"
     assert outcome.err.endswith(f"Error: 2 files are {ending}")
     assert len(run("verify", data, "--json").document["faults"]) == 2
+    second.unlink()
+    (line, _) = run("verify", data).err.splitlines()
+    assert line.startswith("failed: 2 files: expected ")
+    assert f"({first}, {second})" in line
+    named, also_named, _ = run("verify", data, "-v").err.splitlines()
+    assert f"failed: {first}: " in named
+    assert f"failed: {second}: " in also_named
+    second.write_text("other")
     allowed = run("verify", data, "--allow-missing")
     assert allowed.err.endswith(f"Error: 1 file is {ending}")
     assert "1 files are not there, which was allowed\n" in allowed.out

@@ -1,5 +1,6 @@
 """Reports, errors and progress: what they say of a download, and that they are plain values."""
 
+import hashlib
 import json
 import logging
 import pickle
@@ -171,15 +172,55 @@ def test_the_error_holds_every_failure(report: DownloadReport) -> None:
     assert len(mismatches.exceptions) == 1
 
 
-def test_it_names_only_some() -> None:
-    entries = [
-        FileReport(name=f"f{n}", state="failed", error=FileDownloadError(f"f{n}", "x"))
-        for n in range(8)
+def message(*errors: FileDownloadError) -> list[str]:
+    """Return the lines of the error of a download in which these files failed."""
+    entries = tuple(FileReport(name=each.name, state="failed", error=each) for each in errors)
+    return str(DownloadError(DownloadReport(entries))).split(" (8 sub-exc")[0].splitlines()
+
+
+def test_one_cause_of_many_failures_is_one_line() -> None:
+    first, *lines = message(*(FileDownloadError(f"f{n}", "no network") for n in range(1234)))
+    assert first == "1234 of 1234 files failed"
+    (line,) = lines
+    assert line.startswith("  1,234 files: no network ('f0', 'f1', 'f2' and 1,231 more)")
+
+
+def test_only_some_of_many_causes_are_told() -> None:
+    lines = message(*(FileDownloadError(f"f{n}", "reason " + "x" * n) for n in range(8)))
+    assert lines[1:] == [
+        *(f"  'f{n}': reason {'x' * n}" for n in range(5)),
+        "  and 3 more, for other reasons",
     ]
-    text = str(DownloadError(DownloadReport(tuple(entries))))
-    assert "'f4'" in text
-    assert "'f5'" not in text
-    assert "and 3 more" in text
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "expected {number} bytes, found {number}",
+        "expected sha256 {sha256}, found {sha256}",
+        "the content ended after {number} of {number} bytes",
+        "GET http://h:80/blobs/{sha256}?a={number}: 403: no such key (request id {uuid}). Sorry",
+        "GET http://h/v1/files/{uuid}: refused (tried {number} times in {number} s). Is http://h/v1?",
+        "[Errno 13] Permission denied: '/d/{uuid}.2019-05-16T{number:06}.{number:06}Z/{name}'",
+        "[Errno 5] Input/output error: '/d/.hca/v2/files_2_4/{pair}/{four}/{sha256}'",
+    ],
+)
+def test_causes_are_the_same_but_for_what_is_particular_to_a_file(reason: str) -> None:
+    errors: list[FileDownloadError] = []
+    for number in (3, 14, 150):
+        sha256 = hashlib.sha256(bytes([number])).hexdigest()
+        name = f"{number}.json"
+        uuid = f"aaaaaaaa-0000-4000-8000-{number:012}"
+        parts = {"pair": sha256[:2], "four": sha256[2:6], "sha256": sha256, "uuid": uuid}
+        errors.append(FileDownloadError(name, reason.format(number=number, name=name, **parts)))
+    _, line = message(*errors)
+    assert line.startswith("  3 files: ")
+    assert "('3.json', '14.json', '150.json')" in line
+
+
+def test_other_causes_stay_apart() -> None:
+    reasons = ["GET http://h/x: 403: no", "GET http://h/x: 404: no", "GET http://other/x: 403: no"]
+    assert len(message(*(FileDownloadError("f", reason) for reason in reasons))) == 4
 
 
 @pytest.mark.parametrize(

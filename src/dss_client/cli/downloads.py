@@ -13,10 +13,10 @@ from dss_client.download.options import DownloadOptions
 
 from ._app import CliContext
 from .interrupts import status_of
-from .output import echo_lines, human_size, one_line, plain, table
+from .output import MOST_CAUSES, echo_lines, human_size, one_line, plain, table
 from .params import replica_option
 from .paths import UserPath
-from .progress import progress_bar
+from .progress import shown_progress
 
 if TYPE_CHECKING:
     from dss_client.download import DownloadReport, FileReport
@@ -189,7 +189,7 @@ filter_options: Decorator = _collected(
 def run_download(
     download: "Callable[[DownloadOptions], DownloadReport]", options: DownloadOptions
 ) -> "DownloadReport":
-    """Run a download under a progress bar, and return its report even if files failed.
+    """Run a download, show its progress, and return its report even if files failed.
 
     Args:
         download: Downloads, given the options with what draws the progress.
@@ -204,7 +204,7 @@ def run_download(
         try:
             if options.dry_run:
                 return download(options)
-            with progress_bar() as progress:
+            with shown_progress() as progress:
                 return download(evolve(options, progress=progress))
         except DownloadError as error:
             return error.report
@@ -225,13 +225,15 @@ def resumable() -> Generator[None]:
 
 
 def refuse_failures(report: "DownloadReport") -> None:
-    """Name each file that failed on standard error.
+    """Tell on standard error why files failed: a line for each cause.
 
     Raises:
         click.ClickException: At least one failed.
     """
-    for error in report.errors:
-        click.echo(f"failed: {one_line(str(error))}", err=True)
+    from dss_client.download.report import failure_lines
+
+    for line in failure_lines(report.errors, most=MOST_CAUSES):
+        click.echo(f"failed: {one_line(line)}", err=True)
     if not report.ok:
         raise click.ClickException(f"{report.count('failed')} of {report.files_total} files failed")
 
@@ -265,6 +267,8 @@ def _foreseen(report: "DownloadReport") -> list[str]:
 def _file_line(entry: "FileReport") -> str:
     name = f"{entry.bundle}/{entry.name}" if entry.bundle else entry.name
     why = entry.reason or (_LINKS[entry.link] if entry.link else "")
+    if entry.error is not None:
+        why = one_line(entry.error.reason)
     line = f"{entry.state:<10}  {human_size(entry.size):>10}  {plain(name)}"
     return f"{line}  ({plain(why)})" if why else line
 

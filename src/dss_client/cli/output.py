@@ -9,8 +9,9 @@ import click
 
 from dss_client._display import human_size
 
-__all__ = ["echo_lines", "emit", "human_size", "one_line", "plain", "table"]
+__all__ = ["MOST_CAUSES", "echo_lines", "emit", "human_size", "one_line", "plain", "table"]
 
+MOST_CAUSES = 20  # of failures, that standard error tells
 _BATCH = 1000
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 

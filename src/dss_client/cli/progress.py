@@ -1,4 +1,4 @@
-"""Progress bars, on terminals only."""
+"""Progress: a bar on a terminal, else a line now and then."""
 
 import sys
 from collections.abc import Generator
@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dss_client.download import ProgressCallback
 
-__all__ = ["progress_bar"]
+__all__ = ["shown_progress"]
 
 
 @contextmanager
-def progress_bar() -> "Generator[ProgressCallback | None]":
-    """Yield a callback that draws progress on standard error; None without a terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from dss_client.progress import rich_progress
+def shown_progress() -> "Generator[ProgressCallback]":
+    """Yield a callback that shows progress on standard error."""
+    from dss_client.progress import log_progress, rich_progress
 
-    with rich_progress() as progress:
+    with rich_progress() if sys.stderr.isatty() else log_progress() as progress:
         yield progress

@@ -13,10 +13,12 @@ from dss_client.errors import DSSError
 from dss_client.transfer.errors import FileDownloadError
 from dss_client.versions import FQID
 
+from .causes import Failure, told
+
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-_NAMED = 5  # errors that the message of a failed download tells
+_CAUSES = 5  # that the message of a failed download tells
 
 Link = Literal["reflink", "hardlink", "copy"]
 State = Literal["planned", "downloaded", "reused", "failed", "skipped"]
@@ -292,6 +294,11 @@ def report_lines(report: DownloadReport) -> Iterator[str]:
     yield "]}"
 
 
+def failure_lines(errors: Iterable[FileDownloadError], *, most: int) -> Iterator[str]:
+    """Yield a line for each cause of failures; see `told`."""
+    return told((Failure(each.place, each.reason, each.name) for each in errors), most=most)
+
+
 class DownloadError(DSSError, ExceptionGroup[FileDownloadError]):
     """Some files of a download failed; the others are in place.
 
@@ -315,6 +322,4 @@ class DownloadError(DSSError, ExceptionGroup[FileDownloadError]):
 def _summary(report: DownloadReport) -> str:
     errors = report.errors
     lines = [f"{len(errors)} of {report.files_total} files failed"]
-    lines += [f"  {error}" for error in errors[:_NAMED]]
-    lines += [f"  and {len(errors) - _NAMED} more"] if len(errors) > _NAMED else []
-    return "\n".join(lines)
+    return "\n  ".join([*lines, *failure_lines(errors, most=_CAUSES)])

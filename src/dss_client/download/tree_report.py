@@ -1,5 +1,6 @@
 """What `dss verify` and `dss gc` find in a download directory."""
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -7,6 +8,8 @@ import attrs
 from attrs import field, frozen
 
 from dss_client._json import json_text
+
+from .causes import Failure, told
 
 __all__ = ["Fault", "FaultKind", "Garbage", "GarbageKind", "GarbageReport", "VerifyReport"]
 
@@ -32,8 +35,13 @@ class Fault:
     found: str
     remedy: str
 
+    @property
+    def reason(self) -> str:
+        """What is wrong, and what to do."""
+        return f"expected {self.expected}, found {self.found}; {self.remedy}"
+
     def __str__(self) -> str:
-        return f"{self.path}: expected {self.expected}, found {self.found}; {self.remedy}"
+        return f"{self.path}: {self.reason}"
 
 
 @frozen(kw_only=True)
@@ -76,6 +84,12 @@ class VerifyReport:
     def to_json(self, *, indent: int | None = 2) -> str:
         """Return the report as a JSON text; what has no UTF-8 in a path is escaped."""
         return json_text(self.to_dict(), indent=indent)
+
+
+def fault_lines(faults: Iterable[Fault], *, most: int) -> Iterator[str]:
+    """Yield a line for each cause of faults; see `told`."""
+    failures = (Failure(str(fault.path), fault.reason, fault.path.name) for fault in faults)
+    return told(failures, most=most)
 
 
 @frozen

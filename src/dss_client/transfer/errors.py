@@ -31,9 +31,13 @@ class FileDownloadError(DSSError):
         self.cause = cause
         self.__cause__: BaseException | None = cause
 
+    @property
+    def place(self) -> str:
+        """The file and its bundle, as messages name them."""
+        return f"{self.name!r} of bundle {self.bundle}" if self.bundle else repr(self.name)
+
     def __str__(self) -> str:
-        place = f"{self.name!r} of bundle {self.bundle}" if self.bundle else repr(self.name)
-        return f"{place}: {self.reason}"
+        return f"{self.place}: {self.reason}"
 
 
 class UnsafeName(FileDownloadError, ValueError):

@@ -35,7 +35,7 @@ from ..params import (
     query_argument,
 )
 from ..paths import UserPath
-from ..progress import progress_bar
+from ..progress import shown_progress
 
 if TYPE_CHECKING:
     from dss_client import DSSClient
@@ -191,7 +191,7 @@ def download_file(
     from dss_client.download import download_file
 
     asked = file.at(version)
-    with cli.client() as client, resumable(), progress_bar() as progress:
+    with cli.client() as client, resumable(), shown_progress() as progress:
         report = download_file(
             client,
             evolve(options, progress=progress),

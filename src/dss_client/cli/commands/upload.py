@@ -13,7 +13,7 @@ from ..downloads import resumable
 from ..output import emit, human_size, plain, table
 from ..params import replica_option
 from ..paths import UserPath
-from ..progress import progress_bar
+from ..progress import shown_progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +74,7 @@ if TYPE_CHECKING:
     metavar="N",
     help="Files, and parts of files, that are sent at once.",
 )
-@click.option("--no-progress", is_flag=True, help="Show no progress bar.")
+@click.option("--no-progress", is_flag=True, help="Show no progress.")
 @click.option("--fresh", is_flag=True, help="Send everything again, even what was sent before.")
 @click.option("-v", "--verbose", is_flag=True, help="Print a line for each file.")
 @pass_cli_context
@@ -105,7 +105,7 @@ def upload(
     with (
         cli.client() as client,
         resumable(),
-        nullcontext(None) if no_progress else progress_bar() as progress,
+        nullcontext(None) if no_progress else shown_progress() as progress,
     ):
         report = client.upload(
             src_dir=src_dir,

@@ -15,7 +15,7 @@ from ..downloads import resumable
 from ..output import emit, human_size, plain
 from ..params import replica_option
 from ..paths import UserPath
-from ..progress import progress_bar
+from ..progress import shown_progress
 from ..verified import refuse_faults
 
 if TYPE_CHECKING:
@@ -50,7 +50,9 @@ _SHOWN = 20
 )
 @replica_option
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Files to read at once.")
-@click.option("-v", "--verbose", is_flag=True, help="Name every extra file.")
+@click.option(
+    "-v", "--verbose", is_flag=True, help="Name every file with a fault, and every extra one."
+)
 @pass_cli_context
 def verify(
     cli: CliContext,
@@ -76,7 +78,7 @@ def verify(
         raise click.UsageError("--layout says how a manifest was downloaded: it needs --manifest")
     if urls is not None and not (repair and manifest):
         raise click.UsageError("--urls says where to repair from: it needs --repair and --manifest")
-    with progress_bar() as progress:
+    with shown_progress() as progress:
         report = verify_tree(
             directory,
             manifest=manifest,
@@ -87,7 +89,7 @@ def verify(
         )
     if repair and not report.ok:
         options = DownloadOptions(replica=replica, download_dir=directory)
-        with cli.client() as client, resumable(), progress_bar() as progress:
+        with cli.client() as client, resumable(), shown_progress() as progress:
             report = repair_tree(
                 client,
                 evolve(options, progress=progress),
@@ -98,7 +100,7 @@ def verify(
                 allow_missing=allow_missing,
             )
     emit(report.to_dict(), _lines(report, verbose=verbose), as_json=cli.as_json)
-    refuse_faults(report, hint="" if repair else " (--repair fetches them anew)")
+    refuse_faults(report, verbose=verbose, hint="" if repair else " (--repair fetches them anew)")
 
 
 def _lines(report: "VerifyReport", *, verbose: bool) -> Iterator[str]:
