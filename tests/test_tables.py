@@ -1,5 +1,6 @@
 """Bundles, hits and reports as tables, tables as manifests, and what notebooks show."""
 
+import io
 import re
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import pytest
 from dss_client import AsyncDSSClient, DSSClient, InvalidArgument
 from dss_client.local import LocalDSS
 from dss_client.local.sample import BUNDLES, sample_files
-from dss_client.manifest import COLUMNS, manifest_rows
+from dss_client.manifest import COLUMNS, ManifestError, manifest_rows
 from dss_client.search import hits_frame
 
 BUNDLE = BUNDLES[0]
@@ -108,6 +109,31 @@ def test_missing_cells_of_pandas_are_empty(dss: DSSClient, bundle: Any, tmp_path
     text = (tmp_path / "manifest.tsv").read_text()
     assert "nan" not in text.lower()
     assert ".0\t" not in text
+
+
+def repeated_in_arrow(frame: Any) -> Any:
+    table = pa.Table.from_pandas(frame)
+    return table.append_column("file_name", table["file_name"])
+
+
+@pytest.mark.parametrize(
+    ("made", "reason"),
+    [
+        (lambda frame: pd.concat([frame, frame[["file_name"]]], axis=1), "twice: file_name"),
+        (repeated_in_arrow, "twice: file_name"),
+        (lambda frame: frame.rename(columns={"file_sha1": 5}), "keys are texts"),
+        (lambda frame: frame.to_numpy().tolist(), "expected a path, .* rows as mappings"),
+        (lambda frame: io.BytesIO(frame.to_csv(sep="\t").encode()), "is a file of bytes: expected"),
+        (lambda _: None, "has None: expected a path"),
+    ],
+)
+def test_what_is_no_manifest_is_told(
+    dss: DSSClient, bundle: Any, tmp_path: Path, made: Any, reason: str
+) -> None:
+    with pytest.raises(ManifestError, match=reason):
+        dss.download_manifest(
+            manifest=made(bundle.to_frame()), replica="aws", download_dir=tmp_path
+        )
 
 
 def test_without_pandas_the_error_names_the_extra(

@@ -5,6 +5,7 @@ import gzip
 import io
 import os
 import re
+import reprlib
 import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -102,6 +103,10 @@ MAX_CELL = 131_072
 RawRow = tuple[str, str, str, str, str, str, str, str]
 """The cells of `COLUMNS`, empty where there is no such column, and the text of the whole row."""
 
+_EXPECTED = (
+    "expected a path, a file that is open as text, a table of pandas, polars or pyarrow, or rows as"
+    " mappings whose keys are texts"
+)
 _JOINER = " || "  # of the data portal, between the values of one cell
 _BATCH = 500
 _SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
@@ -346,12 +351,11 @@ class ManifestReader:
             lines = self._take(1)
             if not lines:
                 raise ManifestError(self.name, "is empty: expected a header line")
+            if isinstance(lines[0], bytes):
+                raise ManifestError(self.name, f"is a file of bytes: {_EXPECTED}")
             header = self._records(lines)
         number, columns, _ = header[0]
-        repeated = sorted({column for column in columns if columns.count(column) > 1})
-        if repeated:
-            reason = f"has columns twice: {', '.join(repeated)}"
-            raise ManifestError(self.name, reason, line=number, columns=repeated)
+        _refuse_repeated(self.name, number, columns)
         hint = "" if len(columns) > 1 else ", only one column: is it separated by tabs?"
         self._need_columns(number, columns, hint)
         self.columns = tuple(columns)
@@ -432,12 +436,20 @@ class ManifestReader:
     # Mappings
 
     def _begin_mappings(self, mappings: Iterable[Mapping[str, object]]) -> None:
-        rows = iter(mappings)
+        try:
+            rows = iter(mappings)
+        except TypeError:
+            raise self._no_rows(mappings) from None
         first = next(rows, None)
+        if not (first is None or (isinstance(first, Mapping) and all(map(_is_text, first)))):
+            raise self._no_rows(first)
         self.columns = tuple(dict.fromkeys((*COLUMNS, *self._needed)) if first is None else first)
         self._need_columns(1, self.columns)
         if first is not None:
             self._mappings = self._of_mappings(first, rows)
+
+    def _no_rows(self, given: object) -> ManifestError:
+        return ManifestError(self.name, f"has {reprlib.repr(given)}: {_EXPECTED}")
 
     def _of_mappings(
         self, first: Mapping[str, object], others: Iterator[Mapping[str, object]]
@@ -670,8 +682,25 @@ def _path_of(source: ManifestSource) -> Path | None:
     return Path(name) if isinstance(name, str) and name and not name.startswith("<") else None
 
 
+def _refuse_repeated(name: str, number: int, columns: Sequence[object]) -> None:
+    repeated = sorted({str(column) for column in columns if columns.count(column) > 1})
+    if repeated:
+        reason = f"has columns twice: {', '.join(repeated)}"
+        raise ManifestError(name, reason, line=number, columns=repeated)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
 def _rows_of(source: Any) -> Any:
-    """Return the rows of a table, by the methods that it has; other sources are as they are."""
+    """Return the rows of a table, by the methods that it has; other sources are as they are.
+
+    Raises:
+        ManifestError: It has columns twice.
+    """
+    columns = getattr(source, "column_names", None) or getattr(source, "columns", ())
+    _refuse_repeated("manifest", 1, list(columns))
     if hasattr(source, "iter_rows"):
         return source.iter_rows(named=True)
     if hasattr(source, "to_pylist"):

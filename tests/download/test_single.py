@@ -1,13 +1,14 @@
 """One file to a path."""
 
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dss_client import DSSClient, NotFound
+from dss_client import DSSClient, DSSError, NotFound
 from dss_client.download import FileDownloadError
 from dss_client.errors import InvalidArgument
 from dss_client.local import LocalDSS
@@ -37,7 +38,7 @@ def uuid(wire: Wire) -> str:
     return uuid
 
 
-def get(wire: Wire, uuid: str, path: Path, **options: Any) -> Any:
+def get(wire: Wire, uuid: str, path: Path | str, **options: Any) -> Any:
     with DSSClient(wire.url, retries=0) as dss:
         return dss.download_file(uuid=uuid, path=path, replica="aws", **{**FRUGAL, **options})
 
@@ -113,10 +114,35 @@ def test_another_file_is_replaced_only_if_that_is_said(
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_directory_is_no_name(wire: Wire, uuid: str, tmp_path: Path) -> None:
+def test_what_another_run_has_put_there_leaves_no_second_copy(
+    wire: Wire, uuid: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "large"
+
+    def appears(asked: Asked) -> Iterator[Step]:
+        path.write_bytes(LARGE)
+        yield from wire.serve(asked)
+
+    wire.script = appears
+    get(wire, uuid, path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("end", ["", "new/"])
+def test_a_directory_is_no_name(wire: Wire, uuid: str, tmp_path: Path, end: str) -> None:
     with pytest.raises(InvalidArgument, match=r"is a directory, and .*: name the file, such as"):
-        get(wire, uuid, tmp_path)
+        get(wire, uuid, f"{tmp_path}/{end}")
     assert wire.asked_api == []
+
+
+def test_odd_names(wire: Wire, uuid: str, tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"\xff")
+    assert get(wire, uuid, path).path == path
+    assert path.read_bytes() == LARGE
+    for name in ("x" * 300, "a\0b"):
+        with pytest.raises(DSSError):
+            get(wire, uuid, tmp_path / name)
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_file_that_does_not_exist(wire: Wire, tmp_path: Path) -> None:

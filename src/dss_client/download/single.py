@@ -51,11 +51,8 @@ def download_file(
         DSSError: The service has no such file, or failed.
     """
     target = Path(path)
-    if target.is_dir():
-        raise InvalidArgument(
-            f"{target} is a directory, and a file of a DSS has no name of its own: name the file,"
-            f" such as {target / 'matrix.mtx'}"
-        )
+    with only_own_errors(target.parent):
+        _refuse_no_file(target, is_directory=os.fspath(path).endswith(("/", os.sep)))
     if version is not None:
         parse_version(version)
     asked, file = as_source(source), normal_uuid(uuid)
@@ -64,7 +61,7 @@ def download_file(
     )
     task = FileTask(
         bundle=None,
-        name=target.name,
+        name=os.fsencode(target.name).decode("utf-8", "replace"),  # of any bytes
         uuid=file,
         version=version or facts.version or None,
         sha256=facts.sha256.lower(),
@@ -78,6 +75,21 @@ def download_file(
         report = _fetch(source, options, task, _collecting(target))
         _put(Path(str(report.path)), task, target, options)
     return evolve(report, state="downloaded", path=target)
+
+
+def _refuse_no_file(target: Path, *, is_directory: bool) -> None:
+    """Refuse a path that cannot be that of a file.
+
+    Raises:
+        InvalidArgument: It is a directory, or has a NUL.
+    """
+    if "\0" in str(target):
+        raise InvalidArgument(f"{str(target)!r} is not a path: it has a NUL")
+    if is_directory or target.is_dir():
+        raise InvalidArgument(
+            f"{target} is a directory, and a file of a DSS has no name of its own: name the file,"
+            f" such as {target / 'matrix.mtx'}"
+        )
 
 
 def _collecting(target: Path) -> Path:
@@ -127,7 +139,9 @@ def _put(stored: Path, task: FileTask, target: Path, options: DownloadOptions) -
     Raises:
         FileDownloadError: Meanwhile another file has come to its path.
     """
-    if not _is_there(task, target, overwrite=options.overwrite):
+    if _is_there(task, target, overwrite=options.overwrite):
+        stored.unlink(missing_ok=True)
+    else:
         stored.replace(target)
         if options.durable:
             FileStore(target.parent).sync_folders([str(target.parent)])
