@@ -23,6 +23,7 @@ from typing import (
     Protocol,
     Self,
     TextIO,
+    TypeGuard,
     cast,
 )
 
@@ -283,7 +284,7 @@ class ManifestReader:
             if hasattr(source, "read"):
                 self._begin_text(cast("TextIO", source))
             else:
-                self._begin_mappings(cast("Iterable[Any]", source))
+                self._begin_mappings(cast("Iterable[object]", source))
             places = {name: place for place, name in enumerate(self.columns)}
             self._pick: _Pick = itemgetter(*(places.get(name, len(places)) for name in COLUMNS))
         except BaseException:
@@ -351,7 +352,7 @@ class ManifestReader:
             lines = self._take(1)
             if not lines:
                 raise ManifestError(self.name, "is empty: expected a header line")
-            if isinstance(lines[0], bytes):
+            if not _is_text(lines[0]):
                 raise ManifestError(self.name, f"is a file of bytes: {_EXPECTED}")
             header = self._records(lines)
         number, columns, _ = header[0]
@@ -435,18 +436,19 @@ class ManifestReader:
 
     # Mappings
 
-    def _begin_mappings(self, mappings: Iterable[Mapping[str, object]]) -> None:
+    def _begin_mappings(self, mappings: Iterable[object]) -> None:
         try:
             rows = iter(mappings)
         except TypeError:
             raise self._no_rows(mappings) from None
         first = next(rows, None)
-        if not (first is None or (isinstance(first, Mapping) and all(map(_is_text, first)))):
+        if first is not None and not _is_row(first):
             raise self._no_rows(first)
         self.columns = tuple(dict.fromkeys((*COLUMNS, *self._needed)) if first is None else first)
         self._need_columns(1, self.columns)
         if first is not None:
-            self._mappings = self._of_mappings(first, rows)
+            others = cast("Iterator[Mapping[str, object]]", rows)
+            self._mappings = self._of_mappings(first, others)
 
     def _no_rows(self, given: object) -> ManifestError:
         return ManifestError(self.name, f"has {reprlib.repr(given)}: {_EXPECTED}")
@@ -693,13 +695,17 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
 
+def _is_row(value: object) -> TypeGuard[Mapping[str, object]]:
+    return isinstance(value, Mapping) and all(map(_is_text, cast("Mapping[object, object]", value)))
+
+
 def _rows_of(source: Any) -> Any:
     """Return the rows of a table, by the methods that it has; other sources are as they are.
 
     Raises:
         ManifestError: It has columns twice.
     """
-    columns = getattr(source, "column_names", None) or getattr(source, "columns", ())
+    columns: Iterable[object] = getattr(source, "column_names", getattr(source, "columns", ()))
     _refuse_repeated("manifest", 1, list(columns))
     if hasattr(source, "iter_rows"):
         return source.iter_rows(named=True)

@@ -51,7 +51,9 @@ def test_aria2_is_told_checksums_and_places(run: Run, local_dss: LocalDSS, manif
     assert lines[2].startswith("  checksum=sha-256=")
 
 
-@pytest.mark.parametrize("url", ["", "s3://bucket/key", 'https://h/"\noutput = "/tmp/x'])
+@pytest.mark.parametrize(
+    "url", ["", "s3://bucket/key", 'https://h/"\noutput = "/tmp/x', "https://h/x?key=passw0rd y"]
+)
 def test_a_cell_that_is_no_url_is_refused(
     run: Run, manifest: Path, tmp_path: Path, url: str
 ) -> None:
@@ -62,6 +64,7 @@ def test_a_cell_that_is_no_url_is_refused(
     assert done.status == 1
     assert "is not a valid URL" in done.err
     assert "/tmp/x" not in done.out
+    assert "passw0rd" not in done.err
 
 
 def test_the_urls_of_a_column_need_no_service_and_joined_rows_go_to_each_bundle(
@@ -70,7 +73,7 @@ def test_the_urls_of_a_column_need_no_service_and_joined_rows_go_to_each_bundle(
     header, first, *_ = manifest.read_text().splitlines()
     cells = first.split("\t")
     other = "11111111-2222-4333-8444-555555555555"
-    joined = "\t".join([f"{cells[0]} || {other}", *cells[1:], "https://h/x"])
+    joined = "\t".join([f"{cells[0]} || {other}", *cells[1:], " HTTPS://h/x "])
     manifest.write_text(f"{header}\tfile_url\n{joined}\n")
     listed = run("export-manifest", "--manifest", manifest, "--to", "aria2", "--urls", "file_url")
     assert [line for line in listed.out.splitlines() if "out=" in line] == [

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Literal, get_args
 from urllib.parse import quote, urlencode
 
+from dss_client._redact import redact_url
 from dss_client.errors import InvalidArgument
 from dss_client.manifest import ManifestError, ManifestSource, RawRow, is_joined
 from dss_client.transfer.names import safe_relative_path
@@ -14,7 +15,7 @@ from dss_client.versions import FQID
 from .rows import ShardReader
 from .shard import Shard
 
-_URL = re.compile(r"https?://[^\s\x00-\x20\"\\]+")  # one that ends no line of an export
+_URL = re.compile(r"(?i:https?)://[^\s\x00-\x20\"\\]+")  # one that ends no line of an export
 
 __all__ = ["ExportFormat", "export_manifest"]
 
@@ -73,24 +74,27 @@ def _lines(
                 if is_joined(row):
                     joined.append(row)  # which bundles it means is known at the end
                     continue
-                yield from _file(to, FQID(row[0], row[1]), row, _url(reader, row, api, urls))
+                yield from _file(to, FQID(row[0], row[1]), row, _url(reader, row, api))
         for row in joined:
             bundles = reader.bundles_of(row)
             if bundles is None:
                 reason = f"{row[2]!r}: which ids and versions of its bundles belong together?"
                 raise ManifestError(reader.name, reason, columns=["bundle_uuid", "bundle_version"])
             for bundle in bundles:
-                yield from _file(to, bundle, row, _url(reader, row, api, urls))
+                yield from _file(to, bundle, row, _url(reader, row, api))
 
 
-def _url(reader: ShardReader, row: RawRow, api: str | None, urls: str | None) -> str:
-    if urls is not None:
-        url = reader.cell(row[7], urls)
-        if _URL.fullmatch(url) is None:
-            reason = f"{urls} of {row[2]!r}: {url!r} is not a valid URL: expected http(s)://..."
-            raise ManifestError(reader.name, reason, columns=[urls])
-        return url
-    return api.format(uuid=row[3], version=quote(row[4])) if api else ""
+def _url(reader: ShardReader, row: RawRow, api: str | None) -> str:
+    url = reader.url(row)
+    if url is None:
+        return api.format(uuid=row[3], version=quote(row[4])) if api else ""
+    if _URL.fullmatch(url) is None:
+        shown = redact_url(url, presigned=True)
+        reason = (
+            f"{reader.urls} of {row[2]!r}: {shown!r} is not a valid URL: expected http(s)://..."
+        )
+        raise ManifestError(reader.name, reason, columns=[str(reader.urls)])
+    return url
 
 
 def _file(to: ExportFormat, bundle: FQID, row: RawRow, url: str) -> Iterator[str]:

@@ -80,6 +80,10 @@ class ShardReader(ManifestReader):
             if mine:
                 yield mine
 
+    def url(self, row: RawRow) -> str | None:
+        """Return the URL in a row; None where it is the service that knows it."""
+        return None if self.urls is None else self.cell(row[7], self.urls).strip()
+
     def _takes(self, row: RawRow) -> bool:
         if not self._by_bundle:
             return self.shard.takes(row[5])
@@ -130,7 +134,6 @@ class _Listed(ABC):
         download_dir: str | os.PathLike[str],
     ) -> None:
         self._reader = reader
-        self._urls = reader.urls
         self._results = results
         self._store = store
         self._base = os.path.join(download_dir, *PLACE, "")  # noqa: PTH118 - spelled as it was
@@ -173,10 +176,6 @@ class _Listed(ABC):
         """Return the path of a content, as it is written."""
         key = sha256.lower()
         return f"{self._base}{key[:2]}{os.sep}{key[2:6]}{os.sep}{key}"
-
-    def _url(self, row: RawRow) -> str | None:
-        """Return the URL in a row; None where it is the service that knows it."""
-        return None if self._urls is None else self._reader.cell(row[7], self._urls).strip()
 
     @abstractmethod
     def _rows(self) -> Iterator[Sequence[str]]: ...
@@ -265,7 +264,7 @@ class ListedFiles(_Listed):
             texts.append(row[7])
             bundle = f"{row[0].lower()}.{row[1]}" if _has_bundle(row) else None
             known = (number, bundle, row[2], row[3].lower(), row[4], key, size)
-            missing.append((*known, None, "planned", None, 0, 0.0, "", self._url(row)))
+            missing.append((*known, None, "planned", None, 0, 0.0, "", self._reader.url(row)))
         self._results.add_rows(missing)
         return texts
 
@@ -373,7 +372,7 @@ class ListedBundles(_Listed):
     ) -> tuple[object, ...]:
         _, _, name, file, version, sha256, size, _ = row
         length = (int(size) if size else None) if name else 0
-        known = (name, file.lower(), version, sha256.lower(), length, self._url(row))
+        known = (name, file.lower(), version, sha256.lower(), length, self._reader.url(row))
         return (number, bundle, *known, text)
 
     def _split_joined(self) -> None:
