@@ -1,7 +1,8 @@
 """The base of the generated models: pydantic, frozen, and open to what the spec does not know."""
 
+from abc import ABCMeta
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 from pydantic import BaseModel, ConfigDict
 
@@ -48,7 +49,7 @@ class Model(BaseModel, frozen=True):  # said here and in each subclass: type che
             yield name, redact_url(value) if is_url else value
 
 
-Mapping.register(Model)
+cast("ABCMeta", Mapping).register(Model)
 
 
 class HeaderModel(Model, frozen=True):
