@@ -62,6 +62,8 @@ def test_hits_are_a_table_with_the_fields_that_are_chosen(dss: DSSClient) -> Non
     assert set(frame["files.nothing"]) == {""}
     hits = dss.post_search.iterate(replica="aws", es_query={}, output_format="raw")
     assert hits_frame(hits, [SPECIES]).equals(frame.drop(columns="files.nothing"))
+    nulls = page.results[0].model_copy(update={"metadata": {"a": [None, {"b": 1}], "c": None}})
+    assert hits_frame([nulls], ["a.b", "a", "c"]).iloc[0, 2:].to_list() == ["1", '{"b": 1}', ""]
 
 
 def test_fields_of_hits_without_metadata_are_refused(dss: DSSClient) -> None:

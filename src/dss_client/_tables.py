@@ -9,10 +9,7 @@ from .errors import DSSError, InvalidArgument
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["HIT_COLUMNS", "MissingPandas", "data_frame", "hit_rows", "values_at"]
-
-HIT_COLUMNS = ("bundle_uuid", "bundle_version")
-"""The columns of a table of hits, before the fields of their metadata."""
+__all__ = ["MissingPandas", "data_frame", "hit_columns", "hit_rows", "values_at"]
 
 _JOINER = " || "  # as the data portal joins several values in one cell
 
@@ -41,6 +38,11 @@ def data_frame(rows: Iterable[Mapping[str, object]], columns: Sequence[str]) -> 
     return pd.DataFrame(list(rows), columns=list(columns))
 
 
+def hit_columns(fields: Iterable[str]) -> tuple[str, ...]:
+    """Return the columns of a table of hits: the bundle, and fields of its metadata, each once."""
+    return tuple(dict.fromkeys(("bundle_uuid", "bundle_version", *fields)))
+
+
 def hit_rows(
     hits: Iterable[tuple[str, Mapping[str, object] | None]], fields: Sequence[str]
 ) -> Iterator[dict[str, object]]:
@@ -55,14 +57,16 @@ def hit_rows(
     """
     for fqid, metadata in hits:
         uuid, _, version = fqid.partition(".")
-        row: dict[str, object] = {"bundle_uuid": uuid, "bundle_version": version}
         if fields and metadata is None:
             raise InvalidArgument("fields need the metadata: search with output_format='raw'")
-        yield row | {path: values_at(metadata, path) for path in fields}
+        values: dict[str, object] = {path: values_at(metadata, path) for path in fields}
+        yield values | {"bundle_uuid": uuid, "bundle_version": version}
 
 
 def values_at(document: object, path: str) -> str:
     """Return what a document has at a path, through lists; several values are joined by `` || ``.
+
+    What is null is left out.
 
     Args:
         document: A JSON value.
@@ -73,7 +77,11 @@ def values_at(document: object, path: str) -> str:
     for name in path.split("."):
         held = [cast("Mapping[str, object]", each) for each in _flat(found) if _is_object(each)]
         found = [each[name] for each in held if name in each]
-    texts = (each if isinstance(each, str) else json.dumps(each) for each in _flat(found))
+    texts = (
+        each if isinstance(each, str) else json.dumps(each)
+        for each in _flat(found)
+        if each is not None
+    )
     return _JOINER.join(dict.fromkeys(texts))
 
 

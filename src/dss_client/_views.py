@@ -88,10 +88,10 @@ class SearchModel(Model, frozen=True):
             InvalidArgument: There are fields, and the hits have no metadata.
             MissingPandas: pandas is not installed (extra ``pandas``).
         """
-        from ._tables import HIT_COLUMNS, data_frame, hit_rows
+        from ._tables import data_frame, hit_columns, hit_rows
 
         hits = ((hit.bundle_fqid, hit.metadata) for hit in self.results)
-        return data_frame(hit_rows(hits, fields), (*HIT_COLUMNS, *fields))
+        return data_frame(hit_rows(hits, fields), hit_columns(fields))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {len(self.results):,} of {self.total_hits:,} hits>"

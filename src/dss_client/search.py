@@ -30,7 +30,7 @@ def hits_frame(hits: "Iterable[SearchHit]", fields: Sequence[str] = ()) -> "Data
         InvalidArgument: There are fields, and the hits have no metadata.
         MissingPandas: pandas is not installed (extra ``pandas``).
     """
-    from ._tables import HIT_COLUMNS, data_frame, hit_rows
+    from ._tables import data_frame, hit_columns, hit_rows
 
     pairs = ((hit.bundle_fqid, hit.metadata) for hit in hits)
-    return data_frame(hit_rows(pairs, fields), (*HIT_COLUMNS, *fields))
+    return data_frame(hit_rows(pairs, fields), hit_columns(fields))

@@ -30,11 +30,15 @@ def test_search_prints_a_line_for_each_bundle(run: Run, local_dss: LocalDSS, fir
     assert len(outcome.out.splitlines()) == 3
 
 
+TWICE = ("--field", SPECIES, "--field", "bundle_uuid")
+
+
 def test_search_prints_a_table_with_fields_of_the_metadata(run: Run, local_dss: LocalDSS) -> None:
-    outcome = run("search", "--url", local_dss.url, "--field", SPECIES, "--limit", "2")
+    outcome = run("search", "--url", local_dss.url, "--field", SPECIES, *TWICE, "--limit", "2")
     header, *rows = (line.split("\t") for line in outcome.out.splitlines())
     assert header == ["bundle_uuid", "bundle_version", SPECIES]
     assert len(rows) == 2
+    assert all(len(uuid) == 36 for uuid, _, _ in rows)
     assert all(species in {"Homo sapiens", "Mus musculus"} for _, _, species in rows)
     both = run("search", "--url", local_dss.url, "--table", "--json")
     assert both.status == 2

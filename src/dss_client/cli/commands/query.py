@@ -106,12 +106,13 @@ def _hits(pages: "Iterable[SearchResult]", replica: Replica) -> "Iterator[Search
 
 def _table_lines(hits: "Iterator[SearchHit]", fields: Sequence[str]) -> Iterator[str]:
     """Yield hits as tab-separated lines, after a header."""
-    from dss_client._tables import HIT_COLUMNS, hit_rows
+    from dss_client._tables import hit_columns, hit_rows
     from dss_client.manifest import row_text
 
-    yield row_text([*HIT_COLUMNS, *fields])
+    columns = hit_columns(fields)
+    yield row_text(columns)
     for row in hit_rows(((hit.bundle_fqid, hit.metadata) for hit in hits), fields):
-        yield row_text([str(cell) for cell in row.values()])
+        yield row_text([str(row[column]) for column in columns])
 
 
 @app.command("get-bundle")
