@@ -17,7 +17,7 @@ from ._http import CONNECT_ERRORS, UNSENT_ERRORS, Headers, HTTPResponse, is_perm
 from ._options import Options
 from ._redact import mask_error, redact_url, secret_values_in, secrets_in
 from ._request import Endpoint, Request, range_header
-from ._response import REDIRECTS, Response, check_content_encoding, storage_refusal
+from ._response import MAX_REDIRECTS, REDIRECTS, Response, check_content_encoding, storage_refusal
 from ._retry import parse_retry_after
 from ._version import USER_AGENT
 from .errors import (
@@ -44,7 +44,6 @@ __all__ = [
 logger = logging.getLogger("dss_client")
 retry_logger = logging.getLogger("dss_client.retry")
 
-_MAX_REDIRECTS = 20
 _QUICK_POLLS = 10
 _SLOW_POLL = 1.0  # seconds
 _NEVER_TRANSIENT = frozenset({501, 505})
@@ -358,10 +357,15 @@ class CallState:
             raise self._refusal(response, "Its Location is not a URL") from None
         if self._request.endpoint.method not in {"GET", "HEAD"}:
             raise self._not_followed(response, target, "only GET and HEAD are sent elsewhere")
-        if response.status_code == 301 and "retry-after" in response.headers:
-            return self._not_ready(response, target)
+        is_unready = response.status_code == 301 and "retry-after" in response.headers
+        if is_unready and not self.attempt.storage:
+            # As with page links, only the query is taken: the service may name a scheme or host
+            # that is not the one it is reached by.
+            return self._not_ready(response, _with_query_of(self.attempt.url, target))
         if scheme == "http" and urlsplit(self.attempt.url).scheme == "https":
             raise self._not_followed(response, target, "it leads from https to http")
+        if is_unready:
+            return self._not_ready(response, target)
         if not self._follow:
             return None
         if scheme not in {"http", "https"}:
@@ -384,16 +388,14 @@ class CallState:
                 " (301 with Retry-After); raise ready_timeout or deadline, or ask again later",
                 request=self.attempt.info,
             )
-        # As with page links, only the query is taken: the service may name a scheme or host that
-        # is not the one it is reached by.
-        self.attempt = evolve(self.attempt, url=_with_query_of(self.attempt.url, target))
+        self.attempt = evolve(self.attempt, url=target)
         return delay
 
     def _to_storage(self, response: HTTPResponse, target: str) -> float:
         self._redirects += 1
-        if self._redirects > _MAX_REDIRECTS:
+        if self._redirects > MAX_REDIRECTS:
             raise self._not_followed(
-                response, target, f"{_MAX_REDIRECTS} redirects were followed before"
+                response, target, f"{MAX_REDIRECTS} redirects were followed before"
             )
         if not self.attempt.storage:
             self._api_headers = {

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ._model import HeaderModel
 
 __all__ = [
-    "MAX_STORAGE_REDIRECTS",
+    "MAX_REDIRECTS",
     "REDIRECTS",
     "ContentLocation",
     "RawResponse",
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-MAX_STORAGE_REDIRECTS = 5
+MAX_REDIRECTS = 20
 
 T = TypeVar("T")
 HeadersT = TypeVar("HeadersT", bound="HeaderModel")
@@ -131,7 +131,12 @@ class StorageRedirect(DSSResponseError):
 
 def no_downgrade(source: str, url: str) -> bool:
     """Tell whether a URL that a source gives out is of https or, as the source itself, of http."""
-    return url.startswith("https:" if source.startswith("https:") else ("https:", "http:"))
+    allowed = {"https"} if _scheme(source) == "https" else {"https", "http"}
+    return _scheme(url) in allowed
+
+
+def _scheme(url: str) -> str:
+    return url.partition(":")[0].lower()
 
 
 def storage_refusal(

@@ -133,10 +133,22 @@ def test_a_url_may_have_a_login(
     assert "passw0rd" not in caplog.text
 
 
+def test_what_is_prepared_may_be_elsewhere(wire: Wire, bundle: Bundle, tmp_path: Path) -> None:
+    def moving(asked: Asked) -> Iterator[Step]:
+        if asked.path.startswith("/repository/"):
+            yield head(301, 0, Location=f"/prepared/{asked.name}", Retry_After="0")
+        else:
+            yield from wire.serve(asked)
+
+    wire.script = moving
+    report = get(rows_of(wire, bundle), tmp_path, num_retries=0)
+    assert report.count("downloaded") == 2
+
+
 def test_a_service_that_prepares_for_ever_is_not_asked_without_a_pause(
     wire: Wire, bundle: Bundle, tmp_path: Path
 ) -> None:
-    wire.script = lambda _: iter([head(301, 0, Location="/?again", Retry_After="0")])
+    wire.script = lambda _: iter([head(301, 0, Location="?again", Retry_After="0")])
     rows = rows_of(wire, bundle)[:1]
     policy = RetryPolicy(attempts=1, ready_timeout=0.9)
     with DSSClient(NOWHERE, retries=policy) as dss, pytest.raises(DownloadError) as caught:

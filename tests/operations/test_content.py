@@ -319,6 +319,20 @@ def test_another_range_is_refused(drive: Driver, httpx_mock: HTTPXMock, given: s
         client.call("get_file.read_range", **ARGUMENTS, start=1, end=3)
 
 
+@pytest.mark.parametrize("scheme", ["https", "HTTPS"])
+def test_no_range_is_read_over_http_after_https(
+    drive: Driver, httpx_mock: HTTPXMock, scheme: str
+) -> None:
+    place = STORAGE.replace("https", scheme)
+    httpx_mock.add_response(
+        url=URL, status_code=302, headers={**FILE_HEADERS, "Location": place, "X-DSS-SIZE": "9"}
+    )
+    httpx_mock.add_response(status_code=307, headers={"Location": "http://h/x?key=5ec7e7"})
+    with pytest.raises(DSSResponseError, match=r"The redirect to .* was not followed") as caught:
+        drive(url=BASE).call("get_file.read_range", **ARGUMENTS, start=1, end=3)
+    assert "5ec7e7" not in str(caught.value)
+
+
 def test_a_range_needs_the_size(drive: Driver, httpx_mock: HTTPXMock) -> None:
     httpx_mock.add_response(url=URL, status_code=302, headers={"Location": STORAGE})
     with pytest.raises(DSSDecodeError, match="X-DSS-SIZE"):

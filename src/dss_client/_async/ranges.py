@@ -5,7 +5,7 @@ from typing import Protocol
 from attrs import field, frozen
 
 from .._backend.asynchronous import sleep
-from .._response import MAX_STORAGE_REDIRECTS, StorageRedirect
+from .._response import MAX_REDIRECTS, StorageRedirect
 from .._retry import parse_retry_after
 from ..errors import (
     DSSConnectionError,
@@ -78,7 +78,7 @@ async def _read_followed(
     transport: AsyncTransport, url: str, first: int, end: int, size: int
 ) -> bytes:
     """Ask storage, and where it redirects to, for a range."""
-    for _ in range(MAX_STORAGE_REDIRECTS):
+    for _ in range(MAX_REDIRECTS):
         try:
             return await _read_once(transport, url, first, end, size)
         except StorageRedirect as redirect:

@@ -7,7 +7,7 @@ by way of httpx, follow a redirect, or give up.
 import time
 
 from dss_client._http import is_permanent
-from dss_client._response import MAX_STORAGE_REDIRECTS, StorageRedirect
+from dss_client._response import MAX_REDIRECTS, StorageRedirect
 from dss_client._retry import parse_retry_after
 from dss_client.errors import (
     DSSConnectionError,
@@ -265,7 +265,7 @@ class Fetch(Content):
             if self._renewed_at < self._best or self._renewed_at < 0:
                 self._renewed_at = self._best
                 return  # the time of a URL is no fault of the storage
-        elif isinstance(error, StorageRedirect) and self._redirects < MAX_STORAGE_REDIRECTS:
+        elif isinstance(error, StorageRedirect) and self._redirects < MAX_REDIRECTS:
             self._redirects += 1
             self._redirect = error.target
             return
