@@ -44,7 +44,7 @@ __all__ = [
 logger = logging.getLogger("dss_client")
 retry_logger = logging.getLogger("dss_client.retry")
 
-_QUICK_POLLS = 10
+_QUICK_POLLS = 100
 _SLOW_POLL = 1.0  # seconds
 _NEVER_TRANSIENT = frozenset({501, 505})
 _DSS_HEADERS = "x-dss-"
