@@ -35,7 +35,8 @@ def test_each_link_leads_somewhere() -> None:
     pages = PAGES | {ROOT / "README.md": (ROOT / "README.md").read_text(encoding="utf-8")}
     for page, text in pages.items():
         for link in re.findall(r"\]\(((?!https?:)[^)#\s]+)[)#]", text):
-            assert (page.parent / link).exists(), (page, link)
+            if "generated/" not in link:  # the site writes those itself
+                assert (page.parent / link).exists(), (page, link)
 
 
 @pytest.mark.parametrize("folder", ["src", "tests", "generator", "benchmarks"])

@@ -117,7 +117,7 @@ def cases(way: Way) -> dict[str, Case]:
         "429 for ever": Case([{**always, "status": 429}], "TooManyRequests", tries=7),
         "404": Case([{**always, "status": 404}], "NotFound", tries=1),
         "400": Case([{**always, "status": 400}], "DSSResponseError", tries=1),
-        "403 for ever": Case([{**always, "expired": True}], "Forbidden", tries=8),
+        "403 for ever": Case([{**always, "expired": True}], "Forbidden", tries=4),
         "416 for ever": Case([{**always, "status": 416}], "RangeNotSatisfiable", tries=2),
         "closed for ever": Case([{**always, "close": 0}], "DSSConnectionError", tries=7),
         "stalled for ever": Case([{**always, "stall": 0}], "DSSTimeout", tries=3, num_retries=2),

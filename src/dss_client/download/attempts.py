@@ -139,6 +139,7 @@ class Attempt(ABC):
         needs_httpx: Whether only the slow path can read the answer.
         report: The result of the file, if it is in place.
         seconds: Time that it took.
+        renewals: How often the URL of the content had been renewed when this was begun.
     """
 
     def __init__(self, content: Content, url: str, first: int, end: int) -> None:
@@ -151,6 +152,7 @@ class Attempt(ABC):
         self.needs_httpx: bool = False
         self.report: FileReport | None = None
         self.seconds: float = 0.0
+        self.renewals: int = 0
         self._end = end
         self._context = content.context
         self._task = content.task

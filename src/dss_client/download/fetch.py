@@ -36,6 +36,7 @@ _MAX_ATTEMPTS = 8  # at once for one content: what limits a single connection is
 _WORTH_SHARING = 2.0  # seconds that one connection would still need
 _SHORTAGE = 0.2  # seconds to wait where there are no more descriptors
 _MAX_SHORTAGES = 300
+_MAX_REFUSALS = 3  # of new URLs, before storage is taken at its word
 
 
 class Fetch(Content):
@@ -79,6 +80,8 @@ class Fetch(Content):
         self._failures = 0
         self._best = 0  # most bytes that were ever there
         self._renewed_at = -1  # bytes that were there when the URL was renewed
+        self._renewals = 0
+        self._refusals = 0  # of URLs that were new
         self._must_restart = False
 
     @property
@@ -140,6 +143,7 @@ class Fetch(Content):
                 return None
             made = PartAttempt(self, url, self.partial, writer, alone=alone)
         self.tries += 1
+        made.renewals = self._renewals
         self.active.add(made)
         return made
 
@@ -221,7 +225,9 @@ class Fetch(Content):
             self.needs_httpx = True
             self.tries -= 1
         elif attempt.error is not None:
-            self.decide(attempt.error, attempt.url)
+            is_old = attempt.renewals < self._renewals  # another attempt was refused like it
+            if not (is_old and isinstance(attempt.error, Forbidden)):
+                self.decide(attempt.error, attempt.url)
         self.restart_if_needed()
 
     def restart_if_needed(self) -> None:
@@ -262,9 +268,15 @@ class Fetch(Content):
             self._redirect = None
             self._redirects = 0
             self.urls.renew(self.task, url)
+            self._renewals += 1
             if self._renewed_at < self._best or self._renewed_at < 0:
                 self._renewed_at = self._best
+                self._refusals = 0
                 return  # the time of a URL is no fault of the storage
+            self._refusals += 1
+            if self._refusals == _MAX_REFUSALS:
+                self.fail(error)
+                return
         elif isinstance(error, StorageRedirect) and self._redirects < MAX_REDIRECTS:
             self._redirects += 1
             self._redirect = error.target
