@@ -64,9 +64,9 @@ class TestLines:
                 self.now = 1000.0 + second
                 callback(event(second * 1_000_000, 1_000_000_000, (second, 1234)))
         assert self.lines == [
-            "3 of 1,234 files, 3.0 MB of 1.0 GB, 1.0 MB/s, about 17 min left",
-            "33 of 1,234 files, 33.0 MB of 1.0 GB, 1.0 MB/s, about 16 min left",
-            "63 of 1,234 files, 63.0 MB of 1.0 GB, 1.0 MB/s, about 16 min left",
+            "10 of 1,234 files, 10.0 MB of 1.0 GB, 1.0 MB/s, about 16 min left",
+            "40 of 1,234 files, 40.0 MB of 1.0 GB, 1.0 MB/s, about 16 min left",
+            "70 of 1,234 files, 70.0 MB of 1.0 GB, 1.0 MB/s, about 16 min left",
             "90 of 1,234 files, 90.0 MB of 1.0 GB, 1.0 MB/s, in 2 min",
         ]
 
@@ -83,14 +83,14 @@ class TestLines:
     def test_where_nothing_comes_or_less_there_is_no_time_left_to_tell(self) -> None:
         with self.log() as callback:
             callback(event(100, 1000))
-            self.now += 3
+            self.now += 10
             callback(event(50, 1000))
         assert self.lines[0] == "0 of 1 files, 50 bytes of 1.0 kB, 0 bytes/s"
 
     def test_what_is_over_at_once_has_none(self) -> None:
         with self.log() as callback:
             callback(event(1, 1, (1, 1)))
-            self.now += 2.9
+            self.now += 9.9
             callback(event(1, 1, (1, 1)))
         with self.log():
             self.now += 100

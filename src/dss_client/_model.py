@@ -2,7 +2,7 @@
 
 from abc import ABCMeta
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from pydantic import BaseModel, ConfigDict
 
@@ -30,14 +30,15 @@ class Model(BaseModel, frozen=True):  # said here and in each subclass: type che
         serialize_by_alias=True,
     )
 
-    def keys(self) -> Iterable[str]:
-        """Return the names of the fields, as a mapping does: so pandas makes columns of them."""
-        return type(self).model_fields.keys()
+    if not TYPE_CHECKING:  # for pandas, which makes columns of mappings; a field is an attribute
 
-    def __getitem__(self, name: str) -> object:
-        if name not in type(self).model_fields:
-            raise KeyError(name)
-        return getattr(self, name)
+        def keys(self) -> Iterable[str]:
+            return type(self).model_fields.keys()
+
+        def __getitem__(self, name: str) -> object:
+            if name not in type(self).model_fields:
+                raise KeyError(name)
+            return getattr(self, name)
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """Show no secret, and URLs without what gives access to whoever reads them."""

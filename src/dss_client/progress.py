@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["log_progress", "rich_progress", "tqdm_progress"]
 
 _BETWEEN = 0.1  # seconds from one drawing to the next
-_FIRST = 3.0  # seconds to the first line: what is over before needs none
+_FIRST = 10.0  # seconds to the first line: what is over before needs none
 
 
 @contextmanager
@@ -141,8 +141,8 @@ def log_progress(
     """Yield a callback that writes a line now and then, for batch jobs, where nobody sees a bar.
 
     A line says how many files and bytes are done, how fast they have come since the last line, and
-    about how long the rest will take. The first one comes after a few seconds and the last one at
-    the end. What is over within a few seconds has no lines.
+    about how long the rest will take. The first one comes after ten seconds and the last one at
+    the end. What is over before has no lines.
 
     Args:
         log: Takes each line, such as ``logging.getLogger("job").info``; standard error when not

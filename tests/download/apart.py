@@ -133,7 +133,7 @@ def ended(function: Callable[[], DownloadReport]) -> Ended:
         error, report = failed, failed.report
     except Exception as other:  # noqa: BLE001 - what it is, the test looks at
         error = other
-    entries = () if report is None else tuple(report.entries)
+    entries = () if report is None else tuple(report.files)
     return Ended(
         error="" if error is None else type(error).__name__,
         is_ours=error is None or isinstance(error, DSSError),

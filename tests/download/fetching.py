@@ -41,4 +41,4 @@ def mixed(wire: Wire, metadata: Mapping[str, bytes], data: Mapping[str, bytes]) 
 
 def states(report: DownloadReport) -> dict[str, str]:
     """Return what became of each file."""
-    return {entry.name: entry.state for entry in report.entries}
+    return {entry.name: entry.state for entry in report.files}

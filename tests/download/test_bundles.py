@@ -46,28 +46,28 @@ def test_files_description_and_report(wire: Wire, tmp_path: Path) -> None:
         "r/2.gz": b"22",
         "empty": b"",
     }
-    assert [entry.name for entry in report.entries] == [DESCRIPTION, *wire_names(bundle)]
-    for entry in report.entries:
+    assert [entry.name for entry in report.files] == [DESCRIPTION, *wire_names(bundle)]
+    for entry in report.files:
         assert entry.path == folder / entry.name
         assert entry.bundle == FQID(bundle.uuid, VERSION)
         assert (entry.state, entry.sha256) == ("downloaded", sha256_of(entry.path))
         assert entry.link in {"hardlink", "reflink"}
         assert stored(tmp_path, entry.sha256).read_bytes() == entry.path.read_bytes()
-    assert [entry.tries for entry in report.entries] == [0, 1, 1, 1, 0]
+    assert [entry.tries for entry in report.files] == [0, 1, 1, 1, 0]
     assert len(wire.asked) == 3  # an empty file needs no request
     assert report.manifest_path is None
 
     again = get(wire, bundle, tmp_path)
     assert len(wire.asked) == 3
-    as_first = [evolve(each, seconds=0, tries=0, state="reused") for each in report.entries]
-    assert [evolve(each, seconds=0) for each in again.entries] == as_first
+    as_first = [evolve(each, seconds=0, tries=0, state="reused") for each in report.files]
+    assert [evolve(each, seconds=0) for each in again.files] == as_first
 
 
 def test_no_file_is_of_the_future(wire: Wire, tmp_path: Path) -> None:
     # make, Snakemake and others would take what is made of it for out of date.
     bundle = wire.add_bundle(contents(40, 100))
     report = get(wire, bundle, tmp_path)
-    assert max(entry.path.stat().st_mtime for entry in report.entries if entry.path) <= time.time()
+    assert max(entry.path.stat().st_mtime for entry in report.files if entry.path) <= time.time()
 
 
 def wire_names(bundle: Bundle) -> list[str]:
@@ -78,14 +78,13 @@ def test_a_dry_run_writes_nothing(wire: Wire, tmp_path: Path) -> None:
     bundle = wire.add_bundle({"a": b"1", "b": b"22"})
     report = get(wire, bundle, tmp_path / "d", dry_run=True)
     assert set(states(report).values()) == {"planned"}
-    assert {entry.reason for entry in report.entries} == {"not in the store"}
+    assert {entry.reason for entry in report.files} == {"not in the store"}
     assert (report.ok, report.files_done, wire.asked) == (True, 0, [])
     assert list(tmp_path.iterdir()) == []
     get(wire, bundle, tmp_path / "d")
     stored(tmp_path / "d", bundle.files[0]["sha256"]).touch()
     seen = {
-        entry.name: entry.reason
-        for entry in get(wire, bundle, tmp_path / "d", dry_run=True).entries
+        entry.name: entry.reason for entry in get(wire, bundle, tmp_path / "d", dry_run=True).files
     }
     assert "verified" in seen["b"]
     assert "it is read before it is trusted" in seen["a"]
@@ -97,7 +96,7 @@ def test_the_current_directory_and_the_replica(
     monkeypatch.chdir(tmp_path)
     bundle = wire.add_bundle({"a": b"1"})
     report = get(wire, evolve(bundle, uuid=bundle.uuid.upper()), Path(), replica="gcp")
-    assert report.entries[1].path == Path(bundle.fqid, "a")
+    assert report.files[1].path == Path(bundle.fqid, "a")
     assert {asked.query["replica"] for asked in wire.asked_api} == {"gcp"}
 
 
@@ -169,7 +168,7 @@ def test_c2_another_bundle_than_asked_for_is_refused(
     bundle = wire.add_bundle({"a": b"1"})
     wire.bundles[bundle.uuid] = evolve(bundle, **changes)
     if version is None and changes == {"version": LATER}:
-        assert get(wire, bundle, tmp_path).entries[0].bundle == FQID(bundle.uuid, LATER)
+        assert get(wire, bundle, tmp_path).files[0].bundle == FQID(bundle.uuid, LATER)
         return
     with pytest.raises((FileDownloadError, InvalidVersion), match=message):
         get(wire, bundle, tmp_path, version=version)
@@ -205,7 +204,7 @@ def test_ids_and_checksums_in_upper_case(wire: Wire, tmp_path: Path) -> None:
     report = get(wire, bundle, tmp_path)
     assert report.ok
     assert (tmp_path / bundle.fqid / "a").read_bytes() == b"a"
-    assert stored(tmp_path, report.entries[1].sha256.lower()).exists()
+    assert stored(tmp_path, report.files[1].sha256.lower()).exists()
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def test_bundles_files_and_nested_collections(
     name = f"{holder.uuid}.{holder.version}"
     whole = dss.get_file(uuid=holder.uuid, version=holder.version, replica="aws")
     assert (tmp_path / "d" / folder / name).read_bytes() == whole
-    part = next(entry for entry in report.entries if entry.name == name)
+    part = next(entry for entry in report.files if entry.name == name)
     assert part.reason == "the collection lists '' of it: it was downloaded as a whole"
     again = dss.download_collection(
         uuid=outer["uuid"], version=outer["version"], replica="aws", download_dir=tmp_path / "d"

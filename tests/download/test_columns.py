@@ -100,14 +100,14 @@ def test_what_is_not_used_may_be_missing(
     assert contents(data) == contents(whole / layout)
     assert tree(data) == {**tree(whole / layout), "m.tsv": (data / "m.tsv").read_bytes()}
     assert all(Path(row["file_path"]).exists() for row in table(data / "m.tsv"))
-    assert {entry.sha256 for entry in report.entries if entry.uuid} == {
+    assert {entry.sha256 for entry in report.files if entry.uuid} == {
         row["file_sha256"] for row in rows
     }
     again = drive(url=local_dss.url).call(
         "download_manifest", manifest=manifest, replica="aws", layout=layout, download_dir=data
     )
     assert again.bytes_downloaded == 0
-    assert len(list(again.entries)) == len(list(report.entries))
+    assert len(list(again.files)) == len(list(report.files))
 
 
 @pytest.mark.parametrize(

@@ -56,9 +56,9 @@ def test_c3_the_output_is_beside_the_data_byte_for_byte(
     assert report.manifest_path.read_bytes() == "".join(expected).encode()
     assert manifest.read_bytes() == given
     assert set(tree(folder)) == {"m.tsv"}
-    assert [entry.path for entry in report.entries] == [path_of(folder, bundle, n) for n in names]
-    assert all(entry.path and entry.path.is_file() for entry in report.entries)
-    assert [entry.link for entry in report.entries] == [None] * 3
+    assert [entry.path for entry in report.files] == [path_of(folder, bundle, n) for n in names]
+    assert all(entry.path and entry.path.is_file() for entry in report.files)
+    assert [entry.link for entry in report.files] == [None] * 3
     assert not any("/bundles/" in asked.path for asked in wire.asked_api)
 
 
@@ -108,14 +108,14 @@ def test_a_dry_run_writes_nothing(
     wire: Wire, bundle: Bundle, tmp_path: Path, rows: list[dict[str, str]] | None
 ) -> None:
     report = get(wire, bundle.rows if rows is None else rows, tmp_path / "d", dry_run=True)
-    assert report.count("planned") == len(report.entries) == (3 if rows is None else 0)
+    assert report.count("planned") == len(report.files) == (3 if rows is None else 0)
     assert (report.manifest_path, wire.asked, wire.asked_api) == (None, [], [])
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_empty_manifest(wire: Wire, tmp_path: Path) -> None:
     report = get(wire, [], tmp_path)
-    assert (list(report.entries), report.ok, written(report)) == ([], True, [])
+    assert (list(report.files), report.ok, written(report)) == ([], True, [])
 
 
 # What is refused

@@ -48,8 +48,8 @@ def test_a_complete_tree_is_complete(
     report: DownloadReport = drive(url=wire.url).call(
         name, **arguments, replica="aws", download_dir=tmp_path
     )
-    assert {entry.state for entry in report.entries} == {"reused"}
-    assert len(report.entries) == (4 if way == "manifest" else 5)
+    assert {entry.state for entry in report.files} == {"reused"}
+    assert len(report.files) == (4 if way == "manifest" else 5)
     assert wire.asked_api == []
 
 

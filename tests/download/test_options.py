@@ -107,7 +107,7 @@ def test_processes_share_the_work_in_a_relative_directory(
         )
     assert report.count("downloaded") == ROWS
     assert report.manifest_path == Path("data", "wanted.tsv")
-    assert all(entry.path and entry.path.is_file() for entry in report.entries)
+    assert all(entry.path and entry.path.is_file() for entry in report.files)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs names that are no text")

@@ -121,7 +121,7 @@ def get_all(wire: Wire, folder: Path, **options: Any) -> DownloadReport:
 
 def files_of(bundle: Bundle, report: DownloadReport) -> list[FileReport]:
     """Return what became of the files of a bundle."""
-    entries = [each for each in report.entries if str(each.bundle) == bundle.fqid]
+    entries = [each for each in report.files if str(each.bundle) == bundle.fqid]
     return entries[1:]  # without bundle.json
 
 

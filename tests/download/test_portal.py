@@ -92,7 +92,7 @@ def test_it_is_downloaded_without_a_dss(
     arguments = {"manifest": manifest, "urls": "file_url", "layout": layout, **FRUGAL}
     folder = tmp_path / "data"
     report = client.call("download_manifest", **arguments, download_dir=folder)
-    assert [entry.state for entry in report.entries] == ["downloaded"] * 2
+    assert [entry.state for entry in report.files] == ["downloaded"] * 2
     written = table(folder / "m.tsv")
     assert [Path(row["file_path"]).read_bytes() for row in written] == [*CONTENTS.values()]
     assert [row["bundle_version"] for row in written] == [TIME, TIME]
@@ -208,7 +208,7 @@ def test_a_file_in_several_bundles_is_fetched_once(
         f"{SECOND}.{plain}/a.fastq.gz",
     }
     assert len({asked.name for asked in wire.asked if "repository" in asked.path}) == 2
-    assert sorted(entry.state for entry in report.entries) == ["downloaded"] * 2 + ["reused"]
+    assert sorted(entry.state for entry in report.files) == ["downloaded"] * 2 + ["reused"]
     assert len(table(tmp_path / "data" / "m.tsv")) == 2
     assert verify_tree(tmp_path / "data", manifest=manifest).ok
 
@@ -227,7 +227,7 @@ def test_versions_that_cannot_be_told_apart_are_not_guessed(
     shared["bundle_version"] = f"{TIME} || {TIME.replace('2019', '2020')}"
     report = fail([shared, single], tmp_path, layout="bundle")
     assert "no other row tells which belong together" in str(report.errors[0])
-    assert [entry.name for entry in report.entries if entry.state == "downloaded"] == ["b.pdf"]
+    assert [entry.name for entry in report.files if entry.state == "downloaded"] == ["b.pdf"]
     assert get([shared, single], tmp_path, layout="none").ok
 
 
@@ -267,7 +267,7 @@ def test_a_fault_of_a_file_fails_that_file(
     bad, good = rows_of(wire, bundle)
     bad |= {name: text.replace("ORIGIN", wire.origin) for name, text in cells.items()}
     report = fail([bad, good], tmp_path)
-    assert [entry.state for entry in report.entries] == ["failed", "downloaded"]
+    assert [entry.state for entry in report.files] == ["failed", "downloaded"]
     assert reason.replace("UUID", bad["file_uuid"]) in str(report.errors[0])
     assert "secret" not in str(report.errors[0])
 

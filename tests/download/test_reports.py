@@ -71,7 +71,7 @@ def report(wire: Wire, bundle: Bundle, tmp_path: Path) -> DownloadReport:
 def test_one_failed_file_does_not_stop_the_rest(
     bundle: Bundle, report: DownloadReport, tmp_path: Path
 ) -> None:
-    assert {entry.name: entry.state for entry in report.entries} in (
+    assert {entry.name: entry.state for entry in report.files} in (
         STATES,
         STATES | {"b": "reused", "e": "downloaded"},
     )
@@ -90,7 +90,7 @@ def test_one_failed_file_does_not_stop_the_rest(
 
 
 def test_totals(report: DownloadReport) -> None:
-    size = report.entries[0].size
+    size = report.files[0].size
     assert not report.ok
     assert (report.files_total, report.files_done) == (6, 3)
     assert (report.bytes_total, report.bytes_done) == (size + 12, size + 4)
@@ -112,11 +112,11 @@ def test_json(bundle: Bundle, report: DownloadReport, tmp_path: Path) -> None:
         "name": DESCRIPTION,
         "uuid": None,
         "version": None,
-        "sha256": report.entries[0].sha256,
-        "size": report.entries[0].size,
+        "sha256": report.files[0].sha256,
+        "size": report.files[0].size,
         "path": str(tmp_path / bundle.fqid / DESCRIPTION),
         "state": "downloaded",
-        "link": report.entries[0].link,
+        "link": report.files[0].link,
         "tries": 0,
         "reason": None,
         "error": None,
@@ -133,7 +133,7 @@ def test_a_long_report_is_as_a_short_one(wire: Wire, tmp_path: Path) -> None:
     bundle = mixed(wire, {"m": b""}, files | {"lost": b"lost"})
     wire.script = lambda asked: iter((head(404, 0),))
     report = fail(wire, bundle, tmp_path, no_metadata=True)
-    entries, others = report.entries, list(report.entries)
+    entries, others = report.files, list(report.files)
     assert not isinstance(entries, tuple)
     assert len(entries) == len(others) == count + 3
     short = DownloadReport(tuple(others))
@@ -150,7 +150,7 @@ def test_a_long_report_is_as_a_short_one(wire: Wire, tmp_path: Path) -> None:
     assert next(reversed(entries)) == others[-1]
     assert others[3] in entries
     again = pickle.loads(pickle.dumps(report))
-    assert isinstance(again.entries, tuple)
+    assert isinstance(again.files, tuple)
     assert again.to_dict() == report.to_dict()
 
 

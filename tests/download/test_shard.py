@@ -46,7 +46,7 @@ def collection(local_dss: LocalDSS) -> str:
 
 
 def entries(*reports: DownloadReport) -> Counter[tuple[FQID | None, str]]:
-    return Counter((entry.bundle, entry.name) for report in reports for entry in report.entries)
+    return Counter((entry.bundle, entry.name) for report in reports for entry in report.files)
 
 
 @pytest.mark.parametrize(
@@ -81,13 +81,13 @@ def test_all_shares_are_the_whole(
         whole = download(dry_run=True, download_dir=tmp_path / "other")
         again = download(download_dir=data)
     assert entries(*shares) == entries(whole)
-    assert sum(bool(share.entries) for share in shares) > 1
+    assert sum(bool(share.files) for share in shares) > 1
     assert [share.manifest_path for share in shares] == [None] * len(SHARDS)
     assert (data / "wanted.tsv").exists() == kind.startswith("manifest")  # of the last run
     assert again.count("downloaded") == 0
     assert again.count("reused") == again.files_total
     if shared is not None:  # and nothing is in two of them
-        seen = [{getattr(entry, shared) for entry in share.entries} for share in shares]
+        seen = [{getattr(entry, shared) for entry in share.files} for share in shares]
         assert sum(map(len, seen)) == len(set[object]().union(*seen))
 
 
@@ -103,7 +103,7 @@ def test_the_share_of_a_bundle_never_changes(
         download_dir=tmp_path,
         dry_run=True,
     )
-    assert {str(entry.bundle) for entry in report.entries} == PINNED
+    assert {str(entry.bundle) for entry in report.files} == PINNED
 
 
 @pytest.mark.parametrize("shard", ["", "3", "0/3", "4/3", "1/0", "-1/3", "a/3", "1/3/3", "auto"])

@@ -40,7 +40,7 @@ def planted(folder: Path, bundle: Bundle, content: bytes) -> Path:
 def seen(wire: Wire, bundle: Bundle, folder: Path) -> str:
     """Return what is known of the first content, when all others are verified."""
     report = get(wire, bundle.rows, folder, dry_run=True)
-    first, *others = [entry.reason for entry in report.entries]
+    first, *others = [entry.reason for entry in report.files]
     assert set(others) == {"in the store, and verified"}
     return first
 

@@ -194,9 +194,9 @@ def test_workers_make_the_same(
         )
         again = fetch(wire, bundles, tmp_path / "d", executor, layout=layout)
     assert tree(tmp_path / "d") == tree(tmp_path / "plain")
-    names = [(entry.bundle, entry.name) for entry in plain.entries]
+    names = [(entry.bundle, entry.name) for entry in plain.files]
     for each in (report, again):
-        assert [(entry.bundle, entry.name) for entry in each.entries] == names
+        assert [(entry.bundle, entry.name) for entry in each.files] == names
     assert report.count("downloaded") == again.count("reused") == len(names)
     assert report.manifest_path is not None
     assert report.manifest_path.read_text().count(".hca") == FILES

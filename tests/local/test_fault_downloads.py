@@ -244,7 +244,7 @@ def test_a_download(
             [error] = report.errors
     server.faults = None
 
-    [entry] = [entry for entry in report.entries if entry.name == served.name]
+    [entry] = [entry for entry in report.files if entry.name == served.name]
     check_files(tmp_path, way, served.name, whole=error is None)
     assert (entry.path is None) == (error is not None) == (case.error != "")
     if error is not None:

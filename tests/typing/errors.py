@@ -77,7 +77,7 @@ def results(dss: DSSClient) -> None:
 def frozen(file: FileVersion, report: DownloadReport, policy: RetryPolicy) -> None:
     file.size = 5  # error
     file.content_type = "text/plain"  # error
-    report.entries = ()  # error
+    report.files = ()  # error
     policy.attempts = 3  # error
 
 
@@ -120,7 +120,7 @@ def higher(dss: DSSClient) -> None:
     dss.upload(src_dir="d", replica="azure", staging_bucket="b")  # error
     dss.upload(src_dir="d", replica="aws", staging_bucket="b", indexed=5)  # error
     dss.upload(src_dir="d", replica="aws")  # error
-    entry: FileReport = dss.download(bundle_uuid=U, replica="aws").entries  # error
+    entry: FileReport = dss.download(bundle_uuid=U, replica="aws").files  # error
     print(entry)
 
 

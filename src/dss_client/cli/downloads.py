@@ -275,7 +275,7 @@ def _file_line(entry: "FileReport") -> str:
 
 def _text(report: "DownloadReport", *, dry_run: bool, verbose: bool, ending: str) -> Iterator[str]:
     if verbose:
-        yield from map(_file_line, report.entries)
+        yield from map(_file_line, report.files)
     if dry_run:
         yield from _foreseen(report)
     else:

@@ -84,7 +84,7 @@ def repair_tree(
 
 
 def _good_paths(report: DownloadReport, store: FileStore) -> Iterator[Path]:
-    for entry in report.entries:
+    for entry in report.files:
         if entry.state in {"downloaded", "reused"}:
             yield store.path(entry.sha256)
             if entry.path is not None:

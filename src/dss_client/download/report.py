@@ -157,24 +157,19 @@ class DownloadReport:
     """The result of a download.
 
     Attributes:
-        entries: One report for each file, in the order of the bundle or manifest. Those of a long
+        files: One report for each file, in the order of the bundle or manifest. Those of a long
             download are read from a temporary file as they are asked for.
         manifest_path: Where the output manifest was written, if there is one.
     """
 
-    entries: Sequence[FileReport]
+    files: Sequence[FileReport]
     manifest_path: Path | None = None
     _totals: Totals = field(init=False, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        store = self.entries.store if isinstance(self.entries, StoredEntries) else None
-        totals = Totals.of(self.entries) if store is None else store.totals()
+        store = self.files.store if isinstance(self.files, StoredEntries) else None
+        totals = Totals.of(self.files) if store is None else store.totals()
         object.__setattr__(self, "_totals", totals)
-
-    @property
-    def files(self) -> Sequence[FileReport]:
-        """One report for each file, as `entries`."""
-        return self.entries
 
     def to_frame(self) -> "DataFrame":
         """Return the reports of the files as a table of pandas, a row each.
@@ -185,22 +180,22 @@ class DownloadReport:
         from dss_client._tables import data_frame
 
         columns = [each.name for each in fields(FileReport)]
-        return data_frame((entry.to_dict() for entry in self.entries), columns)
+        return data_frame((entry.to_dict() for entry in self.files), columns)
 
     def __repr__(self) -> str:
         states = ", ".join(f"{count:,} {state}" for state, count in self._totals.files.items())
         return f"<DownloadReport: {states or 'no files'}; {human_size(self.bytes_done)} in place>"
 
     def _repr_html_(self) -> str:
-        rows = ((each.name, human_size(each.size), each.state, each.path) for each in self.entries)
+        rows = ((each.name, human_size(each.size), each.state, each.path) for each in self.files)
         columns = ("name", "size", "state", "path")
-        return html_table(repr(self)[1:-1], columns, rows, total=len(self.entries))
+        return html_table(repr(self)[1:-1], columns, rows, total=len(self.files))
 
     def in_state(self, state: State) -> tuple[FileReport, ...]:
         """Return the files in a given state."""
-        if isinstance(self.entries, StoredEntries):
-            return tuple(self.entries.store.reports(state))
-        return tuple(entry for entry in self.entries if entry.state == state)
+        if isinstance(self.files, StoredEntries):
+            return tuple(self.files.store.reports(state))
+        return tuple(entry for entry in self.files if entry.state == state)
 
     def count(self, state: State) -> int:
         """Return the number of files in a given state."""
@@ -228,7 +223,7 @@ class DownloadReport:
     @property
     def files_total(self) -> int:
         """Number of files wanted: all but the skipped."""
-        return len(self.entries) - self.count("skipped")
+        return len(self.files) - self.count("skipped")
 
     @property
     def files_done(self) -> int:
@@ -273,7 +268,7 @@ class DownloadReport:
 
     def to_dict(self) -> dict[str, object]:
         """Return totals and files as plain JSON values."""
-        return {**self.totals(), "files": [entry.to_dict() for entry in self.entries]}
+        return {**self.totals(), "files": [entry.to_dict() for entry in self.files]}
 
     def to_json(self, *, indent: int | None = 2) -> str:
         """Return the report as a JSON text."""
@@ -287,8 +282,8 @@ def report_lines(report: DownloadReport) -> Iterator[str]:
     """
     head = json_text({**report.totals(), "files": []})
     yield head.removesuffix("]}")
-    last = len(report.entries) - 1
-    for index, entry in enumerate(report.entries):
+    last = len(report.files) - 1
+    for index, entry in enumerate(report.files):
         text = json_text(entry.to_dict())
         yield text if index == last else f"{text},"
     yield "]}"

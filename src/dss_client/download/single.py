@@ -130,7 +130,7 @@ def _fetch(
         report = run_requests(source, [PlannedRequest(number=0, planned=plan)], there)
     except DownloadError as error:
         raise error.report.errors[0] from None
-    return report.entries[0]
+    return report.files[0]
 
 
 def _put(stored: Path, task: FileTask, target: Path, options: DownloadOptions) -> None:

@@ -86,8 +86,8 @@ def download(
                 options,
             )
     place = Path(options.download_dir)
-    if one is not None and report.entries:
-        place /= str(report.entries[0].bundle)
+    if one is not None and report.files:
+        place /= str(report.files[0].bundle)
     finish(cli, report, options, verbose=verbose, ending=f"in {place}")
 
 
