@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, assert_type
 
 import httpx
+import pandas as pd
 
 from dss_client import (
     FQID,
@@ -48,6 +49,7 @@ from dss_client import (
     parse_version,
     webhooks,
 )
+from dss_client.download import export_manifest
 from dss_client.hca import DSSClient as HCAClient
 from dss_client.hca import HCAConfig, SwaggerAPIException
 from dss_client.hca import types as hca_types
@@ -83,6 +85,7 @@ from dss_client.models import (
     Subscription,
     SubscriptionAttachment,
 )
+from dss_client.search import hits_frame
 from dss_client.upload import DirectoryStaging
 
 U = "2c5c6e2a-8a4c-4b4a-9d5e-000000000000"
@@ -288,6 +291,26 @@ def downloads(dss: DSSClient, where: Path) -> None:
     dss.download_collection(uuid=U, replica="aws", verify="size", durable=False)
     with ProcessPoolExecutor(2) as pool:
         dss.download_search(es_query={}, replica="gcp", clash="rename", executor=pool)
+
+
+def tables(dss: DSSClient, where: Path) -> None:
+    frame = dss.get_bundle(uuid=U, replica="aws").bundle.to_frame()
+    assert_type(frame, pd.DataFrame)
+    report = dss.download_manifest(manifest=frame, urls="file_url", download_dir=where)
+    assert_type(report.to_frame(), pd.DataFrame)
+    assert_type(report.files, Sequence[FileReport])
+    hits = dss.post_search.iterate(es_query={}, replica="aws", output_format="raw")
+    assert_type(hits_frame(hits, ["files.x"]), pd.DataFrame)
+    assert_type(dss.search_bundles(es_query={}, replica="aws").to_frame(), pd.DataFrame)
+    for line in export_manifest(frame, to="aria2", urls="file_url"):
+        assert_type(line, str)
+
+
+async def single_files(dss: DSSClient, adss: AsyncDSSClient, path: Path) -> None:
+    assert_type(dss.download_file(uuid=U, path=path, replica="aws"), FileReport)
+    assert_type(await adss.download_file(uuid=U, path="x", replica="gcp", version=V), FileReport)
+    assert_type(dss.get_file.read_range(uuid=U, replica="aws", start=-9), bytes)
+    assert_type(await adss.get_file.read_range(uuid=U, replica="aws", end=9), bytes)
 
 
 def uploads(dss: DSSClient, where: Path) -> None:
