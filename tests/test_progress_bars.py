@@ -11,7 +11,7 @@ from typing import Any, Self
 import pytest
 from rich.console import Console
 
-from dss_client import DSSClient, ProgressEvent, progress
+from dss_client import DSSClient, MissingExtra, ProgressEvent, progress
 from dss_client.download import ProgressCallback
 from dss_client.local import LocalDSS
 from dss_client.progress import log_progress, rich_progress, tqdm_progress
@@ -200,5 +200,5 @@ def test_a_missing_extra_is_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(RuntimeError, match=remedy), bar():
+    with pytest.raises(MissingExtra, match=remedy), bar():
         pass

@@ -4,21 +4,14 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
-from .errors import DSSError, InvalidArgument
+from .errors import InvalidArgument, MissingExtra
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["MissingPandas", "data_frame", "hit_columns", "hit_rows", "values_at"]
+__all__ = ["data_frame", "hit_columns", "hit_rows", "values_at"]
 
 _JOINER = " || "  # as the data portal joins several values in one cell
-
-
-class MissingPandas(DSSError, ImportError):
-    """Tables need pandas, which is not installed."""
-
-    def __init__(self) -> None:
-        super().__init__("tables need pandas: pip install 'dss-client[pandas]'")
 
 
 def data_frame(rows: Iterable[Mapping[str, object]], columns: Sequence[str]) -> "DataFrame":
@@ -29,12 +22,12 @@ def data_frame(rows: Iterable[Mapping[str, object]], columns: Sequence[str]) -> 
         columns: The columns, which a table without rows has, too.
 
     Raises:
-        MissingPandas: pandas is not installed.
+        MissingExtra: pandas is not installed.
     """
     try:
         import pandas as pd
     except ModuleNotFoundError as error:
-        raise MissingPandas from error
+        raise MissingExtra("a table", "pandas", "pandas") from error
     return pd.DataFrame(list(rows), columns=list(columns))
 
 

@@ -36,7 +36,7 @@ class BundleModel(Model, frozen=True):
         selection of its rows.
 
         Raises:
-            MissingPandas: pandas is not installed (extra ``pandas``).
+            MissingExtra: pandas is not installed (extra ``pandas``).
         """
         from ._tables import data_frame
 
@@ -86,7 +86,7 @@ class SearchModel(Model, frozen=True):
 
         Raises:
             InvalidArgument: There are fields, and the hits have no metadata.
-            MissingPandas: pandas is not installed (extra ``pandas``).
+            MissingExtra: pandas is not installed (extra ``pandas``).
         """
         from ._tables import data_frame, hit_columns, hit_rows
 

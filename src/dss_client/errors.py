@@ -24,6 +24,7 @@ __all__ = [
     "DSSTimeout",
     "Forbidden",
     "InvalidArgument",
+    "MissingExtra",
     "NotAcceptable",
     "NotFound",
     "Problem",
@@ -166,6 +167,13 @@ class DSSError(Exception):
 
 class InvalidArgument(DSSError, ValueError):
     """An argument is not valid; nothing was sent."""
+
+
+class MissingExtra(DSSError, ImportError):
+    """Something needs a package that is not installed; the message names the extra."""
+
+    def __init__(self, what: str, package: str, extra: str) -> None:
+        super().__init__(f"{what} needs {package}: pip install 'dss-client[{extra}]'")
 
 
 class DSSRequestError(DSSError):

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ._display import human_size
+from .errors import MissingExtra
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,14 +38,12 @@ def tqdm_progress(**tqdm_options: Any) -> "Generator[ProgressCallback]":
         **tqdm_options: Options of `tqdm.tqdm`, such as ``desc``, ``leave`` or ``file``.
 
     Raises:
-        RuntimeError: tqdm is not installed (extra ``notebook``).
+        MissingExtra: tqdm is not installed (extra ``notebook``).
     """
     try:
         from tqdm.auto import tqdm
     except ModuleNotFoundError as error:
-        raise RuntimeError(
-            "tqdm_progress needs tqdm: pip install 'dss-client[notebook]'"
-        ) from error
+        raise MissingExtra("tqdm_progress", "tqdm", "notebook") from error
     options: dict[str, Any] = {"desc": "files", "unit": "B", "unit_scale": True, **tqdm_options}
     # When to draw is decided here, for the totals as well.
     with tqdm(total=0, mininterval=0, miniters=0, **options) as bar:
@@ -92,7 +91,7 @@ def rich_progress(console: "Console | None" = None) -> "Generator[ProgressCallba
         console: Where to; standard error when not given.
 
     Raises:
-        RuntimeError: rich is not installed (extra ``cli``).
+        MissingExtra: rich is not installed (extra ``cli``).
     """
     try:
         from rich.console import Console
@@ -105,7 +104,7 @@ def rich_progress(console: "Console | None" = None) -> "Generator[ProgressCallba
             TransferSpeedColumn,
         )
     except ModuleNotFoundError as error:
-        raise RuntimeError("rich_progress needs rich: pip install 'dss-client[cli]'") from error
+        raise MissingExtra("rich_progress", "rich", "cli") from error
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

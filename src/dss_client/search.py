@@ -28,7 +28,7 @@ def hits_frame(hits: "Iterable[SearchHit]", fields: Sequence[str] = ()) -> "Data
 
     Raises:
         InvalidArgument: There are fields, and the hits have no metadata.
-        MissingPandas: pandas is not installed (extra ``pandas``).
+        MissingExtra: pandas is not installed (extra ``pandas``).
     """
     from ._tables import data_frame, hit_columns, hit_rows
 

@@ -29,6 +29,15 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
         yield made
 
 
+def test_a_missing_extra_is_named(
+    run: Run, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    outcome = run("upload", fill(tmp_path / "src", FILES), "--staging-bucket", BUCKET)
+    assert (outcome.status, outcome.out) == (2, "")
+    assert outcome.err == "Error: this upload needs boto3: pip install 'dss-client[upload]'\n"
+
+
 @pytest.fixture
 def words(place: Place, tmp_path: Path) -> list[object]:
     """The command and what it always needs."""

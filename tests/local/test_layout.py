@@ -9,7 +9,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from dss_client import DSSClient
+from dss_client import DSSClient, MissingExtra
 from dss_client.local import LocalDSS, LocalSettings, RootError
 from dss_client.local.sample import BUNDLES, sample_files
 
@@ -183,5 +183,5 @@ def test_a_missing_library_names_the_extra(
 ) -> None:
     monkeypatch.delitem(REGISTRY, url.partition(":")[0], raising=False)
     monkeypatch.setitem(sys.modules, library, None)
-    with pytest.raises(RuntimeError, match=rf"pip install 'dss-client\[{extra}\]'"):
+    with pytest.raises(MissingExtra, match=rf"pip install 'dss-client\[{extra}\]'"):
         LocalDSS(url)

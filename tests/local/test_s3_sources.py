@@ -9,6 +9,7 @@ import httpx
 import pytest
 from attrs import asdict
 
+from dss_client import MissingExtra
 from dss_client.local import LocalDSS, LocalSettings
 from dss_client.local.storage.checksums import checksums_of
 from tests.s3_service import ENVIRON, make_bucket, s3_service
@@ -100,5 +101,5 @@ def test_what_is_not_there(client: httpx.Client, source: Source) -> None:
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "s3fs", None)
-    with pytest.raises(RuntimeError, match=r"dss-client\[s3\]"):
+    with pytest.raises(MissingExtra, match=r"dss-client\[s3\]"):
         LocalDSS(settings=LocalSettings(s3_endpoint="http://127.0.0.1:9"))

@@ -12,7 +12,7 @@ import pytest
 from attrs import field, frozen
 from moto.s3.exceptions import AccessDeniedByLock, NoSuchUpload
 
-from dss_client import DSSClient, UploadReport
+from dss_client import DSSClient, MissingExtra, UploadReport
 from dss_client.local import LocalDSS, LocalSettings
 from dss_client.upload import StagingError, UploadError
 from tests.s3_service import ENVIRON, make_bucket, s3_service
@@ -220,5 +220,5 @@ def test_broken_settings(cloud: Cloud, one: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_the_extra_is_named(cloud: Cloud, one: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "boto3", None)
-    with pytest.raises(RuntimeError, match=r"needs boto3: pip install 'dss-client\[upload\]'"):
+    with pytest.raises(MissingExtra, match=r"needs boto3: pip install 'dss-client\[upload\]'"):
         cloud.upload(one)

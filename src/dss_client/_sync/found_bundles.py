@@ -90,7 +90,7 @@ class FoundBundles(Iterator[FoundBundle]):
         `download_manifest` takes it, and any selection of its rows.
 
         Raises:
-            MissingPandas: pandas is not installed (extra ``pandas``).
+            MissingExtra: pandas is not installed (extra ``pandas``).
             DSSError: As for each bundle.
         """
         from .._tables import data_frame

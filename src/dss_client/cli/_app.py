@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import click
 from attrs import define
 
-from dss_client import DSSError, InvalidArgument, InvalidVersion, __version__
+from dss_client import DSSError, InvalidArgument, InvalidVersion, MissingExtra, __version__
 from dss_client.versions import InvalidUUID
 
+from . import USAGE_ERROR
 from .groups import GROUPS
 from .interrupts import status_of
 from .output import one_line
@@ -204,10 +205,16 @@ def _show_trace(error: Exception) -> None:
     traceback.print_exception(error, file=sys.stderr)
 
 
+class _MissingExtra(click.ClickException):
+    exit_code = USAGE_ERROR
+
+
 def _for_user(error: Exception, context: click.Context) -> click.ClickException:
     text = one_line(str(error))
     if isinstance(error, InvalidArgument | InvalidUUID | InvalidVersion):
         return click.UsageError(text, context)
+    if isinstance(error, MissingExtra):
+        return _MissingExtra(text)
     if isinstance(error, DSSError | OSError | ValueError):
         return click.ClickException(text)
     name = type(error).__name__

@@ -4,20 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from . import USAGE_ERROR
+from dss_client.errors import MissingExtra
 
 if TYPE_CHECKING:
     from dss_client.local import LocalDSS
 
-__all__ = ["MissingExtra", "local_dss"]
-
-
-class MissingExtra(click.ClickException):
-    """A command needs packages that are not installed."""
-
-    exit_code = USAGE_ERROR
+__all__ = ["local_dss"]
 
 
 def local_dss(
@@ -52,20 +44,15 @@ def local_dss(
         from dss_client.local import LocalDSS, LocalSettings
     except ModuleNotFoundError as error:
         package = str(error.name).partition(".")[0]
-        raise MissingExtra(
-            f"the embedded DSS needs {package}: pip install 'dss-client[local]'"
-        ) from error
+        raise MissingExtra("the embedded DSS", package, "local") from error
     values: dict[str, Any] = {"retry_after": 0, **(settings or {})}
-    try:
-        return LocalDSS(
-            root,
-            create=create,
-            sample=sample,
-            host=host,
-            port=port,
-            storage_port=storage_port,
-            faults=faults,
-            settings=LocalSettings(**values),
-        )
-    except RuntimeError as error:  # the packages that read a root's URL
-        raise MissingExtra(str(error)) from error
+    return LocalDSS(
+        root,
+        create=create,
+        sample=sample,
+        host=host,
+        port=port,
+        storage_port=storage_port,
+        faults=faults,
+        settings=LocalSettings(**values),
+    )

@@ -63,7 +63,7 @@ class LocalDSS:
 
     Raises:
         RootError: The root is neither a root nor a bucket, or cannot be read.
-        RuntimeError: The library for such URLs is not installed.
+        MissingExtra: The library for such URLs is not installed.
     """
 
     def __init__(

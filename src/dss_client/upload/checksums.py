@@ -53,7 +53,7 @@ class Hasher:
     """Takes content part by part, as it is sent.
 
     Raises:
-        RuntimeError: google-crc32c is not installed (extra ``upload``).
+        MissingExtra: google-crc32c is not installed (extra ``upload``).
     """
 
     def __init__(self) -> None:

@@ -3,6 +3,8 @@
 from importlib import import_module
 from typing import Any
 
+from dss_client.errors import MissingExtra
+
 __all__ = ["load"]
 
 
@@ -10,11 +12,9 @@ def load(module: str, extra: str) -> Any:
     """Return a module that an extra brings.
 
     Raises:
-        RuntimeError: The extra is not installed.
+        MissingExtra: The extra is not installed.
     """
     try:
         return import_module(module)
     except ImportError as error:
-        raise RuntimeError(
-            f"this upload needs {module.partition('.')[0]}: pip install 'dss-client[{extra}]'"
-        ) from error
+        raise MissingExtra("this upload", module.partition(".")[0], extra) from error

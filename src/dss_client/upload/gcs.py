@@ -40,7 +40,7 @@ class GCSStaging:
         """Use a bucket with the credentials that the cloud's own tools would use.
 
         Raises:
-            RuntimeError: google-cloud-storage is not installed.
+            MissingExtra: google-cloud-storage is not installed.
             StagingError: There are no credentials.
         """
         storage = load("google.cloud.storage", _EXTRA)

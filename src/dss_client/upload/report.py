@@ -85,7 +85,7 @@ class UploadReport:
         """Return the files as a table of pandas, a row each.
 
         Raises:
-            MissingPandas: pandas is not installed (extra ``pandas``).
+            MissingExtra: pandas is not installed (extra ``pandas``).
         """
         from dss_client._tables import data_frame
 

@@ -37,7 +37,7 @@ class S3Staging:
         """Use a bucket with the credentials, region and endpoint that S3's own tools would use.
 
         Raises:
-            RuntimeError: boto3 is not installed.
+            MissingExtra: boto3 is not installed.
             StagingError: boto3's settings are broken.
         """
         boto3 = load("boto3", "upload")

@@ -81,7 +81,7 @@ def open_staging(replica: Replica, bucket: str, connections: int) -> Staging:
     """Return the bucket of the cloud that a replica is in, with that cloud's own credentials.
 
     Raises:
-        RuntimeError: The extra of that cloud is not installed.
+        MissingExtra: The extra of that cloud is not installed.
         StagingError: There are no credentials, or the settings of the cloud's library are broken.
     """
     if replica == "aws":

@@ -16,6 +16,8 @@ from typing import Any, BinaryIO, TypeGuard
 
 from attrs import field, frozen
 
+from dss_client.errors import MissingExtra
+
 _logger = logging.getLogger(__name__)
 
 _fsspec: Any = importlib.import_module("fsspec")  # has no types
@@ -30,7 +32,10 @@ _TIMES = ("LastModified", "mtime", "updated", "last_modified", "created")
 _ETAGS = ("ETag", "etag")
 _PIECE = 1024 * 1024
 _LONGEST = 1024  # bytes of a key in a cloud
-_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
+_EXTRAS = {
+    **dict.fromkeys(("s3", "s3a"), ("s3fs", "s3")),
+    **dict.fromkeys(("gs", "gcs"), ("gcsfs", "gcs")),
+}
 _ODD = frozenset({errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL})
 
 
@@ -208,8 +213,8 @@ class Root:
         """Open a directory or a URL.
 
         Raises:
-            RuntimeError: The library for such URLs is not installed.
-            ValueError: There are no URLs of this scheme.
+            MissingExtra: The library for such URLs is not installed.
+            ValueError: There are no URLs of this scheme, or it needs a library of no extra.
         """
         if not is_url(root):
             path = Path(root).absolute()
@@ -219,9 +224,9 @@ class Root:
             system, place = _fsspec.url_to_fs(root, use_listings_cache=False)
         except ImportError as error:
             scheme = root.partition(":")[0]
-            extra = _EXTRAS.get(scheme)
-            remedy = f"pip install 'dss-client[{extra}]'" if extra else str(error)
-            raise RuntimeError(f"a root {scheme}:// needs more packages: {remedy}") from error
+            if scheme not in _EXTRAS:
+                raise ValueError(str(error)) from error  # fsspec says what to install
+            raise MissingExtra(f"a root {scheme}://", *_EXTRAS[scheme]) from error
         place = place.rstrip("/")
         is_local = isinstance(system, type(_fsspec.filesystem("file")))
         return cls(place, system, Path(place) if is_local else None)

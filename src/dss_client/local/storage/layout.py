@@ -51,7 +51,7 @@ def find_layout(place: Path | str, *, create: bool, read_only: bool) -> Layout:
 
     Raises:
         RootError: It is neither a root nor a bucket, or cannot be read.
-        RuntimeError: The library for such URLs is not installed.
+        MissingExtra: The library for such URLs is not installed.
     """
     try:
         root = Root.of(place)

@@ -18,6 +18,8 @@ from typing import Any, BinaryIO, Protocol
 
 from attrs import asdict, field, frozen
 
+from dss_client.errors import MissingExtra
+
 from ..errors import Problem, not_found
 from . import documents
 from .bucket import Bucket, Root
@@ -119,12 +121,12 @@ class S3Sources:
         """Use a service by its URL, with the credentials that S3's own tools would use.
 
         Raises:
-            RuntimeError: The S3 library is not installed.
+            MissingExtra: The S3 library is not installed.
         """
         try:
             s3fs: Any = importlib.import_module("s3fs")
         except ImportError as error:
-            raise RuntimeError("Sources in S3 need more: install dss-client[s3].") from error
+            raise MissingExtra("a source in S3", "s3fs", "s3") from error
         return cls(s3fs.S3FileSystem(endpoint_url=endpoint, use_listings_cache=False))
 
     def find(self, url: SourceUrl) -> SourceObject | None:
