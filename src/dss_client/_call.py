@@ -440,6 +440,11 @@ class CallState:
             return f"It was {tried}" if (tried := self._tried()) else ""
         if attempt.storage or status < 400:
             return ""
+        if status == 404 and endpoint.method == "HEAD":
+            return (
+                "There is no such file, or not in this version or replica; a bundle's id is not"
+                " that of a file"
+            )
         if response.content and not is_json_object(response.content):
             if status == 400 and attempt.url.startswith("http://") and names_tls(response.content):
                 return wants_https(self._options)

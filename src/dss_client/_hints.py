@@ -17,7 +17,8 @@ __all__ = [
 
 _RETIRED = (
     "The public DSS was switched off: point the client at a deployment with DSSClient(url),"
-    " DSS_URL or the config file, or run one yourself with `dss serve --sample`"
+    " DSS_URL or the config file, or run one yourself with `dss serve --sample`. A manifest of the"
+    " data portal needs none: --urls file_url (urls=) downloads from its column of URLs"
 )
 # What servers of https say to a request of http: nginx and Go name the one, Apache the other.
 _NAMES_TLS = re.compile(rb"\bhttps\b|ssl-enabled", re.IGNORECASE)

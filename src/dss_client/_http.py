@@ -409,5 +409,5 @@ def to_dss_error(
     if proxy is not None and _wants_login(error):
         suffix = f". {proxy.refusal(407)}"
     for remedy in filter(None, map(tls_hint, _chain(error))):
-        suffix = f". {remedy}"
+        suffix = f". {remedy[0].upper()}{remedy[1:]}"
     return DSSConnectionError(f"{said}{way}{suffix}", request=request)

@@ -6,6 +6,7 @@ presigned queries never appear in them.
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
@@ -38,6 +39,8 @@ __all__ = [
 ]
 
 _BODY_EXCERPT = 200
+_HTML = re.compile(r"<(?:!doctype )?html\b", re.IGNORECASE)
+_HTML_TITLE = re.compile(r"<title[^>]*>([^<]*)", re.IGNORECASE)
 _MOST_KEPT = 1 << 16  # bytes of the body of an answer that an error keeps
 
 
@@ -75,13 +78,19 @@ class Problem:
 
     @classmethod
     def from_body(cls, content: bytes) -> "Problem":
-        """Read a body of any kind; text that is not a JSON object becomes the title, shortened."""
+        """Read a body of any kind; text that is not a JSON object becomes the title, shortened.
+
+        Of a page in HTML, only its own title does.
+        """
         try:
             document: object = json.loads(content)
         except (ValueError, RecursionError):
             document = None
         if not isinstance(document, dict):
             text = " ".join(content.decode("utf-8", "replace").split())
+            if _HTML.match(text):
+                heading = _HTML_TITLE.search(text)
+                text = heading[1].strip() if heading else ""
             return cls(title=text[:_BODY_EXCERPT] or None)
         fields = cast("dict[str, object]", document)
         return cls(

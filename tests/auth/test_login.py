@@ -172,6 +172,10 @@ class TestDeployments:
                 b'{"installed": {"client_id": "a", "auth_uri": "http://h.example","token_uri":"x"}}',
                 "http://h.example/? is not https",
             ),
+            (
+                b'{"installed": {"client_id": "a", "auth_uri": "http://x.invalid","token_uri":"x"}}',
+                "an embedded DSS, which has no accounts: .*dss serve --token-file",
+            ),
         ],
     )
     def test_one_that_has_no_logins_is_told(self, origins: Origins, body: bytes, said: str) -> None:

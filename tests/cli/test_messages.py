@@ -62,7 +62,7 @@ class TestTheWrongScheme:
     def test_https_on_a_port_of_http(self, run: Run, local_dss: LocalDSS) -> None:
         outcome = run("search", "--url", local_dss.url.replace("http", "https"))
         assert (outcome.status, outcome.err.count("\n")) == (1, 1)  # it is not tried again
-        assert "the server does not speak TLS" in outcome.err
+        assert ". The server does not speak TLS" in outcome.err
         assert "write http:// in the URL" in outcome.err
 
     @pytest.mark.parametrize("answer", ["HTTPS port", "You're speaking to an SSL-enabled server"])
@@ -106,6 +106,18 @@ class TestNoDSS:
 
     def test_what_a_dss_refuses_is_no_such_thing(self, run: Run, local_dss: LocalDSS) -> None:
         assert "look like" not in run("get-bundle", UUID, "--url", local_dss.url).err
+
+
+class TestNoSuchFile:
+    @pytest.mark.parametrize("words", [("download-file", "-o", "x"), ("api", "head-file")])
+    def test_a_head_says_it_without_a_body(
+        self, words: tuple[str, ...], run: Run, local_dss: LocalDSS
+    ) -> None:
+        named = ("--uuid", UUID, "--replica", "aws") if words[0] == "api" else (UUID,)
+        outcome = run(*words, *named, "--url", local_dss.url)
+        assert outcome.status == 1
+        assert "There is no such file, or not in this version" in outcome.err
+        assert "a bundle's id is not that of a file" in outcome.err
 
 
 class TestARefusedToken:

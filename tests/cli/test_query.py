@@ -126,7 +126,10 @@ def test_get_bundle_for_people(run: Run, local_dss: LocalDSS, first: str) -> Non
     assert lines[0].split() == ["bundle", uuid]
     assert lines[1].split() == ["version", version]
     assert lines[2].startswith("files ")
-    assert any(line.endswith("  links.json") for line in lines[4:])
+    (links,) = (line for line in lines[4:] if line.endswith("  links.json"))
+    with DSSClient(local_dss.url) as dss:
+        files = dss.get_bundle(uuid=uuid, version=version, replica="aws").bundle.files
+    assert next(file.uuid for file in files if file.name == "links.json") in links
     assert ANSI not in outcome.out
 
 

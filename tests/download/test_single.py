@@ -107,7 +107,9 @@ def test_another_file_is_replaced_only_if_that_is_said(
         path.symlink_to(tmp_path / "elsewhere")
     else:
         wire.script = appears
-    with pytest.raises(FileDownloadError, match="another file is at"):
+    with pytest.raises(
+        FileDownloadError, match=r"another file is at .*overwrite=True, --overwrite"
+    ):
         get(wire, uuid, path)
     assert get(wire, uuid, path, overwrite=True).state == "downloaded"
     assert (path.read_bytes(), path.is_symlink()) == (LARGE, False)

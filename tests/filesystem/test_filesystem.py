@@ -14,7 +14,7 @@ import fsspec
 import pytest
 from fsspec.spec import AbstractFileSystem
 
-from dss_client import DSSConnectionError, DSSError, Forbidden, RetryPolicy
+from dss_client import DSSConnectionError, DSSError, Forbidden, InvalidArgument, RetryPolicy
 from dss_client.download import ChecksumMismatch
 from dss_client.local import LocalDSS
 from dss_client.local.sample import BUNDLES, sample_files
@@ -142,6 +142,18 @@ def test_what_is_not_there_is_not_found(fs: AbstractFileSystem, path: str, tmp_p
     with pytest.raises(FileNotFoundError):
         fs.get_file(path, str(tmp_path / "target"))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_flattened_store_names_the_setting(local_dss: LocalDSS) -> None:
+    (matrix,) = (f"{each.uuid}.{each.version}" for each in BUNDLES if each.has_matrix)
+    with pytest.raises(FileNotFoundError, match=r"begin with 'matrix\.zarr!': set unflatten='!'"):
+        open_dss(local_dss.url).open(f"{matrix}/matrix.zarr")
+
+
+@pytest.mark.parametrize("name", ["url", "endpoint", "base_url"])
+def test_a_setting_that_would_be_another_deployment_is_refused(name: str) -> None:
+    with pytest.raises(InvalidArgument, match=f"{name}= is no setting .* endpoint_url="):
+        fsspec.filesystem("dss", **{name: "http://127.0.0.1:1/v1"})
 
 
 @pytest.mark.parametrize("path", ["", FQID, f"{FQID}/raw"])

@@ -118,13 +118,19 @@ def test_a_directory_that_is_missing_or_empty_is_a_new_root(
 def mistakes(folder: Path) -> dict[str, tuple[Path | str, str]]:
     """Return what is taken for a root by mistake, and what its error says."""
     (folder / "file").touch()
-    for name in ("other/reads", "other/notes", "cloud/aws/bundles", "cloud/aws/blobs", "empty"):
+    names = ("other/reads", "other/notes", "cloud/aws/bundles", "cloud/aws/blobs", "empty")
+    for name in (*names, "copies/prod/bundles", "copies/prod/blobs", f"raw/blobs/{'0' * 200}"):
         (folder / name).mkdir(parents=True)
     return {
         "missing": (folder / "typo", "there is no directory .*typo: expected aws/main/ or .*mkdir"),
         "far away": (folder / "no/where", "there is no directory .*where: .*mkdir -p"),
         "a file": (folder / "file", "file is not a directory"),
         "other things": (folder / "other", "other holds no data of a DSS but notes, reads: expect"),
+        "a bucket below": (folder / "copies", "copies/prod is a bucket: serve that itself"),
+        "part of a bucket": (
+            folder / "raw/blobs",
+            r"blobs holds no data of a DSS but 0{40}\.\.\.: .*name the bucket: .*raw$",
+        ),
         "too deep": (folder / "cloud", "cloud/aws is a bucket .* serve that itself, or .*aws/main"),
         "a URL": (f"memory://{uuid4()}/typo", "there is nothing at memory://.*typo: expected"),
         "a file's URL": ((folder / "typo").as_uri(), "there is no directory file://.*typo"),
@@ -136,6 +142,7 @@ def mistakes(folder: Path) -> dict[str, tuple[Path | str, str]]:
     "kind",
     [
         *("missing", "far away", "a file", "other things", "too deep"),
+        *("a bucket below", "part of a bucket"),
         *("a URL", "a file's URL", "no scheme"),
     ],
 )

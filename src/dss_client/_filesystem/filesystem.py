@@ -23,6 +23,7 @@ from dss_client._environment import CertificateFiles, FilePath
 from dss_client._files import replacing
 from dss_client._options import AsyncToken, Timeout
 from dss_client._retry import RetryPolicy
+from dss_client.errors import InvalidArgument
 from dss_client.models import FileVersion
 from dss_client.types import Replica
 
@@ -77,6 +78,8 @@ class DSSFileSystem(AsyncFileSystem):
         client_certificate: CertificateFiles | None = None,
         **options: Any,
     ) -> None:
+        for name in options.keys() & {"url", "endpoint", "base_url"}:
+            raise InvalidArgument(f"{name}= is no setting of dss://: use endpoint_url=")
         super().__init__(**options)
         settings = options_of(
             endpoint_url,
@@ -130,7 +133,7 @@ class DSSFileSystem(AsyncFileSystem):
         root, _, name = path.partition("/")
         listing = await self._reader.listing(root)
         if name not in listing.files and name not in listing.folders:
-            raise PathNotFound(f"bundle {listing.bundle} has no file {name!r}")
+            raise PathNotFound(f"bundle {listing.bundle} has no file {name!r}{listing.hint(name)}")
         return root, name, listing
 
     async def _file(self, path: str) -> tuple[Listing, str, FileVersion]:

@@ -40,6 +40,11 @@ class Listing:
     folders: Mapping[str, list[str]]
     size: int
 
+    def hint(self, name: str) -> str:
+        """Return what to do about a name that is not there; empty where nothing is known."""
+        is_flattened = any(path.startswith(f"{name}!") for path in self.files)
+        return f", but names that begin with '{name}!': set unflatten='!'" if is_flattened else ""
+
     @classmethod
     def of(cls, bundle: FQID, files: Iterable[FileVersion], separator: str | None) -> "Listing":
         """Arrange the files of a bundle. Names that cannot be paths are left out, with a warning.

@@ -84,6 +84,11 @@ class Application:
             told = _Secrets.model_validate(document).installed
         except ValidationError:
             raise LoginError(f"{url} names no installed application to log in with") from None
+        if str(urlsplit(told.auth_uri).hostname).endswith(".invalid"):
+            raise LoginError(
+                f"{deployment} is an embedded DSS, which has no accounts: start it with dss serve"
+                " --token-file FILE, and set DSS_TOKEN to what is in FILE"
+            )
         for uri in (told.auth_uri, told.token_uri):
             need_protection(uri)
         return cls(told.client_id, told.client_secret, told.auth_uri, told.token_uri)

@@ -62,7 +62,8 @@ def _translated(group: click.Group, words: list[str]) -> list[str]:
     given = {word.partition("=")[0] for word in rest if word.startswith("--")}
     is_operation = name.replace("-", "_") in ENDPOINTS
     if is_operation and (name not in group.commands or ("--uuid" in given and given - _GET_BUNDLE)):
-        return ["api", name, *rest]
+        bare = ["--uuid"] if rest and _is_bundle(rest[0]) else []  # as our own commands take it
+        return ["api", name, *bare, *rest]
     return [name, *_rewritten(name, rest)] if name in group.commands else []
 
 

@@ -111,7 +111,9 @@ def _is_there(task: FileTask, target: Path, *, overwrite: bool) -> bool:
         return True
     if not overwrite:
         raise FileDownloadError(
-            task.name, f"another file is at {target}: move it out of the way, or overwrite it"
+            task.name,
+            f"another file is at {target}: move it out of the way, or replace it"
+            " (overwrite=True, --overwrite)",
         )
     return False
 

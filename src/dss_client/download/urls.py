@@ -103,7 +103,8 @@ def locate(source: Source, task: FileTask, replica: Replica) -> str:
     found = f"a URL of {scheme}, not of http or https" if separator else "no URL"
     raise FileDownloadError(
         task.name,
-        f"the manifest's row with file_uuid {task.uuid} has {found}, in the chosen column",
+        f"the manifest's row with file_uuid {task.uuid} has {found}, in the column that urls="
+        " (--urls) names",
     )
 
 

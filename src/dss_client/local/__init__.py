@@ -3,6 +3,7 @@
 from .loader import BundleExists, LoadedBundle, LoadError
 from .notify.delivery import Delivery
 from .server import LocalDSS, load_sample
+from .serving import CannotListen
 from .settings import LocalSettings
 from .storage.documents import BadName
 from .storage.layout import RootError
@@ -10,6 +11,7 @@ from .storage.layout import RootError
 __all__ = [
     "BadName",
     "BundleExists",
+    "CannotListen",
     "Delivery",
     "LoadError",
     "LoadedBundle",

@@ -243,7 +243,7 @@ class LocalDSS:
         Raises:
             RuntimeError: It is running already, or had a temporary root and was stopped; or another
                 server works on the root.
-            OSError: A port is in use, or the host is not of this machine.
+            CannotListen: A port is in use, or the host is not of this machine.
         """
         if self._running is not None:
             raise RuntimeError("This LocalDSS is running already.")

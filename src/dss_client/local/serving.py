@@ -1,6 +1,8 @@
 """Serves the API and the storage over HTTP, on one event loop in a thread of its own."""
 
 import asyncio
+import os
+import socket
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +15,8 @@ from starlette.types import ASGIApp
 from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
+
+from dss_client.errors import DSSError
 
 from .faults.fault_app import FaultApp, storage_target
 from .faults.scenario import Faults
@@ -84,7 +88,7 @@ def serve(
         ends: Takes what ends all of this.
 
     Raises:
-        OSError: A port is in use, or the host is not of this machine.
+        CannotListen: A port is in use, or the host is not of this machine.
     """
     host, port, storage_port = address
     loop = EventLoop()
@@ -109,6 +113,16 @@ def serve(
     return Running(origin, _origin(host, service.storage_port), loop)
 
 
+class CannotListen(DSSError, OSError):
+    """A port is in use, or the host is not of this machine."""
+
+    def __init__(self, host: str, port: int, cause: OSError) -> None:
+        is_unknown = isinstance(cause, socket.gaierror)
+        reason = cause.strerror if is_unknown else os.strerror(cause.errno or 0)
+        super().__init__(f"cannot listen on {host}:{port}: {reason}")
+        self.errno = cause.errno
+
+
 class _Servers:
     """HTTP servers that end when they are told to: uvicorn's own looks ten times a second."""
 
@@ -131,7 +145,10 @@ class _Servers:
         )
         protocol = partial(H11Protocol, config, self.state, {})
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(protocol, host, port, backlog=_BACKLOG)
+        try:
+            server = await loop.create_server(protocol, host, port, backlog=_BACKLOG)
+        except OSError as error:
+            raise CannotListen(host, port, error) from error
         self._listening.append(server)
         name: tuple[str, int] = server.sockets[0].getsockname()[:2]
         return name

@@ -178,8 +178,8 @@ class Api(App):
 
 @app.group("api", cls=Api)
 def api() -> None:
-    """Call any operation of the API; each has its own --help.
+    """Call any operation of the API.
 
-    Results are JSON, those of all pages put together. Lists take several words, each a JSON object;
-    @FILE reads JSON from a file, and - from standard input.
+    Each has its own --help. Results are JSON, those of all pages put together. Lists take several
+    words, each a JSON object; @FILE reads JSON from a file, and - from standard input.
     """

@@ -100,7 +100,7 @@ def update_collection(
 @app.command("clear-cache")
 @pass_cli_context
 def clear_cache(cli: CliContext) -> None:
-    """Remove the copy of the deployment's specification that refresh-swagger keeps."""
+    """Remove the copy that refresh-swagger keeps."""
     with cli.client() as dss:
         there = dss.clear_cache()
     line = "The copy was removed." if there else "There was no copy."

@@ -20,7 +20,9 @@ _NOTE = {"zsh": "Have ~/.zfunc in fpath before compinit: fpath+=~/.zfunc; autolo
 @click.argument("shell", type=click.Choice(sorted(_FOLDER)))
 @click.option("--install", is_flag=True, help="Write it where that shell looks for it.")
 def completion(shell: str, install: bool) -> None:
-    r"""Print the completion script for SHELL; eval it, or let --install write it.
+    r"""Print the completion script for SHELL.
+
+    Eval it, or let --install write it.
 
     \b
     bash, zsh:  eval "$(dss completion bash)"

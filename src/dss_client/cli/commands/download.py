@@ -219,7 +219,7 @@ def download_collection(
     options: DownloadOptions,
     verbose: bool,
 ) -> None:
-    """Download the files and bundles that a collection lists.
+    """Download what a collection lists.
 
     Nested collections are included. The service answers only the owner of a collection: log in, or
     set DSS_TOKEN. Bundles become directories as of dss download, single files go to

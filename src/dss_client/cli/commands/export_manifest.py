@@ -36,7 +36,9 @@ from ..paths import UserPath
 def export_manifest(
     cli: CliContext, manifest: Path, to: str, urls: str | None, replica: Replica
 ) -> None:
-    """Print a manifest as the input of curl or aria2, with checksums.
+    """Print a manifest as the input of curl or aria2.
+
+    aria2 checks the files by their sha256; for curl, print the checksums, too.
 
     \b
     dss export-manifest --manifest M.tsv --to aria2 > list && aria2c -i list

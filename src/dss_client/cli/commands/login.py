@@ -37,7 +37,7 @@ _NOBODY = 1
 )
 @pass_cli_context
 def login(cli: CliContext, access_token: str | None, remote: bool, timeout: float) -> None:
-    """Log in to the deployment, and keep the login for later commands."""
+    """Log in to the deployment, for later commands, too."""
     if access_token == "-":  # noqa: S105 - that is where it is, not what it is
         access_token = sys.stdin.read().strip()
         if not access_token:
@@ -85,9 +85,10 @@ def logout(cli: CliContext) -> None:
 @click.pass_context
 @pass_cli_context
 def whoami(cli: CliContext, context: click.Context) -> None:
-    """Show the account that commands use, as its token states it; never the token.
+    """Show the account that commands use.
 
-    The exit status is 1 if there is no token.
+    It is as the token says; the token itself is not shown. The exit status is 1 if there is no
+    token.
     """
     with cli.client() as dss:
         found = dss.credential()

@@ -121,7 +121,10 @@ def _table_lines(hits: "Iterator[SearchHit]", fields: Sequence[str]) -> Iterator
 @bundle_version_option
 @pass_cli_context
 def get_bundle(cli: CliContext, bundle: BundleId, replica: Replica, version: str | None) -> None:
-    """Show a bundle and its files."""
+    """Show a bundle and its files.
+
+    Of each file: size, type, id and name. dss download-file takes the id.
+    """
     bundle = bundle.at(version)
     with cli.client() as client:
         pages = list(
@@ -140,6 +143,6 @@ def get_bundle(cli: CliContext, bundle: BundleId, replica: Replica, version: str
         f"version  {found.version}",
         f"files    {len(files):,}, {size}",
         "",
-        *table((file.size, file.content_type, file.name) for file in files),
+        *table((file.size, file.content_type, file.uuid, file.name) for file in files),
     ]
     emit(document, lines, as_json=cli.as_json)

@@ -12,9 +12,10 @@ _BREAKING = 1
 @click.pass_context
 @pass_cli_context
 def refresh(cli: CliContext, context: click.Context) -> None:
-    """Compare the deployment's specification with this client's, and keep a copy of it.
+    """Compare the deployment's API with this client's.
 
-    The exit status is 1 if a difference breaks calls of this client.
+    A copy of its specification is kept. The exit status is 1 if a difference breaks calls of this
+    client.
     """
     with cli.client() as dss:
         report = dss.refresh_swagger()

@@ -1,10 +1,7 @@
 """``dss serve`` and ``dss load``: a DSS on this machine."""
 
-import errno
 import json
-import os
 import signal
-import socket
 import sys
 import threading
 from collections.abc import Generator
@@ -29,7 +26,6 @@ if TYPE_CHECKING:
     from dss_client.local import LocalDSS
 
 _PORT = click.IntRange(0, 65535)
-_LISTEN_ERRORS = frozenset({errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES})
 _OWNER = "owner@example.org"  # of the token in a --token-file; may delete bundles, too
 _TOKEN_LIFE = 365 * 86_400.0  # seconds; its key is gone when the service stops
 _PATIENCE = 3.0  # seconds that the start waits for the number of bundles
@@ -124,7 +120,7 @@ def serve(
     compat: str | None,
     url_scheme: str | None,
 ) -> None:
-    """Run a DSS on this machine, over a directory or a bucket.
+    """Run a DSS over a directory or a bucket.
 
     The root is one of this service, with aws/main or gcp/main below it, or a raw bucket of the
     original, with bundles/, files/ and blobs/: that is served as one replica, and only read.
@@ -158,7 +154,7 @@ def serve(
     )
     with _stop_signal() as stop, _faults_signal(faults) as reload, ExitStack() as running:
         running.callback(server.stop)
-        _start(server, host, port, storage_port)
+        _start(server)
         if token_file is not None:
             running.callback(token_file.unlink, missing_ok=True)
             _write_token(token_file, server.mint_token(email=_OWNER, expires_in=_TOKEN_LIFE))
@@ -174,20 +170,16 @@ def serve(
                 _reload(server, faults)
 
 
-def _start(server: "LocalDSS", host: str, *ports: int) -> None:
+def _start(server: "LocalDSS") -> None:
+    from dss_client.local import CannotListen
+
     try:
         server.start()
     except RuntimeError as error:
         raise click.ClickException(str(error)) from error
-    except OSError as error:
-        unknown_host = isinstance(error, socket.gaierror)
-        if error.filename is not None or not (unknown_host or error.errno in _LISTEN_ERRORS):
-            raise
-        reason = error.strerror if unknown_host else os.strerror(error.errno or 0)
-        places = " and ".join(f"{host}:{port}" for port in ports)
+    except CannotListen as error:
         raise click.ClickException(
-            f"cannot listen on {places}: {reason};"
-            " --host, --port and --storage-port choose another place"
+            f"{error}; --host, --port and --storage-port choose another place"
         ) from error
 
 

@@ -4,7 +4,9 @@
 from the cloud or still there, has `bundles/` and `blobs/` itself: it is served as one replica.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from attrs import frozen
 
@@ -18,6 +20,7 @@ _EXPECTED = (
     "expected aws/main/ or gcp/main/ below it, or bundles/, files/ and blobs/"
     " (the bucket of one replica)"
 )
+_LONGEST = 40  # characters of a name that is shown
 _SHOWN = 3  # names of what is there instead
 _CLOUDS: dict[str, ReplicaName] = {"gs": "gcp", "gcs": "gcp"}
 
@@ -82,14 +85,29 @@ def _look(place: Path | str, root: Root, *, create: bool, read_only: bool) -> La
         if root.directory is not None:
             root.directory.mkdir(parents=True)
     elif (others := sorted(set(root.names()) - set(SCHEMES))) and not root.has(STAGING):
-        some = ", ".join(others[:_SHOWN]) + (", ..." if len(others) > _SHOWN else "")
-        raise RootError(
-            f"{place} holds no data of a DSS but {some}: {_EXPECTED}; for new data name an empty"
-            " directory"
-        )
+        _refuse_others(place, root, others)
     elif read_only:
         raise RootError(f"{place} is empty, and read-only: {_EXPECTED}")
     return Layout(root, None, is_new=True)
+
+
+def _refuse_others(place: Path | str, root: Root, others: Sequence[str]) -> NoReturn:
+    """Say what there is instead, and what was probably meant.
+
+    Raises:
+        RootError: Always.
+    """
+    some = [name if len(name) <= _LONGEST else f"{name[:_LONGEST]}..." for name in others]
+    shown = ", ".join(some[:_SHOWN]) + (", ..." if len(others) > _SHOWN else "")
+    for name in others[:_SHOWN]:
+        if root.has(f"{name}/bundles") and root.has(f"{name}/blobs"):
+            raise RootError(f"{place}/{name} is a bucket: serve that itself")
+    above, _, last = str(place).rstrip("/").rpartition("/")
+    is_part = last in {"bundles", "files", "blobs"}
+    remedy = "for new data name an empty directory"
+    if is_part:
+        remedy = f"if it is part of a bucket, name the bucket: {above or '..'}"
+    raise RootError(f"{place} holds no data of a DSS but {shown}: {_EXPECTED}; {remedy}")
 
 
 def _missing(place: Path | str, root: Root) -> str:
