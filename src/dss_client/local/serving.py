@@ -120,7 +120,7 @@ class CannotListen(DSSError, OSError):
         is_unknown = isinstance(cause, socket.gaierror)
         reason = cause.strerror if is_unknown else os.strerror(cause.errno or 0)
         super().__init__(f"cannot listen on {host}:{port}: {reason}")
-        self.errno = cause.errno
+        self.errno: int | None = cause.errno
 
 
 class _Servers:
