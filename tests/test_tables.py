@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow as pa  # type: ignore[import-untyped]
 import pytest
 
-from dss_client import AsyncDSSClient, DSSClient, InvalidArgument
+from dss_client import AsyncDSSClient, DownloadReport, DSSClient, InvalidArgument
 from dss_client.local import LocalDSS
 from dss_client.local.sample import BUNDLES, sample_files
 from dss_client.manifest import COLUMNS, ManifestError, manifest_rows
@@ -127,6 +127,7 @@ def repeated_in_arrow(frame: Any) -> Any:
         (lambda frame: frame.to_numpy().tolist(), "expected a path, .* rows as mappings"),
         (lambda frame: io.BytesIO(frame.to_csv(sep="\t").encode()), "is a file of bytes: expected"),
         (lambda _: None, "has None: expected a path"),
+        (lambda _: DownloadReport([]), "has <DownloadRepo.*: expected a path"),
     ],
 )
 def test_what_is_no_manifest_is_told(

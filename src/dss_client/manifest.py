@@ -711,7 +711,7 @@ def _rows_of(source: Any) -> Any:
         return source.iter_rows(named=True)
     if hasattr(source, "to_pylist"):
         return source.to_pylist()
-    if hasattr(source, "to_dict"):
+    if hasattr(source, "astype"):
         present = source.astype(object).where(source.notna(), None)
         return present.to_dict("records")
     return source

@@ -247,6 +247,8 @@ def test_download_manifest_without_layout_and_as_json(
     assert document["files_done"] == len(bundle.files)
     assert document["manifest_path"] == str(data / "wanted.tsv")
     assert {path.name for path in data.iterdir()} == {".hca", "wanted.tsv"}
+    again = run(*words[:-1], "--url", local_dss.url).out
+    assert f", named by sha256 below {data / '.hca'} (--layout bundle: by their names), li" in again
 
 
 def test_a_bad_manifest_is_one_line(run: Run, local_dss: LocalDSS, tmp_path: Path) -> None:
@@ -285,6 +287,8 @@ def test_what_a_search_finds(run: Run, local_dss: LocalDSS, tmp_path: Path) -> N
     assert outcome.status == 0
     assert {each["bundle"] for each in outcome.document["files"]} == set(fqids(local_dss))
     assert outcome.document["files_skipped"] > 0
+    nothing = run(*words, '{"query": {"match_none": {}}}')
+    assert (nothing.status, nothing.err) == (0, "no bundle of replica aws matches\n")
     wrong = run(*words, "[]")
     assert wrong.status == 2
     assert "is not a JSON object" in wrong.err

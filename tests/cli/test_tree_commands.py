@@ -63,7 +63,7 @@ def test_what_is_not(run: Run, data: Path) -> None:
     second.write_text("other")
     allowed = run("verify", data, "--allow-missing")
     assert allowed.err.endswith(f"Error: 1 file is {ending}")
-    assert "1 files are not there, which was allowed\n" in allowed.out
+    assert "1 file is not there, which was allowed\n" in allowed.out
 
 
 def test_what_is_not_good_is_repaired(run: Run, data: Path, local_dss: LocalDSS) -> None:

@@ -13,7 +13,7 @@ from dss_client.download.options import DownloadOptions
 
 from ._app import CliContext
 from .interrupts import status_of
-from .output import MOST_CAUSES, echo_lines, human_size, one_line, plain, table
+from .output import MOST_CAUSES, counted, echo_lines, human_size, one_line, plain, table
 from .params import replica_option
 from .paths import UserPath
 from .progress import shown_progress
@@ -248,7 +248,7 @@ def summary(report: "DownloadReport") -> str:
     links = {word: report.count_links(link) for link, word in _LINKS.items()}
     ways = [f"{count:,} by {word}" for word, count in links.items() if count]
     details = "; ".join(", ".join(part) for part in (states, ways) if part)
-    text = f"{report.files_done:,} files, {human_size(report.bytes_done)}"
+    text = f"{counted(report.files_done, 'file')}, {human_size(report.bytes_done)}"
     return f"{text} ({details})" if details else text
 
 

@@ -9,7 +9,16 @@ import click
 
 from dss_client._display import human_size
 
-__all__ = ["MOST_CAUSES", "echo_lines", "emit", "human_size", "one_line", "plain", "table"]
+__all__ = [
+    "MOST_CAUSES",
+    "counted",
+    "echo_lines",
+    "emit",
+    "human_size",
+    "one_line",
+    "plain",
+    "table",
+]
 
 MOST_CAUSES = 20  # of failures, that standard error tells
 _BATCH = 1000
@@ -35,6 +44,11 @@ def echo_lines(lines: Iterable[str]) -> None:
     left = iter(lines)
     while batch := list(islice(left, _BATCH)):
         click.echo("\n".join(batch))
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: ``1 file``, ``2,000 files``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def plain(text: str) -> str:

@@ -160,6 +160,9 @@ def download_manifest(
             options,
         )
     place = f"listed in {report.manifest_path}" if report.manifest_path else _place(options)
+    if layout == "none":
+        store = Path(options.download_dir) / ".hca"
+        place = f"named by sha256 below {store} (--layout bundle: by their names), {place}"
     finish(cli, report, options, verbose=verbose, ending=place)
 
 
@@ -262,4 +265,6 @@ def download_search(
             lambda options: download_search(client, options, es_query=query, **filters.options()),
             options,
         )
+    if not report.files_total:
+        click.echo(f"no bundle of replica {options.replica} matches", err=True)
     finish(cli, report, options, verbose=verbose, ending=_place(options))

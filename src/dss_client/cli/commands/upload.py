@@ -10,7 +10,7 @@ from dss_client import Replica
 
 from .._app import CliContext, app, pass_cli_context
 from ..downloads import resumable
-from ..output import emit, human_size, plain, table
+from ..output import counted, emit, human_size, plain, table
 from ..params import replica_option
 from ..paths import UserPath
 from ..progress import shown_progress
@@ -134,4 +134,4 @@ def _lines(report: "UploadReport", *, verbose: bool) -> "Iterator[str]":
         if report.count(state)
     )
     size = human_size(report.bytes_total)
-    yield f"{len(report.files):,} files, {size} ({states}), in bundle {report.bundle}"
+    yield f"{counted(len(report.files), 'file')}, {size} ({states}), in bundle {report.bundle}"

@@ -12,7 +12,7 @@ from dss_client.types import Replica
 
 from .._app import CliContext, app, pass_cli_context
 from ..downloads import resumable
-from ..output import emit, human_size, plain
+from ..output import counted, emit, human_size, plain
 from ..params import replica_option
 from ..paths import UserPath
 from ..progress import shown_progress
@@ -110,9 +110,10 @@ def _lines(report: "VerifyReport", *, verbose: bool) -> Iterator[str]:
     if len(shown) < len(report.extra):
         yield f"extra: and {len(report.extra) - len(shown):,} more (-v names all)"
     if report.absent:
-        yield f"{len(report.absent):,} files are not there, which was allowed"
+        files = "file is" if len(report.absent) == 1 else "files are"
+        yield f"{len(report.absent):,} {files} not there, which was allowed"
     yield (
-        f"good: {report.bundles:,} bundles with {report.files:,} files,"
-        f" {human_size(report.bytes)}; in the store {report.contents:,} contents,"
+        f"good: {counted(report.bundles, 'bundle')} with {counted(report.files, 'file')},"
+        f" {human_size(report.bytes)}; in the store {counted(report.contents, 'content')},"
         f" {human_size(report.content_bytes)}"
     )
