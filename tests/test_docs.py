@@ -48,6 +48,7 @@ PAGES: dict[str, list[str | None]] = {
         None,
         None,
         None,
+        None,
         r"(<DownloadReport: .+ in place>\n){2}",
         rf"{SAMPLE}\n",
         rf"({FQID}\n){{2}}\d+ files, .+, in data\ngood: {SAMPLE} bundles .+\n",

@@ -67,17 +67,6 @@ def test_what_proves_the_fidelity_is_there() -> None:
     assert {name if name in here else f"local/{name}" for name in named} <= here
 
 
-def test_each_operation_of_the_facade_is_there_with_its_arguments() -> None:
-    for name, endpoint in ENDPOINTS.items():
-        (row,) = re.findall(rf"^\| `{name}`( P)? \| (.*?) \| .* \|$", MIGRATING, re.MULTILINE)
-        paged, arguments = row
-        assert bool(paged) == bool(endpoint.item_path), name
-        assert arguments == ", ".join(
-            f"`{each.name}`" if each.required else f"[`{each.name}`]"
-            for each in endpoint.parameters
-        )
-
-
 def test_each_other_method_of_the_facade_is_there_with_its_arguments() -> None:
     section = MIGRATING.partition("## Beyond operations")[2].partition("## Command line")[0]
     for name in HAND_WRITTEN.keys() - {"__init__"}:
