@@ -1,11 +1,13 @@
 """The plugin passes Snakemake's own tests, and a workflow reads the sample by it."""
 
+import asyncio
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_storage_plugins.tests import TestStorageBase
 from snakemake_storage_plugin_dss import StorageProvider, StorageProviderSettings
 
@@ -37,6 +39,11 @@ class TestStorage(TestStorageBase):
     def get_storage_provider_settings(self) -> StorageProviderSettings:
         return self.settings
 
+    def test_an_output_is_refused_with_what_to_do(self, tmp_path: Path) -> None:
+        output = self._get_obj(tmp_path, f"{BUNDLE}/new.json")
+        with pytest.raises(WorkflowError, match=r"new\.json cannot be an output: .* dss upload"):
+            asyncio.run(output.managed_store())
+
 
 @pytest.mark.parametrize(
     ("query", "is_valid"),
@@ -46,6 +53,8 @@ class TestStorage(TestStorageBase):
         (f"{BUNDLE}/../out", False),
         ("https://example.org/a", False),
         ("dss:///a", False),
+        ("dss://foo/a", False),
+        ("dss://{bundle}/a", True),
     ],
 )
 def test_queries_are_checked(query: str, is_valid: bool) -> None:

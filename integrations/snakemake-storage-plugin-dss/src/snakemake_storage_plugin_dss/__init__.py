@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import fsspec
+from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_storage_plugins.io import IOCacheStorageInterface
 from snakemake_interface_storage_plugins.settings import StorageProviderSettingsBase
 from snakemake_interface_storage_plugins.storage_object import StorageObjectGlob, StorageObjectRead
@@ -21,11 +22,14 @@ from snakemake_interface_storage_plugins.storage_provider import (
 
 from dss_client import DSSClient, Replica
 from dss_client.transfer.names import safe_relative_path
-from dss_client.versions import parse_version
+from dss_client.versions import normal_uuid, parse_version
 
 __all__ = ["StorageObject", "StorageProvider", "StorageProviderSettings"]
 
 _PROTOCOL = "dss://"
+_READ_ONLY = (
+    "files of a DSS are inputs only: write to a local file, and make a bundle by dss upload"
+)
 
 
 @dataclass
@@ -85,6 +89,8 @@ class StorageProvider(StorageProviderBase):
         else:
             try:
                 safe_relative_path(name)
+                if "{" not in bundle:  # else the wildcard's value is looked at
+                    normal_uuid(bundle.partition(".")[0])
             except ValueError as error:
                 reason = str(error)
         return StorageQueryValidationResult(query, reason is None, reason)
@@ -136,6 +142,17 @@ class StorageObject(StorageObjectRead, StorageObjectGlob):
             replica=self.provider.replica,
             path=self.local_path(),
             overwrite=True,
+        )
+
+    async def managed_store(self) -> None:
+        """Refuse an output, which Snakemake offers to read-only storage, too.
+
+        Raises:
+            WorkflowError: Always.
+        """
+        raise WorkflowError(
+            f"{self.query} cannot be an output: write to a local file, and make a bundle of it by"
+            " dss upload"
         )
 
     def list_candidate_matches(self) -> Iterable[str]:
