@@ -223,6 +223,17 @@ def test_other_causes_stay_apart() -> None:
     assert len(message(*(FileDownloadError("f", reason) for reason in reasons))) == 4
 
 
+def test_files_that_fail_together_are_named_each(
+    wire: Wire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dss_client.download.room.free_space", lambda _: 0)
+    bundle = wire.add_bundle({"a": b"a", "b": b"bb"})
+    report = fail(wire, bundle, tmp_path)
+    assert [each.name for each in report.errors] == [each.name for each in report.failed]
+    reason = "3 bytes are to be written and 0 are free: make room, or choose another directory"
+    assert f"2 files: {reason} ('a' of bundle" in str(DownloadError(report))
+
+
 @pytest.mark.parametrize(
     "error",
     [

@@ -50,6 +50,7 @@ class _Cause:
 
     text: str
     count: int = 0
+    is_same: bool = True
     first: list[Failure] = field(factory=list[Failure])
 
     def __str__(self) -> str:
@@ -57,7 +58,8 @@ class _Cause:
             return f"{self.first[0].place}: {self.first[0].reason}"
         places = ", ".join(failure.place for failure in self.first)
         more = f" and {self.count - len(self.first):,} more" if self.count > _NAMED else ""
-        return f"{self.count:,} files: {self.text} ({places}{more})"
+        text = self.first[0].reason if self.is_same else self.text
+        return f"{self.count:,} files: {text} ({places}{more})"
 
 
 def told(failures: Iterable[Failure], *, most: int) -> Iterator[str]:
@@ -72,6 +74,7 @@ def told(failures: Iterable[Failure], *, most: int) -> Iterator[str]:
         text = failure.cause
         cause = causes.get(text) or causes.setdefault(text, _Cause(text))
         cause.count += 1
+        cause.is_same &= not cause.first or failure.reason == cause.first[0].reason
         if len(cause.first) < _NAMED:
             cause.first.append(failure)
     each = list(causes.values())

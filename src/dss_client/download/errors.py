@@ -5,6 +5,7 @@ import os
 import stat
 from collections.abc import Generator
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -222,9 +223,10 @@ def lacks_descriptors(error: Exception | None) -> bool:
 def file_error(name: str, bundle: FQID | None, error: Exception) -> FileDownloadError:
     """Return the error as one that names its file."""
     if not isinstance(error, FileDownloadError):
-        error = FileDownloadError(name, str(error), bundle=bundle, cause=error)
-    error.name, error.bundle = name, bundle
-    return error
+        return FileDownloadError(name, str(error), bundle=bundle, cause=error)
+    named = copy(error)  # several files may have failed by the same
+    named.name, named.bundle, named.__cause__ = name, bundle, error.__cause__
+    return named
 
 
 def drop_frames(error: BaseException) -> None:
