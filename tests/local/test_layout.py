@@ -134,6 +134,7 @@ def mistakes(folder: Path) -> dict[str, tuple[Path | str, str]]:
         "too deep": (folder / "cloud", "cloud/aws is a bucket .* serve that itself, or .*aws/main"),
         "a URL": (f"memory://{uuid4()}/typo", "there is nothing at memory://.*typo: expected"),
         "a file's URL": ((folder / "typo").as_uri(), "there is no directory file://.*typo"),
+        "half a URL": ("github://here", "github://here cannot be read .*repo"),
         "no scheme": ("nothing://here", "nothing://here cannot be read .*nothing"),
     }
 
@@ -143,7 +144,7 @@ def mistakes(folder: Path) -> dict[str, tuple[Path | str, str]]:
     [
         *("missing", "far away", "a file", "other things", "too deep"),
         *("a bucket below", "part of a bucket"),
-        *("a URL", "a file's URL", "no scheme"),
+        *("a URL", "a file's URL", "half a URL", "no scheme"),
     ],
 )
 def test_a_mistake_is_named_with_what_was_expected(tmp_path: Path, kind: str) -> None:

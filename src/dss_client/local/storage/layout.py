@@ -61,7 +61,7 @@ def find_layout(place: Path | str, *, create: bool, read_only: bool) -> Layout:
         return _look(place, root, create=create and not read_only, read_only=read_only)
     except RootError:
         raise
-    except (OSError, ValueError) as error:
+    except (OSError, TypeError, ValueError) as error:  # TypeError: a URL that lacks something
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         hint = ": check the URL, the credentials and what they allow" if is_url(place) else ""
         raise RootError(f"{place} cannot be read ({reason}){hint}") from error
