@@ -39,7 +39,7 @@ nox.options.error_on_missing_interpreters = False
 nox.options.reuse_venv = "yes"
 nox.options.sessions = ["checks", "tests"]  # a run ends with the number of tests that passed
 
-# Two at a time: most of them keep one processor busy, or wait for the network. The longest first.
+# Three at a time: most of them keep one processor busy, or wait for the network. The longest first.
 CHECKS = [
     "schemathesis",
     "extras",
@@ -73,7 +73,7 @@ def checks(session: nox.Session) -> None:
         session.run(sys.executable, "-m", "nox", "-s", name, silent=True)
         return name, time.monotonic() - began
 
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(3) as pool:
         for done in as_completed([pool.submit(run, name) for name in CHECKS]):
             name, seconds = done.result()
             session.log(f"{name}: good, after {seconds:.0f} s")
