@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -85,7 +86,11 @@ def _refuse_no_file(target: Path, *, is_directory: bool) -> None:
     """
     if "\0" in str(target):
         raise InvalidArgument(f"{str(target)!r} is not a path: it has a NUL")
-    if is_directory or target.is_dir():
+    if not is_directory:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            # Unlike is_dir on Python 3.14, it says at once that a name is too long.
+            is_directory = stat.S_ISDIR(target.stat().st_mode)
+    if is_directory:
         raise InvalidArgument(
             f"{target} is a directory, and a file of a DSS has no name of its own: name the file,"
             f" such as {target / 'matrix.mtx'}"
