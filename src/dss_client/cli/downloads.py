@@ -1,9 +1,11 @@
 """The common parts of commands that download: options, progress, and the last line."""
 
 import os
+import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast, get_args, get_origin
 
 import click
@@ -21,6 +23,7 @@ from .progress import shown_progress
 if TYPE_CHECKING:
     from dss_client.download import DownloadReport, FileReport
     from dss_client.download.report import Link
+    from dss_client.manifest import ManifestSource
 
 __all__ = [
     "download_options",
@@ -28,12 +31,15 @@ __all__ = [
     "filter_options",
     "finish",
     "layout_option",
+    "manifest_option",
+    "manifest_source",
     "no_data_option",
     "no_metadata_option",
     "refuse_failures",
     "resumable",
     "run_download",
     "summary",
+    "urls_option",
     "verbose_option",
 ]
 
@@ -51,6 +57,16 @@ class Decorator(Protocol):
         ...
 
 
+manifest_option: Decorator = click.option(
+    "--manifest",
+    type=UserPath(exists=True, file=True, dash=True),
+    required=True,
+    metavar="TSV",
+    help="The manifest: a tab-separated list of files, also as .gz; - reads standard input.",
+)
+urls_option: Decorator = click.option(
+    "--urls", metavar="COLUMN", help="Take the URLs in this column, without any DSS."
+)
 layout_option: Decorator = click.option(
     "--layout",
     type=click.Choice(["none", "bundle"]),
@@ -208,6 +224,15 @@ def run_download(
                 return download(evolve(options, progress=progress))
         except DownloadError as error:
             return error.report
+
+
+def manifest_source(manifest: Path) -> "ManifestSource":
+    """Return what is read for a manifest that a command names."""
+    from dss_client.manifest import manifest_text
+
+    if manifest == Path("-"):
+        return manifest_text(sys.stdin.buffer, "standard input")
+    return manifest
 
 
 @contextmanager

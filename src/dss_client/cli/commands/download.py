@@ -1,6 +1,5 @@
 """``dss download`` and the like: bundles, manifests, collections, search results."""
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -19,10 +18,13 @@ from ..downloads import (
     filter_options,
     finish,
     layout_option,
+    manifest_option,
+    manifest_source,
     no_data_option,
     no_metadata_option,
     resumable,
     run_download,
+    urls_option,
     verbose_option,
 )
 from ..output import emit, human_size, plain
@@ -103,19 +105,9 @@ def _pinned(client: "DSSClient", bundle: BundleId, options: DownloadOptions) -> 
 
 
 @app.command("download-manifest")
-@click.option(
-    "--manifest",
-    type=UserPath(exists=True, file=True, dash=True),
-    required=True,
-    metavar="TSV",
-    help="The manifest: a tab-separated list of files, also as .gz; - reads standard input.",
-)
+@manifest_option
 @layout_option
-@click.option(
-    "--urls",
-    metavar="COLUMN",
-    help="Download from the URLs in this column, without any DSS.",
-)
+@urls_option
 @download_options(of_manifest=True)
 @no_metadata_option
 @no_data_option
@@ -137,15 +129,12 @@ def download_manifest(
     Manifests of the data portal have URLs: --urls file_url, or file_azul_url in newer ones.
     """
     from dss_client.download import download_manifest
-    from dss_client.manifest import manifest_text
 
     if layout == "none" and (no_metadata or no_data):
         raise click.UsageError("--no-metadata and --no-data need --layout bundle")
     if urls is not None and (no_metadata or no_data):
         raise click.UsageError("--no-metadata and --no-data cannot be used with --urls")
-    source = (
-        manifest_text(sys.stdin.buffer, "standard input") if manifest == Path("-") else manifest
-    )
+    source = manifest_source(manifest)
     with cli.client() as client:
         report = run_download(
             lambda options: download_manifest(

@@ -1,6 +1,5 @@
 """``dss export-manifest``."""
 
-import sys
 from pathlib import Path
 from typing import get_args
 
@@ -9,28 +8,20 @@ import click
 from dss_client import Replica
 
 from .._app import CliContext, app, pass_cli_context
+from ..downloads import manifest_option, manifest_source, urls_option
 from ..output import echo_lines
 from ..params import replica_option
-from ..paths import UserPath
 
 
 @app.command("export-manifest")
-@click.option(
-    "--manifest",
-    type=UserPath(exists=True, file=True, dash=True),
-    required=True,
-    metavar="TSV",
-    help="The manifest; - reads standard input.",
-)
+@manifest_option
 @click.option(
     "--to",
     type=click.Choice(["aria2", "curl", "sha256sum"]),
     required=True,
     help="Which program it is for.",
 )
-@click.option(
-    "--urls", metavar="COLUMN", help="Take the URLs in this column, instead of those of the API."
-)
+@urls_option
 @replica_option
 @pass_cli_context
 def export_manifest(
@@ -46,14 +37,12 @@ def export_manifest(
     dss export-manifest --manifest M.tsv --to sha256sum | sha256sum -c
     """  # noqa: D301 - click reads the character \b
     from dss_client.download.export import ExportFormat, export_manifest
-    from dss_client.manifest import manifest_text
 
-    source = (
-        manifest_text(sys.stdin.buffer, "standard input") if manifest == Path("-") else manifest
-    )
     (kind,) = (each for each in get_args(ExportFormat) if each == to)
     url = ""
     if urls is None and to != "sha256sum":
         with cli.client() as client:
             url = client.url
-    echo_lines(export_manifest(source, to=kind, url=url, replica=replica, urls=urls))
+    echo_lines(
+        export_manifest(manifest_source(manifest), to=kind, url=url, replica=replica, urls=urls)
+    )
